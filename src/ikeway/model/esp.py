@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Child SA as the data plane needs it (RFC 4301 §4.4, RFC 7296 §2.17)."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ikeway.model.address import Endpoint
+from ikeway.model.secret import Secret
+from ikeway.model.selectors import Selectors
+
+
+class Mode(Enum):
+    """How packets are wrapped (RFC 4301 §3.2)."""
+
+    TUNNEL = "tunnel"
+    TRANSPORT = "transport"
+
+
+class Encapsulation(Enum):
+    """What carries ESP: IP protocol 50 or UDP (RFC 3948)."""
+
+    NONE = "none"
+    UDP = "udp"
+
+
+@dataclass(frozen=True, slots=True)
+class EspSuite:
+    """The algorithms of a Child SA, by the code points of IKEv2's transform registries.
+
+    `key_bits` is 0 where the cipher has one key length only; `integ` is 0 for AEAD ciphers.
+    """
+
+    encr: int
+    key_bits: int
+    integ: int
+    esn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EspKeys:
+    """Keys of one direction. `encr` ends with the salt of an AEAD cipher; `integ` is empty for those."""
+
+    encr: Secret
+    integ: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSa:
+    """A pair of ESP SAs: `spi_in` is ours (inbound), `spi_out` the peer's (outbound).
+
+    `replay_window` is in packets; 0 switches the anti-replay service off (RFC 4303 §3.4.3).
+    """
+
+    spi_in: int
+    spi_out: int
+    local: Endpoint
+    peer: Endpoint
+    mode: Mode
+    encapsulation: Encapsulation
+    suite: EspSuite
+    keys_in: EspKeys
+    keys_out: EspKeys
+    local_ts: Selectors
+    peer_ts: Selectors
+    replay_window: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What passed through a Child SA since it was installed. Octets are those of the inner packets."""
+
+    packets_in: int = 0
+    octets_in: int = 0
+    packets_out: int = 0
+    octets_out: int = 0
