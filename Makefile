@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target works on a fresh clone: it makes .venv, installs what uv.lock names and builds the engine,
+# again only when what they are made from has changed.
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-builtin-rules
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(BIN)/uv)
+CARGO  := cargo
+RUST   := --manifest-path rust/Cargo.toml
+# Without Python, and in the profile that the extension is built with, so that nothing is compiled twice.
+CRATES := $(RUST) --workspace --exclude ikeway-py --release --locked
+RUST_SOURCES := $(shell find rust -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name '*.lock' \) -print 2>/dev/null)
+
+# A folder with peer-strongswan and labguest; interop tests skip without it.
+export IKEWAY_LAB ?= $(abspath $(wildcard ../shared/lab))
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+
+ARGS ?=
+FUZZ_SECONDS ?= 60
+
+.PHONY: demo
+demo: engine  ## two hosts in namespaces, a real tunnel, traffic, a proof from the wire (ARGS=--json)
+	@tools/needs demo
+	@$(BIN)/ikeway demo $(ARGS)
+
+.PHONY: test
+test: engine test-core test-rust test-system  ## every test: core first, then Rust, then namespaces and real peers
+
+.PHONY: test-core
+test-core: engine  ## tests that need no root and no network, in under a minute
+	@tools/section "core tests"
+	@$(BIN)/pytest -q -m "not system and not interop" -n auto $(ARGS)
+
+.PHONY: test-rust
+test-rust: engine  ## tests of the packet engine's crates
+	@tools/section "Rust tests"
+	@$(CARGO) test --quiet $(CRATES)
+
+.PHONY: test-system
+test-system: engine  ## tests with namespaces, and with real peers where the lab is there
+	@tools/section "system and interop tests"
+	@tools/needs test
+	@tools/system-tests $(ARGS)
+
+.PHONY: check
+check: engine  ## format, lint, types, layers, spelling, Rust lints, generated pages: what CI runs
+	@tools/section "Python: format, lint, types, layers"
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/mypy tools
+	@$(BIN)/stubtest ikeway._engine
+	@$(BIN)/lint-imports
+	@tools/section "spelling"
+	@$(BIN)/codespell $$(git ls-files)
+	@tools/section "Rust: format, lint, dependencies"
+	@$(CARGO) fmt $(RUST) --all --check
+	@$(CARGO) clippy $(RUST) --workspace --all-targets --release --locked -- -D warnings
+	@tools/deny
+	@tools/section "generated pages"
+	@$(BIN)/python tools/conformance.py --check
+	@$(BIN)/python tools/tags.py --check
+
+.PHONY: bench
+bench: engine  ## benchmarks of the ESP engine, and those in bench/
+	@$(CARGO) bench $(CRATES) $(ARGS)
+	@for script in $(wildcard bench/*.py); do tools/section "$$script"; $(BIN)/python "$$script"; done
+
+.PHONY: conformance
+conformance: engine  ## the checklist with the tests that cover each line; last line `N of 350`
+	@$(BIN)/python tools/conformance.py
+
+.PHONY: generate
+generate: engine  ## write the pages in docs/ that are made from the code
+	@$(BIN)/python tools/conformance.py --write
+	@$(BIN)/python tools/tags.py --write
+
+.PHONY: fuzz
+fuzz: engine  ## fuzz wire, the state machine and ESP, FUZZ_SECONDS each
+	@$(UV) sync --quiet --frozen --inexact --no-install-project --group fuzz
+	@tools/fuzz $(FUZZ_SECONDS)
+
+.PHONY: docs
+docs: $(VENV)/.docs  ## build the documentation site into site/
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+.PHONY: clean
+clean:  ## remove what these targets made
+	rm -rf $(VENV) .build build dist site rust/target src/ikeway/*.so
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*##  ?(.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+# --- set-up ---------------------------------------------------------------------------------------
+
+.PHONY: engine
+engine: $(VENV)/.engine
+
+$(VENV)/.synced: pyproject.toml uv.lock
+	@tools/needs python
+	@tools/section "Python environment"
+	@$(UV) --version >/dev/null 2>&1 || tools/make-venv $(VENV)
+	@$(UV) sync --quiet --frozen --inexact --no-install-project
+	@touch $@
+
+# The build uses the environment's own maturin, so that nothing outside uv.lock is fetched for it.
+$(VENV)/.engine: $(VENV)/.synced $(RUST_SOURCES)
+	@tools/needs build
+	@tools/section "engine (Rust, release)"
+	@MATURIN_PEP517_ARGS="--profile release --locked" PATH="$(abspath $(BIN)):$$PATH" \
+	  $(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --reinstall --editable .
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.synced
+	@$(UV) sync --quiet --frozen --inexact --no-install-project --group docs
+	@touch $@
