@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Authentication with signatures: RFC 7427 (method 14) and the older methods (RFC 7296 §3.8)."""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from ikeway.crypto.keypair import KeyAlgorithm, PrivateKey, PublicKey
+from ikeway.crypto.sign import (
+    OLDER_METHODS,
+    SCHEMES,
+    Scheme,
+    SignatureHash,
+    scheme_of,
+    sign,
+    verify,
+)
+from ikeway.model.errors import AuthenticationError, MalformedError
+
+RSA_SHA1: Final = 1
+DIGITAL_SIGNATURE: Final = 14
+HASHES: Final = (
+    SignatureHash.SHA2_256,
+    SignatureHash.SHA2_384,
+    SignatureHash.SHA2_512,
+    SignatureHash.IDENTITY,
+)
+"""What we announce and accept by default: no SHA-1 (RFC 8247 §4)."""
+
+_HASH_ORDER: Final = {
+    KeyAlgorithm.ECDSA_384: (SignatureHash.SHA2_384, SignatureHash.SHA2_512),
+    KeyAlgorithm.ECDSA_521: (SignatureHash.SHA2_512, SignatureHash.SHA2_384),
+}
+"""Hashes as strong as the curve, before all others (RFC 7427 §6)."""
+
+
+def encode_hashes(hashes: Iterable[SignatureHash]) -> bytes:
+    """Return the notification data of SIGNATURE_HASH_ALGORITHMS (RFC 7427 §4)."""
+    return b"".join(code.to_bytes(2) for code in hashes)
+
+
+def decode_hashes(data: bytes) -> frozenset[SignatureHash]:
+    """Return the hashes that a peer announces; those that we do not know are ignored.
+
+    Raises:
+        MalformedError: the data is not a list of 16-bit numbers.
+    """
+    if len(data) % 2:
+        raise MalformedError(f"SIGNATURE_HASH_ALGORITHMS of {len(data)} octets, an odd number")
+    codes = (int.from_bytes(data[at : at + 2]) for at in range(0, len(data), 2))
+    return frozenset(SignatureHash(code) for code in codes if code in set(SignatureHash))
+
+
+def choose_scheme(
+    algorithm: KeyAlgorithm,
+    peer_hashes: Collection[SignatureHash] | None,
+    *,
+    pss: bool = False,
+    allow_sha1: bool = False,
+) -> tuple[int, Scheme]:
+    """Return the authentication method and the scheme to sign with.
+
+    `peer_hashes` is what the peer announced, None if it does not know RFC 7427. RSA keys sign by
+    PKCS#1 v1.5 unless `pss`.
+
+    Raises:
+        AuthenticationError: no scheme suits the key, the peer and the policy.
+    """
+    if peer_hashes is None:
+        usable = [(method, row) for method, row in OLDER_METHODS.items()]
+    else:
+        usable = [(DIGITAL_SIGNATURE, row) for row in SCHEMES if row.hash in peer_hashes]
+    candidates = [
+        (method, row)
+        for method, row in usable
+        if algorithm in row.algorithms and (allow_sha1 or row.hash is not SignatureHash.SHA1)
+    ]
+    if not candidates:
+        raise AuthenticationError(
+            f"no way to sign with an {algorithm.value} key: the peer announces {_text(peer_hashes)}"
+        )
+    first = _HASH_ORDER.get(algorithm, ())
+    return min(candidates, key=lambda found: _rank(found[1], first, pss=pss))
+
+
+def sign_auth(private: PrivateKey, method: int, scheme: Scheme, octets: bytes) -> bytes:
+    """Return the Authentication Data: led by the AlgorithmIdentifier for method 14."""
+    signature = sign(private, scheme, octets)
+    if method != DIGITAL_SIGNATURE:
+        return signature
+    return bytes([len(scheme.identifier)]) + scheme.identifier + signature
+
+
+def verify_auth(
+    method: int,
+    data: bytes,
+    public: PublicKey,
+    octets: bytes,
+    hashes: Collection[SignatureHash] = HASHES,
+    *,
+    allow_sha1: bool = False,
+) -> Scheme:
+    """Check the peer's Authentication Data and return the scheme that it used.
+
+    `hashes` are those that we announced; a peer that knows nothing of RFC 7427 is held to them
+    too. `allow_sha1` lets method 1 pass, which has no better hash.
+
+    Raises:
+        AuthenticationError: another method, scheme, hash or key than allowed, or a wrong signature.
+    """
+    if method == DIGITAL_SIGNATURE:
+        identifier, signature = _split(data)
+        scheme = scheme_of(identifier)
+    elif method in OLDER_METHODS:
+        scheme, signature = OLDER_METHODS[method], data
+    else:
+        raise AuthenticationError(f"authentication method {method} is no signature that we know")
+    # INTEROP apple: certificate clients sign by method 1, RSA with SHA-1, whatever was announced.
+    if scheme.hash not in hashes and not (allow_sha1 and method == RSA_SHA1):
+        raise AuthenticationError(f"{scheme.name}: its hash is not one that we allow")
+    verify(public, scheme, octets, signature)
+    return scheme
+
+
+def _split(data: bytes) -> tuple[bytes, bytes]:
+    """Return the AlgorithmIdentifier and the signature. Neither may be empty (RFC 7427 §3)."""
+    cut = 1 + data[0] if data else 0
+    if cut <= 1 or cut >= len(data):
+        raise AuthenticationError("Authentication Data whose ASN.1 length cannot be")
+    return data[1:cut], data[cut:]
+
+
+def _rank(scheme: Scheme, first: tuple[SignatureHash, ...], *, pss: bool) -> tuple[bool, int, int]:
+    # INTEROP android: older builds crash on RSASSA-PSS, so it comes first only where configured.
+    suits = scheme.is_pss is pss
+    order = first.index(scheme.hash) if scheme.hash in first else len(first)
+    return not suits, order, SCHEMES.index(scheme) if scheme in SCHEMES else 0
+
+
+def _text(hashes: Collection[SignatureHash] | None) -> str:
+    if hashes is None:
+        return "no RFC 7427"
+    return ", ".join(sorted(code.name for code in hashes)) or "no hash that we know"
