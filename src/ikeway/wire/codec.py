@@ -10,26 +10,30 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import IntEnum
 from functools import cache
 from struct import Struct
-from typing import (
-    Annotated,
-    Any,
-    ClassVar,
-    Final,
-    Self,
-    TypeVar,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, ClassVar, Final, Self, TypeAlias, TypeVar
 
 from typing_extensions import dataclass_transform, override
 
 from ikeway.model.errors import MalformedError, UsageError
 from ikeway.model.open_enum import OpenEnum
+from ikeway.wire.fields import (
+    Column,
+    Octets,
+    Pad,
+    Parts,
+    Rest,
+    Sized,
+    SizeOf,
+    UInt,
+    columns_of,
+)
 from ikeway.wire.registry import PayloadType
 
 PARTS_MAX: Final = 512
 """How many payloads and nested parts a message may have: this bounds the work of hostile input."""
+
+Json: TypeAlias = dict[str, Any]
+"""A value as JSON has it: names for code points, hex for octets."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=OpenEnum)
@@ -125,7 +129,7 @@ class Names(dict[int, E]):
         self._registry = registry
 
     def __missing__(self, code: int) -> E:
-        member = self._registry(code)
+        member = self._registry._missing_(code) or self._registry(code)  # spares EnumType's search
         if code < 256:  # what is kept has a bound that no peer can move
             self[code] = member
         return member
@@ -135,78 +139,6 @@ class Names(dict[int, E]):
 def names(registry: type[E]) -> Names[E]:
     """Return the lookup table of a registry, which is far quicker than calling the enum."""
     return Names(registry)
-
-
-@dataclass(frozen=True, slots=True)
-class UInt:
-    """An unsigned integer of 1, 2, 4 or 8 octets; a code point if the field's type is an enum."""
-
-    octets: int
-
-
-@dataclass(frozen=True, slots=True)
-class Octets:
-    """A fixed number of octets."""
-
-    octets: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pad:
-    """RESERVED octets after the field: sent as zero, ignored when received (RFC 7296 §2.5)."""
-
-    octets: int
-
-
-@dataclass(frozen=True, slots=True)
-class SizeOf:
-    """One octet after the field that tells the size of the field `name`."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sized:
-    """Octets whose number an earlier `SizeOf` tells."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """All octets to the end of the payload."""
-
-    least: int = 0
-    most: int = 0xFFFF
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Substructures; the class that has them decodes and encodes itself.
-
-    `count` octets that tell their number, and `pad` RESERVED octets, stand before the first.
-    """
-
-    what: str
-    count: int = 0
-    pad: int = 0
-
-
-Kind = UInt | Octets | Sized | Rest | Parts
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A line of a payload's layout: the field, how it is carried, and what follows it."""
-
-    name: str
-    holds: Any
-    kind: Kind
-    after: tuple[Pad | SizeOf, ...] = ()
-
-    @property
-    def registry(self) -> type[OpenEnum] | None:
-        """The registry that names the field's numbers, if it is a code point."""
-        is_enum = isinstance(self.holds, type) and issubclass(self.holds, OpenEnum)
-        return self.holds if is_enum else None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -238,7 +170,7 @@ class Body:
         """Return the octets of the body, without the generic payload header."""
         return type(self).encoder(self)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the payload as values that JSON has: names for code points, hex for octets."""
         return {"payload": self.kind.name, **_plain_fields(self)}
 
@@ -277,17 +209,6 @@ def payload(kind: PayloadType) -> Callable[[type[B]], type[B]]:
     return decorate
 
 
-def columns_of(cls: type) -> tuple[Column, ...]:
-    """Return the layout that the annotations of `cls` describe, in the order of the wire."""
-    hints = get_type_hints(cls, include_extras=True)
-    columns = []
-    for name, hint in hints.items():
-        if get_origin(hint) is Annotated:
-            kept, kind, *after = get_args(hint)
-            columns.append(Column(name, kept, kind, tuple(after)))
-    return tuple(columns)
-
-
 def to_plain(value: object) -> Any:
     """Return a value of the wire as JSON has it."""
     if isinstance(value, OpenEnum):
@@ -301,7 +222,7 @@ def to_plain(value: object) -> Any:
     return value if isinstance(value, int | str | None) else str(value)
 
 
-def _plain_fields(value: Any) -> dict[str, Any]:
+def _plain_fields(value: Any) -> Json:
     return {
         one.name: to_plain(getattr(value, one.name))
         for one in fields(value)
@@ -404,3 +325,25 @@ def _packable(value: Any, size: int | None) -> Any:
     if len(value) != size:
         raise UsageError(f"{len(value)} octets where the field has {size}")
     return value
+
+
+__all__ = [
+    "PARTS_MAX",
+    "Body",
+    "Column",
+    "Json",
+    "Names",
+    "Octets",
+    "Pad",
+    "Parts",
+    "Reader",
+    "Rest",
+    "SizeOf",
+    "Sized",
+    "UInt",
+    "columns_of",
+    "layout",
+    "names",
+    "payload",
+    "to_plain",
+]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
 from struct import Struct
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from ikeway.model.errors import MalformedError, UsageError
-from ikeway.wire.codec import Body, Reader, names, to_plain
+from ikeway.wire.codec import Body, Json, Reader, names, to_plain
 from ikeway.wire.payloads import PAYLOADS, Encrypted, EncryptedFragment, Notify, Unknown
 from ikeway.wire.payloads.encrypted import Sealed
 from ikeway.wire.registry import ExchangeType, NotifyType, PayloadType
@@ -187,9 +187,9 @@ class Message:
         """Return the first Notify payload of a type."""
         return next((one for one in self.all(Notify) if one.type == kind), None)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the message as values that JSON has."""
-        plain: dict[str, Any] = to_plain(self.header)
+        plain: Json = to_plain(self.header)
         plain["flags"] = [flag.name for flag in Flags if flag in self.header.flags]
         plain["payloads"] = [body.to_json() for body in self.payloads]
         return plain
