@@ -12,22 +12,22 @@ AUTH_METHOD: Final = 2
 _KEY_PAD: Final = b"Key Pad for IKEv2"
 
 
-def auth_octets(message: bytes, nonce: bytes, prf: Prf, sk_p: Secret, id_body: bytes) -> bytes:
+def auth_octets(message: bytes, nonce: bytes, prf: Prf, sk_p: bytes, id_body: bytes) -> bytes:
     """Return what a side signs: its first message, the peer's nonce, and the MAC of its identity.
 
     `message` is the IKE_SA_INIT message as it was sent, from SPIi on and without non-ESP marker.
     `nonce` is the body of the peer's Nonce payload. `id_body` is the body of the side's own
     Identification payload, RESERVED octets included. `sk_p` is SK_pi or SK_pr, the side's own.
     """
-    return message + nonce + prf.compute(sk_p.octets, id_body)
+    return message + nonce + prf.compute(sk_p, id_body)
 
 
-def shared_key_auth(prf: Prf, shared_key: Secret, octets: bytes) -> bytes:
+def compute(prf: Prf, shared_key: Secret, octets: bytes) -> bytes:
     """Return the Authentication Data: prf(prf(shared key, "Key Pad for IKEv2"), octets)."""
     return prf.compute(_padded(prf, shared_key), octets)
 
 
-def verify_shared_key_auth(prf: Prf, shared_key: Secret, octets: bytes, data: bytes) -> None:
+def verify(prf: Prf, shared_key: Secret, octets: bytes, data: bytes) -> None:
     """Check the peer's Authentication Data in constant time.
 
     Raises:

@@ -4,21 +4,21 @@
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from ikeway.crypto.keypair import KeyAlgorithm, PrivateKey, PublicKey
+from ikeway.crypto import sign
+from ikeway.crypto.keypair import KeyAlgorithm, PublicKey
 from ikeway.crypto.sign import (
     OLDER_METHODS,
     SCHEMES,
     Scheme,
     SignatureHash,
+    scheme_named,
     scheme_of,
-    sign,
-    verify,
 )
 from ikeway.model.errors import AuthenticationError, MalformedError
 
 RSA_SHA1: Final = 1
 DIGITAL_SIGNATURE: Final = 14
-HASHES: Final = (
+OUR_HASHES: Final = (
     SignatureHash.SHA2_256,
     SignatureHash.SHA2_384,
     SignatureHash.SHA2_512,
@@ -33,7 +33,7 @@ _HASH_ORDER: Final = {
 """Hashes as strong as the curve, before all others (RFC 7427 §6)."""
 
 
-def encode_hashes(hashes: Iterable[SignatureHash]) -> bytes:
+def encode_hashes(hashes: Iterable[int]) -> bytes:
     """Return the notification data of SIGNATURE_HASH_ALGORITHMS (RFC 7427 §4)."""
     return b"".join(code.to_bytes(2) for code in hashes)
 
@@ -50,14 +50,14 @@ def decode_hashes(data: bytes) -> frozenset[SignatureHash]:
     return frozenset(SignatureHash(code) for code in codes if code in set(SignatureHash))
 
 
-def choose_scheme(
-    algorithm: KeyAlgorithm,
-    peer_hashes: Collection[SignatureHash] | None,
+def choose(
+    public: PublicKey,
+    peer_hashes: Collection[int] | None,
     *,
     pss: bool = False,
     allow_sha1: bool = False,
-) -> tuple[int, Scheme]:
-    """Return the authentication method and the scheme to sign with.
+) -> tuple[int, str]:
+    """Return the authentication method and the name of the scheme for the key's owner to sign with.
 
     `peer_hashes` is what the peer announced, None if it does not know RFC 7427. RSA keys sign by
     PKCS#1 v1.5 unless `pss`.
@@ -66,36 +66,38 @@ def choose_scheme(
         AuthenticationError: no scheme suits the key, the peer and the policy.
     """
     if peer_hashes is None:
-        usable = [(method, row) for method, row in OLDER_METHODS.items()]
+        usable = list(OLDER_METHODS.items())
     else:
         usable = [(DIGITAL_SIGNATURE, row) for row in SCHEMES if row.hash in peer_hashes]
     candidates = [
         (method, row)
         for method, row in usable
-        if algorithm in row.algorithms and (allow_sha1 or row.hash is not SignatureHash.SHA1)
+        if public.algorithm in row.algorithms and (allow_sha1 or row.hash is not SignatureHash.SHA1)
     ]
     if not candidates:
+        heard = "no RFC 7427" if peer_hashes is None else f"hashes {sorted(peer_hashes)}"
         raise AuthenticationError(
-            f"no way to sign with an {algorithm.value} key: the peer announces {_text(peer_hashes)}"
+            f"no way to sign with an {public.algorithm.value} key: the peer announces {heard}"
         )
-    first = _HASH_ORDER.get(algorithm, ())
-    return min(candidates, key=lambda found: _rank(found[1], first, pss=pss))
+    first = _HASH_ORDER.get(public.algorithm, ())
+    method, scheme = min(candidates, key=lambda found: _rank(found[1], first, pss=pss))
+    return method, scheme.name
 
 
-def sign_auth(private: PrivateKey, method: int, scheme: Scheme, octets: bytes) -> bytes:
-    """Return the Authentication Data: led by the AlgorithmIdentifier for method 14."""
-    signature = sign(private, scheme, octets)
+def encode(method: int, scheme: str, signature: bytes) -> bytes:
+    """Return the Authentication Data: led by the AlgorithmIdentifier for method 14 (RFC 7427 §3)."""
     if method != DIGITAL_SIGNATURE:
         return signature
-    return bytes([len(scheme.identifier)]) + scheme.identifier + signature
+    identifier = scheme_named(scheme).identifier
+    return bytes([len(identifier)]) + identifier + signature
 
 
-def verify_auth(
+def verify(
     method: int,
     data: bytes,
     public: PublicKey,
     octets: bytes,
-    hashes: Collection[SignatureHash] = HASHES,
+    hashes: Collection[int] = OUR_HASHES,
     *,
     allow_sha1: bool = False,
 ) -> Scheme:
@@ -117,7 +119,7 @@ def verify_auth(
     # INTEROP apple: certificate clients sign by method 1, RSA with SHA-1, whatever was announced.
     if scheme.hash not in hashes and not (allow_sha1 and method == RSA_SHA1):
         raise AuthenticationError(f"{scheme.name}: its hash is not one that we allow")
-    verify(public, scheme, octets, signature)
+    sign.verify(public, scheme, octets, signature)
     return scheme
 
 
@@ -129,14 +131,8 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
     return data[1:cut], data[cut:]
 
 
-def _rank(scheme: Scheme, first: tuple[SignatureHash, ...], *, pss: bool) -> tuple[bool, int, int]:
+def _rank(scheme: Scheme, first: tuple[SignatureHash, ...], *, pss: bool) -> tuple[bool, int]:
+    """Return how a scheme compares with others of the same key; among equals the table decides."""
     # INTEROP android: older builds crash on RSASSA-PSS, so it comes first only where configured.
-    suits = scheme.is_pss is pss
     order = first.index(scheme.hash) if scheme.hash in first else len(first)
-    return not suits, order, SCHEMES.index(scheme) if scheme in SCHEMES else 0
-
-
-def _text(hashes: Collection[SignatureHash] | None) -> str:
-    if hashes is None:
-        return "no RFC 7427"
-    return ", ".join(sorted(code.name for code in hashes)) or "no hash that we know"
+    return scheme.is_pss is not pss, order

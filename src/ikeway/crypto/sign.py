@@ -87,6 +87,15 @@ def scheme_of(identifier: bytes) -> Scheme:
         raise AuthenticationError(f"a signature algorithm that we do not use: {text}") from None
 
 
+def scheme_named(name: str) -> Scheme:
+    """Return the scheme of that name, of method 14 or of an older one.
+
+    Raises:
+        LookupError: none has it.
+    """
+    return _BY_NAME[name]
+
+
 _RSA: Final = frozenset({KeyAlgorithm.RSA})
 _ECDSA: Final = frozenset({KeyAlgorithm.ECDSA_256, KeyAlgorithm.ECDSA_384, KeyAlgorithm.ECDSA_521})
 _RSA_ENCRYPTION: Final = "2a864886f70d0101"
@@ -169,3 +178,4 @@ OLDER_METHODS: Final = {
     11: _raw(_H.SHA2_512, hashes.SHA512(), KeyAlgorithm.ECDSA_521),
 }
 """Authentication methods that say the scheme themselves (RFC 7296 §3.8, RFC 4754)."""
+_BY_NAME: Final = {row.name: row for row in (*SCHEMES, *OLDER_METHODS.values())}
