@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an annotation says about a field: how its octets travel, as in the diagrams of RFC 7296 §3."""
+"""What annotations say about fields: how their octets travel, as RFC 7296 §3 draws them."""
 
 from dataclasses import dataclass
 from typing import Annotated, get_args, get_origin, get_type_hints

@@ -140,3 +140,19 @@ class EsnId(OpenEnum):
     NO = 0
     YES = 1
     UNSPECIFIED_32 = 2
+
+
+class KeyWrapId(OpenEnum):
+    """Transform Type 13 - Key Wrap Algorithm Transform IDs."""
+
+    KW_5649_128 = 1
+    KW_5649_192 = 2
+    KW_5649_256 = 3
+    KW_ARX = 4
+
+
+class GroupAuthId(OpenEnum):
+    """Transform Type 14 - Group Controller Authentication Method Transform IDs."""
+
+    IMPLICIT = 1
+    DIGITAL_SIGNATURE = 2
