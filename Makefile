@@ -87,7 +87,7 @@ fuzz: engine  ## fuzz wire, the state machine and ESP, FUZZ_SECONDS each
 
 .PHONY: docs
 docs: $(VENV)/.docs  ## build the documentation site into site/
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
 .PHONY: clean
