@@ -10,8 +10,7 @@ from typing import Final, TypeVar
 
 from ikeway.model.errors import MalformedError, UsageError
 from ikeway.wire.codec import Body, Json, Reader, names, to_plain
-from ikeway.wire.payloads import PAYLOADS, Encrypted, EncryptedFragment, Notify, Unknown
-from ikeway.wire.payloads.encrypted import Sealed
+from ikeway.wire.payloads import PAYLOADS, Encrypted, EncryptedFragment, Notify, Sealed, Unknown
 from ikeway.wire.registry import ExchangeType, NotifyType, PayloadType
 
 HEADER_OCTETS: Final = 28

@@ -101,7 +101,7 @@ class AuthMethod(OpenEnum):
     """IKEv2 Authentication Method."""
 
     RSA_SIGNATURE = 1
-    SHARED_KEY_MIC = 2
+    SHARED_KEY_MESSAGE_INTEGRITY_CODE = 2
     DSS_SIGNATURE = 3
     ECDSA_SHA256_P256 = 9
     ECDSA_SHA384_P384 = 10
@@ -232,10 +232,10 @@ class TsType(OpenEnum):
 class CfgType(OpenEnum):
     """IKEv2 Configuration Payload CFG Types."""
 
-    REQUEST = 1
-    REPLY = 2
-    SET = 3
-    ACK = 4
+    CFG_REQUEST = 1
+    CFG_REPLY = 2
+    CFG_SET = 3
+    CFG_ACK = 4
 
 
 class CfgAttribute(OpenEnum):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The code points of transforms: types, attributes and algorithms (RFC 7296 §3.3.2, §3.3.5)."""
 
+from typing import Final
+
 from ikeway.model.open_enum import OpenEnum
 
 
@@ -156,3 +158,22 @@ class GroupAuthId(OpenEnum):
 
     IMPLICIT = 1
     DIGITAL_SIGNATURE = 2
+
+
+TRANSFORM_IDS: Final[dict[TransformType, type[OpenEnum]]] = {
+    TransformType.ENCR: EncrId,
+    TransformType.PRF: PrfId,
+    TransformType.INTEG: IntegId,
+    TransformType.KE: KeMethod,
+    TransformType.ESN: EsnId,
+    TransformType.ADDKE1: KeMethod,
+    TransformType.ADDKE2: KeMethod,
+    TransformType.ADDKE3: KeMethod,
+    TransformType.ADDKE4: KeMethod,
+    TransformType.ADDKE5: KeMethod,
+    TransformType.ADDKE6: KeMethod,
+    TransformType.ADDKE7: KeMethod,
+    TransformType.KWA: KeyWrapId,
+    TransformType.GCAUTH: GroupAuthId,
+}
+"""The registry that names the algorithms of each transform type."""

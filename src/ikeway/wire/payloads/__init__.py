@@ -3,18 +3,19 @@
 
 from typing import Final
 
+from ikeway.wire.attributes import Attribute, CfgAttributeValue
 from ikeway.wire.codec import Body
 from ikeway.wire.payloads.authentication import Authentication
 from ikeway.wire.payloads.certificate import Certificate, CertificateRequest
 from ikeway.wire.payloads.configuration import Configuration
 from ikeway.wire.payloads.delete import Delete
 from ikeway.wire.payloads.eap import Eap
-from ikeway.wire.payloads.encrypted import Encrypted, EncryptedFragment
-from ikeway.wire.payloads.identification import IdI, IdR
+from ikeway.wire.payloads.encrypted import Encrypted, EncryptedFragment, Sealed
+from ikeway.wire.payloads.identification import Identification, IdI, IdR
 from ikeway.wire.payloads.key_exchange import KeyExchange, Nonce
 from ikeway.wire.payloads.notify import Notify
 from ikeway.wire.payloads.security_association import Proposal, SecurityAssociation, Transform
-from ikeway.wire.payloads.traffic_selectors import RawSelector, TsI, TsR
+from ikeway.wire.payloads.traffic_selectors import RawSelector, TrafficSelectors, TsI, TsR
 from ikeway.wire.payloads.unknown import Unknown
 from ikeway.wire.payloads.vendor import VendorId
 
@@ -41,9 +42,11 @@ PAYLOADS: Final[tuple[type[Body], ...]] = (
 
 __all__ = [
     "PAYLOADS",
+    "Attribute",
     "Authentication",
     "Certificate",
     "CertificateRequest",
+    "CfgAttributeValue",
     "Configuration",
     "Delete",
     "Eap",
@@ -51,12 +54,15 @@ __all__ = [
     "EncryptedFragment",
     "IdI",
     "IdR",
+    "Identification",
     "KeyExchange",
     "Nonce",
     "Notify",
     "Proposal",
     "RawSelector",
+    "Sealed",
     "SecurityAssociation",
+    "TrafficSelectors",
     "Transform",
     "TsI",
     "TsR",

@@ -10,7 +10,8 @@ from typing_extensions import override
 from ikeway.model.errors import MalformedError
 from ikeway.wire.attributes import Attribute
 from ikeway.wire.codec import Body, Pad, Parts, Reader, Sized, SizeOf, UInt, layout, names, payload
-from ikeway.wire.registry import PayloadType, ProtocolId, TransformAttribute, TransformType
+from ikeway.wire.registry import PayloadType, ProtocolId
+from ikeway.wire.transforms import TRANSFORM_IDS, KeMethod, TransformAttribute, TransformType
 
 _SUBSTRUCTURE: Final = Struct("!BxH")
 _PROPOSAL: Final = Struct("!BBBB")
@@ -21,6 +22,7 @@ _MORE_PROPOSALS: Final = 2
 _MORE_TRANSFORMS: Final = 3
 _HEADER_OCTETS: Final = 4
 _CACHED_OCTETS: Final = 16
+_VAGUE: Final = frozenset({"NONE", "NO", "YES"})
 
 _TYPES: Final = names(TransformType)
 _PROTOCOLS: Final = names(ProtocolId)
@@ -58,6 +60,17 @@ class Transform:
     def is_understood(self) -> bool:
         """Whether it has no attribute but one Key Length; if not, refuse it (RFC 7296 §3.3.6)."""
         return not self.attributes or (len(self.attributes) == 1 and self.key_bits is not None)
+
+    @property
+    def label(self) -> str:
+        """The algorithm's name, e.g. `AES_GCM_16`; with its type where the name alone says little."""
+        registry = TRANSFORM_IDS.get(self.type)
+        if registry is None:
+            return f"{self.type.name}_{self.id}"
+        name = names(registry)[self.id].name
+        is_vague = registry is KeMethod and self.type is not TransformType.KE
+        is_vague = is_vague or name in _VAGUE or name.startswith("UNKNOWN")
+        return f"{self.type.name}_{name}" if is_vague else name
 
     @classmethod
     def decode(cls, reader: Reader) -> "Transform":
