@@ -85,7 +85,7 @@ def choose(
 
 
 def encode(method: int, scheme: str, signature: bytes) -> bytes:
-    """Return the Authentication Data: led by the AlgorithmIdentifier for method 14 (RFC 7427 §3)."""
+    """Return the Authentication Data, for method 14 led by the AlgorithmIdentifier (§3)."""
     if method != DIGITAL_SIGNATURE:
         return signature
     identifier = scheme_named(scheme).identifier

@@ -33,9 +33,9 @@ PrivateHandle: TypeAlias = (
     | ed448.Ed448PrivateKey
 )
 
-RSA_BITS: Final = range(2048, 16384 + 1)
+RSA_BITS: Final = range(2048, 8192 + 1)
 """Shorter RSA keys are weak (RFC 8247 §3.1); longer ones are a way to keep us busy."""
-_RSA_EXPONENTS: Final = range(1 << 16, 1 << 64)
+_RSA_EXPONENTS: Final = range(1 << 16, 1 << 33)
 """FIPS 186-5 §5.4, with a smaller upper end that bounds the work. They are odd."""
 
 
