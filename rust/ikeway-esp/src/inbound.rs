@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Opening: one inbound SA (RFC 4303 §3.4, RFC 4301 §5.2).
+
+use std::ops::Range;
+
+use crate::counters::Counters;
+use crate::error::{InstallError, Refusal};
+use crate::inner::{Flow, IPV4, IPV6, inner_length, next_header};
+use crate::replay::Window;
+use crate::transform::{DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
+
+const DUMMY: u8 = 59;
+
+/// An SA that we receive on. Its window has one owner, so opening needs `&mut self`.
+pub struct InboundSa {
+    shared: Shared,
+    window: Window,
+    transform: Transform,
+}
+
+impl InboundSa {
+    /// Returns an SA with an empty replay window of `window` packets; 0 switches anti-replay off.
+    ///
+    /// # Errors
+    /// [`InstallError`] if the SPI is reserved, a key does not fit the suite or the window is out of range.
+    pub fn new(shared: Shared, keys: &DirectionKeys, window: u32) -> Result<Self, InstallError> {
+        shared.check_spi()?;
+        let transform = Transform::opening(shared.suite, keys, shared.esn)?;
+        Ok(Self { window: Window::new(window, shared.esn)?, transform, shared })
+    }
+
+    /// Returns our SPI.
+    #[must_use]
+    pub const fn spi(&self) -> u32 {
+        self.shared.spi
+    }
+
+    /// Returns the counters of the pair of SAs.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Opens a packet where it stands and returns where in it the inner packet is.
+    ///
+    /// The order is that of RFC 4303 §3.4: number, integrity, window, padding, next header, selectors. After a
+    /// refusal the octets are to be thrown away.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why the packet goes no further. Only a packet with a valid ICV changes the window.
+    pub fn open(&mut self, packet: &mut [u8]) -> Result<Range<usize>, Refusal> {
+        let body = self.body(packet.len())?;
+        let low = low_sequence(packet).ok_or(Refusal::Malformed)?;
+        let pending = self.window.check(low).ok_or(Refusal::Replayed)?;
+        self.transform.open(pending.sequence(), packet).map_err(|_| Refusal::IntegrityFailed)?;
+        pending.accept();
+        let plaintext = packet.get(body.clone()).ok_or(Refusal::Malformed)?;
+        let length = self.inner(plaintext)?;
+        Ok(body.start..body.start + length)
+    }
+
+    /// Where the ciphertext is: whole blocks, and at least the trailer (RFC 4303 §2.4).
+    fn body(&self, length: usize) -> Result<Range<usize>, Refusal> {
+        let start = ESP_HEADER + self.transform.iv_octets();
+        let end = length.checked_sub(self.transform.icv_octets()).ok_or(Refusal::Malformed)?;
+        let octets = end.checked_sub(start).ok_or(Refusal::Malformed)?;
+        let is_whole = octets >= TRAILER && octets.is_multiple_of(self.transform.alignment());
+        if is_whole { Ok(start..end) } else { Err(Refusal::Malformed) }
+    }
+
+    /// Returns the length of the inner packet; what follows it is padding, also for traffic flow confidentiality.
+    fn inner(&self, plaintext: &[u8]) -> Result<usize, Refusal> {
+        let (payload, next) = cut_trailer(plaintext)?;
+        match next {
+            DUMMY => return Err(Refusal::Dummy),
+            IPV4 | IPV6 if next_header(payload) == Some(next) => (),
+            IPV4 | IPV6 => return Err(Refusal::Malformed),
+            _ => return Err(Refusal::NotIp),
+        }
+        let length = inner_length(payload)?;
+        let inner = payload.get(..length).ok_or(Refusal::Malformed)?;
+        if self.shared.policy.admits(&Flow::read(inner)?) {
+            Ok(length)
+        } else {
+            Err(Refusal::SelectorMismatch)
+        }
+    }
+}
+
+/// Returns the number's low half as it stands in the header (RFC 4303 §2.2).
+fn low_sequence(packet: &[u8]) -> Option<u32> {
+    let octets = packet.get(4..)?.first_chunk()?;
+    Some(u32::from_be_bytes(*octets))
+}
+
+/// Returns the payload and the next header, when the padding counts 1, 2, 3 … (RFC 4303 §2.4).
+fn cut_trailer(plaintext: &[u8]) -> Result<(&[u8], u8), Refusal> {
+    let (rest, [padding, next]) = plaintext.split_last_chunk().ok_or(Refusal::Malformed)?;
+    let length = rest.len().checked_sub(usize::from(*padding)).ok_or(Refusal::BadPadding)?;
+    let (payload, padding) = rest.split_at_checked(length).ok_or(Refusal::BadPadding)?;
+    let is_counting = padding.iter().zip(1_u8..).all(|(seen, wanted)| *seen == wanted);
+    if is_counting { Ok((payload, *next)) } else { Err(Refusal::BadPadding) }
+}
+
+#[cfg(test)]
+mod tests;

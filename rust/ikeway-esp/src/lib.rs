@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//! ESP in tunnel mode as values and functions: no socket, thread, clock or random source (RFC 4301, RFC 4303).
+//!
+//! A packet goes out through [`OutboundTable::find`] and [`OutboundSa::seal`], and comes in through
+//! [`InboundTable::get_mut`] and [`InboundSa::open`]. Nothing here panics on any octets of a packet.
+#![forbid(unsafe_code)]
+
+mod aead;
+mod cbc;
+mod counters;
+mod error;
+mod inbound;
+mod inner;
+mod outbound;
+mod replay;
+mod selector;
+mod sequence;
+mod suite;
+mod table;
+#[cfg(test)]
+mod testing;
+mod transform;
+
+pub use counters::{Counters, Tally};
+pub use error::{InstallError, Refusal};
+pub use inbound::InboundSa;
+pub use inner::{Flow, Port, inner_length};
+pub use outbound::{OutboundSa, SEAL_ROOM};
+pub use replay::{MAX_WINDOW, MIN_WINDOW, Pending, Window};
+pub use selector::{Policy, Selector};
+pub use sequence::{SendCounter, infer};
+pub use suite::{SUITES, Suite};
+pub use table::{InboundTable, OutboundTable};
+pub use transform::{DirectionKeys, ESP_HEADER, Shared};

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Sealing: one outbound SA (RFC 4303 §3.3).
+
+use std::net::SocketAddr;
+
+use crate::cbc::IvSource;
+use crate::counters::Counters;
+use crate::error::{InstallError, Refusal};
+use crate::inner::next_header;
+use crate::selector::Policy;
+use crate::sequence::{SendCounter, halves};
+use crate::transform::{DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
+
+/// More octets than sealing adds before and after an inner packet, with any suite.
+pub const SEAL_ROOM: usize = ESP_HEADER + 16 + 15 + TRAILER + 32;
+
+/// The padding of RFC 4303 §2.4, as long as the longest alignment needs.
+const PADDING: [u8; 15] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+/// An SA that we send on, from `local` to `peer`.
+pub struct OutboundSa {
+    shared: Shared,
+    local: SocketAddr,
+    peer: SocketAddr,
+    sequence: SendCounter,
+    transform: Transform,
+    ivs: IvSource,
+}
+
+impl OutboundSa {
+    /// Returns an SA whose first packet has the number `after + 1`; a new SA starts `after` 0.
+    ///
+    /// `iv_seed` is random: IVs that must be unpredictable come from it.
+    ///
+    /// # Errors
+    /// [`InstallError`] if the SPI is reserved or a key does not fit the suite.
+    pub fn new(
+        shared: Shared,
+        (local, peer): (SocketAddr, SocketAddr),
+        keys: &DirectionKeys,
+        iv_seed: &[u8; 16],
+        after: u64,
+    ) -> Result<Self, InstallError> {
+        shared.check_spi()?;
+        let transform = Transform::sealing(shared.suite, keys, shared.esn)?;
+        let sequence = SendCounter::new(after, shared.esn);
+        Ok(Self { shared, local, peer, sequence, transform, ivs: IvSource::new(iv_seed) })
+    }
+
+    /// Returns the address and port that packets leave from, and those that they go to.
+    #[must_use]
+    pub const fn path(&self) -> (SocketAddr, SocketAddr) {
+        (self.local, self.peer)
+    }
+
+    /// Returns the peer's SPI.
+    #[must_use]
+    pub const fn spi(&self) -> u32 {
+        self.shared.spi
+    }
+
+    /// Returns the selectors of the pair of SAs.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.shared.policy
+    }
+
+    /// Returns the counters of the pair of SAs.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Returns where in a buffer the inner packet stands before it is sealed.
+    #[must_use]
+    pub const fn payload_offset(&self) -> usize {
+        ESP_HEADER + self.transform.iv_octets()
+    }
+
+    /// Returns the length of the ESP packet that carries `inner` octets.
+    #[must_use]
+    pub fn sealed_length(&self, inner: usize) -> usize {
+        self.payload_offset() + self.padded_length(inner) + self.transform.icv_octets()
+    }
+
+    /// Seals the `inner` octets at [`Self::payload_offset`] where they stand, and returns the packet's length.
+    ///
+    /// # Errors
+    /// [`Refusal::SequenceExhausted`] for good when the last number was used, [`Refusal::TooLong`] if `buffer`
+    /// has no room, [`Refusal::NotIp`] if the inner octets are no IP packet.
+    pub fn seal(&self, buffer: &mut [u8], inner: usize) -> Result<usize, Refusal> {
+        if inner > usize::from(u16::MAX) {
+            return Err(Refusal::TooLong);
+        }
+        let offset = self.payload_offset();
+        let packet = buffer.get_mut(..self.sealed_length(inner)).ok_or(Refusal::TooLong)?;
+        let next = packet.get(offset..).and_then(next_header).ok_or(Refusal::NotIp)?;
+        let sequence = self.sequence.next().ok_or(Refusal::SequenceExhausted)?;
+        self.write_header(sequence, packet).ok_or(Refusal::TooLong)?;
+        self.write_trailer(inner, next, packet).ok_or(Refusal::TooLong)?;
+        self.transform.seal(sequence, packet).ok_or(Refusal::TooLong)?;
+        Ok(packet.len())
+    }
+
+    fn padded_length(&self, inner: usize) -> usize {
+        (inner + TRAILER).next_multiple_of(self.transform.alignment())
+    }
+
+    /// An AEAD's IV is the sequence number, which never repeats; CBC's is unpredictable (RFC 4106 §3.1, RFC 3602 §3).
+    fn write_header(&self, sequence: u64, packet: &mut [u8]) -> Option<()> {
+        let [_, low] = halves(sequence);
+        let (header, rest) = packet.split_first_chunk_mut::<ESP_HEADER>()?;
+        *header = (u64::from(self.shared.spi) << 32 | u64::from(low)).to_be_bytes();
+        match self.transform {
+            Transform::Aead(_) => *rest.first_chunk_mut()? = sequence.to_be_bytes(),
+            Transform::Cbc(_) => *rest.first_chunk_mut()? = self.ivs.iv(sequence),
+        }
+        Some(())
+    }
+
+    fn write_trailer(&self, inner: usize, next: u8, packet: &mut [u8]) -> Option<()> {
+        let padding = PADDING.get(..self.padded_length(inner) - inner - TRAILER)?;
+        let start = self.payload_offset() + inner;
+        let trailer = packet.get_mut(start..start + padding.len() + TRAILER)?;
+        let (space, end) = trailer.split_last_chunk_mut()?;
+        space.copy_from_slice(padding);
+        *end = [u8::try_from(padding.len()).ok()?, next];
+        Some(())
+    }
+}
