@@ -47,21 +47,29 @@ test-system: engine  ## tests with namespaces, and with real peers where the lab
 	@tools/needs test
 	@tools/system-tests $(ARGS)
 
-.PHONY: check
-check: engine  ## format, lint, types, layers, spelling, Rust lints, generated pages: what CI runs
+.PHONY: check check-python check-words check-rust check-pages
+check: check-python check-words check-rust check-pages  ## format, lint, types, layers, spelling, Rust lints, generated pages
+
+check-python: engine
 	@tools/section "Python: format, lint, types, layers"
-	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy tools
 	@$(BIN)/stubtest ikeway._engine
 	@$(BIN)/lint-imports
+
+check-words: $(VENV)/.synced
 	@tools/section "spelling"
-	@$(BIN)/codespell $$(git ls-files)
+	@git ls-files -z | xargs -0 $(BIN)/codespell
+
+check-rust: engine
 	@tools/section "Rust: format, lint, dependencies"
 	@$(CARGO) fmt $(RUST) --all --check
-	@$(CARGO) clippy $(RUST) --workspace --all-targets --release --locked -- -D warnings
+	@$(CARGO) clippy --quiet $(RUST) --workspace --all-targets --release --locked -- -D warnings
 	@tools/deny
+
+check-pages: engine
 	@tools/section "generated pages"
 	@$(BIN)/python tools/conformance.py --check
 	@$(BIN)/python tools/tags.py --check
