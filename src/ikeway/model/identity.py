@@ -80,4 +80,8 @@ class Identity:
             return str(IPv6Address(self.data))
         if self.type in {IdType.FQDN, IdType.RFC822_ADDR}:
             return self.data.decode("utf-8", "backslashreplace")
-        return f"@#{self.data.hex()}" if self.type is IdType.KEY_ID else f"{self.type.name}:{self.data.hex()}"
+        return (
+            f"@#{self.data.hex()}"
+            if self.type is IdType.KEY_ID
+            else f"{self.type.name}:{self.data.hex()}"
+        )

@@ -28,7 +28,12 @@ class TrafficSelector:
     end: Address
 
     @classmethod
-    def of(cls, network: Network | str, protocol: int = ANY_PROTOCOL, ports: tuple[int, int] = (0, PORT_MAX)) -> "TrafficSelector":
+    def of(
+        cls,
+        network: Network | str,
+        protocol: int = ANY_PROTOCOL,
+        ports: tuple[int, int] = (0, PORT_MAX),
+    ) -> "TrafficSelector":
         """Return the selector of a whole network, by default of all its traffic."""
         net = ip_network(network) if isinstance(network, str) else network
         return cls(protocol, ports[0], ports[1], net[0], net[-1])
@@ -45,7 +50,7 @@ class TrafficSelector:
 
     def networks(self) -> tuple[Network, ...]:
         """Return the prefixes that make up the address range, smallest address first."""
-        return tuple(cast("list[Network]", list(summarize_address_range(self.start, self.end))))  # type: ignore[type-var]
+        return tuple(cast("list[Network]", list(summarize_address_range(self.start, self.end))))
 
     def intersect(self, other: "TrafficSelector") -> "TrafficSelector | None":
         """Return what both cover, or None if that is nothing."""
@@ -54,17 +59,19 @@ class TrafficSelector:
         if ANY_PROTOCOL not in {self.protocol, other.protocol} and self.protocol != other.protocol:
             return None
         ports = _common_ports(self, other)
-        start = max(self.start, other.start)  # type: ignore[type-var]
-        end = min(self.end, other.end)  # type: ignore[type-var]
-        if ports is None or start > end:  # type: ignore[operator]
+        start = max(self.start, other.start)
+        end = min(self.end, other.end)
+        if ports is None or int(start) > int(end):
             return None
         return TrafficSelector(self.protocol or other.protocol, *ports, start, end)
 
     def covers(self, other: "TrafficSelector") -> bool:
         """Whether every packet that `other` selects is selected here too."""
         common = self.intersect(other)
-        return common is not None and common == replace(other, protocol=common.protocol) and (
-            self.protocol in {ANY_PROTOCOL, other.protocol}
+        return (
+            common is not None
+            and common == replace(other, protocol=common.protocol)
+            and (self.protocol in {ANY_PROTOCOL, other.protocol})
         )
 
     @override

@@ -1,1 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Negotiated extensions, one file each: `announce()` gives notifies, `learn()` reads the peer's.
+
+Nothing else reads the raw notifies. What both sides agreed on is `Agreed`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ikeway.crypto.sign import SignatureHash
+from ikeway.ike.features import nat_traversal, signature_hashes
+from ikeway.ike.features.context import Context
+from ikeway.ike.features.nat_traversal import Nat
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import Notify
+
+FEATURES: Final = (nat_traversal, signature_hashes)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The extensions of an IKE SA. `peer_hashes` is None where the peer has no RFC 7427."""
+
+    nat: Nat
+    peer_hashes: frozenset[SignatureHash] | None
+
+
+def announce(context: Context) -> tuple[Notify, ...]:
+    """Return the notifies of all features for an IKE_SA_INIT message of ours."""
+    return tuple(notify for feature in FEATURES for notify in feature.announce(context))
+
+
+def learn(message: Message, context: Context) -> Agreed:
+    """Return what the peer's IKE_SA_INIT message agrees to."""
+    return Agreed(
+        nat=nat_traversal.learn(message, context),
+        peer_hashes=signature_hashes.learn(message, context),
+    )

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages for people, in the notation of RFC 7296 §1.2: `IKE_AUTH request 1 [IDi AUTH SA TSi TSr]`."""
+
+from ikeway.wire.codec import Body
+from ikeway.wire.message import Header
+from ikeway.wire.payloads import (
+    Authentication,
+    Certificate,
+    CertificateRequest,
+    Configuration,
+    Delete,
+    Eap,
+    IdI,
+    IdR,
+    KeyExchange,
+    Nonce,
+    Notify,
+    SecurityAssociation,
+    TsI,
+    TsR,
+    Unknown,
+    VendorId,
+)
+
+_NAMES: dict[type[Body], str] = {
+    SecurityAssociation: "SA",
+    KeyExchange: "KE",
+    Nonce: "Nonce",
+    IdI: "IDi",
+    IdR: "IDr",
+    Certificate: "CERT",
+    CertificateRequest: "CERTREQ",
+    Authentication: "AUTH",
+    VendorId: "V",
+    TsI: "TSi",
+    TsR: "TSr",
+    Eap: "EAP",
+}
+
+
+def describe(header: Header, payloads: tuple[Body, ...]) -> str:
+    """Return one line that says what a message is and what it has."""
+    kind = "request" if header.is_request else "response"
+    names = " ".join(_name(body) for body in payloads[:24])
+    return f"{header.exchange.name} {kind} {header.message_id} [{names}]"
+
+
+def _name(body: Body) -> str:
+    match body:
+        case Notify():
+            return f"N({body.type.name})"
+        case Delete():
+            return f"D({body.protocol.name})"
+        case Configuration():
+            return f"CP({body.type.name})"
+        case Unknown():
+            return f"?{int(body.type)}"
+        case _:
+            return _NAMES.get(type(body), type(body).__name__)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all IKE SAs of an endpoint share: randomness, policy, credentials."""
+
+from dataclasses import dataclass
+
+from ikeway.crypto.random import Random
+from ikeway.model.address import NAT_PORT
+from ikeway.policy.connection import Connection
+from ikeway.policy.credentials import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """`worker` is the first octet of every SPI that we choose for an IKE SA (design §2)."""
+
+    random: Random
+    connections: tuple[Connection, ...]
+    credentials: Credentials
+    worker: int = 0
+    nat_port: int = NAT_PORT
+
+    def new_ike_spi(self) -> bytes:
+        """Return a fresh IKE SPI of 8 octets, never zero (RFC 7296 §2.6)."""
+        spi = bytes([self.worker]) + self.random.octets(7)
+        return spi if any(spi) else self.new_ike_spi()
+
+    def new_esp_spi(self) -> int:
+        """Return a fresh ESP SPI above the reserved range (RFC 4303 §2.1)."""
+        while True:
+            spi = int.from_bytes(self.random.octets(4))
+            if spi > 255:
+                return spi

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IKE_AUTH (RFC 7296 §1.2, §2.15): its shapes, and the way from proven identities to `Established`."""
+
+from dataclasses import dataclass, replace
+
+from ikeway.ike.children import Child
+from ikeway.ike.io import Action
+from ikeway.ike.reports import Established as EstablishedReport
+from ikeway.ike.shape import Shape, maybe, one, some
+from ikeway.ike.states import Established, Session
+from ikeway.model.address import Address, Endpoint
+from ikeway.model.identity import Identity
+from ikeway.model.time import Instant
+from ikeway.policy.connection import Connection
+from ikeway.wire.payloads import (
+    Authentication,
+    Certificate,
+    CertificateRequest,
+    Configuration,
+    IdI,
+    IdR,
+    SecurityAssociation,
+    TsI,
+    TsR,
+)
+from ikeway.wire.registry import ExchangeType
+
+TYPE = ExchangeType.IKE_AUTH
+REQUEST = Shape(
+    one(IdI),
+    some(Certificate),
+    some(CertificateRequest),
+    maybe(IdR),
+    maybe(Authentication),
+    maybe(Configuration),
+    one(SecurityAssociation),
+    one(TsI),
+    one(TsR),
+)
+RESPONSE = Shape(
+    one(IdR),
+    some(Certificate),
+    one(Authentication),
+    maybe(Configuration),
+    maybe(SecurityAssociation),
+    maybe(TsI),
+    maybe(TsR),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """Both identities are proven; what is left is to become `Established`."""
+
+    session: Session
+    connection: Connection
+    local_id: Identity
+    peer_id: Identity
+    replaces_others: bool = False
+
+
+def establish(
+    proven: Proven, children: tuple[Child, ...], virtual_ips: tuple[Address, ...], now: Instant
+) -> tuple[Established, Action]:
+    """Return the established state and the report of it."""
+    connection, session = proven.connection, proven.session
+    state = Established(
+        session=session,
+        connection=connection,
+        local_id=proven.local_id,
+        peer_id=proven.peer_id,
+        children=children,
+        virtual_ips=virtual_ips,
+        since=now,
+        heard=now,
+        probe_at=now + connection.liveness,
+    )
+    report = EstablishedReport(
+        connection=connection.name,
+        local_id=proven.local_id,
+        peer_id=proven.peer_id,
+        peer=session.link.peer,
+        suite=str(session.keyring.suite),
+        virtual_ips=virtual_ips,
+        replaces_others=proven.replaces_others,
+    )
+    return state, session.report(report)
+
+
+def moved(session: Session, local: Endpoint, peer: Endpoint) -> Session:
+    """Return the session with the path that an authentic message took."""
+    return replace(session, link=replace(session.link, local=local, peer=peer))

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IKE_AUTH as its initiator (RFC 7296 §1.2, §2.15, §2.21.2)."""
+
+from dataclasses import replace
+
+from ikeway.ike import ending, first_child, messages, proof
+from ikeway.ike.describe import describe
+from ikeway.ike.exchanges import ike_auth, informational
+from ikeway.ike.exchanges.ike_sa_init import Agreement, certificate_request
+from ikeway.ike.io import Action, Answer, InstallChild, Received, Refused, Signed, Ticket, Trusted
+from ikeway.ike.reports import ChildFailed, MessageReceived, SuiteChosen
+from ikeway.ike.shape import need
+from ikeway.ike.states import (
+    AwaitAuthResponse,
+    CheckingResponder,
+    Session,
+    SigningRequest,
+    Step,
+)
+from ikeway.ike.timers import HALF_OPEN
+from ikeway.model.errors import AuthenticationError, PeerError
+from ikeway.model.identity import Identity
+from ikeway.model.time import Instant
+from ikeway.policy.connection import Connection, Proof
+from ikeway.wire.codec import Body
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import Authentication, Delete, IdI, IdR, Notify
+from ikeway.wire.registry import NotifyType, ProtocolId
+
+INSTALL = "install"
+
+
+def request(connection: Connection, agreement: Agreement, received: Received, now: Instant) -> Step:
+    """Ask IKE_AUTH with the keys that IKE_SA_INIT gave; a signature is asked for first."""
+    session, transcript = agreement.session, agreement.transcript
+    message = Message.decode(received.datagram.octets)
+    what = describe(message.header, message.payloads)
+    datagram = received.datagram
+    reports = (
+        session.report(MessageReceived(what, datagram.peer, len(datagram.octets))),
+        session.report(SuiteChosen(str(session.keyring.suite), str(session.agreed.nat))),
+    )
+    child = first_child.draft(session.env, connection, session.link)
+    ours = proof.claim(session, transcript, _identity(connection), is_local=True)
+    if connection.local_auth is Proof.CERTIFICATE:
+        scheme, ask = proof.ask_signature(session, ours, connection.local_id)
+        expires = now + (HALF_OPEN.length or 0.0)
+        waiting = SigningRequest(session, transcript, connection, child, scheme, expires)
+        return Step(waiting, (*reports, ask))
+    secret = proof.find_psk(session, connection.local_id, _peer_id(connection))
+    auth = proof.psk_proof(session, ours, secret)
+    unsent = AwaitAuthResponse(session, transcript, connection, child)
+    step = _send(unsent, auth, now)
+    return Step(step.state, reports + step.actions)
+
+
+def _identity(connection: Connection) -> IdI:
+    return IdI(connection.local_id.type, connection.local_id.data)
+
+
+def _peer_id(connection: Connection) -> Identity:
+    """Return the identity that we look our key up for, before the peer says its own."""
+    return connection.peer_id.exact or Identity.parse(connection.peer_id.text)
+
+
+def signed(state: SigningRequest, answer: Answer, now: Instant) -> Step:
+    """Send the request that has waited for its signature."""
+    session, connection = state.session, state.connection
+    if not isinstance(answer, Signed):
+        reason = answer.reason if isinstance(answer, Refused) else "no signature"
+        return ending.give_up(state, session.sa, connection.name, f"cannot sign: {reason}")
+    auth = proof.signature_proof(session, connection.local_id, state.scheme, answer.signature)
+    unsent = AwaitAuthResponse(session, state.transcript, connection, state.child)
+    return _send(unsent, auth, now)
+
+
+def _send(state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant) -> Step:
+    connection, session = state.connection, state.session
+    wanted = connection.peer_id.exact
+    *certificates, authentication = auth
+    payloads: tuple[Body, ...] = (
+        _identity(connection),
+        *certificates,
+        *((Notify(NotifyType.INITIAL_CONTACT),) if connection.initial_contact else ()),
+        *certificate_request(session.env, (connection,)),
+        *((IdR(wanted.type, wanted.data),) if wanted else ()),
+        authentication,
+        *first_child.request(connection, state.child),
+    )
+    after, actions = messages.request(
+        session, ike_auth.TYPE, payloads, ike_auth.TYPE, connection.retransmission, now
+    )
+    return Step(replace(state, session=after), actions)
+
+
+def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
+    """Take the response: who answers, and can it prove it?
+
+    Raises:
+        PeerError: it cannot, or the response is not as it has to be.
+    """
+    refusal = _refusal(reply)
+    if refusal is not None:
+        name = state.connection.name
+        return ending.give_up(state, state.session.sa, name, f"the peer says {refusal}")
+    ike_auth.RESPONSE.check(reply)
+    identity = need(reply, IdR).identity
+    identity.check()
+    connection = state.connection
+    if not connection.peer_id.matches(identity):
+        raise AuthenticationError(f"the peer is {identity}, expected was {connection.peer_id}")
+    auth = need(reply, Authentication)
+    if proof.kind(auth) not in connection.peer_auth:
+        raise AuthenticationError(f"the peer proves itself by {auth.method.name}")
+    if proof.kind(auth) is Proof.PSK:
+        theirs = proof.claim(state.session, state.transcript, need(reply, IdR), is_local=False)
+        proof.check_psk(state.session, theirs, auth, (connection.local_id, identity))
+        return _establish(state, identity, reply, now)
+    ask = proof.ask_certificate(state.session, reply, "server")
+    expires = now + (HALF_OPEN.length or 0.0)
+    waiting = CheckingResponder(
+        state.session, state.transcript, connection, state.child, reply, expires
+    )
+    return Step(waiting, (ask,))
+
+
+def _refusal(reply: Message) -> str | None:
+    """Return the error that ends the exchange: one that stands without AUTH (§2.21.2)."""
+    if reply.one(Authentication) is not None:
+        return None
+    errors = [notify.type.name for notify in reply.all(Notify) if notify.type < 16384]
+    return errors[0] if errors else None
+
+
+def checked(state: CheckingResponder, answer: Answer, now: Instant) -> Step:
+    """Go on with what is known of the responder's certificate.
+
+    Raises:
+        PeerError: it is not to be believed, is for somebody else, or its key did not sign.
+    """
+    if not isinstance(answer, Trusted):
+        reason = answer.reason if isinstance(answer, Refused) else "it could not be checked"
+        raise AuthenticationError(f"the peer's certificate is refused: {reason}")
+    identity = need(state.reply, IdR)
+    proof.check_identity(identity.identity, answer.certificate)
+    theirs = proof.claim(state.session, state.transcript, identity, is_local=False)
+    auth = need(state.reply, Authentication)
+    proof.check_signature(state.session, state.connection, theirs, auth, answer.certificate)
+    waiting = AwaitAuthResponse(state.session, state.transcript, state.connection, state.child)
+    return _establish(waiting, identity.identity, state.reply, now)
+
+
+def _establish(state: AwaitAuthResponse, identity: Identity, reply: Message, now: Instant) -> Step:
+    connection, session, transcript = state.connection, state.session, state.transcript
+    proven = ike_auth.Proven(session, connection, connection.local_id, identity)
+    try:
+        granted = first_child.conclude(session, transcript, connection, state.child, reply)
+    except PeerError as error:
+        return _childless(proven, state, reply, str(error), now)
+    addresses = granted.assigned.addresses
+    established, report = ike_auth.establish(proven, (granted.child,), addresses, now)
+    install = InstallChild(
+        ticket=install_ticket(session, granted.child.sa.spi_in),
+        connection=connection.name,
+        child=granted.child.sa,
+        virtual_ips=addresses,
+        dns=granted.assigned.dns,
+    )
+    return Step(established, (report, install))
+
+
+def install_ticket(session: Session, spi_in: int) -> Ticket:
+    """Return the ticket of a Child SA that the data plane is to take."""
+    return Ticket(session.sa, session.link.spi_r, f"{INSTALL}-{spi_in:08x}")
+
+
+def _childless(
+    proven: ike_auth.Proven, state: AwaitAuthResponse, reply: Message, reason: str, now: Instant
+) -> Step:
+    """Keep the IKE SA; if the peer believes in a Child SA, tell it that there is none (§2.21.2)."""
+    session, connection = proven.session, proven.connection
+    established, report = ike_auth.establish(proven, (), (), now)
+    failed = session.report(ChildFailed(connection.name, reason))
+    actions: tuple[Action, ...] = (report, failed)
+    if _believes_in_child(reply):
+        spi = state.child.spi_in.to_bytes(first_child.SPI_OCTETS)
+        step = informational.ask(established, (Delete(ProtocolId.ESP, 4, (spi,)),), now)
+        return Step(step.state, actions + step.actions)
+    return Step(established, actions)
+
+
+def _believes_in_child(reply: Message) -> bool:
+    return not any(notify.type < 16384 for notify in reply.all(Notify))
+
+
+def reject(state: AwaitAuthResponse | CheckingResponder, error: PeerError, now: Instant) -> Step:
+    """End the SA because of what the responder is or says, and tell it so (§2.21.2)."""
+    session, connection = state.session, state.connection
+    word: Body = Delete(ProtocolId.IKE, 0, ())
+    if isinstance(error, AuthenticationError):
+        word = Notify(NotifyType.AUTHENTICATION_FAILED)
+    step = ending.tell(session, connection, (word,), now)
+    return step.then(ending.closed(session.sa, connection.name, str(error), is_failure=True))

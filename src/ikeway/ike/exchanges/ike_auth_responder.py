@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IKE_AUTH as its responder (RFC 7296 §1.2, §2.15, §2.19, §2.21.2)."""
+
+from dataclasses import replace
+
+from ikeway.ike import configuration, ending, first_child, messages, proof
+from ikeway.ike.exchanges import ike_auth
+from ikeway.ike.exchanges.ike_auth_initiator import install_ticket
+from ikeway.ike.io import (
+    Action,
+    Answer,
+    Ask,
+    Datagram,
+    InstallChild,
+    Installed,
+    Lease,
+    Leased,
+    Refused,
+    Signed,
+    Ticket,
+    Trusted,
+)
+from ikeway.ike.reports import ChildEstablished, ChildFailed, RefusedRequest
+from ikeway.ike.shape import need
+from ikeway.ike.states import (
+    AuthRequest,
+    AwaitAuthRequest,
+    CheckingInitiator,
+    ChildOutcome,
+    InstallingFirst,
+    LeasingAddress,
+    Session,
+    SigningResponse,
+    Step,
+    Transcript,
+)
+from ikeway.ike.timers import HALF_OPEN
+from ikeway.model.address import Endpoint
+from ikeway.model.errors import AuthenticationError, PeerError
+from ikeway.model.identity import Identity
+from ikeway.model.time import Instant
+from ikeway.policy.connection import Connection, Proof
+from ikeway.policy.credentials import identities_equal
+from ikeway.policy.proposals import esp_words
+from ikeway.wire.codec import Body
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import Authentication, Configuration, IdI, IdR, Notify
+from ikeway.wire.registry import NotifyType
+
+LEASE = "lease"
+
+
+def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: Instant) -> Step:
+    """Take the request: which connection is it, and can the initiator prove its identity?
+
+    Raises:
+        PeerError: no connection fits, or it cannot.
+    """
+    ike_auth.REQUEST.check(message)
+    auth = message.one(Authentication)
+    if auth is None:
+        raise AuthenticationError("the initiator wants EAP, which no connection allows")
+    id_i = need(message, IdI).identity
+    id_i.check()
+    connection = _connection(state.candidates, id_i, message.one(IdR), proof.kind(auth))
+    request = AuthRequest(message, datagram.local, datagram.peer, id_i, connection)
+    session = ike_auth.moved(state.session, datagram.local, datagram.peer)
+    if proof.kind(auth) is Proof.PSK:
+        theirs = proof.claim(session, state.transcript, need(message, IdI), is_local=False)
+        proof.check_psk(session, theirs, auth, (connection.local_id, id_i))
+        return _authentic(session, state.transcript, request, now)
+    ask = proof.ask_certificate(session, message, "client")
+    return Step(CheckingInitiator(session, state.transcript, request, _expires(now)), (ask,))
+
+
+def _connection(
+    candidates: tuple[Connection, ...], id_i: Identity, id_r: IdR | None, kind: Proof
+) -> Connection:
+    """Return the connection that fits the identities best: an exact peer before a wildcard."""
+    fitting = [
+        connection
+        for connection in candidates
+        if connection.peer_id.matches(id_i)
+        and kind in connection.peer_auth
+        and (id_r is None or identities_equal(connection.local_id, id_r.identity))
+    ]
+    if not fitting:
+        asked = f" asking for {id_r.identity}" if id_r else ""
+        raise AuthenticationError(f"no connection is for {id_i} by {kind.value}{asked}")
+    return min(fitting, key=lambda connection: connection.peer_id.text.count("*"))
+
+
+def checked(state: CheckingInitiator, answer: Answer, now: Instant) -> Step:
+    """Go on with what is known of the initiator's certificate.
+
+    Raises:
+        PeerError: it is not to be believed, is for somebody else, or its key did not sign.
+    """
+    if not isinstance(answer, Trusted):
+        reason = answer.reason if isinstance(answer, Refused) else "it could not be checked"
+        raise AuthenticationError(f"the peer's certificate is refused: {reason}")
+    request, session = state.request, state.session
+    proof.check_identity(request.id_i, answer.certificate)
+    theirs = proof.claim(session, state.transcript, need(request.message, IdI), is_local=False)
+    auth = need(request.message, Authentication)
+    proof.check_signature(session, request.connection, theirs, auth, answer.certificate)
+    return _authentic(session, state.transcript, request, now)
+
+
+def _authentic(
+    session: Session, transcript: Transcript, request: AuthRequest, now: Instant
+) -> Step:
+    """Lease addresses if there are any to lease."""
+    wanted = configuration.wanted(request.message.one(Configuration))
+    pool = request.connection.pool
+    if pool is None or not wanted:
+        return _decide(session, transcript, request, None, now)
+    ticket = Ticket(session.sa, session.link.spi_r, LEASE)
+    ask = Ask(ticket, Lease(pool, request.id_i, wanted))
+    return Step(LeasingAddress(session, transcript, request, _expires(now)), (ask,))
+
+
+def leased(state: LeasingAddress, answer: Answer, now: Instant) -> Step:
+    """Go on with the addresses; a pool that is empty costs the Child SA only (§3.15.4)."""
+    found = answer if isinstance(answer, Leased) else Leased(())
+    return _decide(state.session, state.transcript, state.request, found, now)
+
+
+def _decide(
+    session: Session,
+    transcript: Transcript,
+    request: AuthRequest,
+    found: Leased | None,
+    now: Instant,
+) -> Step:
+    """Settle the Child SA, then prove who we are."""
+    outcome = first_child.respond(session, transcript, request, found)
+    connection = request.connection
+    ours = proof.claim(session, transcript, _identity(connection), is_local=True)
+    if connection.local_auth is Proof.PSK:
+        secret = proof.find_psk(session, connection.local_id, request.id_i)
+        return _prove(session, request, outcome, proof.psk_proof(session, ours, secret), now)
+    scheme, ask = proof.ask_signature(session, ours, connection.local_id)
+    return Step(SigningResponse(session, request, outcome, scheme, _expires(now)), (ask,))
+
+
+def _expires(now: Instant) -> Instant:
+    return now + (HALF_OPEN.length or 0.0)
+
+
+def _identity(connection: Connection) -> IdR:
+    return IdR(connection.local_id.type, connection.local_id.data)
+
+
+def signed(state: SigningResponse, answer: Answer, now: Instant) -> Step:
+    """Go on with our signature.
+
+    Raises:
+        PeerError: we cannot prove our identity; the peer hears no details.
+    """
+    if not isinstance(answer, Signed):
+        reason = answer.reason if isinstance(answer, Refused) else "no signature"
+        raise AuthenticationError(f"cannot sign: {reason}")
+    local_id = state.request.connection.local_id
+    auth = proof.signature_proof(state.session, local_id, state.scheme, answer.signature)
+    return _prove(state.session, state.request, state.outcome, auth, now)
+
+
+def _prove(
+    session: Session,
+    request: AuthRequest,
+    outcome: ChildOutcome,
+    auth: tuple[Body, ...],
+    now: Instant,
+) -> Step:
+    """Have the Child SA installed before the response leaves (§2.8), if there is one."""
+    waiting = InstallingFirst(session, request, outcome, auth, _expires(now))
+    if outcome.child is None:
+        return _finish(waiting, now)
+    child = outcome.child.sa
+    ticket = install_ticket(session, child.spi_in)
+    return Step(waiting, (InstallChild(ticket, request.connection.name, child),))
+
+
+def installed(state: InstallingFirst, answer: Answer, now: Instant) -> Step:
+    """Answer the request; a data plane that refuses costs the Child SA only."""
+    if isinstance(answer, Installed):
+        return _finish(state, now)
+    reason = answer.reason if isinstance(answer, Refused) else "it could not be installed"
+    notify = Notify(NotifyType.NO_ADDITIONAL_SAS)
+    failed = ChildOutcome((notify,), None, (), f"the data plane says: {reason}")
+    without = replace(state, outcome=failed)
+    return _finish(without, now)
+
+
+def _finish(state: InstallingFirst, now: Instant) -> Step:
+    request, outcome = state.request, state.outcome
+    connection = request.connection
+    payloads: tuple[Body, ...] = (_identity(connection), *state.proof, *outcome.payloads)
+    path = request.local, request.peer
+    session, actions = messages.respond(state.session, request.message.header, payloads, path)
+    replaces = request.message.notify(NotifyType.INITIAL_CONTACT) is not None
+    proven = ike_auth.Proven(session, connection, connection.local_id, request.id_i, replaces)
+    children = (outcome.child.installed(),) if outcome.child else ()
+    established, report = ike_auth.establish(proven, children, outcome.virtual_ips, now)
+    return Step(established, (*actions, report, *_child_reports(session, connection, outcome)))
+
+
+def _child_reports(
+    session: Session, connection: Connection, outcome: ChildOutcome
+) -> tuple[Action, ...]:
+    if outcome.child is None:
+        return (session.report(ChildFailed(connection.name, outcome.failure or "refused")),)
+    child = outcome.child.sa
+    suite = esp_words(child.suite)
+    return (session.report(ChildEstablished(connection.name, child, suite)),)
+
+
+def reject(
+    session: Session,
+    message: Message,
+    path: tuple[Endpoint, Endpoint],
+    error: PeerError,
+    now: Instant,
+) -> Step:
+    """Answer with the error alone and let the SA go (§2.21.2). `path` is local and peer."""
+    notify = NotifyType(error.notify or NotifyType.AUTHENTICATION_FAILED)
+    payloads = (Notify(notify, error.data),)
+    after, actions = messages.respond(session, message.header, payloads, path)
+    refused = session.report(RefusedRequest(notify.name, str(error), path[1]))
+    closed = ending.closed(session.sa, "", str(error), is_failure=True)
+    return Step(ending.linger(after, now), (*actions, refused, closed))

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that can happen to an IKE SA, and everything that it can want."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ikeway.crypto.certificate import Certificate
+from ikeway.ike.reports import Event
+from ikeway.model.address import Address, Endpoint
+from ikeway.model.esp import ChildSa, Usage
+from ikeway.model.identity import Identity
+from ikeway.model.time import Instant
+from ikeway.policy.connection import Connection
+from ikeway.wire.message import Header
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Names a question, so that its answer finds the state that asked. `sa` is our SPI."""
+
+    sa: bytes
+    branch: bytes
+    purpose: Literal["server", "client"]
+
+
+# What the shell is asked --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyCertificate:
+    """Is there a chain from the first certificate (DER) to an authority, valid now? -> `Trusted`."""
+
+    chain: tuple[bytes, ...]
+    purpose: Literal["server", "client"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Sign `octets` with the private key of that name -> `Signed`."""
+
+    key: str
+    scheme: str
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Lend the peer addresses of a pool, one per family asked for -> `Leased`.
+
+    An unspecified address asks for any of its family.
+    """
+
+    pool: str
+    identity: Identity
+    wanted: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureUsage:
+    """How much passed through these Child SAs, named by their inbound SPIs? -> `Measured`."""
+
+    spis: tuple[int, ...]
+
+
+Question: TypeAlias = VerifyCertificate | Sign | Lease | MeasureUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """The certificate of the peer, whose chain and validity hold."""
+
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signature."""
+
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """Addresses lent to the peer until the IKE SA is forgotten, with the pool's DNS."""
+
+    addresses: tuple[Address, ...]
+    dns: tuple[Address, ...] = ()
+    domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What passed through the Child SAs since they were installed, summed up."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """The data plane has the Child SA."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The answer is no, for this reason."""
+
+    reason: str
+
+
+Answer: TypeAlias = Trusted | Signed | Leased | Measured | Installed | Refused
+
+# Inputs -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """An IKE message as it came from the network, without non-ESP marker; for the endpoint."""
+
+    local: Endpoint
+    peer: Endpoint
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A datagram whose header belongs to this IKE SA."""
+
+    header: Header
+    datagram: Datagram
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The time of the last `SetTimer` has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to an `Ask` or an `InstallChild`."""
+
+    ticket: Ticket
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Delete the IKE SA, tell the peer, and say why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLiveness:
+    """Ask the peer whether it is alive, whatever the timers say (RFC 7296 §2.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Initiate:
+    """Start an IKE SA; for the endpoint."""
+
+    connection: Connection
+    local: Endpoint
+    peer: Endpoint
+
+
+Command: TypeAlias = Disconnect | CheckLiveness
+Input: TypeAlias = Received | TimerFired | Answered | Command
+
+# Actions ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send an IKE message; the transport adds the non-ESP marker where the port wants it."""
+
+    local: Endpoint
+    peer: Endpoint
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Wake the IKE SA at `at`, instead of when it wanted to be woken before; None is never."""
+
+    sa: bytes
+    name: str
+    at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Find out, and give back the answer as an input."""
+
+    ticket: Ticket
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class InstallChild:
+    """Give a Child SA to the data plane, then answer the ticket with `Installed`.
+
+    `virtual_ips` are addresses lent to us: the host needs them on the tunnel's interface.
+    """
+
+    ticket: Ticket
+    connection: str
+    child: ChildSa
+    virtual_ips: tuple[Address, ...] = ()
+    dns: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveChild:
+    """Take the Child SA with this inbound SPI from the data plane."""
+
+    sa: bytes
+    spi_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something happened that people want to know; `sa` is empty outside an IKE SA."""
+
+    sa: bytes
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The IKE SA is gone: drop its timer, its leases and its open questions."""
+
+    sa: bytes
+
+
+Action: TypeAlias = Send | SetTimer | Ask | InstallChild | RemoveChild | Report | Forget

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keys of one IKE SA at work: sealing and opening of SK payloads (RFC 7296 §2.14, §3.14)."""
+
+from dataclasses import dataclass, replace
+
+from ikeway.crypto.keys import IkeKeys, derive_ike_keys
+from ikeway.crypto.prf import Prf, prf
+from ikeway.crypto.protection import DirectionKeys, Protection
+from ikeway.crypto.random import Random
+from ikeway.model.errors import IntegrityError, MalformedError
+from ikeway.model.secret import Secret
+from ikeway.policy.proposals import IkeSuite
+from ikeway.wire.codec import Body
+from ikeway.wire.message import HEADER_OCTETS, Header, Message, decode_chain, encode_chain
+from ikeway.wire.registry import PayloadType
+
+SK_HEADER_OCTETS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Everything that protects messages of an IKE SA. `sealed` counts what we have sealed.
+
+    The counter is the IV of AEAD ciphers and never repeats under one key (RFC 5282 §3.1).
+    """
+
+    suite: IkeSuite
+    prf: Prf
+    protection: Protection
+    keys: IkeKeys
+    local: DirectionKeys
+    peer: DirectionKeys
+    is_initiator: bool
+    sealed: int = 0
+
+    @classmethod
+    def derive(
+        cls,
+        suite: IkeSuite,
+        shared: Secret,
+        nonces: tuple[bytes, bytes],
+        spis: tuple[bytes, bytes],
+        *,
+        is_initiator: bool,
+    ) -> "Keyring":
+        """Return the keys of an IKE SA from its Diffie-Hellman secret (§2.14)."""
+        chosen = prf(suite.prf)
+        protection = Protection.of(suite.encr, suite.key_bits, suite.integ)
+        keys = derive_ike_keys(chosen, protection, shared, *nonces, *spis)
+        towards_r = DirectionKeys(keys.sk_ei, keys.sk_ai)
+        towards_i = DirectionKeys(keys.sk_er, keys.sk_ar)
+        local, peer = (towards_r, towards_i) if is_initiator else (towards_i, towards_r)
+        return cls(suite, chosen, protection, keys, local, peer, is_initiator)
+
+    @property
+    def sk_p_local(self) -> bytes:
+        """Our SK_p, which enters our AUTH (§2.15)."""
+        return (self.keys.sk_pi if self.is_initiator else self.keys.sk_pr).octets
+
+    @property
+    def sk_p_peer(self) -> bytes:
+        """The peer's SK_p."""
+        return (self.keys.sk_pr if self.is_initiator else self.keys.sk_pi).octets
+
+    def seal(
+        self, header: Header, payloads: tuple[Body, ...], random: Random
+    ) -> tuple["Keyring", bytes]:
+        """Return the message with all its payloads in an SK payload, and the keys for the next one."""
+        first, plaintext = encode_chain(payloads)
+        body_octets = self.protection.body_octets(len(plaintext))
+        sk_octets = SK_HEADER_OCTETS + body_octets
+        whole = replace(header, next_payload=PayloadType.SK, length=HEADER_OCTETS + sk_octets)
+        prefix = whole.encode() + bytes([first, 0]) + sk_octets.to_bytes(2)
+        if self.protection.iv_is_counter:
+            iv = (self.sealed + 1).to_bytes(self.protection.iv_octets)
+        else:
+            iv = random.octets(self.protection.iv_octets)
+        body = self.protection.seal(self.local, iv, prefix, plaintext)
+        return replace(self, sealed=self.sealed + 1), prefix + body
+
+    def open(self, header: Header, octets: bytes) -> Message:
+        """Return the message with the payloads that stood in its SK payload.
+
+        Only an SK payload as the first and only payload is looked at: nothing outside it is
+        protected from change in a way that anybody needs.
+
+        Raises:
+            IntegrityError: there is no SK payload, or it does not verify. Nothing may change.
+            MalformedError: it verifies, but its content cannot be read.
+        """
+        if (
+            header.next_payload is not PayloadType.SK
+            or len(octets) < HEADER_OCTETS + SK_HEADER_OCTETS
+        ):
+            raise IntegrityError("no SK payload")
+        start = HEADER_OCTETS + SK_HEADER_OCTETS
+        if int.from_bytes(octets[start - 2 : start]) != len(octets) - HEADER_OCTETS:
+            raise IntegrityError("the SK payload does not end with the message")
+        plaintext = self.protection.open(self.peer, octets[:start], octets[start:])
+        first = PayloadType(octets[HEADER_OCTETS])
+        if first in {PayloadType.SK, PayloadType.SKF}:
+            raise MalformedError("an SK payload inside an SK payload")
+        return Message(header, decode_chain(first, plaintext))

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traffic-selector narrowing (RFC 7296 §2.9)."""
+
+from ikeway.model.errors import SelectorsError
+from ikeway.model.selectors import Selectors, TrafficSelector
+
+
+def narrow(offered: Selectors, allowed: Selectors) -> Selectors:
+    """Return the largest part of `offered` that `allowed` permits, in the order offered.
+
+    A part that another part covers is left out.
+
+    Raises:
+        SelectorsError: nothing is left; the peer is told TS_UNACCEPTABLE.
+    """
+    parts = [
+        common
+        for selector in offered
+        for permitted in allowed
+        if (common := selector.intersect(permitted)) is not None
+    ]
+    if not parts:
+        raise SelectorsError(f"offered {_text(offered)}, allowed is {_text(allowed)}")
+    return _without_covered(parts)
+
+
+def check_subset(answered: Selectors, offered: Selectors) -> None:
+    """Check that the answer is part of the offer (§2.9).
+
+    Raises:
+        SelectorsError: it is not, or it is empty.
+    """
+    if not answered:
+        raise SelectorsError("the answer has no traffic selectors")
+    for selector in answered:
+        if not any(whole.covers(selector) for whole in offered):
+            raise SelectorsError(f"{selector} is not part of {_text(offered)}")
+
+
+def _without_covered(parts: list[TrafficSelector]) -> Selectors:
+    kept: list[TrafficSelector] = []
+    for part in dict.fromkeys(parts):
+        if any(other.covers(part) for other in kept):
+            continue
+        kept = [other for other in kept if not part.covers(other)]
+        kept.append(part)
+    return tuple(kept)
+
+
+def _text(selectors: Selectors) -> str:
+    return ", ".join(map(str, selectors[:8])) or "nothing"

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Choosing a proposal and checking the peer's choice (RFC 7296 §2.7, §3.3)."""
+
+from dataclasses import dataclass
+
+from ikeway.crypto.encr import KEY_BITS
+from ikeway.model.errors import InvalidKeyExchangeError, NoProposalError
+from ikeway.model.esp import EspSuite
+from ikeway.policy.proposals import Choice, IkeSuite, ProposalSpec
+from ikeway.wire.payloads import KeyExchange, Proposal, SecurityAssociation, Transform
+from ikeway.wire.registry import ProtocolId, TransformType
+
+NEGOTIATED = {
+    ProtocolId.IKE: (
+        TransformType.ENCR,
+        TransformType.PRF,
+        TransformType.INTEG,
+        TransformType.KE,
+    ),
+    ProtocolId.ESP: (
+        TransformType.ENCR,
+        TransformType.INTEG,
+        TransformType.KE,
+        TransformType.ESN,
+    ),
+}
+NONE: Choice = (0, 0)
+
+
+def offer(specs: tuple[ProposalSpec, ...], spi: bytes, *, with_ke: bool) -> SecurityAssociation:
+    """Return our SA payload: one proposal a spec, numbered from 1 (§3.3.1)."""
+    return SecurityAssociation(
+        tuple(
+            Proposal(number, spec.protocol, spi, _transforms(spec, with_ke=with_ke))
+            for number, spec in enumerate(specs, 1)
+        )
+    )
+
+
+def _transforms(spec: ProposalSpec, *, with_ke: bool) -> tuple[Transform, ...]:
+    return tuple(
+        Transform.of(kind, code, key_bits or None)
+        for kind in NEGOTIATED[spec.protocol]
+        if with_ke or kind is not TransformType.KE
+        for code, key_bits in spec.of(kind)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """One transform per type, as chosen from an offered proposal."""
+
+    proposal: Proposal
+    chosen: dict[TransformType, Choice]
+
+    @property
+    def ike(self) -> IkeSuite:
+        """The suite of an IKE SA."""
+        encr = self.chosen[TransformType.ENCR]
+        integ = self.chosen.get(TransformType.INTEG, NONE)[0]
+        prf = self.chosen[TransformType.PRF][0]
+        return IkeSuite(*encr, prf, integ, self.chosen[TransformType.KE][0])
+
+    @property
+    def esp(self) -> EspSuite:
+        """The suite of a Child SA."""
+        encr = self.chosen[TransformType.ENCR]
+        integ = self.chosen.get(TransformType.INTEG, NONE)[0]
+        return EspSuite(*encr, integ, esn=self.chosen.get(TransformType.ESN, NONE)[0] == 1)
+
+    def answer(self, spi: bytes) -> SecurityAssociation:
+        """Return the SA payload that tells the choice, with our SPI."""
+        transforms = tuple(
+            Transform.of(kind, code, key_bits or None)
+            for kind, (code, key_bits) in self.chosen.items()
+        )
+        number, protocol = self.proposal.number, self.proposal.protocol
+        return SecurityAssociation((Proposal(number, protocol, spi, transforms),))
+
+
+def choose(
+    offered: SecurityAssociation, specs: tuple[ProposalSpec, ...], *, prefer_ke: int | None = None
+) -> Choosing:
+    """Return our choice among the offered proposals: our order first, then the peer's.
+
+    `prefer_ke` is the method of the KE payload that came along: taking it saves a round trip. None
+    is for exchanges without key exchange: there every method but NONE is unacceptable (§1.2).
+
+    Raises:
+        NoProposalError: nothing in common.
+    """
+    for spec in specs:
+        for proposal in offered.proposals:
+            chosen = _match(proposal, spec, prefer_ke)
+            if chosen is not None:
+                return Choosing(proposal, chosen)
+    raise NoProposalError(f"no common proposal; the peer offers {describe(offered)}")
+
+
+def _match(
+    proposal: Proposal, spec: ProposalSpec, prefer_ke: int | None
+) -> dict[TransformType, Choice] | None:
+    if proposal.protocol is not spec.protocol or not _spi_fits(proposal):
+        return None
+    present = {transform.type for transform in proposal.transforms}
+    types = NEGOTIATED[spec.protocol]
+    if any(kind not in types and not _may_skip(proposal, kind) for kind in present):
+        return None
+    chosen: dict[TransformType, Choice] = {}
+    for kind in types:
+        offered = [
+            (transform.id, transform.key_bits or 0)
+            for transform in proposal.transforms
+            if transform.type is kind and is_wellformed(transform)
+        ]
+        choice = _pick(kind, offered, spec, prefer_ke, is_present=kind in present)
+        if choice is None:
+            return None
+        if kind in present:
+            chosen[kind] = choice
+    return chosen
+
+
+def _spi_fits(proposal: Proposal) -> bool:
+    sizes = {ProtocolId.IKE: {0, 8}, ProtocolId.ESP: {4}}
+    return len(proposal.spi) in sizes.get(proposal.protocol, set())
+
+
+def _may_skip(proposal: Proposal, kind: TransformType) -> bool:
+    """Whether a transform type that we do not negotiate allows NONE (RFC 9370 §2.2.1)."""
+    if not TransformType.ADDKE1 <= kind <= TransformType.ADDKE7:
+        return False
+    return any(item.type is kind and item.id == 0 for item in proposal.transforms)
+
+
+def _pick(
+    kind: TransformType,
+    offered: list[Choice],
+    spec: ProposalSpec,
+    prefer_ke: int | None,
+    *,
+    is_present: bool,
+) -> Choice | None:
+    """Return our choice of one type; NONE where the type may be absent; None if nothing fits."""
+    wanted = spec.of(kind)
+    if kind is TransformType.KE and spec.protocol is ProtocolId.ESP and prefer_ke is None:
+        wanted = ()
+    if not is_present or not wanted:
+        may_be_absent = not wanted or (kind is TransformType.ESN and (0, 0) in wanted)
+        return NONE if may_be_absent and (not is_present or NONE in offered) else None
+    common = [choice for choice in wanted if choice in offered]
+    if kind is TransformType.KE:
+        common.sort(key=lambda choice: choice[0] != prefer_ke)
+    return common[0] if common else None
+
+
+def is_wellformed(transform: Transform) -> bool:
+    """Whether a transform has just the attributes that it needs (§3.3.5, §3.3.6)."""
+    lengths = [item for item in transform.attributes if item.type == 14]
+    if len(lengths) != len(transform.attributes) or len(lengths) > 1:
+        return False
+    if transform.type is not TransformType.ENCR:
+        return not lengths
+    return (transform.key_bits or 0) in KEY_BITS.get(transform.id, ())
+
+
+def check_choice(
+    answer: SecurityAssociation, specs: tuple[ProposalSpec, ...], *, with_ke: bool, spi_octets: int
+) -> Choosing:
+    """Check that the peer chose from what we offered: one transform a type, nothing else (§3.3.6).
+
+    Raises:
+        NoProposalError: it did not.
+    """
+    if len(answer.proposals) != 1:
+        raise NoProposalError(f"{len(answer.proposals)} proposals in the answer, not 1")
+    proposal = answer.proposals[0]
+    if not 1 <= proposal.number <= len(specs):
+        raise NoProposalError(f"proposal {proposal.number} was not offered")
+    spec = specs[proposal.number - 1]
+    if proposal.protocol is not spec.protocol or len(proposal.spi) != spi_octets:
+        raise NoProposalError("the answer changes the protocol or the SPI's size")
+    chosen: dict[TransformType, Choice] = {}
+    for transform in proposal.transforms:
+        choice = (transform.id, transform.key_bits or 0)
+        was_offered = choice in spec.of(transform.type) or (
+            transform.type is TransformType.INTEG and not spec.integ and choice == NONE
+        )
+        if transform.type in chosen or not was_offered or not is_wellformed(transform):
+            raise NoProposalError(f"transform {transform.type.name} {choice} was not offered so")
+        chosen[transform.type] = choice
+    for kind in NEGOTIATED[spec.protocol]:
+        needed = bool(spec.of(kind)) and (with_ke or kind is not TransformType.KE)
+        if needed and kind not in chosen:
+            raise NoProposalError(f"the answer has no {kind.name} transform")
+    if not with_ke and TransformType.KE in chosen:
+        raise NoProposalError("a key exchange method where none was offered")
+    return Choosing(proposal, chosen)
+
+
+def check_key_exchange(chosen: int, payload: KeyExchange) -> None:
+    """Check that the KE payload is of the method chosen (§1.2).
+
+    Raises:
+        InvalidKeyExchangeError: it is not; its data is the method that we chose.
+    """
+    if payload.method != chosen:
+        raise InvalidKeyExchangeError(
+            f"the KE payload is of {payload.method.name}, we chose {chosen}", chosen.to_bytes(2)
+        )
+
+
+def describe(offered: SecurityAssociation) -> str:
+    """Return the proposals for people, e.g. `1: AES_GCM_16_256 HMAC_SHA2_256 CURVE25519`."""
+    parts = []
+    for proposal in offered.proposals[:8]:
+        names = (
+            transform.label + (f"_{transform.key_bits}" if transform.key_bits else "")
+            for transform in proposal.transforms[:24]
+        )
+        parts.append(f"{proposal.number}: {' '.join(names)}")
+    return "; ".join(parts)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proving our identity and checking the peer's: AUTH (RFC 7296 §2.15, RFC 7427)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ikeway.auth import psk, signatures
+from ikeway.auth.certificates import identity_matches
+from ikeway.crypto.certificate import Certificate
+from ikeway.ike.io import Ask, Sign, Ticket, VerifyCertificate
+from ikeway.ike.states import Session, SigningScheme, Transcript
+from ikeway.model.errors import AuthenticationError
+from ikeway.model.identity import Identity
+from ikeway.model.secret import Secret
+from ikeway.policy.connection import Connection, Proof
+from ikeway.policy.credentials import LocalCertificate
+from ikeway.wire.codec import Body
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import Authentication, Identification
+from ikeway.wire.payloads import Certificate as CertificatePayload
+from ikeway.wire.registry import AuthMethod, CertEncoding
+
+CERTIFICATES_MOST = 16
+SIGN = "sign"
+VERIFY = "verify"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One side's identity and what its AUTH covers: its IKE_SA_INIT message and the other's nonce."""
+
+    message: bytes
+    nonce: bytes
+    sk_p: bytes
+    body: bytes
+
+    def octets(self, session: Session) -> bytes:
+        """Return InitiatorSignedOctets or ResponderSignedOctets (§2.15)."""
+        prf = session.keyring.prf
+        return psk.auth_octets(self.message, self.nonce, prf, self.sk_p, self.body)
+
+
+def claim(
+    session: Session, transcript: Transcript, identity: Identification, *, is_local: bool
+) -> Claim:
+    """Return what the AUTH of one side covers."""
+    is_initiators = session.link.is_initiator == is_local
+    message = transcript.request if is_initiators else transcript.response
+    nonce = transcript.nonce_r if is_initiators else transcript.nonce_i
+    sk_p = session.keyring.sk_p_local if is_local else session.keyring.sk_p_peer
+    return Claim(message, nonce, sk_p, identity.body())
+
+
+# Ours ---------------------------------------------------------------------------------------------
+
+
+def find_psk(session: Session, local: Identity, peer: Identity) -> Secret:
+    """Return the pre-shared key for a pair of identities.
+
+    Raises:
+        AuthenticationError: there is none.
+    """
+    secret = session.env.credentials.psk(local, peer)
+    if secret is None:
+        raise AuthenticationError(f"no pre-shared key for {local} with {peer}")
+    return secret
+
+
+def psk_proof(session: Session, ours: Claim, secret: Secret) -> tuple[Body, ...]:
+    """Return our AUTH by pre-shared key."""
+    data = psk.compute(session.keyring.prf, secret, ours.octets(session))
+    return (Authentication(AuthMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE, data),)
+
+
+def local_certificate(session: Session, local: Identity) -> LocalCertificate:
+    """Return our certificate for this identity, or the first one.
+
+    Raises:
+        AuthenticationError: we have none.
+    """
+    ours = session.env.credentials.certificates
+    if not ours:
+        raise AuthenticationError(
+            "the connection proves our identity by certificate, but there is none"
+        )
+    return next((own for own in ours if identity_matches(local, own.leaf)), ours[0])
+
+
+def ask_signature(session: Session, ours: Claim, local: Identity) -> tuple[SigningScheme, Ask]:
+    """Return how we sign and the question that makes the shell do it.
+
+    Raises:
+        AuthenticationError: we have no certificate, or the peer accepts nothing that its key signs.
+    """
+    own = local_certificate(session, local)
+    # INTEROP apple: certificate clients announce no hashes, so RSA keys sign by method 1 for them.
+    method, scheme = signatures.choose(
+        own.leaf.public_key, session.agreed.peer_hashes, allow_sha1=True
+    )
+    ticket = Ticket(session.sa, session.link.spi_r, SIGN)
+    return SigningScheme(method, scheme), Ask(ticket, Sign(own.key, scheme, ours.octets(session)))
+
+
+def signature_proof(
+    session: Session, local: Identity, scheme: SigningScheme, signature: bytes
+) -> tuple[Body, ...]:
+    """Return our certificates and our AUTH with this signature."""
+    data = signatures.encode(scheme.method, scheme.scheme, signature)
+    return (*certificates(session, local), Authentication(AuthMethod(scheme.method), data))
+
+
+def certificates(session: Session, local: Identity) -> tuple[Body, ...]:
+    """Return our CERT payloads: always, since clients fail to ask, ours first (§3.6)."""
+    return tuple(
+        CertificatePayload(CertEncoding.X509_SIGNATURE, certificate.der)
+        for certificate in local_certificate(session, local).chain
+    )
+
+
+# The peer's ---------------------------------------------------------------------------------------
+
+
+def kind(auth: Authentication) -> Proof:
+    """Return which kind of proof an AUTH payload is."""
+    is_psk = auth.method is AuthMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE
+    return Proof.PSK if is_psk else Proof.CERTIFICATE
+
+
+def check_psk(
+    session: Session, theirs: Claim, auth: Authentication, identities: tuple[Identity, Identity]
+) -> None:
+    """Check the peer's AUTH by pre-shared key; `identities` are ours and the peer's.
+
+    Raises:
+        AuthenticationError: it is wrong, or we share no key with that identity.
+    """
+    secret = find_psk(session, *identities)
+    psk.verify(session.keyring.prf, secret, theirs.octets(session), auth.data)
+
+
+def ask_certificate(
+    session: Session, message: Message, purpose: Literal["server", "client"]
+) -> Ask:
+    """Return the question whether the peer's certificate is to be believed.
+
+    Raises:
+        AuthenticationError: it sent none that we can read, or too many.
+    """
+    chain = [
+        payload.data
+        for payload in message.all(CertificatePayload)
+        if payload.encoding is CertEncoding.X509_SIGNATURE
+    ]
+    if not chain:
+        raise AuthenticationError("the peer signs but sent no X.509 certificate")
+    if len(chain) > CERTIFICATES_MOST:
+        raise AuthenticationError(f"{len(chain)} certificates, more than {CERTIFICATES_MOST}")
+    ticket = Ticket(session.sa, session.link.spi_r, VERIFY)
+    return Ask(ticket, VerifyCertificate(tuple(chain), purpose))
+
+
+def check_signature(
+    session: Session,
+    connection: Connection,
+    theirs: Claim,
+    auth: Authentication,
+    certificate: Certificate,
+) -> None:
+    """Check the peer's AUTH with the key of its certificate, the first one it sent (§1.2).
+
+    Raises:
+        AuthenticationError: the signature is wrong or of a kind that we do not accept.
+    """
+    signatures.verify(
+        auth.method,
+        auth.data,
+        certificate.public_key,
+        theirs.octets(session),
+        allow_sha1=connection.allow_sha1_signatures,
+    )
+
+
+def check_identity(identity: Identity, certificate: Certificate) -> None:
+    """Check that a certificate is for the identity that the peer claims (RFC 4945 §3.1).
+
+    Raises:
+        AuthenticationError: it is for others.
+    """
+    if not identity_matches(identity, certificate):
+        names = ", ".join(map(str, certificate.sans)) or "none"
+        raise AuthenticationError(
+            f"the certificate of {certificate.subject} is not for {identity}; its names are {names}"
+        )

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an IKE SA reports: every message, refusal and drop with its reason, and what became of it."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ikeway.model.address import Address, Endpoint
+from ikeway.model.esp import ChildSa
+from ikeway.model.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSent:
+    """`what` is the message in the notation of RFC 7296 §1.2."""
+
+    what: str
+    peer: Endpoint
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """As `MessageSent`, for messages that were accepted."""
+
+    what: str
+    peer: Endpoint
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retransmitted:
+    """A request was sent again, for the `attempt`-th time."""
+
+    attempt: int
+    peer: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An input was dropped without effect."""
+
+    reason: str
+    peer: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRequest:
+    """The peer's request was answered with an error notify."""
+
+    notify: str
+    reason: str
+    peer: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something worth a line that stops nothing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteChosen:
+    """IKE_SA_INIT is done: these algorithms protect the IKE SA."""
+
+    suite: str
+    nat: str
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """The peer proved its identity. `replaces_others` is its INITIAL_CONTACT (RFC 7296 §2.4)."""
+
+    connection: str
+    local_id: Identity
+    peer_id: Identity
+    peer: Endpoint
+    suite: str
+    virtual_ips: tuple[Address, ...]
+    replaces_others: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEstablished:
+    """A Child SA carries traffic."""
+
+    connection: str
+    child: ChildSa
+    suite: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFailed:
+    """A Child SA did not come about, or had to go."""
+
+    connection: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildClosed:
+    """A Child SA is no more."""
+
+    connection: str
+    spi_in: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The IKE SA is no more. `is_failure` when nobody wanted that."""
+
+    connection: str
+    reason: str
+    is_failure: bool
+
+
+Event: TypeAlias = (
+    MessageSent
+    | MessageReceived
+    | Retransmitted
+    | Dropped
+    | RefusedRequest
+    | Warned
+    | SuiteChosen
+    | Established
+    | ChildEstablished
+    | ChildFailed
+    | ChildClosed
+    | Closed
+)

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The states of an IKE SA, named by what they await. Each holds only what is known then."""
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from ikeway.crypto.kex import Offer
+from ikeway.ike.children import Child, ChildDraft
+from ikeway.ike.environment import Environment
+from ikeway.ike.features import Agreed
+from ikeway.ike.io import Action, Report
+from ikeway.ike.keys import Keyring
+from ikeway.ike.reports import Event
+from ikeway.ike.window import Outstanding, Window
+from ikeway.model.address import Address, Endpoint
+from ikeway.model.esp import Usage
+from ikeway.model.identity import Identity
+from ikeway.model.time import Instant
+from ikeway.policy.connection import Connection
+from ikeway.wire.codec import Body
+from ikeway.wire.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Which IKE SA this is and between whom. `is_initiator` means of the IKE SA (RFC 7296 §3.1)."""
+
+    spi_i: bytes
+    spi_r: bytes
+    is_initiator: bool
+    local: Endpoint
+    peer: Endpoint
+
+    @property
+    def spi_local(self) -> bytes:
+        """Our SPI, which names the SA here."""
+        return self.spi_i if self.is_initiator else self.spi_r
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What every state has once there are keys."""
+
+    env: Environment
+    link: Link
+    keyring: Keyring
+    window: Window
+    agreed: Agreed
+
+    @property
+    def sa(self) -> bytes:
+        """Our SPI."""
+        return self.link.spi_local
+
+    def report(self, event: Event) -> Report:
+        """Return a report about this SA."""
+        return Report(self.sa, event)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The messages and nonces of IKE_SA_INIT, which AUTH covers (§2.15)."""
+
+    request: bytes
+    response: bytes
+    nonce_i: bytes
+    nonce_r: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One IKE_SA_INIT request of ours: all that its response is checked against."""
+
+    method: int
+    offer: Offer
+    nonce: bytes
+    cookie: bytes
+    tries: int
+    outstanding: Outstanding
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitInitResponse:
+    """We asked IKE_SA_INIT. `complaint` is an unprotected error that may be forged (§2.21.1)."""
+
+    env: Environment
+    link: Link
+    connection: Connection
+    attempt: Attempt
+    complaint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningScheme:
+    """The authentication method of our AUTH and the signature scheme behind it."""
+
+    method: int
+    scheme: str
+
+
+@dataclass(frozen=True, slots=True)
+class SigningRequest:
+    """We know the keys and wait for the signature of our IKE_AUTH request."""
+
+    session: Session
+    transcript: Transcript
+    connection: Connection
+    child: ChildDraft
+    scheme: SigningScheme
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitAuthResponse:
+    """We asked IKE_AUTH."""
+
+    session: Session
+    transcript: Transcript
+    connection: Connection
+    child: ChildDraft
+
+
+@dataclass(frozen=True, slots=True)
+class CheckingResponder:
+    """The responder's certificate is being verified."""
+
+    session: Session
+    transcript: Transcript
+    connection: Connection
+    child: ChildDraft
+    reply: Message
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitAuthRequest:
+    """We answered IKE_SA_INIT: a half-open SA. `candidates` are the connections it may belong to."""
+
+    session: Session
+    transcript: Transcript
+    candidates: tuple[Connection, ...]
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AuthRequest:
+    """An IKE_AUTH request that is being answered, and where to."""
+
+    message: Message
+    local: Endpoint
+    peer: Endpoint
+    id_i: Identity
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class CheckingInitiator:
+    """The initiator's certificate is being verified."""
+
+    session: Session
+    transcript: Transcript
+    request: AuthRequest
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class LeasingAddress:
+    """The initiator is authentic; its virtual addresses are being leased."""
+
+    session: Session
+    transcript: Transcript
+    request: AuthRequest
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOutcome:
+    """What became of the first Child SA: the payloads to answer with, and the child if there is one."""
+
+    payloads: tuple[Body, ...]
+    child: Child | None
+    virtual_ips: tuple[Address, ...]
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningResponse:
+    """Our IKE_AUTH response waits for its signature."""
+
+    session: Session
+    request: AuthRequest
+    outcome: ChildOutcome
+    scheme: SigningScheme
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class InstallingFirst:
+    """Our IKE_AUTH response waits until the data plane can receive (§2.8)."""
+
+    session: Session
+    request: AuthRequest
+    outcome: ChildOutcome
+    proof: tuple[Body, ...]
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """Both identities are proven. `heard` is when a valid message or packet last came in."""
+
+    session: Session
+    connection: Connection
+    local_id: Identity
+    peer_id: Identity
+    children: tuple[Child, ...]
+    virtual_ips: tuple[Address, ...]
+    since: Instant
+    heard: Instant
+    probe_at: Instant
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Deleting:
+    """We told the peer that the SA goes and wait for its answer."""
+
+    session: Session
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Lingering:
+    """The SA is gone; only a repeated last request of the peer still gets its answer (§2.1)."""
+
+    session: Session
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Nothing is left."""
+
+
+State: TypeAlias = (
+    AwaitInitResponse
+    | SigningRequest
+    | AwaitAuthResponse
+    | CheckingResponder
+    | AwaitAuthRequest
+    | CheckingInitiator
+    | LeasingAddress
+    | SigningResponse
+    | InstallingFirst
+    | Established
+    | Deleting
+    | Lingering
+    | Gone
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an input leads to."""
+
+    state: State
+    actions: tuple[Action, ...] = ()
+
+    def then(self, *actions: Action) -> "Step":
+        """Return the step with more actions at its end."""
+        return replace(self, actions=self.actions + actions)

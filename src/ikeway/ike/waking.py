@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the timer does in each state (RFC 7296 §2.1, §2.4)."""
+
+from dataclasses import replace
+
+from ikeway.ike import ending, messages
+from ikeway.ike.exchanges import informational
+from ikeway.ike.io import Ask, MeasureUsage, RemoveChild, Ticket
+from ikeway.ike.states import (
+    AwaitAuthRequest,
+    AwaitAuthResponse,
+    AwaitInitResponse,
+    CheckingInitiator,
+    CheckingResponder,
+    Deleting,
+    Established,
+    Gone,
+    InstallingFirst,
+    LeasingAddress,
+    Lingering,
+    SigningRequest,
+    SigningResponse,
+    State,
+    Step,
+)
+from ikeway.ike.timers import deadline
+from ikeway.model.time import Instant
+
+MEASURE = "measure"
+
+
+def wake(state: State, now: Instant) -> Step:
+    """Do what is due; an early call does nothing."""
+    due = deadline(state)
+    if due is None or due[1] > now:
+        return Step(state)
+    match state:
+        case AwaitInitResponse():
+            return _init(state, now)
+        case AwaitAuthResponse() | Deleting():
+            return _repeat(state, now)
+        case Established():
+            is_waiting = state.session.window.outstanding is not None
+            return _repeat(state, now) if is_waiting else _idle(state, now)
+        case Lingering() | Gone():
+            return Step(Gone())
+        case _:
+            return _expire(state)
+
+
+def _init(state: AwaitInitResponse, now: Instant) -> Step:
+    attempt = state.attempt
+    timing = state.connection.retransmission
+    repeated = messages.repeat(state.link, attempt.outstanding, timing, now)
+    if repeated is None:
+        reason = state.complaint or f"no answer from {state.link.peer}"
+        return ending.give_up(state, state.link.spi_i, state.connection.name, reason)
+    outstanding, actions = repeated
+    return Step(replace(state, attempt=replace(attempt, outstanding=outstanding)), actions)
+
+
+def _repeat(state: AwaitAuthResponse | Deleting | Established, now: Instant) -> Step:
+    session, connection = state.session, state.connection
+    outstanding = session.window.outstanding
+    if outstanding is None:
+        return Step(state)
+    repeated = messages.repeat(session.link, outstanding, connection.retransmission, now)
+    if repeated is None:
+        if isinstance(state, Deleting):
+            return Step(Gone())
+        reason = f"no answer from {session.link.peer}"
+        return ending.give_up(state, session.sa, connection.name, reason)
+    again, actions = repeated
+    window = replace(session.window, outstanding=again)
+    return Step(replace(state, session=replace(session, window=window)), actions)
+
+
+def _idle(state: Established, now: Instant) -> Step:
+    """Nothing was heard of the peer: see whether packets came in before asking it (§2.4)."""
+    waiting = replace(state, probe_at=now + state.connection.liveness)
+    spis = tuple(child.sa.spi_in for child in state.children if child.is_installed)
+    if not spis:
+        return informational.ask(waiting, (), now)
+    return Step(waiting, (Ask(measure_ticket(state), MeasureUsage(spis)),))
+
+
+def measure_ticket(state: Established) -> Ticket:
+    """Return the ticket of the question how much came in."""
+    return Ticket(state.session.sa, state.session.link.spi_r, MEASURE)
+
+
+def _expire(
+    state: SigningRequest
+    | CheckingResponder
+    | AwaitAuthRequest
+    | CheckingInitiator
+    | LeasingAddress
+    | SigningResponse
+    | InstallingFirst,
+) -> Step:
+    """The initial exchanges took too long: give up half-open SAs (§2.6)."""
+    session = state.session
+    name = state.connection.name if isinstance(state, SigningRequest | CheckingResponder) else ""
+    step = ending.give_up(state, session.sa, name, f"{type(state).__name__} took too long")
+    if isinstance(state, InstallingFirst) and state.outcome.child is not None:
+        return step.then(RemoveChild(session.sa, state.outcome.child.sa.spi_in))
+    return step

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Message IDs, retransmission and cached responses (RFC 7296 §2.1-2.4). No exchange repeats any of it."""
+
+from dataclasses import dataclass, replace
+
+from ikeway.model.time import Instant
+from ikeway.policy.lifetimes import Retransmission
+
+MESSAGE_ID_LAST = 2**32 - 2
+"""Requests end here: the counter must not wrap (RFC 7296 §2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """A request of ours without a response. `concern` is what the exchange needs to conclude it."""
+
+    message_id: int
+    octets: bytes
+    concern: object
+    sent: int
+    due: Instant
+    give_up: Instant
+
+    @classmethod
+    def first(
+        cls, message_id: int, octets: bytes, concern: object, timing: Retransmission, now: Instant
+    ) -> "Outstanding":
+        """Return the request as it leaves for the first time."""
+        due = now + timing.wait(0)
+        return cls(message_id, octets, concern, 1, due, now + timing.give_up)
+
+    def again(self, timing: Retransmission, now: Instant) -> "Outstanding | None":
+        """Return the request as it leaves once more, unchanged; None when it is time to give up."""
+        if now >= self.give_up:
+            return None
+        due = min(now + timing.wait(self.sent), self.give_up)
+        return replace(self, sent=self.sent + 1, due=due)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Both windows of an IKE SA, of size 1.
+
+    `next_request` is the ID of our next request, `expected` that of the peer's. `answered` is the last
+    request of the peer and our response to it.
+    """
+
+    next_request: int = 0
+    expected: int = 0
+    outstanding: Outstanding | None = None
+    answered: tuple[int, bytes] | None = None
+
+    @property
+    def may_request(self) -> bool:
+        """Whether a request may leave now (§2.3)."""
+        return self.outstanding is None and self.next_request <= MESSAGE_ID_LAST
+
+    def requested(self, outstanding: Outstanding) -> "Window":
+        """Return the window with this request on its way."""
+        return replace(self, outstanding=outstanding, next_request=outstanding.message_id + 1)
+
+    def concluded(self) -> "Window":
+        """Return the window after the response has come."""
+        return replace(self, outstanding=None)
+
+    def responded(self, message_id: int, octets: bytes) -> "Window":
+        """Return the window after the peer's request was answered with `octets`."""
+        return replace(self, expected=message_id + 1, answered=(message_id, octets))
+
+    def cached(self, message_id: int) -> bytes | None:
+        """Return our response to a request that we have answered, if it is still known (§2.1)."""
+        if self.answered is None or self.answered[0] != message_id:
+            return None
+        return self.answered[1]

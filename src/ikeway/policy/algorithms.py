@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of algorithms in the proposal notation, and which of them need a named opt-in (RFC 8221, 8247)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ikeway.wire.registry import EncrId, EsnId, IntegId, KeMethod, PrfId, TransformType
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """One word of the notation: a transform, and what it brings along.
+
+    `key_bits` is 0 for ciphers of one key length. `prf` is the PRF that an integrity word implies in
+    a proposal for an IKE SA.
+    """
+
+    word: str
+    type: TransformType
+    id: int
+    key_bits: int = 0
+    is_aead: bool = False
+    prf: int = 0
+    is_legacy: bool = False
+    ike: bool = True
+    esp: bool = True
+
+
+def _encr(word: str, code: EncrId, bits: int = 0, *, aead: bool = False) -> Algorithm:
+    return Algorithm(word, TransformType.ENCR, code, bits, is_aead=aead)
+
+
+def _integ(word: str, code: IntegId, prf: PrfId) -> Algorithm:
+    return Algorithm(word, TransformType.INTEG, code, prf=prf)
+
+
+def _prf(word: str, code: PrfId) -> Algorithm:
+    return Algorithm(word, TransformType.PRF, code, esp=False)
+
+
+def _ke(word: str, code: KeMethod) -> Algorithm:
+    return Algorithm(word, TransformType.KE, code)
+
+
+ALGORITHMS: Final = (
+    _encr("aes128", EncrId.AES_CBC, 128),
+    _encr("aes192", EncrId.AES_CBC, 192),
+    _encr("aes256", EncrId.AES_CBC, 256),
+    _encr("aes128gcm16", EncrId.AES_GCM_16, 128, aead=True),
+    _encr("aes192gcm16", EncrId.AES_GCM_16, 192, aead=True),
+    _encr("aes256gcm16", EncrId.AES_GCM_16, 256, aead=True),
+    _encr("aes128ccm16", EncrId.AES_CCM_16, 128, aead=True),
+    _encr("aes192ccm16", EncrId.AES_CCM_16, 192, aead=True),
+    _encr("aes256ccm16", EncrId.AES_CCM_16, 256, aead=True),
+    _encr("aes128ccm12", EncrId.AES_CCM_12, 128, aead=True),
+    _encr("aes256ccm12", EncrId.AES_CCM_12, 256, aead=True),
+    _encr("aes128ccm8", EncrId.AES_CCM_8, 128, aead=True),
+    _encr("aes256ccm8", EncrId.AES_CCM_8, 256, aead=True),
+    _encr("chacha20poly1305", EncrId.CHACHA20_POLY1305, aead=True),
+    _integ("sha256", IntegId.HMAC_SHA2_256_128, PrfId.HMAC_SHA2_256),
+    _integ("sha384", IntegId.HMAC_SHA2_384_192, PrfId.HMAC_SHA2_384),
+    _integ("sha512", IntegId.HMAC_SHA2_512_256, PrfId.HMAC_SHA2_512),
+    _integ("aesxcbc", IntegId.AES_XCBC_96, PrfId.AES128_XCBC),
+    _integ("aescmac", IntegId.AES_CMAC_96, PrfId.AES128_CMAC),
+    _prf("prfsha256", PrfId.HMAC_SHA2_256),
+    _prf("prfsha384", PrfId.HMAC_SHA2_384),
+    _prf("prfsha512", PrfId.HMAC_SHA2_512),
+    _prf("prfaesxcbc", PrfId.AES128_XCBC),
+    _prf("prfaescmac", PrfId.AES128_CMAC),
+    _ke("x25519", KeMethod.CURVE25519),
+    _ke("curve25519", KeMethod.CURVE25519),
+    _ke("x448", KeMethod.CURVE448),
+    _ke("curve448", KeMethod.CURVE448),
+    _ke("ecp256", KeMethod.ECP_256),
+    _ke("ecp384", KeMethod.ECP_384),
+    _ke("ecp521", KeMethod.ECP_521),
+    _ke("modp2048", KeMethod.MODP_2048),
+    _ke("modp3072", KeMethod.MODP_3072),
+    _ke("modp4096", KeMethod.MODP_4096),
+    _ke("modp6144", KeMethod.MODP_6144),
+    _ke("modp8192", KeMethod.MODP_8192),
+    Algorithm("esn", TransformType.ESN, EsnId.YES, ike=False),
+    Algorithm("noesn", TransformType.ESN, EsnId.NO, ike=False),
+    Algorithm("3des", TransformType.ENCR, EncrId.DES3, is_legacy=True, esp=False),
+    Algorithm(
+        "sha1",
+        TransformType.INTEG,
+        IntegId.HMAC_SHA1_96,
+        prf=PrfId.HMAC_SHA1,
+        is_legacy=True,
+        esp=False,
+    ),
+    Algorithm("prfsha1", TransformType.PRF, PrfId.HMAC_SHA1, is_legacy=True, esp=False),
+    Algorithm("modp1024", TransformType.KE, KeMethod.MODP_1024, is_legacy=True),
+    Algorithm("modp1536", TransformType.KE, KeMethod.MODP_1536, is_legacy=True),
+)
+
+BY_WORD: Final = {row.word: row for row in ALGORITHMS}
+_BY_CODE: Final = {(row.type, row.id, row.key_bits): row.word for row in reversed(ALGORITHMS)}
+
+
+def word(kind: TransformType, code: int, key_bits: int = 0) -> str:
+    """Return the notation's word for a transform; a transform without one is `TYPE_code`."""
+    return _BY_CODE.get((kind, code, key_bits), f"{kind.name.lower()}_{code}")

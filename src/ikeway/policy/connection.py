@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A connection: with whom, proven how, for which traffic, with which algorithms."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import ip_address, ip_network
+
+from ikeway.model.address import Address, Network
+from ikeway.model.esp import Mode
+from ikeway.model.identity import Identity
+from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector
+from ikeway.model.time import Seconds
+from ikeway.policy.credentials import IdPattern
+from ikeway.policy.lifetimes import Lifetimes, Retransmission
+from ikeway.policy.proposals import DEFAULT_ESP, DEFAULT_IKE, ProposalSpec
+
+
+class Role(Enum):
+    """Who may start the IKE SA."""
+
+    INITIATOR = "initiator"
+    RESPONDER = "responder"
+    BOTH = "both"
+
+
+class Proof(Enum):
+    """How an identity is proven."""
+
+    PSK = "psk"
+    CERTIFICATE = "certificate"
+
+
+class Start(Enum):
+    """When an initiator connects: at once and again, or when told to."""
+
+    NOW = "now"
+    WAIT = "wait"
+
+
+class Encapsulate(Enum):
+    """When ESP goes into UDP (RFC 3948): always, or only where a NAT was detected."""
+
+    ALWAYS = "always"
+    NAT = "nat"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAddress:
+    """Where the peer is: anywhere, within prefixes, or behind a host name that the shell resolves."""
+
+    networks: tuple[Network, ...] = ()
+    host: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "PeerAddress":
+        """Return what `any`, an address, a prefix or a host name means."""
+        if text == "any":
+            return cls()
+        try:
+            return cls((ip_network(text, strict=False),))
+        except ValueError:
+            return cls(host=text)
+
+    @property
+    def target(self) -> Address | str | None:
+        """Return where to connect to: an address, a host name, or None if there is no single one."""
+        if self.host is not None:
+            return self.host
+        single = len(self.networks) == 1 and self.networks[0].num_addresses == 1
+        return ip_address(self.networks[0][0]) if single else None
+
+    def matches(self, address: Address) -> bool:
+        """Whether a message from `address` may belong here. A host name says nothing about that."""
+        return not self.networks or any(address in network for network in self.networks)
+
+
+@dataclass(frozen=True, slots=True)
+class SelectorTemplate:
+    """A traffic selector of a connection; `network` None is `dynamic`: the virtual or outer address."""
+
+    network: Network | None
+    protocol: int = 0
+    ports: tuple[int, int] = (0, PORT_MAX)
+
+    def resolve(self, dynamic: tuple[Address, ...]) -> Selectors:
+        """Return the selectors, with `dynamic` replaced by these addresses."""
+        if self.network is not None:
+            return (TrafficSelector.of(self.network, self.protocol, self.ports),)
+        return tuple(
+            TrafficSelector(self.protocol, *self.ports, address, address) for address in dynamic
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One `[connections.NAME]` of the configuration.
+
+    `virtual_ips` are the addresses that an initiator asks for (0.0.0.0 or :: is any); a responder hands
+    them out of `pool`. `peer_auth` lists the proofs that are accepted from the peer.
+    """
+
+    name: str
+    local_id: Identity
+    role: Role = Role.BOTH
+    peer: PeerAddress = PeerAddress()
+    local_auth: Proof = Proof.CERTIFICATE
+    peer_auth: tuple[Proof, ...] = (Proof.CERTIFICATE,)
+    peer_id: IdPattern = IdPattern("*")
+    local_ts: tuple[SelectorTemplate, ...] = (SelectorTemplate(None),)
+    peer_ts: tuple[SelectorTemplate, ...] = (SelectorTemplate(None),)
+    pool: str | None = None
+    virtual_ips: tuple[Address, ...] = ()
+    ike: tuple[ProposalSpec, ...] = DEFAULT_IKE
+    esp: tuple[ProposalSpec, ...] = DEFAULT_ESP
+    start: Start = Start.WAIT
+    mode: Mode = Mode.TUNNEL
+    encapsulate: Encapsulate = Encapsulate.ALWAYS
+    replay_window: int = 1024
+    lifetimes: Lifetimes = Lifetimes()
+    retransmission: Retransmission = Retransmission()
+    liveness: Seconds = 30.0
+    initial_contact: bool = False
+    require_address_request: bool = False
+    allow_sha1_signatures: bool = False
+    local_address: Address | None = field(default=None)
+
+    @property
+    def may_initiate(self) -> bool:
+        """Whether we may start it, which also needs a place to connect to."""
+        return self.role is not Role.RESPONDER and self.peer.target is not None
+
+    @property
+    def may_respond(self) -> bool:
+        """Whether the peer may start it."""
+        return self.role is not Role.INITIATOR
+
+
+def resolve_selectors(
+    templates: tuple[SelectorTemplate, ...], dynamic: tuple[Address, ...]
+) -> Selectors:
+    """Return the selectors of a side, with `dynamic` replaced by its addresses."""
+    return tuple(selector for template in templates for selector in template.resolve(dynamic))

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who we are and whom we believe. Private keys stay outside the core: it knows them by name."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from typing_extensions import override
+
+from ikeway.crypto.certificate import Certificate, distinguished_name, names_equal
+from ikeway.model.errors import ConfigError
+from ikeway.model.identity import Identity, IdType
+from ikeway.model.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class IdPattern:
+    """Which identities a peer may have: one exactly, or names with wildcards.
+
+    `*` is everybody. `*.example.com` and `*@example.com` match names (ID_FQDN, ID_RFC822_ADDR),
+    without regard to case.
+    """
+
+    text: str
+
+    @property
+    def exact(self) -> Identity | None:
+        """Return the one identity that matches, or None for a wildcard."""
+        return None if "*" in self.text else parse_identity(self.text)
+
+    def matches(self, identity: Identity) -> bool:
+        """Whether `identity` is one of these."""
+        if self.text == "*":
+            return True
+        exact = self.exact
+        if exact is None:
+            is_name = identity.type in {IdType.FQDN, IdType.RFC822_ADDR}
+            return is_name and fnmatchcase(str(identity).lower(), self.text.lower())
+        return identities_equal(exact, identity)
+
+    @override
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_identity(text: str) -> Identity:
+    """Return the identity that an operator means by `text`; `C=..., O=..., CN=...` is ID_DER_ASN1_DN.
+
+    Raises:
+        ConfigError: `text` is no identity.
+    """
+    try:
+        is_name = "=" in text and not text.startswith("@#")
+        return distinguished_name(text) if is_name else Identity.parse(text)
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is not an identity: {error}") from error
+
+
+def identities_equal(one: Identity, two: Identity) -> bool:
+    """Whether two identities are the same; names without regard to case, DNs by X.500 rules."""
+    if one.type is not two.type:
+        return False
+    if one.type is IdType.DER_ASN1_DN:
+        return names_equal(one.data, two.data)
+    if one.type in {IdType.FQDN, IdType.RFC822_ADDR}:
+        return one.data.lower() == two.data.lower()
+    return one.data == two.data
+
+
+@dataclass(frozen=True, slots=True)
+class PreSharedKey:
+    """A secret shared with the peers that `peer` matches; `local` narrows it to one of our identities."""
+
+    peer: IdPattern
+    secret: Secret
+    local: IdPattern = IdPattern("*")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCertificate:
+    """Our certificate, the intermediates that go with it, and the name of its private key."""
+
+    chain: tuple[Certificate, ...]
+    key: str
+
+    @property
+    def leaf(self) -> Certificate:
+        """The certificate with our identity."""
+        return self.chain[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Everything that proves an identity, ours or a peer's."""
+
+    certificates: tuple[LocalCertificate, ...] = ()
+    authorities: tuple[Certificate, ...] = ()
+    secrets: tuple[PreSharedKey, ...] = ()
+
+    def psk(self, local: Identity, peer: Identity) -> Secret | None:
+        """Return the secret for this pair of identities, the most exact entry first."""
+        fitting = [
+            entry
+            for entry in self.secrets
+            if entry.peer.matches(peer) and entry.local.matches(local)
+        ]
+        fitting.sort(key=lambda entry: (entry.peer.text.count("*"), entry.local.text.count("*")))
+        return fitting[0].secret if fitting else None

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proposals in the notation that strongSwan made common, e.g. `aes256gcm16-prfsha384-x25519`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from typing_extensions import override
+
+from ikeway.model.errors import ConfigError
+from ikeway.model.esp import EspSuite
+from ikeway.policy.algorithms import BY_WORD, Algorithm, word
+from ikeway.wire.registry import EsnId, PrfId, ProtocolId, TransformType
+
+Choice = tuple[int, int]
+"""A transform ID and its key length in bits (0 where the transform has one length only)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalSpec:
+    """What one proposal may contain, per transform type, in order of preference (RFC 7296 §3.3)."""
+
+    protocol: ProtocolId
+    encr: tuple[Choice, ...]
+    prf: tuple[Choice, ...]
+    integ: tuple[Choice, ...]
+    ke: tuple[Choice, ...]
+    esn: tuple[Choice, ...]
+
+    def of(self, kind: TransformType) -> tuple[Choice, ...]:
+        """Return the choices of one transform type; none for types that we do not negotiate."""
+        match kind:
+            case TransformType.ENCR:
+                return self.encr
+            case TransformType.PRF:
+                return self.prf
+            case TransformType.INTEG:
+                return self.integ
+            case TransformType.KE:
+                return self.ke
+            case TransformType.ESN:
+                return self.esn
+            case _:
+                return ()
+
+    def allows(self, suite: "IkeSuite") -> bool:
+        """Whether the suite of an IKE SA could have come from this proposal."""
+        return (
+            (suite.encr, suite.key_bits) in self.encr
+            and (suite.prf, 0) in self.prf
+            and (suite.ke, 0) in self.ke
+            and ((suite.integ, 0) in self.integ if self.integ else not suite.integ)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IkeSuite:
+    """The algorithms of an IKE SA. `integ` is 0 for AEAD ciphers."""
+
+    encr: int
+    key_bits: int
+    prf: int
+    integ: int
+    ke: int
+
+    @override
+    def __str__(self) -> str:
+        parts = [
+            word(TransformType.ENCR, self.encr, self.key_bits),
+            *([word(TransformType.INTEG, self.integ)] if self.integ else []),
+            word(TransformType.PRF, self.prf),
+            word(TransformType.KE, self.ke),
+        ]
+        return "-".join(parts)
+
+
+def esp_words(suite: EspSuite) -> str:
+    """Return an ESP suite in the notation."""
+    parts = [
+        word(TransformType.ENCR, suite.encr, suite.key_bits),
+        *([word(TransformType.INTEG, suite.integ)] if suite.integ else []),
+        *(["esn"] if suite.esn else []),
+    ]
+    return "-".join(parts)
+
+
+def parse_ike(text: str, *, allow_legacy: bool = False) -> ProposalSpec:
+    """Return the proposal for an IKE SA that `text` names.
+
+    An integrity word also names the PRF of its hash unless a PRF is named; an AEAD cipher without a PRF
+    gets those of SHA-2.
+
+    Raises:
+        ConfigError: an unknown, misplaced or legacy word, or a missing or superfluous algorithm.
+    """
+    rows = _words(text, allow_legacy=allow_legacy, usable=lambda row: row.ike, what="an IKE SA")
+    spec = _gather(ProtocolId.IKE, rows)
+    is_aead = _check_ciphers(text, rows, spec)
+    prf = spec.prf or tuple((row.prf, 0) for row in rows if row.prf)
+    if not prf and is_aead:
+        prf = ((PrfId.HMAC_SHA2_256, 0), (PrfId.HMAC_SHA2_384, 0), (PrfId.HMAC_SHA2_512, 0))
+    if not spec.ke:
+        raise ConfigError(f"proposal {text!r} has no key exchange method; add one, e.g. x25519")
+    return ProposalSpec(ProtocolId.IKE, spec.encr, prf, spec.integ, spec.ke, ())
+
+
+def parse_esp(text: str, *, allow_legacy: bool = False) -> ProposalSpec:
+    """Return the proposal for a Child SA that `text` names.
+
+    Without `esn` or `noesn` both are offered, ESN first. Key exchange methods are for rekeys (PFS).
+
+    Raises:
+        ConfigError: an unknown, misplaced or legacy word, or a missing or superfluous algorithm.
+    """
+    rows = _words(text, allow_legacy=allow_legacy, usable=lambda row: row.esp, what="a Child SA")
+    spec = _gather(ProtocolId.ESP, rows)
+    _check_ciphers(text, rows, spec)
+    esn = spec.esn or ((EsnId.YES, 0), (EsnId.NO, 0))
+    return ProposalSpec(ProtocolId.ESP, spec.encr, (), spec.integ, spec.ke, esn)
+
+
+def _words(
+    text: str, *, allow_legacy: bool, usable: Callable[[Algorithm], bool], what: str
+) -> list[Algorithm]:
+    rows: list[Algorithm] = []
+    for part in text.lower().split("-"):
+        row = BY_WORD.get(part)
+        if row is None or not usable(row):
+            allowed = ", ".join(r.word for r in BY_WORD.values() if usable(r) and not r.is_legacy)
+            problem = "is not known" if row is None else f"cannot be used for {what}"
+            raise ConfigError(f"proposal {text!r}: {part!r} {problem}; allowed are {allowed}")
+        if row.is_legacy and not allow_legacy:
+            raise ConfigError(
+                f"proposal {text!r}: {part!r} is weak and needs `legacy = true` in its connection"
+            )
+        rows.append(row)
+    return rows
+
+
+def _gather(protocol: ProtocolId, rows: list[Algorithm]) -> ProposalSpec:
+    def of(kind: TransformType) -> tuple[Choice, ...]:
+        return tuple(dict.fromkeys((row.id, row.key_bits) for row in rows if row.type is kind))
+
+    return ProposalSpec(
+        protocol,
+        encr=of(TransformType.ENCR),
+        prf=of(TransformType.PRF),
+        integ=of(TransformType.INTEG),
+        ke=of(TransformType.KE),
+        esn=of(TransformType.ESN),
+    )
+
+
+def _check_ciphers(text: str, rows: list[Algorithm], spec: ProposalSpec) -> bool:
+    """Return whether the ciphers are AEAD; they must not mix with others (RFC 5282 §8)."""
+    kinds = {row.is_aead for row in rows if row.type is TransformType.ENCR}
+    if not kinds:
+        raise ConfigError(f"proposal {text!r} has no cipher; add one, e.g. aes256gcm16")
+    if len(kinds) > 1:
+        raise ConfigError(f"proposal {text!r} mixes AEAD ciphers with others; write two proposals")
+    is_aead = kinds == {True}
+    if is_aead and spec.integ:
+        raise ConfigError(f"proposal {text!r}: an AEAD cipher takes no integrity algorithm")
+    if not is_aead and not spec.integ:
+        raise ConfigError(f"proposal {text!r} needs an integrity algorithm, e.g. sha256")
+    return is_aead
+
+
+_GROUPS = "x25519-ecp384-ecp256-x448-ecp521-modp3072-modp4096-modp2048"
+
+DEFAULT_IKE: Final = (
+    parse_ike(f"aes256gcm16-aes128gcm16-chacha20poly1305-prfsha384-prfsha256-prfsha512-{_GROUPS}"),
+    parse_ike(f"aes256-aes128-sha384-sha256-sha512-prfsha384-prfsha256-prfsha512-{_GROUPS}"),
+)
+"""What a connection offers and accepts unless it says otherwise (RFC 8247)."""
+
+DEFAULT_ESP: Final = (
+    parse_esp("aes256gcm16-aes128gcm16-chacha20poly1305"),
+    parse_esp("aes256-aes128-sha256-sha384-sha512"),
+)
+"""As `DEFAULT_IKE`, for Child SAs (RFC 8221)."""
