@@ -176,8 +176,7 @@ class Body:
 
     @override
     def __repr__(self) -> str:
-        names_ = [one.name for one in fields(self) if one.name != "critical" or self.critical]
-        shown = [f"{name}={_shown(getattr(self, name))}" for name in names_]
+        shown = [f"{name}={_shown(getattr(self, name))}" for name in _field_names(self)]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
@@ -223,11 +222,13 @@ def to_plain(value: object) -> Any:
 
 
 def _plain_fields(value: Any) -> Json:
-    return {
-        one.name: to_plain(getattr(value, one.name))
-        for one in fields(value)
-        if one.name != "critical" or value.critical
-    }
+    return {name: to_plain(getattr(value, name)) for name in _field_names(value)}
+
+
+def _field_names(value: Any) -> list[str]:
+    """Return the names of the fields; `critical` comes last, and only if it is set."""
+    shown = [one.name for one in fields(value) if one.name != "critical"]
+    return [*shown, "critical"] if getattr(value, "critical", False) else shown
 
 
 def _shown(value: object) -> str:

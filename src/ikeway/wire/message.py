@@ -218,7 +218,7 @@ def encode_chain(payloads: Sequence[Body]) -> tuple[PayloadType, bytes]:
     return following, b"".join(reversed(parts))
 
 
-def decode_chain(first: PayloadType, octets: bytes) -> tuple[Body, ...]:
+def decode_chain(first: int, octets: bytes) -> tuple[Body, ...]:
     """Return the payloads of a chain that was inside an Encrypted payload.
 
     Raises:

@@ -63,7 +63,7 @@ class Transform:
 
     @property
     def label(self) -> str:
-        """The algorithm's name, e.g. `AES_GCM_16`; with its type where the name alone says little."""
+        """The algorithm's name, e.g. `AES_GCM_16`, with its type where that is needed."""
         registry = TRANSFORM_IDS.get(self.type)
         if registry is None:
             return f"{self.type.name}_{self.id}"
