@@ -52,12 +52,8 @@ check: check-python check-words check-rust check-pages  ## format, lint, types, 
 
 check-python: engine
 	@tools/section "Python: format, lint, types, layers"
-	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/mypy tools
-	@$(BIN)/stubtest ikeway._engine
-	@$(BIN)/lint-imports
+	@failed=0; for tool in "ruff format --check --quiet ." "ruff check --quiet ." mypy "mypy tools" \
+	  "stubtest ikeway._engine" lint-imports; do $(BIN)/$$tool || failed=1; done; exit $$failed
 
 check-words: $(VENV)/.synced
 	@tools/section "spelling"
