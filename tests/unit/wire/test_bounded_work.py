@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """No message costs more than a millisecond, whatever is in it."""
 
+import sys
 import time
 from contextlib import suppress
 
@@ -14,6 +15,7 @@ MOST_SECONDS = 0.001
 TRIES = 20
 
 
+@pytest.mark.skipif(sys.gettrace() is not None, reason="a tracer counts its own time too")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_message_costs_at_most_a_millisecond(name: str) -> None:
     octets = HOSTILE[name]

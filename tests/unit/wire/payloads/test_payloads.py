@@ -263,6 +263,12 @@ def test_an_encrypted_payload_cannot_be_decoded_without_its_generic_header(
         kind.decode(Reader(b""))
 
 
+def test_error_notifies_are_those_below_16384() -> None:
+    assert NotifyType.STATE_NOT_FOUND.is_error
+    assert NotifyType(16383).is_error
+    assert not NotifyType.INITIAL_CONTACT.is_error
+
+
 def test_every_payload_type_has_one_class() -> None:
     kinds = [one.payload_type for one in PAYLOADS]
     assert len(set(kinds)) == len(kinds) == 17
