@@ -103,7 +103,7 @@ def _transform(octets: bytes) -> Transform:
 class Proposal:
     """Proposal substructure, RFC 7296 §3.3.1. The number is the peer's, whatever its place."""
 
-    # INTEROP macos: rekeys the IKE SA with one proposal under its old number (libreswan#1450)
+    # INTEROP macos: rekeys the IKE SA with one proposal under its old number (libreswan#1450).
     number: Annotated[int, UInt(1)]
     protocol: Annotated[ProtocolId, UInt(1), SizeOf("spi")]
     spi: Annotated[bytes, Sized()]
