@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts connections: finds the peer's address and ours, and tries again where that is wanted."""
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from ikeway.ike.io import Initiate
+from ikeway.model.address import IKE_PORT, Address, Endpoint
+from ikeway.model.errors import HostError, UsageError
+from ikeway.model.time import Seconds
+from ikeway.policy.connection import Connection, Start
+from ikeway.runtime.driver import Driver
+from ikeway.runtime.network import source_for
+
+BACK_OFF: tuple[Seconds, ...] = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""How long to wait before the next try; the last goes on for ever."""
+
+
+@dataclass
+class Starter:
+    """Keeps `start = "now"` connections up."""
+
+    driver: Driver
+    connections: dict[str, Connection]
+    is_ending: bool = False
+    _failures: dict[str, int] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def begin(self) -> None:
+        """Start what is to start now."""
+        for connection in self.connections.values():
+            if connection.start is Start.NOW:
+                self._soon(connection, 0.0)
+
+    async def initiate(self, name: str) -> bytes:
+        """Start a connection once and return our SPI.
+
+        Raises:
+            UsageError: there is none of that name, or it only answers.
+            HostError: the peer's host name or a way to it cannot be found.
+        """
+        connection = self.connections.get(name)
+        if connection is None:
+            known = ", ".join(self.connections) or "none"
+            raise UsageError(f"there is no connection {name!r}; known are: {known}")
+        if not connection.may_initiate:
+            raise UsageError(
+                f"connection {name!r} cannot be started from here: it needs role initiator or both,"
+                " and a peer with one address or a host name"
+            )
+        peer = await _resolve(connection)
+        local = connection.local_address or source_for(peer)
+        command = Initiate(connection, Endpoint(local, IKE_PORT), Endpoint(peer, IKE_PORT))
+        return self.driver.initiate(command)
+
+    def established(self, name: str) -> None:
+        """Note that a connection is up."""
+        self._failures.pop(name, None)
+
+    def closed(self, name: str) -> None:
+        """Start a connection again if it is one that stays up."""
+        connection = self.connections.get(name)
+        if connection is None or connection.start is not Start.NOW or self.is_ending:
+            return
+        failures = self._failures.get(name, 0)
+        self._failures[name] = failures + 1
+        self._soon(connection, BACK_OFF[min(failures, len(BACK_OFF) - 1)])
+
+    def end(self) -> None:
+        """Start nothing any more."""
+        self.is_ending = True
+        for task in self._tasks:
+            task.cancel()
+
+    def _soon(self, connection: Connection, wait: Seconds) -> None:
+        task = asyncio.get_running_loop().create_task(self._start(connection, wait))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _start(self, connection: Connection, wait: Seconds) -> None:
+        await asyncio.sleep(wait)
+        try:
+            await self.initiate(connection.name)
+        except (HostError, UsageError) as error:
+            self.driver.warn(f"connection {connection.name}: {error}")
+            self.closed(connection.name)
+
+
+async def _resolve(connection: Connection) -> Address:
+    target = connection.peer.target
+    if target is None:
+        raise UsageError(f"connection {connection.name!r} has no single peer to connect to")
+    if not isinstance(target, str):
+        return target
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(target, IKE_PORT, type=socket.SOCK_DGRAM)
+    except socket.gaierror as error:
+        raise HostError(f"the name {target!r} cannot be resolved: {error.strerror}") from error
+    return ip_address(str(found[0][4][0]).split("%")[0])

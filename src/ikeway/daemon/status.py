@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IKE SAs and Child SAs as `ikeway status` shows them (design §5)."""
+
+from collections.abc import Mapping
+
+from ikeway.control.schema import ChildStatus, IkeStatus, NatStatus, PartyStatus
+from ikeway.ike.sa import IkeSa
+from ikeway.ike.states import AwaitInitResponse, Established, Gone, Link, Session, State
+from ikeway.model.esp import ChildSa, Usage
+from ikeway.policy.proposals import esp_words
+
+
+def ike_status(
+    sa: IkeSa, usage: Mapping[int, Usage], since: Mapping[bytes, float]
+) -> IkeStatus | None:
+    """Return the status of an IKE SA; None for one that is gone.
+
+    `usage` is by inbound SPI, `since` the wall-clock time at which our SPI came up.
+    """
+    state = sa.state
+    if isinstance(state, Gone):
+        return None
+    if isinstance(state, AwaitInitResponse):
+        return _status(sa, state, state.link, None, {}, None)
+    established_at = since.get(sa.spi)
+    return _status(sa, state, state.session.link, state.session, usage, established_at)
+
+
+def _status(
+    sa: IkeSa,
+    state: State,
+    link: Link,
+    session: Session | None,
+    usage: Mapping[int, Usage],
+    established_at: float | None,
+) -> IkeStatus:
+    established = state if isinstance(state, Established) else None
+    children = established.children if established else ()
+    name = connection_of(state)
+    nat = session.agreed.nat if session else None
+    return IkeStatus(
+        id=sa.spi.hex(),
+        connection=name,
+        state=type(state).__name__,
+        role="initiator" if link.is_initiator else "responder",
+        local=_party(link.local.address, link.local.port, established and established.local_id),
+        peer=_party(link.peer.address, link.peer.port, established and established.peer_id),
+        virtual_ips=[str(address) for address in established.virtual_ips] if established else [],
+        suite=str(session.keyring.suite) if session else None,
+        established_at=established_at,
+        rekey_at=None,
+        transport="udp",
+        nat=NatStatus(
+            local=nat.local if nat else False,
+            peer=nat.peer if nat else False,
+            forced=nat.is_forced if nat else False,
+        ),
+        child_sas=[
+            _child(name or "", child.sa, usage.get(child.sa.spi_in, Usage())) for child in children
+        ],
+    )
+
+
+def connection_of(state: State) -> str | None:
+    """Return the name of the connection that an IKE SA belongs to, once that is known."""
+    connection = getattr(state, "connection", None)
+    return connection.name if connection is not None else None
+
+
+def _party(address: object, port: int, identity: object) -> PartyStatus:
+    return PartyStatus(
+        address=str(address), port=port, id=None if identity is None else str(identity)
+    )
+
+
+def _child(name: str, child: ChildSa, usage: Usage) -> ChildStatus:
+    return ChildStatus(
+        name=name,
+        mode=child.mode.value,
+        spi_in=f"{child.spi_in:08x}",
+        spi_out=f"{child.spi_out:08x}",
+        local_ts=[str(selector) for selector in child.local_ts],
+        peer_ts=[str(selector) for selector in child.peer_ts],
+        suite=esp_words(child.suite),
+        bytes_in=usage.octets_in,
+        bytes_out=usage.octets_out,
+        packets_in=usage.packets_in,
+        packets_out=usage.packets_out,
+    )

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon of one run directory: sockets, engine, endpoint and control server."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from types import MappingProxyType
+
+import structlog
+import uvloop
+
+from ikeway.config.load import Loaded
+from ikeway.control.rundir import RunDir
+from ikeway.control.schema import EventLine, Status
+from ikeway.daemon.server import ControlServer
+from ikeway.daemon.starter import Starter
+from ikeway.daemon.status import connection_of, ike_status
+from ikeway.daemon.watchers import Watchers
+from ikeway.dataplane import open_plane
+from ikeway.dataplane.port import DataPlane, PlaneConfig
+from ikeway.ike.endpoint import Endpoint as IkeEndpoint
+from ikeway.ike.environment import Environment
+from ikeway.ike.io import Disconnect, Report
+from ikeway.ike.reports import Closed, Established
+from ikeway.ike.states import Established as EstablishedState
+from ikeway.model.address import IKE_PORT, NAT_PORT
+from ikeway.model.errors import HostError, UsageError
+from ikeway.model.esp import Usage
+from ikeway.runtime.driver import Driver, Ports
+from ikeway.runtime.entropy import SystemRandom
+from ikeway.runtime.leases import Leases
+from ikeway.runtime.network import HostNetwork
+from ikeway.runtime.pki import Pki
+from ikeway.runtime.story import Quieter, tell
+
+FAREWELL = 2.0
+"""Seconds for peers to answer our Deletes before we leave."""
+
+
+def run(loaded: Loaded, run_dir: RunDir, network: HostNetwork | None) -> None:
+    """Be the daemon of `run_dir` until SIGTERM, SIGINT or a `shutdown` request.
+
+    Raises:
+        UsageError: another daemon has the run directory.
+        HostError: a port, the engine or the network is not to be had.
+    """
+    with run_dir.claim(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(loaded, run_dir, network))
+
+
+async def _serve(loaded: Loaded, run_dir: RunDir, network: HostNetwork | None) -> None:
+    async with AsyncExitStack() as stack:
+        if network is not None:
+            await network.recover()
+        settings = loaded.dataplane
+        plane = await open_plane(
+            settings.backend,
+            run_dir.path,
+            PlaneConfig(loaded.host.listen, NAT_PORT, settings.interface, settings.mtu),
+        )
+        stack.push_async_callback(plane.close)
+        if network is not None and plane.interface is not None:
+            await network.open(plane.interface, settings.mtu)
+            stack.push_async_callback(network.close)
+        supervisor = Supervisor(loaded, plane, network)
+        stack.push_async_callback(supervisor.close)
+        supervisor.listen(loaded)
+        server = ControlServer(supervisor, run_dir.socket)
+        await server.start()
+        stack.push_async_callback(server.close)
+        await supervisor.serve()
+
+
+class Supervisor:
+    """Owns the parts of a running daemon and answers the control protocol."""
+
+    def __init__(self, loaded: Loaded, plane: DataPlane, network: HostNetwork | None) -> None:
+        env = Environment(SystemRandom(), loaded.connections, loaded.credentials)
+        pki = Pki(loaded.private_keys, loaded.credentials.authorities)
+        self._log = structlog.get_logger("ikeway")
+        self._plane = plane
+        self._quieter = Quieter()
+        self._watchers = Watchers()
+        self._since: dict[bytes, float] = {}
+        self._ending = asyncio.Event()
+        endpoint = IkeEndpoint(env)
+        ports = Ports(plane, pki, Leases(loaded.pools), network, self._heard)
+        self._driver = Driver(endpoint, ports)
+        connections = {connection.name: connection for connection in loaded.connections}
+        self._starter = Starter(self._driver, connections)
+
+    def listen(self, loaded: Loaded) -> None:
+        """Open port 500, and take port 4500 from the data plane.
+
+        Raises:
+            HostError: a port cannot be had.
+        """
+        self._driver.transport.listen(loaded.host.listen, IKE_PORT)
+        self._driver.transport.adopt(self._plane.ike_sockets(), NAT_PORT)
+        where = ", ".join(str(address) for address in loaded.host.listen)
+        names = ", ".join(connection.name for connection in loaded.connections) or "none"
+        self._log.info("ready", listen=where, connections=names, interface=self._plane.interface)
+
+    async def serve(self) -> None:
+        """Work until told to end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.shutdown)
+        events = loop.create_task(self._plane_events())
+        self._starter.begin()
+        await self._ending.wait()
+        events.cancel()
+        await self._farewell()
+
+    async def close(self) -> None:
+        """Close the sockets and stop the driver."""
+        await self._driver.close()
+
+    # The control protocol ---------------------------------------------------------------------
+
+    async def status(self) -> Status:
+        """Return every IKE SA with its Child SAs and their counters."""
+        usage: dict[int, Usage] = {}
+        for sa in self._driver.endpoint.sas:
+            if isinstance(sa.state, EstablishedState):
+                for child in sa.state.children:
+                    usage[child.sa.spi_in] = await self._usage(child.sa.spi_in)
+        known = (ike_status(sa, usage, self._since) for sa in self._driver.endpoint.sas)
+        return Status(ike_sas=[status for status in known if status is not None])
+
+    async def _usage(self, spi: int) -> Usage:
+        try:
+            return await self._plane.usage(spi)
+        except HostError:
+            return Usage()
+
+    async def disconnect(self, target: str) -> list[str]:
+        """Delete the IKE SAs of a connection, or the one with that id.
+
+        Raises:
+            UsageError: there is none.
+        """
+        found = [
+            sa
+            for sa in self._driver.endpoint.sas
+            if target == sa.spi.hex() or target == connection_of(sa.state)
+        ]
+        if not found:
+            raise UsageError(f"no IKE SA is called {target!r}; `ikeway status` shows them")
+        for sa in found:
+            self._driver.command(sa.spi, Disconnect("asked to disconnect"))
+        return [sa.spi.hex() for sa in found]
+
+    async def initiate(self, connection: str) -> str:
+        """Start a connection and return the id of its IKE SA.
+
+        Raises:
+            UsageError: there is none of that name, or it cannot be started from here.
+            HostError: the peer cannot be found.
+        """
+        return (await self._starter.initiate(connection)).hex()
+
+    def watch(self) -> AsyncIterator[EventLine]:
+        """Return what happens from now on."""
+        return self._watchers.watch()
+
+    def shutdown(self) -> None:
+        """End the daemon in an orderly way."""
+        self._ending.set()
+
+    # What happens -----------------------------------------------------------------------------
+
+    def _heard(self, report: Report) -> None:
+        event = report.event
+        if isinstance(event, Established):
+            self._since[report.sa] = time.time()
+            self._starter.established(event.connection)
+        elif isinstance(event, Closed):
+            self._since.pop(report.sa, None)
+            self._starter.closed(event.connection)
+        self._say(report)
+
+    def _say(self, report: Report) -> None:
+        if not self._quieter.allows(report, time.monotonic()):
+            return
+        line = tell(report)
+        getattr(self._log, line.level)(line.text, **line.facts)
+        facts = dict(MappingProxyType(line.facts))
+        self._watchers.tell(
+            EventLine(
+                at=time.time(), level=line.level, event=line.event, text=line.text, facts=facts
+            )
+        )
+
+    async def _plane_events(self) -> None:
+        async for event in self._plane.events():
+            self._log.warning("engine", event=str(event))
+
+    async def _farewell(self) -> None:
+        """Delete all IKE SAs and give the peers a moment to hear of it."""
+        self._starter.end()
+        for sa in self._driver.endpoint.sas:
+            self._driver.command(sa.spi, Disconnect("shutting down"))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                await self._driver.quiet()
+        await self._driver.drain()

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Performs what the core wants: a `match` over its actions, each arm one call of a port."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from ikeway.dataplane.port import DataPlane
+from ikeway.ike.endpoint import Endpoint as IkeEndpoint
+from ikeway.ike.io import (
+    Action,
+    Answer,
+    Answered,
+    Ask,
+    CheckLiveness,
+    Datagram,
+    Disconnect,
+    Forget,
+    Initiate,
+    InstallChild,
+    Installed,
+    Lease,
+    Measured,
+    MeasureUsage,
+    Refused,
+    RemoveChild,
+    Report,
+    Send,
+    SetTimer,
+    Sign,
+    Ticket,
+    TimerFired,
+    VerifyCertificate,
+)
+from ikeway.ike.reports import Warned
+from ikeway.ike.states import Lingering
+from ikeway.model.errors import HostError
+from ikeway.model.esp import Usage
+from ikeway.model.time import Instant
+from ikeway.runtime.leases import Leases
+from ikeway.runtime.network import HostNetwork, TunnelPlan
+from ikeway.runtime.pki import Pki
+from ikeway.runtime.sockets import UdpTransport
+
+Listener = Callable[[Report], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the driver calls. `network` is None where the host's routes are not ours to touch."""
+
+    plane: DataPlane
+    pki: Pki
+    leases: Leases
+    network: HostNetwork | None
+    listener: Listener
+
+
+class Driver:
+    """One endpoint and the world. Everything happens on one event loop, in order."""
+
+    def __init__(self, endpoint: IkeEndpoint, ports: Ports) -> None:
+        self.endpoint = endpoint
+        self.transport = UdpTransport(self._received)
+        self._ports = ports
+        self._loop = asyncio.get_running_loop()
+        self._timers: dict[bytes, asyncio.TimerHandle] = {}
+        self._work: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._worker = self._loop.create_task(self._work_off())
+        self._forgotten = asyncio.Event()
+
+    # Inputs ---------------------------------------------------------------------------------------
+
+    def initiate(self, command: Initiate) -> bytes:
+        """Start an IKE SA and return our SPI."""
+        spi, actions = self.endpoint.initiate(command, self._now())
+        self._perform(actions)
+        return spi
+
+    def command(self, spi: bytes, command: Disconnect | CheckLiveness) -> None:
+        """Give a command to an IKE SA."""
+        self._perform(self.endpoint.handle(spi, command, self._now()))
+
+    def warn(self, reason: str) -> None:
+        """Report something that happened outside any IKE SA."""
+        self._ports.listener(Report(b"", Warned(reason)))
+
+    def _received(self, datagram: Datagram) -> None:
+        self._perform(self.endpoint.receive(datagram, self._now()))
+
+    def _fired(self, spi: bytes) -> None:
+        self._timers.pop(spi, None)
+        self._perform(self.endpoint.handle(spi, TimerFired(), self._now()))
+
+    def _answered(self, ticket: Ticket, answer: Answer) -> None:
+        event = Answered(ticket, answer)
+        self._perform(self.endpoint.handle(ticket.sa, event, self._now()))
+
+    def _now(self) -> Instant:
+        return self._loop.time()
+
+    # Actions --------------------------------------------------------------------------------------
+
+    def _perform(self, actions: tuple[Action, ...]) -> None:
+        for action in actions:
+            match action:
+                case Send(local, peer, octets):
+                    self._sent(self.transport.send(local, peer, octets))
+                case SetTimer(sa, _, at):
+                    self._set_timer(sa, at)
+                case Ask(ticket, question):
+                    self._ask(ticket, question)
+                case InstallChild():
+                    self._work.put_nowait(lambda install=action: self._install(install))
+                case RemoveChild(_, spi_in):
+                    self._work.put_nowait(lambda spi=spi_in: self._remove(spi))
+                case Report():
+                    self._ports.listener(action)
+                case Forget(sa):
+                    self._set_timer(sa, None)
+                    self._ports.leases.release(sa)
+                    self._forgotten.set()
+
+    def _sent(self, problem: str | None) -> None:
+        if problem is not None:
+            self.warn(problem)
+
+    def _set_timer(self, sa: bytes, at: Instant | None) -> None:
+        armed = self._timers.pop(sa, None)
+        if armed is not None:
+            armed.cancel()
+        if at is not None:
+            self._timers[sa] = self._loop.call_at(at, self._fired, sa)
+
+    def _ask(
+        self, ticket: Ticket, question: Sign | VerifyCertificate | Lease | MeasureUsage
+    ) -> None:
+        match question:
+            case Sign():
+                self._later(ticket, self._ports.pki.sign(question))
+            case VerifyCertificate():
+                self._later(ticket, self._ports.pki.verify(question))
+            case Lease():
+                self._later(ticket, self._ports.leases.lease(ticket.sa, question))
+            case MeasureUsage(spis):
+                self._work.put_nowait(lambda: self._measure(ticket, spis))
+
+    def _later(self, ticket: Ticket, answer: Answer) -> None:
+        self._loop.call_soon(self._answered, ticket, answer)
+
+    # The data plane and the host, one after the other --------------------------------------------
+
+    async def _work_off(self) -> None:
+        while True:
+            work = await self._work.get()
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - I1: nothing ends the driver
+                self.warn(f"{type(error).__name__}: {error}")
+            finally:
+                self._work.task_done()
+
+    async def _install(self, action: InstallChild) -> None:
+        network = self._ports.network
+        try:
+            await self._ports.plane.install(action.child)
+            if network is not None and self._ports.plane.interface is not None:
+                await network.add(_plan(action, self._ports.plane.interface))
+        except HostError as error:
+            self._answered(action.ticket, Refused(str(error)))
+        else:
+            self._answered(action.ticket, Installed())
+
+    async def _remove(self, spi_in: int) -> None:
+        if self._ports.network is not None:
+            await self._ports.network.remove(spi_in)
+        await self._ports.plane.remove(spi_in)
+
+    async def _measure(self, ticket: Ticket, spis: tuple[int, ...]) -> None:
+        total = Usage()
+        for spi in spis:
+            try:
+                usage = await self._ports.plane.usage(spi)
+            except HostError:
+                continue
+            total = Usage(
+                total.packets_in + usage.packets_in,
+                total.octets_in + usage.octets_in,
+                total.packets_out + usage.packets_out,
+                total.octets_out + usage.octets_out,
+            )
+        self._answered(ticket, Measured(total))
+
+    async def quiet(self) -> None:
+        """Wait until no IKE SA is left but those that only repeat their last answer."""
+        while any(not isinstance(sa.state, Lingering) for sa in self.endpoint.sas):
+            self._forgotten.clear()
+            await self._forgotten.wait()
+
+    async def drain(self) -> None:
+        """Wait until the data plane and the host have done what was asked of them."""
+        await self._work.join()
+
+    async def close(self) -> None:
+        """Stop: no timers, no sockets, no work."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self.transport.close()
+        await self.drain()
+        self._worker.cancel()
+
+
+def _plan(action: InstallChild, interface: str) -> TunnelPlan:
+    child = action.child
+    return TunnelPlan(
+        connection=action.connection,
+        interface=interface,
+        child_spi=child.spi_in,
+        virtual_ips=action.virtual_ips,
+        local_ts=child.local_ts,
+        peer_ts=child.peer_ts,
+        outer_local=child.local.address,
+        outer_peer=child.peer.address,
+        dns=action.dns,
+    )

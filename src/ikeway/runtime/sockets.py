@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""UDP for IKE: ports 500 and 4500, the non-ESP marker, answers from the address that was asked.
+
+RFC 7296 §2, §2.11; RFC 3948 §2.2.
+"""
+
+import asyncio
+import errno
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from ikeway.ike.io import Datagram
+from ikeway.model.address import IKE_PORT, NAT_PORT, Address, Endpoint
+from ikeway.model.errors import HostError
+from ikeway.wire.message import NON_ESP_MARKER
+
+RECEIVE_OCTETS = 65_535
+ANCILLARY_OCTETS = 128
+BATCH = 64
+_IPV6_RECVPKTINFO = 49
+_IP_PKTINFO = 8
+
+Receiver = Callable[[Datagram], None]
+
+
+class UdpTransport:
+    """The sockets of one worker. Datagrams go to `receiver`; what cannot be IKE is dropped."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._sockets: dict[tuple[int, int], list[socket.socket]] = {}
+        self._bound: dict[socket.socket, Endpoint] = {}
+
+    def listen(self, addresses: Iterable[Address], port: int) -> None:
+        """Bind a socket per address.
+
+        Raises:
+            HostError: a port is taken or an address is not ours.
+        """
+        for address in addresses:
+            self.adopt([_bind(address, port)], port)
+
+    def adopt(self, sockets: Iterable[socket.socket], port: int) -> None:
+        """Take over bound sockets, e.g. those that share port 4500 with the engine."""
+        loop = asyncio.get_running_loop()
+        for sock in sockets:
+            sock.setblocking(False)
+            _want_destination(sock)
+            host = sock.getsockname()[0]
+            self._bound[sock] = Endpoint(ip_address(host.split("%")[0]), port)
+            self._sockets.setdefault((sock.family, port), []).append(sock)
+            loop.add_reader(sock.fileno(), self._readable, sock)
+
+    def close(self) -> None:
+        """Close all sockets."""
+        loop = asyncio.get_running_loop()
+        for sock in self._bound:
+            loop.remove_reader(sock.fileno())
+            sock.close()
+        self._bound.clear()
+        self._sockets.clear()
+
+    def send(self, local: Endpoint, peer: Endpoint, octets: bytes) -> str | None:
+        """Send from that local address and port; return what went wrong, if anything did.
+
+        Nothing is raised: a message that is lost here is lost like any other.
+        """
+        family = socket.AF_INET if peer.address.version == 4 else socket.AF_INET6
+        sock = self._choose(family, local)
+        if sock is None:
+            return f"no socket of IPv{peer.address.version} is bound to port {local.port}"
+        if local.port == NAT_PORT:
+            octets = NON_ESP_MARKER + octets
+        ancillary = [] if local.address.is_unspecified else [_from(local.address)]
+        try:
+            sock.sendmsg([octets], ancillary, 0, (str(peer.address), peer.port))
+        except OSError as error:
+            return f"sending to {peer}: {error.strerror}"
+        return None
+
+    def _choose(self, family: int, local: Endpoint) -> socket.socket | None:
+        """Return the socket of the address, else the one bound to all addresses."""
+        found = self._sockets.get((family, local.port), [])
+        exact = [sock for sock in found if self._bound[sock].address == local.address]
+        anywhere = [sock for sock in found if self._bound[sock].address.is_unspecified]
+        return next(iter(exact + anywhere), None)
+
+    def _readable(self, sock: socket.socket) -> None:
+        """Take what has arrived, but let others have their turn after a while."""
+        for _ in range(BATCH):
+            try:
+                octets, ancillary, _flags, source = sock.recvmsg(RECEIVE_OCTETS, ANCILLARY_OCTETS)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an ICMP error of something sent earlier
+            datagram = self._datagram(sock, octets, ancillary, source)
+            if datagram is not None:
+                self._receiver(datagram)
+
+    def _datagram(
+        self,
+        sock: socket.socket,
+        octets: bytes,
+        ancillary: list[tuple[int, int, bytes]],
+        source: tuple[str, int],
+    ) -> Datagram | None:
+        bound = self._bound[sock]
+        if bound.port == NAT_PORT:
+            if not octets.startswith(NON_ESP_MARKER):
+                return None
+            octets = octets[len(NON_ESP_MARKER) :]
+        address = _destination(ancillary) or bound.address
+        peer = Endpoint(ip_address(source[0].split("%")[0]), source[1])
+        return Datagram(Endpoint(address, bound.port), peer, octets)
+
+
+def _bind(address: Address, port: int) -> socket.socket:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((str(address), port))
+    except OSError as error:
+        sock.close()
+        raise HostError(_why(address, port, error)) from error
+    return sock
+
+
+def _why(address: Address, port: int, error: OSError) -> str:
+    name = errno.errorcode.get(error.errno or 0, "?")
+    hints = {
+        errno.EADDRINUSE: "another IKE daemon may be running; stop it or use another address",
+        errno.EACCES: f"ports below 1024 need root or CAP_NET_BIND_SERVICE ({IKE_PORT} is IKE's)",
+        errno.EADDRNOTAVAIL: "the address is not on this host; see [host] listen",
+    }
+    hint = hints.get(error.errno or 0, "see [host] listen")
+    return f"cannot listen on {address} UDP port {port}: {error.strerror} ({name}); {hint}"
+
+
+def _want_destination(sock: socket.socket) -> None:
+    """Have the kernel tell which of our addresses a datagram was sent to."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+
+def _destination(ancillary: list[tuple[int, int, bytes]]) -> Address | None:
+    for level, kind, data in ancillary:
+        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(data) >= 12:
+            return IPv4Address(data[8:12])
+        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO and len(data) >= 16:
+            return IPv6Address(data[:16])
+    return None
+
+
+def _from(address: Address) -> tuple[int, int, bytes]:
+    """Return the ancillary data that makes a datagram leave from `address`."""
+    if address.version == 4:
+        return socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=i4s4s", 0, address.packed, bytes(4))
+    return socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, struct.pack("=16si", address.packed, 0)

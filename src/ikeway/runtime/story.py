@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports in words: each event as a level, a sentence and its facts, for logs and for `watch`."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ikeway.ike import reports
+from ikeway.ike.io import Report
+from ikeway.model.time import Instant, Seconds
+
+REMEMBERED_MOST = 4096
+QUIET: Seconds = 1.0
+"""One line a second per source and kind of drop (I5): others can cause drops at any rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: `level` is a name of the logging module in lower case."""
+
+    level: str
+    event: str
+    text: str
+    facts: Mapping[str, object]
+
+
+def tell(report: Report) -> Line:
+    """Return an event in words."""
+    level, text, facts = _words(report.event)
+    known = {"sa": report.sa.hex(), **facts} if report.sa else facts
+    return Line(level, type(report.event).__name__, text, MappingProxyType(known))
+
+
+def _words(event: reports.Event) -> tuple[str, str, dict[str, object]]:
+    match event:
+        case reports.MessageSent(what, peer, octets):
+            return "debug", f"sent {what}", {"peer": str(peer), "octets": octets}
+        case reports.MessageReceived(what, peer, octets):
+            return "debug", f"received {what}", {"peer": str(peer), "octets": octets}
+        case reports.Warned(reason):
+            return "warning", reason, {}
+        case reports.SuiteChosen(suite, nat):
+            return "info", f"IKE_SA_INIT agreed on {suite}", {"nat": nat}
+        case reports.Retransmitted() | reports.Dropped() | reports.RefusedRequest():
+            return _trouble(event)
+        case _:
+            return _lifecycle(event)
+
+
+def _trouble(
+    event: reports.Retransmitted | reports.Dropped | reports.RefusedRequest,
+) -> tuple[str, str, dict[str, object]]:
+    match event:
+        case reports.Retransmitted(attempt, peer):
+            return "info", f"no answer yet, sent again ({attempt})", {"peer": str(peer)}
+        case reports.Dropped(reason, peer):
+            return "info", f"dropped: {reason}", {"peer": str(peer)}
+        case reports.RefusedRequest(notify, reason, peer):
+            return "warning", f"refused with {notify}: {reason}", {"peer": str(peer)}
+
+
+def _lifecycle(event: reports.Event) -> tuple[str, str, dict[str, object]]:
+    match event:
+        case reports.Established():
+            facts: dict[str, object] = {
+                "connection": event.connection,
+                "local_id": str(event.local_id),
+                "peer": str(event.peer),
+            }
+            if event.virtual_ips:
+                facts["virtual_ips"] = " ".join(map(str, event.virtual_ips))
+            return "info", f"IKE SA established with {event.peer_id}", facts
+        case reports.ChildEstablished(connection, child, suite):
+            local, peer = (", ".join(map(str, ts)) for ts in (child.local_ts, child.peer_ts))
+            text = f"Child SA established: {local} === {peer}"
+            facts = {"connection": connection, "suite": suite, "spi_in": f"{child.spi_in:08x}"}
+            return "info", text, facts | {"spi_out": f"{child.spi_out:08x}"}
+        case reports.ChildFailed(connection, reason):
+            return "error", f"no Child SA: {reason}", {"connection": connection}
+        case reports.ChildClosed(connection, spi_in, reason):
+            facts = {"connection": connection, "spi_in": f"{spi_in:08x}"}
+            return "info", f"Child SA closed: {reason}", facts
+        case reports.Closed(connection, reason, is_failure):
+            level = "error" if is_failure else "info"
+            facts = {"connection": connection} if connection else {}
+            return level, f"IKE SA closed: {reason}", facts
+        case _:
+            return "info", str(event), {}
+
+
+class Quieter:
+    """Holds back what anybody could fill the log with: drops and refusals outside an IKE SA."""
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[tuple[str, str], Instant] = OrderedDict()
+        self.held_back = 0
+
+    def allows(self, report: Report, now: Instant) -> bool:
+        """Whether this line may be written now."""
+        event = report.event
+        if not isinstance(event, reports.Dropped | reports.RefusedRequest):
+            return True
+        kind = event.notify if isinstance(event, reports.RefusedRequest) else event.reason[:24]
+        key = (str(event.peer.address), kind)
+        if now - self._last.get(key, now - QUIET) < QUIET:
+            self.held_back += 1
+            return False
+        self._last[key] = now
+        self._last.move_to_end(key)
+        while len(self._last) > REMEMBERED_MOST:
+            self._last.popitem(last=False)
+        return True
