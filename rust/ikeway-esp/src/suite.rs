@@ -88,6 +88,10 @@ const fn aead(
     }
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the algorithms are statics, whose values a table cannot copy"
+)]
 /// The ICV is half the MAC, and the MAC's key as long as the MAC (RFC 4868 §2.1).
 const fn cbc(
     name: &'static str,

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Turns the Child SA of a message into SAs.
+
+use std::sync::Arc;
+
+use ikeway_esp::{
+    DirectionKeys, InboundSa, InstallError, OutboundSa, Policy, Selector, Shared, Suite,
+};
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use super::messages::{Child, Encapsulation, Keys, Mode, TrafficSelector};
+use crate::engine::Pair;
+use crate::error::{Attempt, EngineError};
+
+/// Returns both halves of `child`, their keys expanded.
+pub(super) fn pair(child: Child) -> Result<Pair, EngineError> {
+    check_shape(&child)?;
+    let suite = Suite::find(child.suite.encr, child.suite.key_bits, child.suite.integ)?;
+    let esn = child.suite.esn;
+    let policy = Arc::new(Policy::new(selectors(&child.local_ts)?, selectors(&child.peer_ts)?)?);
+    let counters = Arc::default();
+    let incoming = Shared { spi: child.spi_in, suite, esn, policy, counters };
+    let outgoing = Shared { spi: child.spi_out, ..incoming.clone() };
+    let counters = Arc::clone(&incoming.counters);
+    let path = (child.local.into(), child.peer.into());
+    let inbound = InboundSa::new(incoming, &direction(child.keys_in), child.replay_window)?;
+    let outbound = OutboundSa::new(outgoing, path, &direction(child.keys_out), &seed()?, 0)?;
+    Ok(Pair { inbound, outbound, counters })
+}
+
+fn check_shape(child: &Child) -> Result<(), EngineError> {
+    if child.mode != Mode::Tunnel {
+        return Err(EngineError::Unsupported("the engine does tunnel mode only".to_owned()));
+    }
+    if child.encapsulation != Encapsulation::Udp {
+        return Err(EngineError::Unsupported("the engine carries ESP in UDP only".to_owned()));
+    }
+    Ok(())
+}
+
+fn selectors(selectors: &[TrafficSelector]) -> Result<Vec<Selector>, InstallError> {
+    let made = selectors
+        .iter()
+        .map(|ts| Selector::new(ts.protocol, (ts.port_start, ts.port_end), ts.start, ts.end));
+    made.collect()
+}
+
+fn direction(keys: Keys) -> DirectionKeys {
+    DirectionKeys { encr: keys.encr.0, integ: keys.integ.0 }
+}
+
+fn seed() -> Result<[u8; 16], EngineError> {
+    let mut seed = [0; 16];
+    let filled =
+        getrandom(&mut seed, GetRandomFlags::empty()).attempt(|| "random octets".to_owned())?;
+    if filled == seed.len() {
+        Ok(seed)
+    } else {
+        Err(EngineError::Request("no random octets".to_owned()))
+    }
+}

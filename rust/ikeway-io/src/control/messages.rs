@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The messages between daemon and engine.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use ikeway_esp::{Counters, Refusal};
+use serde::{Deserialize, Serialize};
+
+use super::octets::{Octets, encode};
+use crate::error::EngineError;
+use crate::events::{Note, Stray};
+
+/// The version of this protocol; an engine of another version is not spoken to.
+pub(super) const VERSION: u32 = 1;
+
+/// What the daemon asks for.
+#[derive(Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Request {
+    Hello { id: u64 },
+    Configure { id: u64, listen: Vec<IpAddr>, port: u16, tun: String, mtu: u32 },
+    Install { id: u64, child: Box<Child> },
+    Remove { id: u64, spi_in: u32 },
+    Usage { id: u64, spi_in: Option<u32> },
+    Reset { id: u64 },
+    Shutdown { id: u64 },
+}
+
+impl Request {
+    pub(super) const fn id(&self) -> u64 {
+        match self {
+            Self::Hello { id }
+            | Self::Configure { id, .. }
+            | Self::Install { id, .. }
+            | Self::Remove { id, .. }
+            | Self::Usage { id, .. }
+            | Self::Reset { id }
+            | Self::Shutdown { id } => *id,
+        }
+    }
+}
+
+/// A pair of ESP SAs, field by field as `ikeway.model.esp.ChildSa`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Child {
+    pub(super) spi_in: u32,
+    pub(super) spi_out: u32,
+    pub(super) local: Endpoint,
+    pub(super) peer: Endpoint,
+    pub(super) mode: Mode,
+    pub(super) encapsulation: Encapsulation,
+    pub(super) suite: SuiteCodes,
+    pub(super) keys_in: Keys,
+    pub(super) keys_out: Keys,
+    pub(super) local_ts: Vec<TrafficSelector>,
+    pub(super) peer_ts: Vec<TrafficSelector>,
+    pub(super) replay_window: u32,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Endpoint {
+    pub(super) address: IpAddr,
+    pub(super) port: u16,
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self { address: address.ip(), port: address.port() }
+    }
+}
+
+impl From<Endpoint> for SocketAddr {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::new(endpoint.address, endpoint.port)
+    }
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Mode {
+    Tunnel,
+    Transport,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Encapsulation {
+    None,
+    Udp,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SuiteCodes {
+    pub(super) encr: u16,
+    pub(super) key_bits: u16,
+    pub(super) integ: u16,
+    pub(super) esn: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Keys {
+    pub(super) encr: Octets,
+    pub(super) integ: Octets,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TrafficSelector {
+    pub(super) protocol: u8,
+    pub(super) port_start: u16,
+    pub(super) port_end: u16,
+    pub(super) start: IpAddr,
+    pub(super) end: IpAddr,
+}
+
+/// What the engine answers.
+#[derive(Serialize)]
+pub(super) struct Reply {
+    /// That of the request; none if it could not be read.
+    pub(super) id: Option<u64>,
+    #[serde(flatten)]
+    pub(super) outcome: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outcome {
+    Ok(Success),
+    Error { kind: &'static str, message: String, errno: Option<i32> },
+}
+
+impl From<EngineError> for Outcome {
+    fn from(error: EngineError) -> Self {
+        Self::Error { kind: error.kind(), message: error.to_string(), errno: error.errno() }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Success {
+    Hello { version: u32, pid: u32, is_configured: bool, spis_in: Vec<u32> },
+    Configured { interface: String, sockets: Vec<Endpoint> },
+    Usage { sas: Vec<Usage>, refused: BTreeMap<&'static str, u64> },
+    Done {},
+}
+
+/// The counters of a pair of SAs.
+#[derive(Serialize)]
+pub(super) struct Usage {
+    spi_in: u32,
+    packets_in: u64,
+    octets_in: u64,
+    packets_out: u64,
+    octets_out: u64,
+    refused: BTreeMap<&'static str, u64>,
+}
+
+impl Usage {
+    pub(super) fn of(spi_in: u32, counters: &Counters) -> Self {
+        let (packets_in, octets_in) = counters.received.read();
+        let (packets_out, octets_out) = counters.sent.read();
+        let refused = nonzero(|refusal| counters.refused(refusal));
+        Self { spi_in, packets_in, octets_in, packets_out, octets_out, refused }
+    }
+}
+
+/// Returns the counters of refusals that are not 0, by name.
+pub(super) fn nonzero(count: impl Fn(Refusal) -> u64) -> BTreeMap<&'static str, u64> {
+    let counts = Refusal::ALL.map(|refusal| (refusal.name(), count(refusal)));
+    counts.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+/// What the engine says unasked.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Event {
+    Refused { event: &'static str, spi: u32, peer: Option<Endpoint>, count: u64 },
+    IkeDatagram { event: &'static str, local: Endpoint, peer: Endpoint, octets: String },
+}
+
+impl From<Note> for Event {
+    fn from(note: Note) -> Self {
+        let peer = note.peer.map(Endpoint::from);
+        Self::Refused { event: note.refusal.name(), spi: note.spi, peer, count: note.count }
+    }
+}
+
+impl From<Stray> for Event {
+    fn from(stray: Stray) -> Self {
+        let (local, peer) = (stray.local.into(), stray.peer.into());
+        Self::IkeDatagram { event: "ike_datagram", local, peer, octets: encode(&stray.octets) }
+    }
+}

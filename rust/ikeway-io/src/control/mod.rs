@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How the daemon speaks to the engine: one JSON object per datagram of a unix socket of type SEQPACKET.
+
+mod connection;
+mod install;
+mod messages;
+mod octets;
+mod server;
+
+pub use server::Server;

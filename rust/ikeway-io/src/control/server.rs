@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The control thread: serves one controller at a time and outlives it for a while.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use zeroize::Zeroize;
+
+use super::connection::{Connection, Door, Heard, MESSAGE_OCTETS};
+use super::install;
+use super::messages::{Event, Outcome, Reply, Request, Success, Usage, VERSION, nonzero};
+use crate::engine::{Configuration, Engine};
+use crate::error::EngineError;
+use crate::events::{Reporter, Reports, reports};
+use crate::mailbox::Bell;
+use crate::signals;
+
+/// How often refusals are told: one event a second for each SA and kind.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// An engine that can be reached, and is not configured yet.
+pub struct Server {
+    door: Door,
+    termination: OwnedFd,
+    bell: Bell,
+    reporter: Reporter,
+    reports: Reports,
+    controller: Option<Connection>,
+    engine: Option<Engine>,
+    alone_since: Instant,
+    reported_at: Option<Instant>,
+    is_ending: bool,
+}
+
+impl Server {
+    /// Listens at `path`. Threads started later inherit that SIGTERM and SIGINT end [`Server::run`] instead of them.
+    ///
+    /// # Errors
+    /// [`EngineError::Host`] if the socket cannot be bound, for one because another engine listens there.
+    pub fn bind(path: &Path) -> Result<Self, EngineError> {
+        signals::keep_secrets();
+        let termination = signals::termination()?;
+        let bell = Bell::new()?;
+        let (reporter, reports) = reports(bell.clone());
+        Ok(Self {
+            door: Door::open(path)?,
+            termination,
+            bell,
+            reporter,
+            reports,
+            controller: None,
+            engine: None,
+            alone_since: Instant::now(),
+            reported_at: None,
+            is_ending: false,
+        })
+    }
+
+    /// Serves until it is told to end, gets a signal, or was alone for `linger`.
+    ///
+    /// # Errors
+    /// [`EngineError::LaneEnded`] if the interface was taken away.
+    pub fn run(&mut self, linger: Duration) -> Result<(), EngineError> {
+        let mut buffer = vec![0; MESSAGE_OCTETS];
+        while !self.is_ending && !self.was_alone_for(linger) {
+            let ready = self.wait(linger);
+            if ready.termination {
+                return Ok(());
+            }
+            if ready.door {
+                self.admit();
+            }
+            self.serve(&mut buffer);
+            self.bell.hush();
+            self.report();
+            if self.engine.as_ref().is_some_and(Engine::has_failed) {
+                return Err(EngineError::LaneEnded);
+            }
+        }
+        Ok(())
+    }
+
+    fn was_alone_for(&self, linger: Duration) -> bool {
+        self.controller.is_none() && self.alone_since.elapsed() >= linger
+    }
+
+    fn wait(&self, linger: Duration) -> Ready {
+        let timeout = self.timeout(linger).and_then(|timeout| Timespec::try_from(timeout).ok());
+        let mut descriptors = vec![
+            PollFd::new(&self.termination, PollFlags::IN),
+            PollFd::new(&self.door, PollFlags::IN),
+            PollFd::new(&self.bell, PollFlags::IN),
+        ];
+        descriptors.extend(
+            self.controller.as_ref().map(|controller| PollFd::new(controller, PollFlags::IN)),
+        );
+        // An interrupted wait is a short wait.
+        let _ = poll(&mut descriptors, timeout.as_ref());
+        let is_ready =
+            |place: usize| descriptors.get(place).is_some_and(|fd| !fd.revents().is_empty());
+        Ready { termination: is_ready(0), door: is_ready(1) }
+    }
+
+    /// How long nothing has to be done unless something happens.
+    fn timeout(&self, linger: Duration) -> Option<Duration> {
+        if self.controller.is_none() {
+            return Some(linger.saturating_sub(self.alone_since.elapsed()));
+        }
+        self.reports.has_notes().then(|| REPORT_EVERY.saturating_sub(self.since_report()))
+    }
+
+    fn since_report(&self) -> Duration {
+        self.reported_at.map_or(REPORT_EVERY, |at| at.elapsed())
+    }
+
+    fn admit(&mut self) {
+        let Some(connection) = self.door.accept() else { return };
+        if self.controller.is_some() {
+            let outcome = EngineError::Busy.into();
+            return connection.tell(&encode(&Reply { id: None, outcome }));
+        }
+        self.controller = Some(connection);
+    }
+
+    /// Answers what the controller asks, one request after the other.
+    fn serve(&mut self, buffer: &mut [u8]) {
+        while let Some(controller) = self.controller.take() {
+            match controller.receive(buffer) {
+                Heard::End => self.alone_since = Instant::now(),
+                Heard::Nothing => {
+                    self.controller = Some(controller);
+                    return;
+                }
+                Heard::Message(length) => {
+                    let message = buffer.get_mut(..length);
+                    let reply = self.reply(message.as_deref());
+                    if let Some(octets) = message {
+                        octets.zeroize();
+                    }
+                    self.answer(controller, &reply);
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, controller: Connection, reply: &Reply) {
+        let descriptors = match &reply.outcome {
+            Outcome::Ok(Success::Configured { .. }) => self.ike_sockets(),
+            _ => Vec::new(),
+        };
+        if controller.answer(&encode(reply), &descriptors).is_ok() {
+            self.controller = Some(controller);
+        } else {
+            self.alone_since = Instant::now();
+        }
+    }
+
+    fn ike_sockets(&self) -> Vec<BorrowedFd<'_>> {
+        self.engine.as_ref().map(Engine::ike_sockets).unwrap_or_default()
+    }
+
+    fn reply(&mut self, message: Option<&[u8]>) -> Reply {
+        let parsed = match message {
+            Some(octets) => {
+                serde_json::from_slice::<Request>(octets).map_err(|error| error.to_string())
+            }
+            None => Err(format!("a message has at most {MESSAGE_OCTETS} octets")),
+        };
+        match parsed {
+            Ok(request) => {
+                let id = Some(request.id());
+                Reply { id, outcome: self.perform(request).map_or_else(Outcome::from, Outcome::Ok) }
+            }
+            Err(reason) => Reply { id: None, outcome: EngineError::Request(reason).into() },
+        }
+    }
+
+    fn perform(&mut self, request: Request) -> Result<Success, EngineError> {
+        match request {
+            Request::Hello { .. } => return Ok(self.hello()),
+            Request::Configure { listen, port, tun, mtu, .. } => {
+                return self.configure(Configuration { listen, port, tun, mtu });
+            }
+            Request::Usage { spi_in, .. } => return self.usage(spi_in),
+            Request::Install { child, .. } => self.configured()?.install(install::pair(*child)?)?,
+            Request::Remove { spi_in, .. } => {
+                let counters = self.configured()?.remove(spi_in)?;
+                return Ok(self.counted(vec![Usage::of(spi_in, &counters)]));
+            }
+            Request::Reset { .. } => self.engine.as_mut().map_or(Ok(()), Engine::reset)?,
+            Request::Shutdown { .. } => self.is_ending = true,
+        }
+        Ok(Success::Done {})
+    }
+
+    fn configured(&mut self) -> Result<&mut Engine, EngineError> {
+        self.engine.as_mut().ok_or(EngineError::NotConfigured)
+    }
+
+    fn hello(&self) -> Success {
+        let spis_in =
+            self.engine.iter().flat_map(|engine| engine.counters().keys().copied()).collect();
+        let is_configured = self.engine.is_some();
+        Success::Hello { version: VERSION, pid: std::process::id(), is_configured, spis_in }
+    }
+
+    fn configure(&mut self, configuration: Configuration) -> Result<Success, EngineError> {
+        let engine = match self.engine.take() {
+            None => Engine::start(configuration, self.reporter.clone())?,
+            Some(engine) if *engine.configuration() == configuration => engine,
+            Some(engine) => {
+                self.engine = Some(engine);
+                return Err(EngineError::Conflict);
+            }
+        };
+        let sockets = engine.addresses().into_iter().map(Into::into).collect();
+        let interface = engine.interface().to_owned();
+        self.engine = Some(engine);
+        Ok(Success::Configured { interface, sockets })
+    }
+
+    fn usage(&mut self, spi_in: Option<u32>) -> Result<Success, EngineError> {
+        let counters = self.configured()?.counters();
+        let sas = match spi_in {
+            None => counters.iter().map(|(spi, counters)| Usage::of(*spi, counters)).collect(),
+            Some(spi) => {
+                let counters = counters.get(&spi).ok_or(EngineError::UnknownSpi(spi))?;
+                vec![Usage::of(spi, counters)]
+            }
+        };
+        Ok(self.counted(sas))
+    }
+
+    fn counted(&self, sas: Vec<Usage>) -> Success {
+        Success::Usage { sas, refused: nonzero(|refusal| self.reports.refused(refusal)) }
+    }
+
+    /// Passes on what the packet threads noted; without a controller it is forgotten.
+    fn report(&mut self) {
+        while let Some(stray) = self.reports.next_stray() {
+            self.tell(&stray.into());
+        }
+        if self.since_report() >= REPORT_EVERY && self.reports.has_notes() {
+            self.reported_at = Some(Instant::now());
+            for note in self.reports.take_notes() {
+                self.tell(&note.into());
+            }
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        if let Some(controller) = &self.controller {
+            controller.tell(&encode(event));
+        }
+    }
+}
+
+/// What `wait` found.
+struct Ready {
+    termination: bool,
+    door: bool,
+}
+
+fn encode(message: &impl serde::Serialize) -> Vec<u8> {
+    // Every message is made of text and numbers, which JSON can always say.
+    serde_json::to_vec(message).unwrap_or_default()
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the engine holds: its interface and sockets, its two packet threads, and the pairs of SAs.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use ikeway_esp::{Counters, InboundSa, InboundTable, OutboundSa, OutboundTable};
+
+use crate::error::{Attempt, EngineError};
+use crate::events::Reporter;
+use crate::inbound::Inbound;
+use crate::mailbox::{Mailbox, mailbox};
+use crate::outbound::{Outbound, place_of};
+use crate::tun::Tun;
+use crate::udp::{Listening, listen};
+use crate::wiring::Wiring;
+
+/// Where the engine listens, and the interface that it makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Configuration {
+    pub(crate) listen: Vec<IpAddr>,
+    pub(crate) port: u16,
+    pub(crate) tun: String,
+    pub(crate) mtu: u32,
+}
+
+/// Both halves of a Child SA, ready to carry packets.
+pub(crate) struct Pair {
+    pub(crate) inbound: InboundSa,
+    pub(crate) outbound: OutboundSa,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// A configured engine. Dropping it stops the threads and removes interface and sockets.
+pub(crate) struct Engine {
+    configuration: Configuration,
+    wiring: Wiring,
+    inbound: Mailbox<InboundTable>,
+    outbound: Mailbox<OutboundTable>,
+    counters: BTreeMap<u32, Arc<Counters>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Binds the sockets, makes the interface and starts the threads.
+    pub(crate) fn start(
+        configuration: Configuration,
+        reporter: Reporter,
+    ) -> Result<Self, EngineError> {
+        let sockets = configuration.listen.iter().map(|ip| listen(*ip, configuration.port));
+        let listening: Vec<Listening> = sockets.collect::<Result<_, _>>()?;
+        let tun = Tun::create(&configuration.tun, configuration.mtu)?;
+        let wiring = Wiring::new(tun, listening, reporter);
+        let (inbound, arriving) = mailbox()?;
+        let (outbound, leaving) = mailbox()?;
+        let receiving = Inbound { wiring: wiring.clone(), inbox: arriving };
+        let sending = Outbound { wiring: wiring.clone(), inbox: leaving };
+        let (counters, threads) = (BTreeMap::new(), Vec::new());
+        let mut engine = Self { configuration, wiring, inbound, outbound, counters, threads };
+        engine.spawn("ikeway-in", move || receiving.run())?;
+        engine.spawn("ikeway-out", move || sending.run())?;
+        Ok(engine)
+    }
+
+    pub(crate) const fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// Returns the name of the interface.
+    pub(crate) fn interface(&self) -> &str {
+        self.wiring.tun.name()
+    }
+
+    /// Returns the descriptors of the IKE sockets, in the order of the listening addresses.
+    pub(crate) fn ike_sockets(&self) -> Vec<BorrowedFd<'_>> {
+        self.wiring.listening.iter().map(|listening| listening.ike.as_fd()).collect()
+    }
+
+    /// Returns the listening addresses.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.wiring.listening.iter().map(|listening| listening.address).collect()
+    }
+
+    /// Returns whether a packet thread had to give up.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.wiring.is_stopping()
+    }
+
+    /// Installs a pair; both directions carry packets when this returns.
+    pub(crate) fn install(&mut self, pair: Pair) -> Result<(), EngineError> {
+        self.check_path(&pair.outbound)?;
+        let Pair { inbound, outbound, counters } = pair;
+        let spi_in = inbound.spi();
+        self.inbound.call(move |table| table.insert(inbound))??;
+        let outbound = Arc::new(outbound);
+        self.outbound.call(move |table| table.insert(spi_in, &outbound))?;
+        self.counters.insert(spi_in, counters);
+        Ok(())
+    }
+
+    /// Removes a pair and returns its counters.
+    pub(crate) fn remove(&mut self, spi_in: u32) -> Result<Arc<Counters>, EngineError> {
+        let counters = self.counters.remove(&spi_in).ok_or(EngineError::UnknownSpi(spi_in))?;
+        self.outbound.call(move |table| table.remove(spi_in))?;
+        self.inbound.call(move |table| table.remove(spi_in))?;
+        Ok(counters)
+    }
+
+    /// Removes every pair.
+    pub(crate) fn reset(&mut self) -> Result<(), EngineError> {
+        self.counters.clear();
+        self.outbound.call(OutboundTable::clear)?;
+        self.inbound.call(InboundTable::clear)
+    }
+
+    /// Returns the counters of every pair, by the SPI of its inbound half.
+    pub(crate) const fn counters(&self) -> &BTreeMap<u32, Arc<Counters>> {
+        &self.counters
+    }
+
+    /// Packets can leave only from an address and port that the engine listens at.
+    fn check_path(&self, sa: &OutboundSa) -> Result<(), EngineError> {
+        let (local, peer) = sa.path();
+        let port = self.configuration.port;
+        if local.port() != port || place_of(&self.addresses(), local.ip()).is_none() {
+            let listen = &self.configuration.listen;
+            return Err(EngineError::Unsupported(format!(
+                "{local} is not listened at: {listen:?} port {port}"
+            )));
+        }
+        if local.is_ipv4() != peer.is_ipv4() || local.ip().is_unspecified() {
+            return Err(EngineError::Unsupported(format!("no path from {local} to {peer}")));
+        }
+        Ok(())
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let thread = Builder::new().name(name.to_owned()).spawn(run);
+        self.threads.push(thread.attempt(|| format!("thread {name}"))?);
+        Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.wiring.stop();
+        self.inbound.wake();
+        self.outbound.wake();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the packet threads tell the control thread: refusals, added up, and IKE datagrams that came their way.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ikeway_esp::{Counters, Refusal};
+
+use crate::mailbox::Bell;
+
+/// Kinds and SPIs kept apart between two reports; what exceeds them is added up under SPI 0.
+const MAX_NOTES: usize = 256;
+/// IKE datagrams that may wait for the control thread; more are lost, as in a full socket.
+const MAX_STRAYS: usize = 256;
+
+/// Refusals of one kind on one SPI since the last report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) refusal: Refusal,
+    pub(crate) spi: u32,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) count: u64,
+}
+
+/// An IKE datagram that the kernel had glued to ESP datagrams, so that it missed the IKE socket.
+pub(crate) struct Stray {
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    pub(crate) octets: Vec<u8>,
+}
+
+type Notes = HashMap<(Refusal, u32), Note>;
+
+/// A packet thread's end.
+#[derive(Clone)]
+pub(crate) struct Reporter {
+    totals: Arc<Counters>,
+    notes: Arc<Mutex<Notes>>,
+    strays: SyncSender<Stray>,
+    bell: Bell,
+}
+
+/// The control thread's end.
+pub(crate) struct Reports {
+    totals: Arc<Counters>,
+    notes: Arc<Mutex<Notes>>,
+    strays: Receiver<Stray>,
+}
+
+pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
+    let notes = Arc::new(Mutex::new(Notes::new()));
+    let totals = Arc::new(Counters::default());
+    let (sender, receiver) = sync_channel(MAX_STRAYS);
+    let reports =
+        Reports { totals: Arc::clone(&totals), notes: Arc::clone(&notes), strays: receiver };
+    (Reporter { totals, notes, strays: sender, bell }, reports)
+}
+
+impl Reporter {
+    /// Notes a refusal. Only packets that go no further come here, so the lock is off the path of good ones.
+    pub(crate) fn refuse(&self, refusal: Refusal, spi: u32, peer: Option<SocketAddr>) {
+        self.totals.refuse(refusal);
+        // Dummies are meant to be dropped, and a host talks to many that no SA covers.
+        if matches!(refusal, Refusal::Dummy | Refusal::NoSa) {
+            return;
+        }
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = notes.is_empty();
+        let is_full = notes.len() >= MAX_NOTES && !notes.contains_key(&(refusal, spi));
+        let spi = if is_full { 0 } else { spi };
+        let note = notes.entry((refusal, spi)).or_insert(Note { refusal, spi, peer, count: 0 });
+        note.count = note.count.saturating_add(1);
+        note.peer = peer.or(note.peer);
+        drop(notes);
+        if is_first {
+            self.bell.ring();
+        }
+    }
+
+    /// Makes the control thread look around.
+    pub(crate) fn wake(&self) {
+        self.bell.ring();
+    }
+
+    pub(crate) fn stray(&self, stray: Stray) {
+        if self.strays.try_send(stray).is_ok() {
+            self.bell.ring();
+        }
+    }
+}
+
+impl Reports {
+    /// Returns the refusals since the last call.
+    pub(crate) fn take_notes(&self) -> Vec<Note> {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.drain().map(|(_, note)| note).collect()
+    }
+
+    /// Returns how many packets were refused for that reason, on any SA and none.
+    pub(crate) fn refused(&self, refusal: Refusal) -> u64 {
+        self.totals.refused(refusal)
+    }
+
+    pub(crate) fn has_notes(&self) -> bool {
+        !self.notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    pub(crate) fn next_stray(&self) -> Option<Stray> {
+        self.strays.try_recv().ok()
+    }
+}
+
+/// Returns both ends for tests of the threads.
+#[cfg(test)]
+pub(crate) fn unheard() -> (Reporter, Reports) {
+    reports(Bell::new().unwrap())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_added_up_until_they_are_taken() {
+        let (reporter, reports) = unheard();
+        for _ in 0..5 {
+            reporter.refuse(Refusal::Replayed, 300, None);
+        }
+        reporter.refuse(Refusal::Dummy, 300, None);
+        let notes = reports.take_notes();
+        assert_eq!(notes, [Note { refusal: Refusal::Replayed, spi: 300, peer: None, count: 5 }]);
+        assert!(!reports.has_notes());
+    }
+
+    /// I5: whoever invents SPIs gets no more memory for them.
+    #[test]
+    fn a_flood_of_spis_is_added_up_under_zero() {
+        let (reporter, reports) = unheard();
+        for spi in 1000..9000 {
+            reporter.refuse(Refusal::UnknownSpi, spi, None);
+        }
+        let notes = reports.take_notes();
+        assert!(notes.len() <= MAX_NOTES + 1);
+        assert_eq!(notes.iter().map(|note| note.count).sum::<u64>(), 8000);
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The thread from the network to the TUN interface: find the SA, open, write (RFC 4301 §5.2, RFC 3948 §2).
+
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use ikeway_esp::{ESP_HEADER, InboundTable, Refusal};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::events::{Reporter, Stray};
+use crate::mailbox::Inbox;
+use crate::tun::{Offload, Tun};
+use crate::udp::ReceiveBatch;
+use crate::wiring::Wiring;
+
+/// Calls on one socket before the others and the mailbox have their turn.
+const CALLS: usize = 16;
+
+/// The thread: what it shares with the others, and its mail.
+pub(crate) struct Inbound {
+    pub(crate) wiring: Wiring,
+    pub(crate) inbox: Inbox<InboundTable>,
+}
+
+impl Inbound {
+    /// Runs until the engine stops.
+    pub(crate) fn run(&self) {
+        let Wiring { tun, listening, reporter, .. } = &self.wiring;
+        let mut lane = Lane { table: InboundTable::default(), tun, reporter };
+        let mut batch = ReceiveBatch::new();
+        let sockets = listening.iter().map(|listening| listening.esp.as_fd());
+        let all = sockets.chain([self.inbox.bell.as_fd()]);
+        let mut ready: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        self.wiring.repeat(|| {
+            // An interrupted wait is a short wait.
+            let _ = poll(&mut ready, None);
+            self.inbox.run(&mut lane.table);
+            for listening in listening.iter() {
+                lane.drain(listening.address, listening.esp.as_fd(), &mut batch);
+            }
+        });
+    }
+}
+
+/// What the thread owns.
+struct Lane<'engine> {
+    table: InboundTable,
+    tun: &'engine Tun,
+    reporter: &'engine Reporter,
+}
+
+impl Lane<'_> {
+    fn drain(&mut self, local: SocketAddr, socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) {
+        for _ in 0..CALLS {
+            // An error belongs to a datagram that we sent before (ICMP); the next call goes on.
+            let is_more = batch.receive(socket).unwrap_or(true);
+            let (runs, octets) = batch.parts();
+            for run in runs {
+                let local = SocketAddr::new(run.destination.unwrap_or(local.ip()), local.port());
+                for place in run.datagrams() {
+                    self.take(local, run.peer, octets, place);
+                }
+            }
+            if !is_more {
+                break;
+            }
+        }
+    }
+
+    /// Takes one datagram: ESP is opened and passed on, IKE goes to the daemon, a keepalive to nobody.
+    fn take(
+        &mut self,
+        local: SocketAddr,
+        peer: SocketAddr,
+        octets: &mut [u8],
+        place: Range<usize>,
+    ) {
+        let Some(packet) = octets.get_mut(place) else { return };
+        match packet.first_chunk().map(|spi| u32::from_be_bytes(*spi)) {
+            None => (),
+            Some(0) => self.reporter.stray(Stray { local, peer, octets: packet.to_vec() }),
+            Some(spi) => self.open(spi, peer, packet),
+        }
+    }
+
+    fn open(&mut self, spi: u32, peer: SocketAddr, packet: &mut [u8]) {
+        let Some(sa) = self.table.get_mut(spi) else {
+            // Too short for ESP is no packet of an SA that was, either.
+            let refusal =
+                if packet.len() < ESP_HEADER { Refusal::Malformed } else { Refusal::UnknownSpi };
+            return self.reporter.refuse(refusal, spi, Some(peer));
+        };
+        match sa.open(packet) {
+            Ok(inner) => {
+                sa.counters().received.add(1, u64::try_from(inner.len()).unwrap_or(u64::MAX));
+                let header = Offload::default().write();
+                let inner = packet.get(inner).unwrap_or_default();
+                // A full interface drops, as a full link does.
+                let _ = self.tun.write(&[IoSlice::new(&header), IoSlice::new(inner)]);
+            }
+            Err(refusal) => {
+                sa.counters().refuse(refusal);
+                self.reporter.refuse(refusal, spi, Some(peer));
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How the control thread changes what a packet thread owns: work is posted, run between batches, and answered.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+
+use crate::error::{Attempt, EngineError};
+
+type Work<T> = Box<dyn FnOnce(&mut T) + Send>;
+
+/// A counter that makes `poll` return.
+#[derive(Clone)]
+pub(crate) struct Bell(Arc<OwnedFd>);
+
+impl Bell {
+    pub(crate) fn new() -> Result<Self, EngineError> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Self(Arc::new(eventfd(0, flags).attempt(|| "eventfd".to_owned())?)))
+    }
+
+    pub(crate) fn ring(&self) {
+        // Only a full counter refuses, and then the bell is ringing already.
+        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+    }
+
+    /// Makes the bell silent. Returns whether it rang.
+    pub(crate) fn hush(&self) -> bool {
+        let mut count = [0; 8];
+        !matches!(rustix::io::read(&*self.0, &mut count), Err(Errno::AGAIN))
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The control thread's end.
+pub(crate) struct Mailbox<T> {
+    work: Sender<Work<T>>,
+    bell: Bell,
+}
+
+/// The packet thread's end.
+pub(crate) struct Inbox<T> {
+    work: Receiver<Work<T>>,
+    pub(crate) bell: Bell,
+}
+
+pub(crate) fn mailbox<T>() -> Result<(Mailbox<T>, Inbox<T>), EngineError> {
+    let (sender, receiver) = channel();
+    let bell = Bell::new()?;
+    Ok((Mailbox { work: sender, bell: bell.clone() }, Inbox { work: receiver, bell }))
+}
+
+impl<T: 'static> Mailbox<T> {
+    /// Runs `work` on what the packet thread owns and returns its result.
+    pub(crate) fn call<R, F>(&self, work: F) -> Result<R, EngineError>
+    where
+        R: Send + 'static,
+        F: FnOnce(&mut T) -> R + Send + 'static,
+    {
+        let (answer, answered) = channel();
+        let posted = self.work.send(Box::new(move |owned| {
+            // Nobody waits any longer if this fails.
+            let _ = answer.send(work(owned));
+        }));
+        posted.map_err(|_| EngineError::LaneEnded)?;
+        self.bell.ring();
+        answered.recv().map_err(|_| EngineError::LaneEnded)
+    }
+
+    /// Makes the packet thread look around.
+    pub(crate) fn wake(&self) {
+        self.bell.ring();
+    }
+}
+
+impl<T> Inbox<T> {
+    /// Runs what was posted.
+    pub(crate) fn run(&self, owned: &mut T) {
+        if self.bell.hush() {
+            while let Ok(work) = self.work.try_recv() {
+                work(owned);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn work_runs_where_the_value_is_owned_and_is_answered() {
+        let (mailbox, inbox) = mailbox::<Vec<u32>>().unwrap();
+        let owner = thread::spawn(move || {
+            let mut owned = vec![1];
+            while owned.last() != Some(&9) {
+                inbox.run(&mut owned);
+            }
+            owned
+        });
+        assert_eq!(
+            mailbox
+                .call(|owned| {
+                    owned.push(2);
+                    owned.len()
+                })
+                .unwrap(),
+            2
+        );
+        mailbox.call(|owned| owned.push(9)).unwrap();
+        assert_eq!(owner.join().unwrap(), [1, 2, 9]);
+        assert!(matches!(mailbox.call(|owned| owned.len()), Err(EngineError::LaneEnded)));
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The thread from the TUN interface to the network: find the SA, seal, send (RFC 4301 §5.1).
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use ikeway_esp::{Flow, OutboundSa, OutboundTable, Refusal, SEAL_ROOM};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use crate::events::Reporter;
+use crate::mailbox::Inbox;
+use crate::tun::HEADER_OCTETS;
+use crate::udp::{Listening, Path, SendBatch};
+use crate::wiring::Wiring;
+
+/// The longest packet that the interface hands over, with its header.
+const READ_OCTETS: usize = HEADER_OCTETS + (1 << 16);
+/// Packets read before what was sealed is sent.
+const READS: usize = 64;
+
+/// The thread: what it shares with the others, and its mail.
+pub(crate) struct Outbound {
+    pub(crate) wiring: Wiring,
+    pub(crate) inbox: Inbox<OutboundTable>,
+}
+
+impl Outbound {
+    /// Runs until the engine stops.
+    pub(crate) fn run(&self) {
+        let mut lane = Lane {
+            table: OutboundTable::default(),
+            sender: Sender::new(&self.wiring.listening),
+            reporter: &self.wiring.reporter,
+        };
+        let mut buffer = vec![0; READ_OCTETS];
+        let mut ready = [
+            PollFd::new(&*self.wiring.tun, PollFlags::IN),
+            PollFd::new(&self.inbox.bell, PollFlags::IN),
+        ];
+        self.wiring.repeat(|| {
+            // An interrupted wait is a short wait.
+            let _ = poll(&mut ready, None);
+            self.inbox.run(&mut lane.table);
+            self.drain(&mut lane, &mut buffer);
+        });
+    }
+
+    /// Reads what is there, a batch at a time.
+    fn drain(&self, lane: &mut Lane<'_>, buffer: &mut [u8]) {
+        let mut is_more = true;
+        while is_more {
+            for _ in 0..READS {
+                match self.wiring.tun.read(buffer) {
+                    Ok(length) => lane.take(buffer.get_mut(..length).unwrap_or_default()),
+                    Err(Errno::INTR) => (),
+                    Err(errno) => {
+                        is_more = false;
+                        if errno != Errno::AGAIN {
+                            // The interface was taken away.
+                            self.wiring.fail();
+                        }
+                        break;
+                    }
+                }
+            }
+            lane.sender.flush();
+        }
+    }
+}
+
+/// What the thread owns.
+struct Lane<'engine> {
+    table: OutboundTable,
+    sender: Sender<'engine>,
+    reporter: &'engine Reporter,
+}
+
+impl Lane<'_> {
+    /// Seals one packet of the interface, or drops it: nothing leaves in clear.
+    fn take(&mut self, octets: &[u8]) {
+        let Some(packet) = octets.get(HEADER_OCTETS..) else { return };
+        let sa = Flow::read(packet).and_then(|flow| self.table.find(&flow).ok_or(Refusal::NoSa));
+        match sa {
+            Ok(sa) => {
+                if let Err(refusal) = self.sender.seal(sa, packet) {
+                    sa.counters().refuse(refusal);
+                    self.reporter.refuse(refusal, sa.spi(), Some(sa.path().1));
+                }
+            }
+            Err(refusal) => self.reporter.refuse(refusal, 0, None),
+        }
+    }
+}
+
+/// The sockets, and what waits to leave through them.
+struct Sender<'engine> {
+    sockets: Vec<BorrowedFd<'engine>>,
+    addresses: Vec<SocketAddr>,
+    batch: SendBatch,
+}
+
+impl<'engine> Sender<'engine> {
+    fn new(listening: &'engine [Listening]) -> Self {
+        Self {
+            sockets: listening.iter().map(|listening| listening.esp.as_fd()).collect(),
+            addresses: listening.iter().map(|listening| listening.address).collect(),
+            batch: SendBatch::new(),
+        }
+    }
+
+    fn seal(&mut self, sa: &OutboundSa, inner: &[u8]) -> Result<(), Refusal> {
+        let path = self.path(sa)?;
+        if !self.batch.has_room(inner.len() + SEAL_ROOM) {
+            self.flush();
+        }
+        let free = self.batch.free();
+        let start = sa.payload_offset();
+        let place = free.get_mut(start..start + inner.len()).ok_or(Refusal::TooLong)?;
+        place.copy_from_slice(inner);
+        let length = sa.seal(free, inner.len())?;
+        self.batch.push(path, length);
+        sa.counters().sent.add(1, u64::try_from(inner.len()).unwrap_or(u64::MAX));
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        self.batch.flush(&self.sockets);
+    }
+
+    /// The socket bound to the SA's own address is the best, else that of any address of the family.
+    fn path(&self, sa: &OutboundSa) -> Result<Path, Refusal> {
+        let (local, peer) = sa.path();
+        let socket = place_of(&self.addresses, local.ip()).ok_or(Refusal::NoSa)?;
+        Ok(Path { socket, local, peer })
+    }
+}
+
+/// Returns which of the listening addresses `local` belongs to.
+pub(crate) fn place_of(addresses: &[SocketAddr], local: IpAddr) -> Option<usize> {
+    let exact = addresses.iter().position(|address| address.ip() == local);
+    let is_wildcard = |address: &SocketAddr| {
+        address.ip().is_unspecified() && address.is_ipv4() == local.is_ipv4()
+    };
+    exact.or_else(|| addresses.iter().position(is_wildcard))
+}

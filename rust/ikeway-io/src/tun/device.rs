@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Makes the TUN interface; it lives as long as this process has it open.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
+use super::header::HEADER_OCTETS;
+use crate::error::{Attempt, EngineError};
+use crate::udp::outcome;
+
+const DEVICE: &str = "/dev/net/tun";
+
+/// An open TUN interface.
+pub(crate) struct Tun {
+    file: OwnedFd,
+    name: String,
+}
+
+impl Tun {
+    /// Makes the interface `name` with this MTU, and brings it up.
+    pub(crate) fn create(name: &str, mtu: u32) -> Result<Self, EngineError> {
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = open(DEVICE, flags, Mode::empty()).attempt(|| DEVICE.to_owned())?;
+        let what = || format!("TUN interface {name}");
+        let mut request = request(name)?;
+        let kind = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR | libc::IFF_TUN_EXCL;
+        request.ifr_ifru.ifru_flags = low_half(kind);
+        control(&file, libc::TUNSETIFF, &mut request).attempt(what)?;
+        let tun = Self { file, name: name_of(&request) };
+        tun.set_header_length().attempt(what)?;
+        tun.bring_up(mtu).attempt(|| format!("MTU {mtu} of {}", what()))?;
+        Ok(tun)
+    }
+
+    /// Returns the name that the kernel gave it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads a packet behind its virtio-net header, without waiting. Returns the octets of both.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        rustix::io::read(&self.file, buffer)
+    }
+
+    /// Writes a packet, given in parts.
+    pub(crate) fn write(&self, parts: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        rustix::io::writev(&self.file, parts)
+    }
+
+    fn set_header_length(&self) -> Result<(), Errno> {
+        let mut length = i32::try_from(HEADER_OCTETS).unwrap_or(0);
+        control(&self.file, libc::TUNSETVNETHDRSZ, &mut length)
+    }
+
+    fn bring_up(&self, mtu: u32) -> Result<(), Errno> {
+        let socket =
+            socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+        let mut request = request(&self.name).map_err(|_| Errno::INVAL)?;
+        request.ifr_ifru.ifru_mtu = i32::try_from(mtu).map_err(|_| Errno::INVAL)?;
+        control(&socket, libc::SIOCSIFMTU, &mut request)?;
+        request.ifr_ifru.ifru_flags = low_half(libc::IFF_UP | libc::IFF_RUNNING);
+        control(&socket, libc::SIOCSIFFLAGS, &mut request)
+    }
+}
+
+impl AsFd for Tun {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+fn request(name: &str) -> Result<libc::ifreq, EngineError> {
+    // SAFETY: all octets zero are a valid ifreq: an empty name and a union of numbers.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let is_name = name.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'/');
+    if name.is_empty() || name.len() >= request.ifr_name.len() || !is_name {
+        return Err(EngineError::Request(format!("{name:?} is no name of an interface")));
+    }
+    for (place, octet) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *place = octet.cast_signed();
+    }
+    Ok(request)
+}
+
+fn name_of(request: &libc::ifreq) -> String {
+    let octets = request.ifr_name.iter().map(|octet| octet.cast_unsigned());
+    octets.take_while(|octet| *octet != 0).map(char::from).collect()
+}
+
+fn low_half(flags: libc::c_int) -> libc::c_short {
+    i16::from_ne_bytes(u16::try_from(flags).unwrap_or(0).to_ne_bytes())
+}
+
+/// Runs an ioctl of which `argument` is the argument.
+fn control<T>(file: impl AsFd, number: libc::Ioctl, argument: &mut T) -> Result<(), Errno> {
+    // SAFETY: each caller gives the type that the kernel reads and writes for `number`, and it lives through the call.
+    outcome(unsafe { libc::ioctl(file.as_fd().as_raw_fd(), number, &raw mut *argument) })
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+//! UDP port 4500: sockets, and datagrams by the run (RFC 3948).
+
+mod address;
+mod receive;
+mod send;
+mod socket;
+mod steering;
+
+pub(crate) use receive::ReceiveBatch;
+pub(crate) use send::{Path, SendBatch};
+pub(crate) use socket::{Listening, last_errno, listen, outcome};

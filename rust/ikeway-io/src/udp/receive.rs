@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Many datagrams with one call: recvmmsg, and UDP_GRO, which receives a run of datagrams as one.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::io::Errno;
+
+use super::address::{Control, Name};
+use super::socket::last_errno;
+
+/// Messages per call.
+const MESSAGES: usize = 8;
+/// As long as a run can be.
+const MESSAGE_OCTETS: usize = 1 << 16;
+
+/// A run of datagrams from one peer: all as long as the first, but for the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) peer: SocketAddr,
+    /// The address that they were sent to.
+    pub(crate) destination: Option<IpAddr>,
+    octets: Range<usize>,
+    segment: usize,
+}
+
+impl Run {
+    /// Returns where in the batch each datagram is.
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let end = self.octets.end;
+        let starts = self.octets.clone().step_by(self.segment);
+        let segment = self.segment;
+        starts.map(move |start| start..(start + segment).min(end))
+    }
+}
+
+/// The buffers of a call, and what it received.
+pub(crate) struct ReceiveBatch {
+    octets: Box<[u8]>,
+    names: [Name; MESSAGES],
+    controls: [Control; MESSAGES],
+    runs: Vec<Run>,
+}
+
+impl ReceiveBatch {
+    pub(crate) fn new() -> Self {
+        Self {
+            octets: vec![0; MESSAGES * MESSAGE_OCTETS].into_boxed_slice(),
+            names: [Name::EMPTY; MESSAGES],
+            controls: [Control::EMPTY; MESSAGES],
+            runs: Vec::with_capacity(MESSAGES),
+        }
+    }
+
+    /// Receives what is there, without waiting. Returns whether there may be more.
+    pub(crate) fn receive(&mut self, socket: impl AsFd) -> Result<bool, Errno> {
+        self.runs.clear();
+        let mut vectors = self.vectors();
+        let mut headers = self.headers(&mut vectors);
+        let descriptor = socket.as_fd().as_raw_fd();
+        let count = libc::c_uint::try_from(MESSAGES).unwrap_or(0);
+        let (pointer, flags) = (headers.as_mut_ptr(), libc::MSG_DONTWAIT);
+        // SAFETY: the headers point to vectors, names, controls and octets that outlive the call, with their lengths.
+        let received =
+            unsafe { libc::recvmmsg(descriptor, pointer, count, flags, std::ptr::null_mut()) };
+        let received = match usize::try_from(received) {
+            Ok(received) => received,
+            Err(_) if last_errno() == Errno::AGAIN => 0,
+            Err(_) => return Err(last_errno()),
+        };
+        for (place, header) in headers.iter().take(received).enumerate() {
+            self.note(place, header);
+        }
+        Ok(received == MESSAGES)
+    }
+
+    /// Returns the runs of the last call, and the octets that they are in.
+    pub(crate) fn parts(&mut self) -> (&[Run], &mut [u8]) {
+        (&self.runs, &mut self.octets)
+    }
+
+    fn note(&mut self, place: usize, header: &libc::mmsghdr) {
+        let length = usize::try_from(header.msg_len).unwrap_or(0).min(MESSAGE_OCTETS);
+        let name = self.names.get(place).and_then(Name::read);
+        let control = self.controls.get(place);
+        let (Some(peer), Some(control)) = (name, control) else { return };
+        let received = control.read(header.msg_hdr.msg_controllen);
+        let start = place * MESSAGE_OCTETS;
+        let segment = received.segment.unwrap_or(length).max(1);
+        self.runs.push(Run {
+            peer,
+            destination: received.destination,
+            octets: start..start + length,
+            segment,
+        });
+    }
+
+    fn vectors(&mut self) -> [libc::iovec; MESSAGES] {
+        let mut vectors = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; MESSAGES];
+        for (vector, octets) in vectors.iter_mut().zip(self.octets.chunks_exact_mut(MESSAGE_OCTETS))
+        {
+            vector.iov_base = octets.as_mut_ptr().cast();
+            vector.iov_len = octets.len();
+        }
+        vectors
+    }
+
+    fn headers(&mut self, vectors: &mut [libc::iovec; MESSAGES]) -> [libc::mmsghdr; MESSAGES] {
+        let mut parts = vectors.iter_mut().zip(&mut self.names).zip(&mut self.controls);
+        std::array::from_fn(|_| {
+            // SAFETY: all octets zero are a valid mmsghdr: null pointers and lengths of 0.
+            let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
+            if let Some(((vector, name), control)) = parts.next() {
+                header.msg_hdr.msg_iov = vector;
+                header.msg_hdr.msg_iovlen = 1;
+                header.msg_hdr.msg_name = name.as_mut_ptr();
+                header.msg_hdr.msg_namelen = Name::EMPTY.length();
+                header.msg_hdr.msg_control = control.as_mut_ptr();
+                header.msg_hdr.msg_controllen = Control::OCTETS;
+            }
+            header
+        })
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The pair of sockets of a listening address: one for IKE, which the daemon gets, and one for ESP, which stays here.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
+
+use super::steering;
+use crate::error::{Attempt, EngineError};
+
+/// As much as a burst brings while the other end of the machine is busy.
+const ESP_BUFFER: usize = 8 << 20;
+const IKE_BUFFER: usize = 1 << 20;
+
+/// What listens at one address.
+pub(crate) struct Listening {
+    pub(crate) address: SocketAddr,
+    pub(crate) ike: OwnedFd,
+    pub(crate) esp: OwnedFd,
+}
+
+/// Binds both sockets of an address.
+pub(crate) fn listen(ip: IpAddr, port: u16) -> Result<Listening, EngineError> {
+    let address = SocketAddr::new(ip, port);
+    let what = || format!("UDP port {port} of {ip}");
+    // A socket that shares its port joins whoever shares it already, and the steering counts its members.
+    bound(address, false).attempt(what)?;
+    let ike = bound(address, true).attempt(what)?;
+    let esp = bound(address, true).attempt(what)?;
+    steering::attach(&esp).attempt(|| format!("steering of {}", what()))?;
+    prepare(&ike, address, IKE_BUFFER).attempt(what)?;
+    prepare(&esp, address, ESP_BUFFER).attempt(what)?;
+    Ok(Listening { address, ike, esp })
+}
+
+fn bound(address: SocketAddr, is_shared: bool) -> Result<OwnedFd, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    if is_shared {
+        sockopt::set_socket_reuseport(&socket, true)?;
+    }
+    bind(&socket, &address)?;
+    Ok(socket)
+}
+
+fn prepare(socket: &OwnedFd, address: SocketAddr, buffer: usize) -> Result<(), Errno> {
+    // Beyond the system's limit only a privileged process may go; what it gets must do.
+    if sockopt::set_socket_recv_buffer_size_force(socket, buffer).is_err() {
+        sockopt::set_socket_recv_buffer_size(socket, buffer)?;
+    }
+    if sockopt::set_socket_send_buffer_size_force(socket, buffer).is_err() {
+        sockopt::set_socket_send_buffer_size(socket, buffer)?;
+    }
+    if address.is_ipv4() {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+    } else {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+    }
+    // On both: the kernel asks either of them whether it may receive several datagrams as one.
+    set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1)
+}
+
+fn set_option(socket: impl AsFd, level: i32, name: i32, value: i32) -> Result<(), Errno> {
+    let size = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or(0);
+    // SAFETY: `value` lives through the call, and `size` is its size.
+    let result = unsafe {
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw const value).cast(), size)
+    };
+    outcome(result)
+}
+
+/// Returns the error of a call that answers -1 for one.
+pub(crate) fn outcome(result: libc::c_int) -> Result<(), Errno> {
+    if result < 0 { Err(last_errno()) } else { Ok(()) }
+}
+
+/// Returns the error of the call that has just failed.
+pub(crate) fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}

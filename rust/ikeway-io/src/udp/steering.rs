@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The kernel program that hands IKE datagrams to one socket and ESP to the other (RFC 3948 §2.2).
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::io::Errno;
+
+/// Places in the group of sockets that share a port: the order in which they were bound.
+const IKE: u32 = 0;
+const ESP: u32 = 1;
+
+/// Non-ESP marker and the Length field of the IKE header that follows it (RFC 7296 §3.1).
+const MARKER_OCTETS: u32 = 4;
+const LENGTH_OFFSET: u32 = MARKER_OCTETS + 24;
+
+/// A datagram is IKE's if it starts with the non-ESP marker and is as long as its IKE header says.
+///
+/// A longer one may be several datagrams that the kernel received as one (UDP_GRO): only the engine takes those
+/// apart. Loads beyond the end make the program return 0, so that keepalives and stumps go to IKE too.
+fn program() -> [libc::sock_filter; 9] {
+    [
+        load(0),
+        jump(libc::BPF_JEQ, 0, 0, 6),
+        load(LENGTH_OFFSET),
+        statement(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K, MARKER_OCTETS),
+        statement(libc::BPF_MISC | libc::BPF_TAX, 0),
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_LEN, 0),
+        compare_with_x(),
+        statement(libc::BPF_RET | libc::BPF_K, IKE),
+        statement(libc::BPF_RET | libc::BPF_K, ESP),
+    ]
+}
+
+/// Steers the datagrams of the group that `socket` belongs to.
+pub(crate) fn attach(socket: impl AsFd) -> Result<(), Errno> {
+    let mut filter = program();
+    let length = u16::try_from(filter.len()).unwrap_or(0);
+    let program = libc::sock_fprog { len: length, filter: filter.as_mut_ptr() };
+    let size = libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).unwrap_or(0);
+    // SAFETY: `program` and the array that it points to live through the call, and `size` is its size.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            (&raw const program).cast(),
+            size,
+        )
+    };
+    super::socket::outcome(result)
+}
+
+fn load(offset: u32) -> libc::sock_filter {
+    statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset)
+}
+
+fn compare_with_x() -> libc::sock_filter {
+    let code = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_X;
+    libc::sock_filter { code: u16::try_from(code).unwrap_or(0), jt: 0, jf: 1, k: 0 }
+}
+
+fn jump(test: u32, value: u32, when_true: u8, when_false: u8) -> libc::sock_filter {
+    let code = libc::BPF_JMP | test | libc::BPF_K;
+    libc::sock_filter {
+        code: u16::try_from(code).unwrap_or(0),
+        jt: when_true,
+        jf: when_false,
+        k: value,
+    }
+}
+
+fn statement(code: u32, value: u32) -> libc::sock_filter {
+    libc::sock_filter { code: u16::try_from(code).unwrap_or(0), jt: 0, jf: 0, k: value }
+}

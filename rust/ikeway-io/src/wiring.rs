@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the packet threads share, and how they end and survive.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::events::Reporter;
+use crate::tun::Tun;
+use crate::udp::Listening;
+
+#[derive(Clone)]
+pub(crate) struct Wiring {
+    pub(crate) tun: Arc<Tun>,
+    pub(crate) listening: Arc<[Listening]>,
+    pub(crate) reporter: Reporter,
+    is_stopping: Arc<AtomicBool>,
+}
+
+impl Wiring {
+    pub(crate) fn new(tun: Tun, listening: Vec<Listening>, reporter: Reporter) -> Self {
+        Self {
+            tun: Arc::new(tun),
+            listening: listening.into(),
+            reporter,
+            is_stopping: Arc::default(),
+        }
+    }
+
+    /// Tells the threads to end when they next wake.
+    pub(crate) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Stops because a thread cannot go on, and lets the control thread know.
+    pub(crate) fn fail(&self) {
+        self.stop();
+        self.reporter.wake();
+    }
+
+    /// Runs `step` until the engine stops. A packet that makes it panic is lost, and nothing else.
+    pub(crate) fn repeat(&self, mut step: impl FnMut()) {
+        while !self.is_stopping() {
+            // The panic hook has printed what happened; tables and batches are changed by whole steps only.
+            let _ = catch_unwind(AssertUnwindSafe(&mut step));
+        }
+    }
+}
