@@ -48,7 +48,7 @@ def decode(octets: bytes) -> Element:
     Raises:
         ValueError: they are not DER, or something follows.
     """
-    element = _first(octets)
+    element = _element_at(octets, 0)
     if len(element.whole) != len(octets):
         raise ValueError(f"{len(octets) - len(element.whole)} octets after a DER element")
     return element
@@ -73,29 +73,31 @@ def oid(octets: bytes) -> str:
 
 
 def _elements(octets: bytes) -> Iterator[Element]:
-    while octets:
-        element = _first(octets)
+    at = 0
+    while at < len(octets):
+        element = _element_at(octets, at)
         yield element
-        octets = octets[len(element.whole) :]
+        at += len(element.whole)
 
 
-def _first(octets: bytes) -> Element:
-    if len(octets) < 2 or octets[0] & _MULTI_OCTET_TAG == _MULTI_OCTET_TAG:
+def _element_at(octets: bytes, at: int) -> Element:
+    if len(octets) - at < 2 or octets[at] & _MULTI_OCTET_TAG == _MULTI_OCTET_TAG:
         raise ValueError("DER that ends within a tag, or a tag of several octets")
-    start, length = _length(octets)
+    start, length = _length_at(octets, at + 1)
     if start + length > len(octets):
         raise ValueError(f"a DER element of {length} octets in {len(octets) - start}")
-    return Element(octets[0], octets[start : start + length], octets[: start + length])
+    return Element(octets[at], octets[start : start + length], octets[at : start + length])
 
 
-def _length(octets: bytes) -> tuple[int, int]:
+def _length_at(octets: bytes, at: int) -> tuple[int, int]:
     """Return where the contents start and how long they are; only the shortest form is DER."""
-    count = octets[1] & 0x7F
-    if not octets[1] & _LONG:
-        return 2, count
-    field = octets[2 : 2 + count]
+    count = octets[at] & 0x7F
+    start = at + 1
+    if not octets[at] & _LONG:
+        return start, count
+    field = octets[start : start + count]
     length = int.from_bytes(field)
     shortest = (length.bit_length() + 7) // 8
     if not 1 <= count <= 4 or len(field) != count or length < _LONG or count != shortest:
         raise ValueError("a DER length that is not in its shortest form")
-    return 2 + count, length
+    return start + count, length
