@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control protocol: one JSON object a line, each request answered by one reply.
+
+`{"request": "disconnect", "target": "office"}` is answered with `{"ok": true, "disconnected":
+[...]}` or with `{"ok": false, "error": "..."}`. After `watch` the daemon sends events until the
+caller hangs up.
+"""
+
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from ikeway.control.status import (
+    ChildStatus,
+    IkeStatus,
+    Model,
+    NatStatus,
+    PartyStatus,
+    Status,
+)
+from ikeway.model.errors import UsageError
+
+__all__ = (
+    "LINE_OCTETS",
+    "ChildStatus",
+    "Disconnect",
+    "Disconnected",
+    "Done",
+    "EventLine",
+    "Failed",
+    "IkeStatus",
+    "Initiate",
+    "Initiated",
+    "NatStatus",
+    "PartyStatus",
+    "Ping",
+    "Pong",
+    "Reply",
+    "Request",
+    "Shutdown",
+    "Status",
+    "StatusReply",
+    "StatusRequest",
+    "Watch",
+    "encode",
+    "parse_reply",
+    "parse_request",
+)
+
+LINE_OCTETS: Final = 64 * 1024
+"""The longest request; replies may be longer."""
+
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class StatusRequest(Model):
+    """What IKE SAs are there? -> `StatusReply`."""
+
+    request: Literal["status"] = "status"
+
+
+class Disconnect(Model):
+    """Delete IKE SAs, by the name of their connection or by id -> `Disconnected`."""
+
+    request: Literal["disconnect"] = "disconnect"
+    target: Name
+
+
+class Initiate(Model):
+    """Start a connection -> `Initiated`."""
+
+    request: Literal["initiate"] = "initiate"
+    connection: Name
+
+
+class Shutdown(Model):
+    """End the daemon: delete every IKE SA, undo what was done to the host -> `Done`."""
+
+    request: Literal["shutdown"] = "shutdown"
+
+
+class Watch(Model):
+    """Tell what happens from now on -> `Done`, then `EventLine`s."""
+
+    request: Literal["watch"] = "watch"
+
+
+class Ping(Model):
+    """Who is there? -> `Pong`."""
+
+    request: Literal["ping"] = "ping"
+
+
+Request: TypeAlias = StatusRequest | Disconnect | Initiate | Shutdown | Watch | Ping
+
+
+class Done(Model):
+    """It was done."""
+
+    ok: Literal[True] = True
+
+
+class StatusReply(Done):
+    """The answer to `StatusRequest`."""
+
+    status: Status
+
+
+class Disconnected(Done):
+    """Which IKE SAs are being deleted."""
+
+    disconnected: list[str]
+
+
+class Initiated(Done):
+    """The id of the IKE SA that was started."""
+
+    id: str
+
+
+class Pong(Done):
+    """Who is there."""
+
+    version: str
+    pid: int
+
+
+class Failed(Model):
+    """It was not done, and whoever reads `error` knows why."""
+
+    ok: Literal[False] = False
+    error: str
+
+
+Reply: TypeAlias = Done | Failed
+
+
+class EventLine(Model):
+    """Something that happened. `at` is in seconds since 1970, `event` the name of its kind."""
+
+    at: float
+    level: str
+    event: str
+    text: str
+    facts: dict[str, object] = Field(default_factory=dict)
+
+
+_REQUEST: Final[TypeAdapter[Request]] = TypeAdapter(
+    Annotated[Request, Field(discriminator="request")]
+)
+_R = TypeVar("_R", bound=BaseModel)
+
+
+def encode(value: BaseModel) -> bytes:
+    """Return a value as a line."""
+    return value.model_dump_json().encode() + b"\n"
+
+
+def parse_request(line: bytes) -> Request:
+    """Return the request in a line.
+
+    Raises:
+        UsageError: it is none; says what is wrong with it.
+    """
+    try:
+        return _REQUEST.validate_json(line)
+    except ValidationError as error:
+        raise UsageError(f"not a request: {_first(error)}") from error
+
+
+def parse_reply(line: bytes, kind: type[_R]) -> _R:
+    """Return the reply of a kind, or event, in a line.
+
+    Raises:
+        UsageError: the daemon refused, with its reason.
+        ValueError: it is something else; the two programs may be of different releases.
+    """
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError:
+        pass
+    try:
+        reason = Failed.model_validate_json(line).error
+    except ValidationError as error:
+        raise ValueError(f"not a {kind.__name__}: {_first(error)}") from error
+    raise UsageError(reason)
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(map(str, found["loc"]))
+    return f"{where}: {found['msg']}" if where else found["msg"]

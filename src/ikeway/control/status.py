@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `ikeway status --json` prints: its field names are a promise to scripts."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """A value of the control protocol: what is not named here is not in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PartyStatus(Model):
+    """One side of an IKE SA. `id` is null until it is proven."""
+
+    address: str
+    port: int
+    id: str | None = None
+
+
+class NatStatus(Model):
+    """Which sides are behind a NAT (RFC 7296 §2.23), and whether we behave as if one were there."""
+
+    local: bool = False
+    peer: bool = False
+    forced: bool = False
+
+
+class ChildStatus(Model):
+    """A Child SA. SPIs are hex; bytes are those of inner packets."""
+
+    name: str
+    mode: str
+    spi_in: str
+    spi_out: str
+    local_ts: list[str]
+    peer_ts: list[str]
+    suite: str
+    bytes_in: int = 0
+    bytes_out: int = 0
+    packets_in: int = 0
+    packets_out: int = 0
+
+
+class IkeStatus(Model):
+    """An IKE SA. `id` is our SPI in hex; times are seconds since 1970, null if not known yet."""
+
+    id: str
+    connection: str | None
+    state: str
+    role: str
+    local: PartyStatus
+    peer: PartyStatus
+    virtual_ips: list[str]
+    suite: str | None
+    established_at: float | None
+    rekey_at: float | None
+    transport: str
+    nat: NatStatus
+    child_sas: list[ChildStatus]
+
+
+class Status(Model):
+    """Every IKE SA of the daemon."""
+
+    ike_sas: list[IkeStatus] = []
