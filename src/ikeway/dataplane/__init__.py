@@ -1,1 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Child SAs become packets: the port of the data plane and its adapters (RFC 4301 §5)."""
+
+from ikeway.dataplane.engine import EngineDataPlane
+from ikeway.dataplane.null import NullDataPlane
+from ikeway.dataplane.port import (
+    DataPlane,
+    IkeDatagram,
+    PacketsRefused,
+    PlaneConfig,
+    PlaneEvent,
+    Refusal,
+)
+from ikeway.dataplane.select import open_plane
+
+__all__ = [
+    "DataPlane",
+    "EngineDataPlane",
+    "IkeDatagram",
+    "NullDataPlane",
+    "PacketsRefused",
+    "PlaneConfig",
+    "PlaneEvent",
+    "Refusal",
+    "open_plane",
+]

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Types of the Rust extension."""
+
+from os import PathLike
+from typing import final
+
+class RefusedError(Exception):
+    """A packet went no further; the argument is the reason's name."""
+
+@final
+class Engine:
+    """The engine of this process. SIGTERM and SIGINT end `run` from now on."""
+
+    def __new__(cls, socket: str | PathLike[str]) -> Engine: ...
+    def run(self, linger: float) -> None: ...
+
+@final
+class EspSa:
+    """An SA with the same keys both ways, that carries any inner packet."""
+
+    def __new__(
+        cls,
+        spi: int,
+        *,
+        encr: int,
+        key_bits: int,
+        integ: int,
+        encr_key: bytes,
+        integ_key: bytes,
+        esn: bool = False,
+        replay_window: int = 64,
+        after: int = 0,
+        iv_seed: bytes = ...,
+    ) -> EspSa: ...
+    def seal(self, inner: bytes) -> bytes: ...
+    def open(self, packet: bytes) -> bytes: ...

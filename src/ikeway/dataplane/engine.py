@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data plane of our own engine, a process that outlives the daemon (RFC 4303, RFC 3948)."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+from typing_extensions import override
+
+from ikeway.dataplane.advice import host_error
+from ikeway.dataplane.engine_channel import Answer, EngineChannel, EngineRefusedError
+from ikeway.dataplane.engine_messages import (
+    PROTOCOL_VERSION,
+    child_sa,
+    configuration,
+    read_usages,
+)
+from ikeway.dataplane.port import DataPlane, PlaneConfig, PlaneEvent
+from ikeway.model.errors import HostError
+from ikeway.model.esp import ChildSa, Usage
+
+SOCKET_NAME: Final = "engine.sock"
+LINGER_SECONDS: Final = 30.0
+
+# The longest path that a unix socket can have (sun_path, less its terminator).
+_PATH_OCTETS: Final = 107
+_SHUTDOWN_SECONDS: Final = 5.0
+
+
+class EngineDataPlane(DataPlane):
+    """A connection to the engine process.
+
+    `is_resumed` says whether the engine was running already; `spis_in` are the pairs it held then.
+    """
+
+    def __init__(self, channel: EngineChannel, config: PlaneConfig) -> None:
+        self._channel = channel
+        self._config = config
+        self._sockets: tuple[socket.socket, ...] = ()
+        self._interface: str | None = None
+        self.is_resumed = False
+        self.spis_in: frozenset[int] = frozenset()
+
+    @classmethod
+    async def start(
+        cls, run_dir: Path, config: PlaneConfig, linger: float = LINGER_SECONDS
+    ) -> Self:
+        """Take over the engine of `run_dir`, or start one, and configure it.
+
+        An engine of another version or configuration is shut down first. Without a daemon the
+        engine goes on for `linger` seconds.
+
+        Raises:
+            HostError: the engine cannot be started, or cannot listen or make its interface.
+        """
+        path = run_dir / SOCKET_NAME
+        if len(str(path).encode()) > _PATH_OCTETS:
+            raise HostError(f"{path} is too long for a unix socket: choose a shorter run directory")
+        plane = await cls._attach(path, config)
+        if plane is not None:
+            return plane
+        await _launch(path, linger)
+        plane = await cls._attach(path, config)
+        if plane is None:
+            raise HostError(f"the engine that was started does not answer at {path}")
+        return plane
+
+    @property
+    @override
+    def interface(self) -> str | None:
+        return self._interface
+
+    @override
+    def ike_sockets(self) -> tuple[socket.socket, ...]:
+        return self._sockets
+
+    @override
+    async def install(self, child: ChildSa) -> None:
+        await self._ask("install", child=child_sa(child))
+
+    @override
+    async def remove(self, spi_in: int) -> Usage:
+        answer = await self._ask("remove", spi_in=spi_in)
+        return read_usages(answer.fields)[spi_in]
+
+    @override
+    async def usage(self, spi_in: int) -> Usage:
+        answer = await self._ask("usage", spi_in=spi_in)
+        return read_usages(answer.fields)[spi_in]
+
+    @override
+    async def usages(self) -> Mapping[int, Usage]:
+        return read_usages((await self._ask("usage")).fields)
+
+    async def refused(self) -> Mapping[str, int]:
+        """Return how many packets the engine dropped since it started, by reason."""
+        counts: Mapping[str, int] = (await self._ask("usage")).fields["refused"]
+        return counts
+
+    @override
+    async def reset(self) -> None:
+        await self._ask("reset")
+
+    @override
+    def events(self) -> AsyncIterator[PlaneEvent]:
+        return self._channel.events()
+
+    @override
+    async def close(self) -> None:
+        try:
+            await self._shutdown()
+        finally:
+            await self.detach()
+
+    @override
+    async def detach(self) -> None:
+        self._channel.close()
+        for each in self._sockets:
+            each.close()
+
+    @classmethod
+    async def _attach(cls, path: Path, config: PlaneConfig) -> Self | None:
+        """Return the configured engine at `path`, or None if there is none that can be used."""
+        try:
+            channel = EngineChannel.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+        except OSError as error:
+            raise host_error(
+                f"control socket {path}: {error.strerror}", error.errno, config
+            ) from error
+        plane = cls(channel, config)
+        try:
+            is_ours = await plane._configure()
+        except BaseException:
+            await plane.detach()
+            raise
+        if is_ours:
+            return plane
+        await plane.close()
+        return None
+
+    async def _configure(self) -> bool:
+        """Configure the engine; False if it has another version or configuration."""
+        try:
+            hello = await self._channel.ask("hello")
+            if hello.fields["version"] != PROTOCOL_VERSION:
+                return False
+            answer = await self._channel.ask("configure", **configuration(self._config))
+        except EngineRefusedError as refusal:
+            if refusal.kind == "conflict":
+                return False
+            raise self._error(refusal) from refusal
+        self.is_resumed = hello.fields["is_configured"]
+        self.spis_in = frozenset(hello.fields["spis_in"])
+        self._interface = answer.fields["interface"]
+        self._sockets = tuple(socket.socket(fileno=fd) for fd in answer.descriptors)
+        for each in self._sockets:
+            each.setblocking(False)
+        return True
+
+    async def _shutdown(self) -> None:
+        """End the engine and wait until its interface and sockets are gone."""
+        if self._channel.is_gone.is_set():
+            return
+        await self._ask("shutdown")
+        async with asyncio.timeout(_SHUTDOWN_SECONDS):
+            await self._channel.is_gone.wait()
+
+    async def _ask(self, operation: str, **fields: Any) -> Answer:
+        try:
+            return await self._channel.ask(operation, **fields)
+        except EngineRefusedError as refusal:
+            raise self._error(refusal) from refusal
+
+    def _error(self, refusal: EngineRefusedError) -> HostError:
+        return host_error(refusal.message, refusal.number, self._config)
+
+
+async def _launch(path: Path, linger: float) -> None:
+    """Start the engine process, which is no child of this one when this returns."""
+    command = (sys.executable, "-P", "-m", "ikeway.dataplane.engine_process")
+    launcher = await asyncio.create_subprocess_exec(
+        *command,
+        "--socket",
+        str(path),
+        "--linger",
+        str(linger),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, words = await launcher.communicate()
+    if launcher.returncode != 0:
+        raise HostError(f"the engine did not start: {words.decode(errors='replace').strip()}")

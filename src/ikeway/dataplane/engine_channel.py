@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's end of the engine's control socket: requests with answers, and events."""
+
+import array
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from ikeway.dataplane.engine_messages import Json, read_event
+from ikeway.dataplane.port import PlaneEvent
+from ikeway.model.errors import HostError
+
+_MESSAGE_OCTETS: Final = 1 << 20
+_DESCRIPTORS: Final = 253
+_RETRY_SECONDS: Final = 0.01
+_EVENTS: Final = 1024
+_GONE: Final = "the engine process is gone; the tunnel is down until ikeway is started again"
+
+
+class EngineRefusedError(Exception):
+    """The engine answered with an error. `number` is the kernel's errno, if it was one."""
+
+    def __init__(self, kind: str, message: str, number: int | None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.number = number
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The engine's answer to a request, with the descriptors that came along."""
+
+    fields: Json
+    descriptors: tuple[int, ...]
+
+
+class EngineChannel:
+    """One connection to the engine. Closing it leaves the engine running."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._events: asyncio.Queue[PlaneEvent | None] = asyncio.Queue(_EVENTS)
+        self._next_id = 1
+        self._is_closed = False
+        self.is_gone = asyncio.Event()
+        self._loop.add_reader(connection, self._read)
+
+    @classmethod
+    def connect(cls, path: Path) -> Self:
+        """Connect to the engine that listens at `path`.
+
+        Raises:
+            OSError: nobody listens there.
+        """
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            connection.connect(str(path))
+            connection.setblocking(False)
+        except OSError:
+            connection.close()
+            raise
+        return cls(connection)
+
+    async def ask(self, operation: str, **fields: Any) -> Answer:
+        """Send a request and return its answer.
+
+        Raises:
+            EngineRefusedError: the engine says no.
+            HostError: the engine is gone.
+        """
+        number, self._next_id = self._next_id, self._next_id + 1
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._waiting[number] = answer
+        try:
+            await self._send(json.dumps({"id": number, "op": operation, **fields}).encode())
+            return await answer
+        finally:
+            self._waiting.pop(number, None)
+
+    async def events(self) -> AsyncIterator[PlaneEvent]:
+        """Yield events until the channel is closed.
+
+        Raises:
+            HostError: the engine is gone.
+        """
+        while (event := await self._events.get()) is not None:
+            yield event
+        if not self._is_closed:
+            raise HostError(_GONE)
+
+    def close(self) -> None:
+        """Disconnect."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._end()
+
+    async def _send(self, message: bytes) -> None:
+        while not self.is_gone.is_set():
+            try:
+                self._socket.send(message)
+            except BlockingIOError:
+                await asyncio.sleep(_RETRY_SECONDS)
+            except OSError:
+                self._end()
+            else:
+                return
+        raise HostError(_GONE)
+
+    def _read(self) -> None:
+        try:
+            message, descriptors = _receive(self._socket)
+        except BlockingIOError:
+            return
+        except OSError:
+            message, descriptors = b"", ()
+        if not message:
+            self._end()
+            return
+        self._take(json.loads(message), descriptors)
+
+    def _take(self, message: Json, descriptors: tuple[int, ...]) -> None:
+        if "event" in message:
+            # A reader that fell this far behind loses events, as it would lose datagrams.
+            with suppress(asyncio.QueueFull):
+                self._events.put_nowait(read_event(message))
+            return
+        waiting = [self._waiting.get(message["id"])] if message["id"] else [*self._waiting.values()]
+        for future in waiting:
+            if future is not None and not future.done():
+                _settle(future, message, descriptors)
+
+    def _end(self) -> None:
+        if self.is_gone.is_set():
+            return
+        self.is_gone.set()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(HostError(_GONE))
+        if self._events.full():
+            self._events.get_nowait()
+        self._events.put_nowait(None)
+
+
+def _settle(future: asyncio.Future[Answer], message: Json, descriptors: tuple[int, ...]) -> None:
+    if "ok" in message:
+        future.set_result(Answer(message["ok"], descriptors))
+        return
+    error = message["error"]
+    future.set_exception(EngineRefusedError(error["kind"], error["message"], error["errno"]))
+
+
+def _receive(connection: socket.socket) -> tuple[bytes, tuple[int, ...]]:
+    descriptors = array.array("i")
+    room = socket.CMSG_SPACE(_DESCRIPTORS * descriptors.itemsize)
+    message, ancillary, _, _ = connection.recvmsg(_MESSAGE_OCTETS, room, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+    return message, tuple(descriptors)

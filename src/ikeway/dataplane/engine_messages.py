@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's control messages: values of the model as JSON and back."""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any, Final, TypeAlias
+
+from ikeway.dataplane.port import IkeDatagram, PacketsRefused, PlaneConfig, PlaneEvent, Refusal
+from ikeway.model.address import Endpoint
+from ikeway.model.esp import ChildSa, EspKeys, Usage
+from ikeway.model.selectors import Selectors
+
+PROTOCOL_VERSION: Final = 1
+
+Json: TypeAlias = dict[str, Any]
+
+
+def configuration(config: PlaneConfig) -> Json:
+    """Return the fields of `configure`."""
+    return {
+        "listen": [str(address) for address in config.listen],
+        "port": config.port,
+        "tun": config.tun,
+        "mtu": config.mtu,
+    }
+
+
+def child_sa(child: ChildSa) -> Json:
+    """Return a pair of SAs, keys included: it goes to the engine and nowhere else."""
+    return {
+        "spi_in": child.spi_in,
+        "spi_out": child.spi_out,
+        "local": endpoint(child.local),
+        "peer": endpoint(child.peer),
+        "mode": child.mode.value,
+        "encapsulation": child.encapsulation.value,
+        "suite": {
+            "encr": int(child.suite.encr),
+            "key_bits": child.suite.key_bits,
+            "integ": int(child.suite.integ),
+            "esn": child.suite.esn,
+        },
+        "keys_in": _keys(child.keys_in),
+        "keys_out": _keys(child.keys_out),
+        "local_ts": _selectors(child.local_ts),
+        "peer_ts": _selectors(child.peer_ts),
+        "replay_window": child.replay_window,
+    }
+
+
+def endpoint(value: Endpoint) -> Json:
+    """Return an address and a port."""
+    return {"address": str(value.address), "port": value.port}
+
+
+def read_endpoint(value: Json) -> Endpoint:
+    """Return the endpoint that a message names."""
+    return Endpoint(ip_address(value["address"]), value["port"])
+
+
+def read_usages(reply: Json) -> Mapping[int, Usage]:
+    """Return the counters of a reply, by inbound SPI."""
+    return {
+        sa["spi_in"]: Usage(
+            packets_in=sa["packets_in"],
+            octets_in=sa["octets_in"],
+            packets_out=sa["packets_out"],
+            octets_out=sa["octets_out"],
+        )
+        for sa in reply["sas"]
+    }
+
+
+def read_event(message: Json) -> PlaneEvent:
+    """Return the event that a message tells of."""
+    if message["event"] == "ike_datagram":
+        return IkeDatagram(
+            local=read_endpoint(message["local"]),
+            peer=read_endpoint(message["peer"]),
+            octets=bytes.fromhex(message["octets"]),
+        )
+    peer = message["peer"]
+    return PacketsRefused(
+        refusal=Refusal(message["event"]),
+        spi=message["spi"],
+        peer=None if peer is None else read_endpoint(peer),
+        count=message["count"],
+    )
+
+
+def _keys(keys: EspKeys) -> Json:
+    return {"encr": keys.encr.octets.hex(), "integ": keys.integ.octets.hex()}
+
+
+def _selectors(selectors: Selectors) -> list[Json]:
+    return [
+        {
+            "protocol": int(selector.protocol),
+            "port_start": selector.port_start,
+            "port_end": selector.port_end,
+            "start": str(selector.start),
+            "end": str(selector.end),
+        }
+        for selector in selectors
+    ]

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the daemon asks of a data plane, whichever moves the packets (RFC 4301 §4.4, §5)."""
+
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, TypeAlias
+
+from ikeway.model.address import NAT_PORT, Address, Endpoint
+from ikeway.model.esp import ChildSa, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneConfig:
+    """Where the data plane listens for ESP in UDP, and the interface that it makes for the host."""
+
+    listen: tuple[Address, ...]
+    port: int = NAT_PORT
+    tun: str = "ikeway0"
+    mtu: int = 1400
+
+
+class Refusal(Enum):
+    """Why packets went no further."""
+
+    MALFORMED = "malformed"
+    UNKNOWN_SPI = "unknown_spi"
+    REPLAYED = "replayed"
+    INTEGRITY_FAILED = "integrity_failed"
+    BAD_PADDING = "bad_padding"
+    NOT_IP = "not_ip"
+    SELECTOR_MISMATCH = "selector_mismatch"
+    SEQUENCE_EXHAUSTED = "sequence_exhausted"
+    TOO_LONG = "too_long"
+
+
+@dataclass(frozen=True, slots=True)
+class PacketsRefused:
+    """Packets of one SPI that were dropped for one reason, told at most once a second.
+
+    `spi` is as it stood in the packets, for SEQUENCE_EXHAUSTED that of the outbound SA. 0 adds
+    up the SPIs of a flood. `peer` is the last of the senders, and may be made up.
+    """
+
+    refusal: Refusal
+    spi: int
+    peer: Endpoint | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class IkeDatagram:
+    """An IKE datagram, non-ESP marker first, that did not come out of an IKE socket.
+
+    The kernel may receive datagrams of one peer as one, and the engine takes them apart.
+    Handle it like one from the socket.
+    """
+
+    local: Endpoint
+    peer: Endpoint
+    octets: bytes
+
+
+PlaneEvent: TypeAlias = PacketsRefused | IkeDatagram
+
+
+class DataPlane(Protocol):
+    """A place where Child SAs are installed.
+
+    Each method raises `HostError` if the data plane says no: the machine refused, it has no such
+    pair, it has that SPI already, or it cannot do what the pair asks for.
+    """
+
+    @property
+    def interface(self) -> str | None:
+        """The interface that routes of protected traffic point to, if there is one."""
+        ...
+
+    def ike_sockets(self) -> tuple[socket.socket, ...]:
+        """Return the UDP sockets that IKE uses on the port of ESP, one for each listening address.
+
+        They do not block, report their destination address (IP_PKTINFO) and belong to the data
+        plane.
+        """
+        ...
+
+    async def install(self, child: ChildSa) -> None:
+        """Install both SAs of a pair; packets flow both ways when this returns.
+
+        Of several pairs that select a packet the newest sends it; the older go on receiving.
+        """
+        ...
+
+    async def remove(self, spi_in: int) -> Usage:
+        """Remove the pair whose inbound SPI this is, and return what it carried."""
+        ...
+
+    async def usage(self, spi_in: int) -> Usage:
+        """Return what a pair carried so far."""
+        ...
+
+    async def usages(self) -> Mapping[int, Usage]:
+        """Return what each pair carried so far, by inbound SPI."""
+        ...
+
+    async def reset(self) -> None:
+        """Remove every pair."""
+        ...
+
+    def events(self) -> AsyncIterator[PlaneEvent]:
+        """Yield what happens, for one reader, until the data plane is closed or detached from.
+
+        Raises:
+            HostError: the data plane is gone.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop moving packets and give everything back."""
+        ...
+
+    async def detach(self) -> None:
+        """Leave the data plane as it is, for another daemon to take over."""
+        ...
