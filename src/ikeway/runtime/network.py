@@ -34,7 +34,7 @@ class TunnelPlan:
 
 
 class HostNetwork(Protocol):
-    """Addresses and routes of the tunnel's interface. Whatever it does it can undo, also after a crash."""
+    """Addresses and routes of the tunnel: whatever is done is undone, also after a crash."""
 
     async def recover(self) -> None:
         """Undo what an earlier process left behind when it ended without `close`.
