@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
-from types import MappingProxyType
 
 import structlog
 import uvloop
@@ -19,15 +18,13 @@ from ikeway.daemon.starter import Starter
 from ikeway.daemon.status import connection_of, ike_status
 from ikeway.daemon.watchers import Watchers
 from ikeway.dataplane import open_plane
-from ikeway.dataplane.port import DataPlane, PlaneConfig
+from ikeway.dataplane.port import DataPlane, IkeDatagram, PacketsRefused, PlaneConfig
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import Disconnect, Report
 from ikeway.ike.reports import Closed, Established
-from ikeway.ike.states import Established as EstablishedState
 from ikeway.model.address import IKE_PORT, NAT_PORT
-from ikeway.model.errors import HostError, UsageError
-from ikeway.model.esp import Usage
+from ikeway.model.errors import UsageError
 from ikeway.runtime.driver import Driver, Ports
 from ikeway.runtime.entropy import SystemRandom
 from ikeway.runtime.leases import Leases
@@ -67,8 +64,8 @@ async def _serve(loaded: Loaded, run_dir: RunDir, network: HostNetwork | None) -
         supervisor = Supervisor(loaded, plane, network)
         stack.push_async_callback(supervisor.close)
         supervisor.listen(loaded)
-        server = ControlServer(supervisor, run_dir.socket)
-        await server.start()
+        server = ControlServer(run_dir.path, supervisor)
+        await server.open()
         stack.push_async_callback(server.close)
         await supervisor.serve()
 
@@ -122,19 +119,9 @@ class Supervisor:
 
     async def status(self) -> Status:
         """Return every IKE SA with its Child SAs and their counters."""
-        usage: dict[int, Usage] = {}
-        for sa in self._driver.endpoint.sas:
-            if isinstance(sa.state, EstablishedState):
-                for child in sa.state.children:
-                    usage[child.sa.spi_in] = await self._usage(child.sa.spi_in)
+        usage = await self._plane.usages()
         known = (ike_status(sa, usage, self._since) for sa in self._driver.endpoint.sas)
         return Status(ike_sas=[status for status in known if status is not None])
-
-    async def _usage(self, spi: int) -> Usage:
-        try:
-            return await self._plane.usage(spi)
-        except HostError:
-            return Usage()
 
     async def disconnect(self, target: str) -> list[str]:
         """Delete the IKE SAs of a connection, or the one with that id.
@@ -153,14 +140,14 @@ class Supervisor:
             self._driver.command(sa.spi, Disconnect("asked to disconnect"))
         return [sa.spi.hex() for sa in found]
 
-    async def initiate(self, connection: str) -> str:
+    async def initiate(self, name: str) -> str:
         """Start a connection and return the id of its IKE SA.
 
         Raises:
             UsageError: there is none of that name, or it cannot be started from here.
             HostError: the peer cannot be found.
         """
-        return (await self._starter.initiate(connection)).hex()
+        return (await self._starter.initiate(name)).hex()
 
     def watch(self) -> AsyncIterator[EventLine]:
         """Return what happens from now on."""
@@ -187,7 +174,7 @@ class Supervisor:
             return
         line = tell(report)
         getattr(self._log, line.level)(line.text, **line.facts)
-        facts = dict(MappingProxyType(line.facts))
+        facts = dict(line.facts)
         self._watchers.tell(
             EventLine(
                 at=time.time(), level=line.level, event=line.event, text=line.text, facts=facts
@@ -196,7 +183,16 @@ class Supervisor:
 
     async def _plane_events(self) -> None:
         async for event in self._plane.events():
-            self._log.warning("engine", event=str(event))
+            match event:
+                case IkeDatagram(local, peer, octets):
+                    self._driver.transport.deliver(local, peer, octets)
+                case PacketsRefused(refusal, spi, peer, count):
+                    self._log.warning(
+                        f"packets dropped: {refusal.value}",
+                        spi=f"{spi:08x}",
+                        peer=str(peer) if peer else None,
+                        count=count,
+                    )
 
     async def _farewell(self) -> None:
         """Delete all IKE SAs and give the peers a moment to hear of it."""

@@ -1,29 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Those who watch what happens. A slow one loses lines and is told so; it never holds others up."""
+"""Those who watch what happens: each gets every line from the moment it began to watch."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 from ikeway.control.schema import EventLine
 
-QUEUE_MOST = 1024
-
 
 class Watchers:
-    """Hands each event to everybody who watches."""
+    """Hands each event to everybody who watches; who reads slowly is the server's concern."""
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[EventLine]] = set()
 
     def tell(self, line: EventLine) -> None:
-        """Give a line to all watchers; one whose queue is full loses its oldest lines."""
+        """Give a line to all watchers."""
         for queue in self._queues:
-            if queue.full():
-                while not queue.empty():
-                    queue.get_nowait()
-                queue.put_nowait(_gap())
             queue.put_nowait(line)
+
+    def watch(self) -> AsyncIterator[EventLine]:
+        """Return the lines from now on, also those told before the first is asked for."""
+        queue: asyncio.Queue[EventLine] = asyncio.Queue()
+        self._queues.add(queue)
+        return self._iterate(queue)
 
     async def _iterate(self, queue: asyncio.Queue[EventLine]) -> AsyncIterator[EventLine]:
         try:
@@ -31,14 +30,3 @@ class Watchers:
                 yield await queue.get()
         finally:
             self._queues.discard(queue)
-
-    def watch(self) -> AsyncIterator[EventLine]:
-        """Return the lines from now on, also those told before the first is asked for."""
-        queue: asyncio.Queue[EventLine] = asyncio.Queue(QUEUE_MOST)
-        self._queues.add(queue)
-        return self._iterate(queue)
-
-
-def _gap() -> EventLine:
-    text = "events were lost: the watcher was too slow"
-    return EventLine(at=time.time(), level="warning", event="Gap", text=text)

@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ikeway.dataplane.port import DataPlane
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
@@ -111,9 +112,9 @@ class Driver:
                 case Ask(ticket, question):
                     self._ask(ticket, question)
                 case InstallChild():
-                    self._work.put_nowait(lambda install=action: self._install(install))
+                    self._work.put_nowait(partial(self._install, action))
                 case RemoveChild(_, spi_in):
-                    self._work.put_nowait(lambda spi=spi_in: self._remove(spi))
+                    self._work.put_nowait(partial(self._remove, spi_in))
                 case Report():
                     self._ports.listener(action)
                 case Forget(sa):
@@ -143,7 +144,7 @@ class Driver:
             case Lease():
                 self._later(ticket, self._ports.leases.lease(ticket.sa, question))
             case MeasureUsage(spis):
-                self._work.put_nowait(lambda: self._measure(ticket, spis))
+                self._work.put_nowait(partial(self._measure, ticket, spis))
 
     def _later(self, ticket: Ticket, answer: Answer) -> None:
         self._loop.call_soon(self._answered, ticket, answer)
@@ -165,7 +166,9 @@ class Driver:
         try:
             await self._ports.plane.install(action.child)
             if network is not None and self._ports.plane.interface is not None:
-                await network.add(_plan(action, self._ports.plane.interface))
+                plan = _plan(action, self._ports.plane.interface)
+                for remark in await network.add(plan):
+                    self.warn(remark)
         except HostError as error:
             self._answered(action.ticket, Refused(str(error)))
         else:

@@ -9,11 +9,13 @@ import errno
 import socket
 import struct
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from ikeway.ike.io import Datagram
 from ikeway.model.address import IKE_PORT, NAT_PORT, Address, Endpoint
 from ikeway.model.errors import HostError
+from ikeway.runtime.network import OUTER_MARK
 from ikeway.wire.message import NON_ESP_MARKER
 
 RECEIVE_OCTETS = 65_535
@@ -21,6 +23,7 @@ ANCILLARY_OCTETS = 128
 BATCH = 64
 _IPV6_RECVPKTINFO = 49
 _IP_PKTINFO = 8
+_UDP_GRO = 104
 
 Receiver = Callable[[Datagram], None]
 
@@ -48,6 +51,7 @@ class UdpTransport:
         for sock in sockets:
             sock.setblocking(False)
             _want_destination(sock)
+            _mark_as_outer(sock)
             host = sock.getsockname()[0]
             self._bound[sock] = Endpoint(ip_address(host.split("%")[0]), port)
             self._sockets.setdefault((sock.family, port), []).append(sock)
@@ -80,6 +84,11 @@ class UdpTransport:
             return f"sending to {peer}: {error.strerror}"
         return None
 
+    def deliver(self, local: Endpoint, peer: Endpoint, octets: bytes) -> None:
+        """Take a datagram of port 4500, marker first, that came by another way than a socket."""
+        if octets.startswith(NON_ESP_MARKER):
+            self._receiver(Datagram(local, peer, octets[len(NON_ESP_MARKER) :]))
+
     def _choose(self, family: int, local: Endpoint) -> socket.socket | None:
         """Return the socket of the address, else the one bound to all addresses."""
         found = self._sockets.get((family, local.port), [])
@@ -96,25 +105,18 @@ class UdpTransport:
                 return
             except OSError:
                 continue  # an ICMP error of something sent earlier
-            datagram = self._datagram(sock, octets, ancillary, source)
-            if datagram is not None:
-                self._receiver(datagram)
+            bound = self._bound[sock]
+            local = Endpoint(_destination(ancillary) or bound.address, bound.port)
+            peer = Endpoint(ip_address(source[0].split("%")[0]), source[1])
+            size = _segment_octets(ancillary) or len(octets) or 1
+            for start in range(0, len(octets), size):
+                self._take(local, peer, octets[start : start + size])
 
-    def _datagram(
-        self,
-        sock: socket.socket,
-        octets: bytes,
-        ancillary: list[tuple[int, int, bytes]],
-        source: tuple[str, int],
-    ) -> Datagram | None:
-        bound = self._bound[sock]
-        if bound.port == NAT_PORT:
-            if not octets.startswith(NON_ESP_MARKER):
-                return None
-            octets = octets[len(NON_ESP_MARKER) :]
-        address = _destination(ancillary) or bound.address
-        peer = Endpoint(ip_address(source[0].split("%")[0]), source[1])
-        return Datagram(Endpoint(address, bound.port), peer, octets)
+    def _take(self, local: Endpoint, peer: Endpoint, octets: bytes) -> None:
+        if local.port == NAT_PORT:
+            self.deliver(local, peer, octets)
+        else:
+            self._receiver(Datagram(local, peer, octets))
 
 
 def _bind(address: Address, port: int) -> socket.socket:
@@ -149,6 +151,12 @@ def _want_destination(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
 
+def _mark_as_outer(sock: socket.socket) -> None:
+    """Keep IKE out of tunnels by the rules of `HostNetwork`; without the right there are none."""
+    with suppress(PermissionError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, OUTER_MARK)
+
+
 def _destination(ancillary: list[tuple[int, int, bytes]]) -> Address | None:
     for level, kind, data in ancillary:
         if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(data) >= 12:
@@ -156,6 +164,14 @@ def _destination(ancillary: list[tuple[int, int, bytes]]) -> Address | None:
         if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO and len(data) >= 16:
             return IPv6Address(data[:16])
     return None
+
+
+def _segment_octets(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """Return how long the datagrams are that the kernel received as one; 0 if it did not."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.IPPROTO_UDP, _UDP_GRO) and len(data) >= 4:
+            return struct.unpack_from("=i", data)[0]  # type: ignore[no-any-return]
+    return 0
 
 
 def _from(address: Address) -> tuple[int, int, bytes]:
