@@ -3,6 +3,11 @@
 
 The initiator *offers*, then *finishes* with the responder's *answer*. A KEM has the same shape.
 Nothing is used twice: an offer serves one exchange.
+
+Microseconds of an offer and of a finish; an answer takes both (one core, AMD EPYC, OpenSSL 4.0):
+Curve25519 20, 45; ECP 256 25, 60; Curve448 135, 275; ECP 521 195, 415; ECP 384 255, 535; MODP
+2048 260, 3072 740, 4096 1500, 6144 3600 and 8192 7100 each. MODP 1024, which OpenSSL has no name
+for and so tests for primes each time, takes 50,000: one more reason to leave it off.
 """
 
 from dataclasses import dataclass

@@ -14,6 +14,7 @@ from ikeway.crypto.authority import create_authority, pem
 from ikeway.crypto.certificate import Certificate, load_certificates
 from ikeway.crypto.der import SEQUENCE, decode, encode
 from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.profile import check_issuer
 from ikeway.model.errors import AuthenticationError, ConfigError
 from ikeway.model.identity import Identity
 from support.pki import NOW, certificate, private_key, root, rsa_public_key_info
@@ -134,6 +135,19 @@ def test_the_key_of_a_curve_that_we_do_not_use_is_refused_when_asked_for() -> No
     other = encode(SEQUENCE, encode(SEQUENCE, algorithm.contents.replace(p256, curve)), key.whole)
     with pytest.raises(AuthenticationError):
         _ = with_key(other).public_key
+
+
+def test_a_certificate_of_version_1_is_read_but_issues_nothing() -> None:
+    """It has no version field and no extensions, so nothing says that it is an authority."""
+    whole, algorithm, signature = decode(certificate("old", KEY, "old", KEY).der).children()
+    fields = [part.whole for part in whole.children()][1:]
+    old = Certificate.of(
+        encode(SEQUENCE, encode(SEQUENCE, *fields), algorithm.whole, signature.whole)
+    )
+    assert (old.subject, old.issuer, old.sans) == ("CN=old", "CN=old", ())
+    assert old.public_key.der == KEY.public.der
+    with pytest.raises(AuthenticationError, match="no certification authority"):
+        check_issuer(old, [LEAF])
 
 
 def test_an_authority_made_by_us_is_read_again() -> None:
