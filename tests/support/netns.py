@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network namespaces for tests: made with names of their own, and gone afterwards whatever happens."""
+"""Network namespaces for tests: each with a name of its own, and gone afterwards."""
 
 import ctypes
 import json
