@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host's network through netlink: *plan -> apply -> undo*, with the undo on disk first."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from typing_extensions import override
+
+from ikeway.client import journal
+from ikeway.client.ledger import Apply, Change, Ledger, Revert
+from ikeway.client.netlink import Kernel
+from ikeway.client.plan import TABLES, Facts, plan, warnings
+from ikeway.model.errors import HostError
+from ikeway.model.time import Instant, Seconds
+from ikeway.runtime.network import HostNetwork, TunnelPlan
+
+JOURNAL: Final = "network.json"
+_FACTS_LAST: Final[Seconds] = 1.0
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tunnel:
+    interface: str
+    index: int
+
+    @property
+    def table(self) -> int:
+        return TABLES + self.index
+
+
+class PyrouteNetwork(HostNetwork):
+    """Addresses, routes and rules through pyroute2, whose calls run in one thread, in order."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._journal = run_dir / JOURNAL
+        self._ledger = Ledger()
+        self._thread: ThreadPoolExecutor | None = None
+        self._kernel: Kernel | None = None
+        self._tunnel: _Tunnel | None = None
+        self._facts: tuple[Instant, Facts] | None = None
+        self._told: set[str] = set()
+
+    @override
+    async def recover(self) -> None:
+        await self._run(self._recover)
+
+    @override
+    async def open(self, interface: str, mtu: int) -> None:
+        await self._run(lambda: self._open(interface, mtu))
+
+    @override
+    async def add(self, plan: TunnelPlan) -> tuple[str, ...]:
+        now = asyncio.get_running_loop().time()
+        return await self._run(lambda: self._add(plan, now))
+
+    @override
+    async def remove(self, child_spi: int) -> None:
+        await self._run(lambda: self._remove(child_spi))
+
+    @override
+    async def close(self) -> None:
+        if self._thread is None:
+            return
+        try:
+            await self._run(self._close)
+        finally:
+            self._thread.shutdown(wait=False)
+            self._thread = None
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="netlink")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    # In the thread --------------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        left = journal.load(self._journal)
+        if left is not None and left.is_here:
+            self._link().sweep(left.table, left.index)
+        journal.clear(self._journal)
+
+    def _open(self, interface: str, mtu: int) -> None:
+        kernel = self._link()
+        self._undo_all()
+        tunnel = _Tunnel(interface, kernel.index_of(interface))
+        self._note(tunnel)
+        self._tunnel = tunnel
+        try:
+            kernel.bring_up(tunnel.index, interface, mtu)
+            kernel.add_rules(tunnel.table)
+        except HostError:
+            self._undo_all()
+            raise
+
+    def _add(self, tunnel_plan: TunnelPlan, now: Instant) -> tuple[str, ...]:
+        facts = self._current_facts(now)
+        try:
+            self._change(self._ledger.add(tunnel_plan.child_spi, plan(tunnel_plan, facts)))
+        except HostError:
+            self._facts = None
+            self._remove(tunnel_plan.child_spi)
+            raise
+        news = [line for line in warnings(tunnel_plan, facts) if line not in self._told]
+        self._told.update(news)
+        return tuple(news)
+
+    def _remove(self, child_spi: int) -> None:
+        self._change(self._ledger.remove(child_spi))
+
+    def _close(self) -> None:
+        try:
+            self._undo_all()
+        finally:
+            if self._kernel is not None:
+                self._kernel.close()
+                self._kernel = None
+
+    def _undo_all(self) -> None:
+        """Sweep everything away; the journal goes last."""
+        self._ledger.clear()
+        self._facts = None
+        if self._tunnel is not None:
+            self._link().sweep(self._tunnel.table, self._tunnel.index)
+            self._tunnel = None
+            journal.clear(self._journal)
+
+    def _change(self, changes: tuple[Change, ...]) -> None:
+        if not changes:
+            return
+        tunnel, kernel = self._opened(), self._link()
+        for change in changes:
+            match change:
+                case Apply(step):
+                    kernel.apply(step, tunnel.index, tunnel.table)
+                case Revert(step):
+                    kernel.undo(step, tunnel.index, tunnel.table)
+
+    def _current_facts(self, now: Instant) -> Facts:
+        """Return the host's facts, read at most once a second, for a gateway adds many at once."""
+        if self._facts is None or now - self._facts[0] > _FACTS_LAST:
+            self._facts = now, self._link().facts(self._opened().interface)
+        return self._facts[1]
+
+    def _note(self, tunnel: _Tunnel) -> None:
+        undo = journal.undo_of(tunnel.interface, tunnel.index, tunnel.table)
+        try:
+            journal.save(self._journal, undo)
+        except OSError as error:
+            raise HostError(f"writing {self._journal}: {error.strerror}") from error
+
+    def _opened(self) -> _Tunnel:
+        if self._tunnel is None:
+            raise HostError("the tunnel's interface is not open")
+        return self._tunnel
+
+    def _link(self) -> Kernel:
+        if self._kernel is None:
+            self._kernel = Kernel()
+        return self._kernel
