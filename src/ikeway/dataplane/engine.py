@@ -100,6 +100,11 @@ class EngineDataPlane(DataPlane):
         counts: Mapping[str, int] = (await self._ask("usage")).fields["refused"]
         return counts
 
+    async def process_id(self) -> int:
+        """Return the number of the engine's process."""
+        number: int = (await self._ask("hello")).fields["pid"]
+        return number
+
     @override
     async def reset(self) -> None:
         await self._ask("reset")

@@ -109,7 +109,8 @@ class EngineChannel:
             except BlockingIOError:
                 await asyncio.sleep(_RETRY_SECONDS)
             except OSError:
-                self._end()
+                # The engine hung up. What it said before is still to be read.
+                return
             else:
                 return
         raise HostError(_GONE)
@@ -117,7 +118,8 @@ class EngineChannel:
     def _read(self) -> None:
         try:
             message, descriptors = _receive(self._socket)
-        except BlockingIOError:
+        except (BlockingIOError, ConnectionResetError):
+            # A reset comes before the last words; the end follows those.
             return
         except OSError:
             message, descriptors = b"", ()

@@ -69,10 +69,11 @@ impl Server {
             if ready.termination {
                 return Ok(());
             }
+            // In this order, so that who has left makes room for who comes.
+            self.serve(&mut buffer);
             if ready.door {
                 self.admit();
             }
-            self.serve(&mut buffer);
             self.bell.hush();
             self.report();
             if self.engine.as_ref().is_some_and(Engine::has_failed) {
