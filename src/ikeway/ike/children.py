@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Child SAs of an IKE SA: drafts while they are negotiated, keys, what the data plane gets (§2.17)."""
+"""Child SAs of an IKE SA: drafts, keys, what the data plane gets (RFC 7296 §2.17)."""
 
 from dataclasses import dataclass, replace
 

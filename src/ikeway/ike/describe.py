@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages for people, in the notation of RFC 7296 §1.2: `IKE_AUTH request 1 [IDi AUTH SA TSi TSr]`."""
+"""Messages for people, in the notation of RFC 7296 §1.2: `IKE_AUTH request 1 [IDi AUTH SA]`."""
 
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Header

@@ -114,13 +114,13 @@ class Endpoint:
         more: list[Action] = []
         for action in actions:
             if isinstance(action, Report) and isinstance(action.event, Established):
-                more += self._replace_others(sa, action.event, now)
+                more += self._replace_others(sa, action.event)
         if isinstance(sa.state, Gone):
             self._sas.pop(sa.spi, None)
             more.append(Forget(sa.spi))
         return (*actions, *more)
 
-    def _replace_others(self, sa: IkeSa, event: Established, now: Instant) -> list[Action]:
+    def _replace_others(self, sa: IkeSa, event: Established) -> list[Action]:
         """INITIAL_CONTACT: other SAs of exactly this identity are leftovers of a crash (§2.4)."""
         if not event.replaces_others:
             return []
@@ -182,7 +182,7 @@ class Endpoint:
         return (_unprotected(header, datagram, notify), dropped)
 
     def _no_sa(self, header: Header, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
-        """Tell a peer that its SA is unknown here, rate limited; never answer a response (§2.21.4)."""
+        """Say that an SA is unknown here, rate limited; never answer a response (§2.21.4)."""
         dropped = _dropped(datagram, f"{header.exchange.name} of an unknown IKE SA")
         if header.is_response or not self._unknown.allows(now):
             return (dropped,)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a datagram to a message that may have an effect: window, integrity, repetition (RFC 7296 §2.1-2.3)."""
+"""From a datagram to a message that may have an effect (RFC 7296 §2.1-2.3)."""
 
 from dataclasses import dataclass
 from typing import TypeAlias

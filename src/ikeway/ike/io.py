@@ -20,7 +20,7 @@ class Ticket:
 
     sa: bytes
     branch: bytes
-    purpose: Literal["server", "client"]
+    purpose: str
 
 
 # What the shell is asked --------------------------------------------------------------------------
@@ -28,7 +28,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class VerifyCertificate:
-    """Is there a chain from the first certificate (DER) to an authority, valid now? -> `Trusted`."""
+    """Does the first certificate (DER) chain to an authority, valid now? -> `Trusted`."""
 
     chain: tuple[bytes, ...]
     purpose: Literal["server", "client"]

@@ -65,7 +65,7 @@ class Keyring:
     def seal(
         self, header: Header, payloads: tuple[Body, ...], random: Random
     ) -> tuple["Keyring", bytes]:
-        """Return the message with all its payloads in an SK payload, and the keys for the next one."""
+        """Return the message with its payloads in an SK payload, and the keys for the next one."""
         first, plaintext = encode_chain(payloads)
         body_octets = self.protection.body_octets(len(plaintext))
         sk_octets = SK_HEADER_OCTETS + body_octets

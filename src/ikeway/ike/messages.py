@@ -17,7 +17,7 @@ from ikeway.wire.registry import ExchangeType, PayloadType
 
 
 def header(link: Link, exchange: ExchangeType, message_id: int, *, is_response: bool) -> Header:
-    """Return the header of a message of ours; payload and length follow when it is encoded (§3.1)."""
+    """Return the header of a message of ours; its length follows when it is encoded (§3.1)."""
     flags = Flags(0)
     if link.is_initiator:
         flags |= Flags.INITIATOR
@@ -61,7 +61,7 @@ def respond(
     payloads: tuple[Body, ...],
     path: tuple[Endpoint, Endpoint],
 ) -> tuple[Session, tuple[Action, ...]]:
-    """Seal the response to a request and keep it for repetitions; it goes where the request came from."""
+    """Seal the response to a request and keep it for repetitions; `path` is the way back."""
     head = header(session.link, asked.exchange, asked.message_id, is_response=True)
     keyring, octets = session.keyring.seal(head, payloads, session.env.random)
     window = session.window.responded(asked.message_id, octets)

@@ -27,7 +27,7 @@ VERIFY = "verify"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One side's identity and what its AUTH covers: its IKE_SA_INIT message and the other's nonce."""
+    """What the AUTH of one side covers: its IKE_SA_INIT message, the other's nonce, its ID."""
 
     message: bytes
     nonce: bytes

@@ -156,7 +156,7 @@ def _request(state: Established, message: Message, datagram: Datagram, now: Inst
 def _request_while_deleting(
     state: Deleting, message: Message, datagram: Datagram, now: Instant
 ) -> Step:
-    """Answer what crosses our Delete; the peer's own Delete is as good as the answer to it (§2.25.2)."""
+    """Answer what crosses our Delete; the peer's own Delete ends the waiting (§2.25.2)."""
     path = datagram.local, datagram.peer
     if message.header.exchange is ExchangeType.INFORMATIONAL:
         session, actions = messages.respond(state.session, message.header, (), path)
@@ -187,7 +187,7 @@ def _bad(
 
 
 def _bad_response(state: Keyed, error: PeerError, now: Instant) -> Step:
-    """Take a response that cannot be: no error is sent back; the two sides are out of step (§2.21.3)."""
+    """Take a response that cannot be: both sides are out of step (§2.21.3)."""
     match state:
         case AwaitAuthResponse():
             return ike_auth_initiator.reject(_concluded(state), error, now)

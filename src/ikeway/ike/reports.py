@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an IKE SA reports: every message, refusal and drop with its reason, and what became of it."""
+"""What an IKE SA reports: every message, refusal and drop with its reason, and its end."""
 
 from dataclasses import dataclass
 from typing import TypeAlias

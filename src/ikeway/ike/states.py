@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The states of an IKE SA, named by what they await. Each holds only what is known then."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ikeway.crypto.kex import Offer
@@ -134,7 +134,7 @@ class CheckingResponder:
 
 @dataclass(frozen=True, slots=True)
 class AwaitAuthRequest:
-    """We answered IKE_SA_INIT: a half-open SA. `candidates` are the connections it may belong to."""
+    """We answered IKE_SA_INIT: a half-open SA. It may belong to any of `candidates`."""
 
     session: Session
     transcript: Transcript
@@ -175,7 +175,7 @@ class LeasingAddress:
 
 @dataclass(frozen=True, slots=True)
 class ChildOutcome:
-    """What became of the first Child SA: the payloads to answer with, and the child if there is one."""
+    """What became of the first Child SA: what to answer, and the child if there is one."""
 
     payloads: tuple[Body, ...]
     child: Child | None
@@ -218,7 +218,7 @@ class Established:
     since: Instant
     heard: Instant
     probe_at: Instant
-    usage: Usage = Usage()
+    usage: Usage = field(default=Usage())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every timer of an IKE SA: its name, its length, its RFC section. One is set at a time: the earliest."""
+"""Every timer of an IKE SA: name, length, RFC section. The earliest is the one that is set."""
 
 from dataclasses import dataclass
 from typing import Final

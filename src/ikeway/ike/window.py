@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Message IDs, retransmission and cached responses (RFC 7296 §2.1-2.4). No exchange repeats any of it."""
+"""Message IDs, retransmission, cached responses: once, for all exchanges (RFC 7296 §2.1-2.4)."""
 
 from dataclasses import dataclass, replace
 
@@ -41,8 +41,8 @@ class Outstanding:
 class Window:
     """Both windows of an IKE SA, of size 1.
 
-    `next_request` is the ID of our next request, `expected` that of the peer's. `answered` is the last
-    request of the peer and our response to it.
+    `next_request` is the ID of our next request, `expected` that of the peer's. `answered` is the
+    last request of the peer and our response to it.
     """
 
     next_request: int = 0

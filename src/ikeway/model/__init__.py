@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plain frozen values that every layer shares: time, addresses, identities, selectors, ESP, secrets, errors."""
+"""Plain frozen values that every layer shares."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors by who must act. `PeerError`s carry what to send back and how much they end (RFC 7296 §2.21)."""
+"""Errors by who must act; a `PeerError` knows what to send back (RFC 7296 §2.21)."""
 
 from enum import Enum
 from typing import ClassVar
@@ -64,7 +64,7 @@ class NoProposalError(PeerError):
 
 
 class InvalidKeyExchangeError(PeerError):
-    """The Key Exchange payload uses another method than the one chosen. INVALID_KE_PAYLOAD with ours."""
+    """A Key Exchange payload of another method than the one chosen. INVALID_KE_PAYLOAD."""
 
     notify = 17
 
@@ -131,4 +131,4 @@ class ChildNotFoundError(PeerError):
 
 
 class IntegrityError(PeerError):
-    """A message or packet whose integrity check fails. It is dropped in silence (RFC 7296 §3.14)."""
+    """A message whose integrity check fails. It is dropped in silence (RFC 7296 §3.14)."""

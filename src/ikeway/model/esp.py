@@ -38,7 +38,7 @@ class EspSuite:
 
 @dataclass(frozen=True, slots=True)
 class EspKeys:
-    """Keys of one direction. `encr` ends with the salt of an AEAD cipher; `integ` is empty for those."""
+    """Keys of one direction. An AEAD cipher has its salt at the end of `encr`, and no `integ`."""
 
     encr: Secret
     integ: Secret
@@ -67,7 +67,7 @@ class ChildSa:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What passed through a Child SA since it was installed. Octets are those of the inner packets."""
+    """What passed through a Child SA since it was installed; octets are of inner packets."""
 
     packets_in: int = 0
     octets_in: int = 0

@@ -35,8 +35,8 @@ class Identity:
     def parse(cls, text: str) -> "Identity":
         """Return the identity that an operator means by `text`.
 
-        An address literal is ID_IPV4_ADDR or ID_IPV6_ADDR, `user@host` is ID_RFC822_ADDR, `@#6b6579`
-        is ID_KEY_ID of those hex octets, anything else is ID_FQDN.
+        An address literal is ID_IPV4_ADDR or ID_IPV6_ADDR, `user@host` is ID_RFC822_ADDR,
+        `@#6b6579` is ID_KEY_ID of those hex octets, anything else is ID_FQDN.
         A distinguished name needs a certificate's parser: see `ikeway.crypto.certificate`.
 
         Raises:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Registries that stay open: a code point without a name is a value like any other (RFC 7296 §3)."""
+"""Registries that stay open: a code point without a name is a value too (RFC 7296 §3)."""
 
 from enum import IntEnum
 from typing import Self

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operator allows, as frozen values: connections, proposals, credentials, pools, lifetimes."""
+"""What the operator allows, as frozen values."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of algorithms in the proposal notation, and which of them need a named opt-in (RFC 8221, 8247)."""
+"""The words of the proposal notation, and which need a named opt-in (RFC 8221, RFC 8247)."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,8 +11,8 @@ from ikeway.wire.registry import EncrId, EsnId, IntegId, KeMethod, PrfId, Transf
 class Algorithm:
     """One word of the notation: a transform, and what it brings along.
 
-    `key_bits` is 0 for ciphers of one key length. `prf` is the PRF that an integrity word implies in
-    a proposal for an IKE SA.
+    `key_bits` is 0 for ciphers of one key length. `prf` is the PRF that an integrity word implies
+    in a proposal for an IKE SA.
     """
 
     word: str

@@ -46,7 +46,7 @@ class Encapsulate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PeerAddress:
-    """Where the peer is: anywhere, within prefixes, or behind a host name that the shell resolves."""
+    """Where the peer is: anywhere, within prefixes, or behind a host name."""
 
     networks: tuple[Network, ...] = ()
     host: str | None = None
@@ -63,7 +63,7 @@ class PeerAddress:
 
     @property
     def target(self) -> Address | str | None:
-        """Return where to connect to: an address, a host name, or None if there is no single one."""
+        """Return where to connect to: an address, a host name, or None if that is open."""
         if self.host is not None:
             return self.host
         single = len(self.networks) == 1 and self.networks[0].num_addresses == 1
@@ -76,7 +76,7 @@ class PeerAddress:
 
 @dataclass(frozen=True, slots=True)
 class SelectorTemplate:
-    """A traffic selector of a connection; `network` None is `dynamic`: the virtual or outer address."""
+    """A traffic selector; `network` None is `dynamic`: the virtual or outer address."""
 
     network: Network | None
     protocol: int = 0
@@ -95,8 +95,8 @@ class SelectorTemplate:
 class Connection:
     """One `[connections.NAME]` of the configuration.
 
-    `virtual_ips` are the addresses that an initiator asks for (0.0.0.0 or :: is any); a responder hands
-    them out of `pool`. `peer_auth` lists the proofs that are accepted from the peer.
+    `virtual_ips` are the addresses that an initiator asks for (0.0.0.0 or :: is any); a responder
+    hands them out of `pool`. `peer_auth` lists the proofs that are accepted from the peer.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Connection:
     peer: PeerAddress = PeerAddress()
     local_auth: Proof = Proof.CERTIFICATE
     peer_auth: tuple[Proof, ...] = (Proof.CERTIFICATE,)
-    peer_id: IdPattern = IdPattern("*")
+    peer_id: IdPattern = field(default=IdPattern("*"))
     local_ts: tuple[SelectorTemplate, ...] = (SelectorTemplate(None),)
     peer_ts: tuple[SelectorTemplate, ...] = (SelectorTemplate(None),)
     pool: str | None = None
@@ -116,13 +116,13 @@ class Connection:
     mode: Mode = Mode.TUNNEL
     encapsulate: Encapsulate = Encapsulate.ALWAYS
     replay_window: int = 1024
-    lifetimes: Lifetimes = Lifetimes()
-    retransmission: Retransmission = Retransmission()
+    lifetimes: Lifetimes = field(default=Lifetimes())
+    retransmission: Retransmission = field(default=Retransmission())
     liveness: Seconds = 30.0
     initial_contact: bool = False
     require_address_request: bool = False
     allow_sha1_signatures: bool = False
-    local_address: Address | None = field(default=None)
+    local_address: Address | None = None
 
     @property
     def may_initiate(self) -> bool:

@@ -43,7 +43,7 @@ class IdPattern:
 
 
 def parse_identity(text: str) -> Identity:
-    """Return the identity that an operator means by `text`; `C=..., O=..., CN=...` is ID_DER_ASN1_DN.
+    """Return the identity that an operator means by `text`; `C=..., CN=...` is a DN.
 
     Raises:
         ConfigError: `text` is no identity.
@@ -68,7 +68,7 @@ def identities_equal(one: Identity, two: Identity) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PreSharedKey:
-    """A secret shared with the peers that `peer` matches; `local` narrows it to one of our identities."""
+    """A secret shared with the peers of a pattern; `local` narrows it to identities of ours."""
 
     peer: IdPattern
     secret: Secret

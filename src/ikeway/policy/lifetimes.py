@@ -19,7 +19,7 @@ class Lifetimes:
 class Retransmission:
     """When an unanswered request is sent again, and when the peer counts as dead (RFC 7296 §2.4).
 
-    The n-th wait is `first * factor**n`, at most `longest`; after `give_up` in all the SA is closed.
+    The n-th wait is `first * factor**n`, at most `longest`; after `give_up` in all the SA closes.
     """
 
     first: Seconds = 0.5

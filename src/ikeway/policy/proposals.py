@@ -87,8 +87,8 @@ def esp_words(suite: EspSuite) -> str:
 def parse_ike(text: str, *, allow_legacy: bool = False) -> ProposalSpec:
     """Return the proposal for an IKE SA that `text` names.
 
-    An integrity word also names the PRF of its hash unless a PRF is named; an AEAD cipher without a PRF
-    gets those of SHA-2.
+    An integrity word also names the PRF of its hash unless a PRF is named; an AEAD cipher without a
+    PRF gets those of SHA-2.
 
     Raises:
         ConfigError: an unknown, misplaced or legacy word, or a missing or superfluous algorithm.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lends the addresses of pools, in memory: the same identity gets the same address back if it can."""
+"""Lends the addresses of pools, in memory: an identity gets the same one back if it can."""
 
 from collections.abc import Iterator, Mapping
 

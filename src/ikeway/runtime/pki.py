@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers the questions about keys and certificates: signing, and chains to an authority (RFC 5280)."""
+"""Answers questions about keys and certificates: signing, chains to an authority (RFC 5280)."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime

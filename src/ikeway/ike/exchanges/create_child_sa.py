@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CREATE_CHILD_SA (RFC 7296 §1.3): refused in the way that the RFC gives minimal implementations (§4)."""
+"""CREATE_CHILD_SA (RFC 7296 §1.3): refused as minimal implementations do (§4)."""
 
 from dataclasses import replace
 

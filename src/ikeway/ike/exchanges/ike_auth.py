@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IKE_AUTH (RFC 7296 §1.2, §2.15): its shapes, and the way from proven identities to `Established`."""
+"""IKE_AUTH (RFC 7296 §1.2, §2.15): its shapes, and from proven identities to `Established`."""
 
 from dataclasses import dataclass, replace
 

@@ -17,7 +17,7 @@ TYPE = ExchangeType.INFORMATIONAL
 
 
 def ask(state: Established, payloads: tuple[Body, ...], now: Instant) -> Step:
-    """Send a request; an empty one is a liveness check. Nothing happens while the window is full."""
+    """Send a request; an empty one checks liveness. Nothing happens while the window is full."""
     if not state.session.window.may_request:
         return Step(state)
     timing = state.connection.retransmission
