@@ -3,6 +3,7 @@
 
 import asyncio
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -188,16 +189,15 @@ class EngineDataPlane(DataPlane):
 async def _launch(path: Path, linger: float) -> None:
     """Start the engine process, which is no child of this one when this returns."""
     command = (sys.executable, "-P", "-m", "ikeway.dataplane.engine_process")
-    launcher = await asyncio.create_subprocess_exec(
-        *command,
-        "--socket",
-        str(path),
-        "--linger",
-        str(linger),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
+    # Not asyncio's own: under uvloop the engine would inherit descriptors, and hold its stderr open.
+    launcher = await asyncio.to_thread(
+        subprocess.run,
+        (*command, "--socket", str(path), "--linger", str(linger)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
     )
-    _, words = await launcher.communicate()
     if launcher.returncode != 0:
+        words = launcher.stderr
         raise HostError(f"the engine did not start: {words.decode(errors='replace').strip()}")
