@@ -189,7 +189,7 @@ class EngineDataPlane(DataPlane):
 async def _launch(path: Path, linger: float) -> None:
     """Start the engine process, which is no child of this one when this returns."""
     command = (sys.executable, "-P", "-m", "ikeway.dataplane.engine_process")
-    # Not asyncio's own: under uvloop the engine would inherit descriptors, and hold its stderr open.
+    # Not asyncio's: under uvloop the engine would inherit descriptors and hold its stderr open.
     launcher = await asyncio.to_thread(
         subprocess.run,
         (*command, "--socket", str(path), "--linger", str(linger)),
