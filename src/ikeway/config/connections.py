@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections of a configuration, and whether each has what it refers to and can work at all."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ikeway.auth.certificates import identity_matches
+from ikeway.config.complaints import suggestion
+from ikeway.config.findings import Findings
+from ikeway.config.positions import KeyPath
+from ikeway.config.proposals import legacy_words
+from ikeway.config.schema import Backend, ConnectionTable, Document
+from ikeway.model.identity import Identity, IdType
+from ikeway.policy.connection import Connection, Encapsulate, Proof, Role, Start
+from ikeway.policy.credentials import Credentials
+from ikeway.policy.lifetimes import Lifetimes, Retransmission
+from ikeway.policy.proposals import DEFAULT_ESP, DEFAULT_IKE, ProposalSpec
+
+NOBODY: Final = Identity(IdType.NULL, b"")
+"""Stands for an identity that is missing, in a configuration that is refused for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What connections may refer to."""
+
+    document: Document
+    credentials: Credentials
+    findings: Findings
+
+
+def build_connection(name: str, table: ConnectionTable, around: Surroundings) -> Connection:
+    """Return the connection of a table; what is wrong goes to the findings."""
+    path: KeyPath = ("connections", name)
+    connection = _connection(name, table, _local_id(path, table, around))
+    _check_role(path, connection, around)
+    _check_references(path, connection, around)
+    _check_local_proof(path, connection, around)
+    _check_peer_proof(path, connection, around)
+    _check_proposals(path, table, around.findings)
+    _check_waits(path, connection, around.findings)
+    return connection
+
+
+def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connection:
+    lifetimes, again = table.lifetimes, table.retransmission
+    return Connection(
+        name=name,
+        local_id=local_id,
+        role=table.role,
+        peer=table.peer,
+        local_auth=table.local_auth,
+        peer_auth=tuple(dict.fromkeys(table.peer_auth)),
+        peer_id=table.peer_id,
+        local_ts=tuple(table.local_ts),
+        peer_ts=tuple(table.peer_ts),
+        pool=table.pool,
+        virtual_ips=tuple(table.virtual_ips),
+        ike=tuple(table.ike) if table.ike else DEFAULT_IKE,
+        esp=tuple(table.esp) if table.esp else DEFAULT_ESP,
+        start=table.start,
+        mode=table.mode,
+        encapsulate=table.encapsulation,
+        replay_window=table.replay_window,
+        lifetimes=Lifetimes(lifetimes.ike, lifetimes.child, lifetimes.child_bytes),
+        retransmission=Retransmission(again.first, again.factor, again.longest, again.give_up),
+        liveness=table.liveness,
+        initial_contact=table.initial_contact,
+        require_address_request=table.require_address_request,
+        allow_sha1_signatures=table.legacy,
+        local_address=table.local_address,
+    )
+
+
+def _local_id(path: KeyPath, table: ConnectionTable, around: Surroundings) -> Identity:
+    chosen = table.local_id or around.document.host.identity
+    if chosen is not None:
+        return chosen
+    if table.local_auth is Proof.CERTIFICATE:
+        names = [name for own in around.credentials.certificates for name in own.leaf.sans]
+        if names:
+            return names[0]
+    around.findings.error(
+        (*path, "local_id"),
+        "who are we? set local_id, or identity in [host], or use a certificate with a"
+        " subjectAltName",
+    )
+    return NOBODY
+
+
+def _check_role(path: KeyPath, connection: Connection, around: Surroundings) -> None:
+    findings, role = around.findings, connection.role
+    starts = role is Role.INITIATOR or connection.start is Start.NOW
+    if starts and connection.peer.target is None:
+        findings.error(
+            (*path, "peer"), "to start this connection, peer must be one address or a host name"
+        )
+    if connection.start is Start.NOW and role is Role.RESPONDER:
+        findings.error((*path, "start"), 'a responder does not start; use role = "both"')
+    if role is Role.RESPONDER and connection.virtual_ips:
+        findings.error((*path, "virtual_ips"), "only an initiator asks for addresses; see pool")
+    if role is Role.INITIATOR and connection.pool is not None:
+        findings.error((*path, "pool"), "only a responder lends addresses; see virtual_ips")
+    local, peer = connection.local_address, connection.peer.networks
+    if local is not None and peer and peer[0].version != local.version:
+        findings.error((*path, "local_address"), f"{local} cannot reach {peer[0]}: IPv4 and IPv6")
+
+
+def _check_references(path: KeyPath, connection: Connection, around: Surroundings) -> None:
+    pools = around.document.pools
+    if connection.pool is not None and connection.pool not in pools:
+        near = suggestion(connection.pool, tuple(pools)) if pools else "; add [pools.NAME]"
+        around.findings.error((*path, "pool"), f"there is no pool {connection.pool!r}{near}")
+    if connection.require_address_request and connection.pool is None:
+        around.findings.error((*path, "require_address_request"), "there is no pool to lend from")
+    if (
+        connection.encapsulate is Encapsulate.NAT
+        and around.document.dataplane.backend is Backend.ENGINE
+    ):
+        around.findings.error(
+            (*path, "encapsulation"),
+            "'nat' is not in this release, it waits for the engine's part on bare ESP; allowed"
+            " now: always",
+        )
+
+
+def _check_local_proof(path: KeyPath, connection: Connection, around: Surroundings) -> None:
+    findings, credentials = around.findings, around.credentials
+    if connection.local_auth is Proof.PSK:
+        _check_secret((*path, "local_auth"), connection, around)
+        return
+    declared = around.document.credentials
+    if declared.certificate is None and declared.key is None:
+        findings.error(
+            (*path, "local_auth"),
+            "we have no certificate; set certificate and key in [credentials]",
+        )
+    for own in credentials.certificates:
+        if connection.local_id is NOBODY or identity_matches(connection.local_id, own.leaf):
+            continue
+        names = ", ".join(map(str, own.leaf.sans)) or "none"
+        findings.warn(
+            path,
+            f"our certificate is not for {connection.local_id}, so that peers may refuse it; it is"
+            f" for: {names}",
+        )
+
+
+def _check_peer_proof(path: KeyPath, connection: Connection, around: Surroundings) -> None:
+    accepted = connection.peer_auth
+    if Proof.CERTIFICATE in accepted and not around.document.credentials.authorities:
+        around.findings.error(
+            (*path, "peer_auth"),
+            "no peer's certificate can be checked; set authorities in [credentials]",
+        )
+    if Proof.PSK in accepted and connection.local_auth is not Proof.PSK:
+        _check_secret((*path, "peer_auth"), connection, around)
+
+
+def _check_secret(path: KeyPath, connection: Connection, around: Surroundings) -> None:
+    if connection.local_id is NOBODY:
+        return
+    entries = around.document.credentials.secrets
+    exact = connection.peer_id.exact
+    fitting = [
+        entry
+        for entry in entries
+        if entry.local.matches(connection.local_id) and (exact is None or entry.id.matches(exact))
+    ]
+    if not fitting:
+        who = "any peer" if exact is None else str(exact)
+        around.findings.error(
+            path, f"no secret for {connection.local_id} with {who}; add [[credentials.secrets]]"
+        )
+
+
+def _check_proposals(path: KeyPath, table: ConnectionTable, findings: Findings) -> None:
+    if table.legacy:
+        findings.warn((*path, "legacy"), "old and weak algorithms are allowed here")
+        return
+    settings: tuple[tuple[str, list[ProposalSpec]], ...] = (
+        ("ike", table.ike or []),
+        ("esp", table.esp or []),
+    )
+    for key, specs in settings:
+        for index, spec in enumerate(specs):
+            weak = legacy_words(spec)
+            if weak:
+                findings.error(
+                    (*path, key, index),
+                    f"{', '.join(weak)}: weak; only with `legacy = true` in this connection",
+                )
+
+
+def _check_waits(path: KeyPath, connection: Connection, findings: Findings) -> None:
+    again = connection.retransmission
+    if not again.first <= again.longest <= again.give_up:
+        findings.error(
+            (*path, "retransmission"), "first must not exceed longest, nor longest give_up"
+        )

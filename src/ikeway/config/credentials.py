@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our certificate with its key, the authorities and the pre-shared keys of a configuration."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from ikeway.config.positions import KeyPath
+from ikeway.config.schema import CredentialsTable
+from ikeway.config.secrets import SHORT_OCTETS, Sources
+from ikeway.crypto.certificate import Certificate, load_certificates
+from ikeway.crypto.keypair import PrivateKey
+from ikeway.model.errors import AuthenticationError, ConfigError
+from ikeway.policy.credentials import Credentials, LocalCertificate, PreSharedKey
+
+_AT: Final = ("credentials",)
+_SOON: Final = timedelta(days=14)
+
+
+def build_credentials(
+    table: CredentialsTable, sources: Sources
+) -> tuple[Credentials, dict[str, PrivateKey]]:
+    """Return the credentials, and the private keys by the names that they have in them.
+
+    What is wrong goes to the findings; what is returned then is not whole.
+    """
+    ours, keys = _ours(table, sources)
+    credentials = Credentials(
+        certificates=ours,
+        authorities=_authorities(table, sources),
+        secrets=_secrets(table, sources),
+    )
+    return credentials, keys
+
+
+def _ours(
+    table: CredentialsTable, sources: Sources
+) -> tuple[tuple[LocalCertificate, ...], dict[str, PrivateKey]]:
+    findings = sources.findings
+    if table.certificate is None or table.key is None:
+        if table.certificate is not None or table.key is not None:
+            there, missing = ("certificate", "key") if table.certificate else ("key", "certificate")
+            findings.error((*_AT, there), f"a {there} without {missing}; set credentials.{missing}")
+        return (), {}
+    chain: tuple[Certificate, ...] = ()
+    with findings.at((*_AT, "certificate")):
+        chain = load_certificates(sources.read(table.certificate, (*_AT, "certificate")))
+        _check_dates(chain, (*_AT, "certificate"), sources)
+    key = _key(table.key, table.key_password, sources)
+    if not chain or key is None:
+        return (), {}
+    with findings.at((*_AT, "key")):
+        _check_pair(chain[0], key, table)
+    return (LocalCertificate(chain, table.key),), {table.key: key}
+
+
+def _key(name: str, password: str | None, sources: Sources) -> PrivateKey | None:
+    with sources.findings.at((*_AT, "key_password")):
+        secret = sources.secret(password, (*_AT, "key_password")) if password else None
+        with sources.findings.at((*_AT, "key")):
+            return PrivateKey.load(sources.read(name, (*_AT, "key"), is_secret=True), secret)
+    return None
+
+
+def _check_pair(leaf: Certificate, key: PrivateKey, table: CredentialsTable) -> None:
+    try:
+        belongs = leaf.public_key.der == key.public.der
+    except AuthenticationError as error:
+        raise ConfigError(f"{table.certificate!r}: {error.reason}") from error
+    if not belongs:
+        raise ConfigError(
+            f"{table.key!r} is not the private key of {leaf.subject}, the first certificate in"
+            f" {table.certificate!r}"
+        )
+
+
+def _check_dates(chain: tuple[Certificate, ...], path: KeyPath, sources: Sources) -> None:
+    now = datetime.now(UTC)
+    for certificate in chain:
+        if certificate.not_after < now:
+            words = f"expired on {certificate.not_after:%Y-%m-%d}; peers will refuse it"
+        elif certificate.not_before > now:
+            words = f"is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC"
+        elif certificate.not_after < now + _SOON:
+            words = f"expires on {certificate.not_after:%Y-%m-%d}"
+        else:
+            continue
+        sources.findings.warn(path, f"the certificate of {certificate.subject} {words}")
+
+
+def _authorities(table: CredentialsTable, sources: Sources) -> tuple[Certificate, ...]:
+    found: dict[Certificate, None] = {}
+    for index, name in enumerate(table.authorities):
+        path = (*_AT, "authorities", index)
+        with sources.findings.at(path):
+            certificates = load_certificates(sources.read(name, path))
+            _check_dates(certificates, path, sources)
+            found.update(dict.fromkeys(certificates))
+    return tuple(found)
+
+
+def _secrets(table: CredentialsTable, sources: Sources) -> tuple[PreSharedKey, ...]:
+    found = []
+    seen: set[tuple[str, str]] = set()
+    for index, entry in enumerate(table.secrets):
+        path = (*_AT, "secrets", index, "psk")
+        with sources.findings.at(path):
+            secret = sources.secret(entry.psk, path)
+            found.append(PreSharedKey(entry.id, secret, entry.local))
+            if len(secret) < SHORT_OCTETS:
+                sources.findings.warn(
+                    path, f"a secret of {len(secret)} octets can be guessed; use 32 random ones"
+                )
+        pair = (entry.id.text, entry.local.text)
+        if pair in seen:
+            sources.findings.error(
+                (*_AT, "secrets", index), f"a second secret for {entry.id}; remove one of them"
+            )
+        seen.add(pair)
+    return tuple(found)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a TOML file to the frozen values of `policy`: behind this nobody sees pydantic."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from ikeway.config.complaints import complain
+from ikeway.config.connections import Surroundings, build_connection
+from ikeway.config.credentials import build_credentials
+from ikeway.config.findings import Finding, Findings, InvalidConfigError
+from ikeway.config.positions import positions
+from ikeway.config.schema import Document
+from ikeway.config.secrets import Sources
+from ikeway.crypto.keypair import PrivateKey
+from ikeway.model.address import Address
+from ikeway.model.errors import ConfigError
+from ikeway.model.identity import Identity
+from ikeway.policy.connection import Connection
+from ikeway.policy.credentials import Credentials
+from ikeway.policy.pools import Pool
+
+DEFAULT_FILE: Final = Path("/etc/ikeway/ikeway.toml")
+FILE_OCTETS: Final = 16 << 20
+STORE_DEFAULT: Final = "sqlite:///var/lib/ikeway/ikeway.db"
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """This machine: who it is and where it listens."""
+
+    identity: Identity | None
+    listen: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataPlaneSettings:
+    """What carries the packets: `engine` or `null`."""
+
+    backend: str
+    interface: str
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A whole configuration that can be used. `private_keys` are by the names in `credentials`."""
+
+    file: Path
+    host: HostSettings
+    connections: tuple[Connection, ...]
+    credentials: Credentials
+    private_keys: dict[str, PrivateKey]
+    pools: dict[str, Pool]
+    dataplane: DataPlaneSettings
+    warnings: tuple[str, ...]
+
+
+def load(path: Path) -> Loaded:
+    """Return the configuration in a file.
+
+    Raises:
+        InvalidConfigError: it is wrong; says everything that is, with file, line and key.
+        ConfigError: the file cannot be read.
+    """
+    text = _read(path)
+    content = _parse(path, text)
+    findings = Findings(path, positions(text))
+    try:
+        document = Document.model_validate(content)
+    except ValidationError as error:
+        complain(error, findings)
+        findings.raise_errors()
+        raise ConfigError(f"{path}: {error}") from error
+    loaded = _build(document, findings)
+    findings.raise_errors()
+    return loaded
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            octets = stream.read(FILE_OCTETS + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}; name a configuration file with -c FILE"
+        ) from error
+    if len(octets) > FILE_OCTETS:
+        raise ConfigError(f"{path} is longer than {FILE_OCTETS} octets")
+    try:
+        return octets.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise InvalidConfigError((Finding(path, line, "", "this is not UTF-8"),)) from error
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        where = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+        line = int(where[1]) if where else text.rstrip().count("\n") + 1
+        reason = str(error).split(" (at ", maxsplit=1)[0]
+        finding = Finding(path, line, "", f"not TOML: {reason}")
+        raise InvalidConfigError((finding,)) from error
+
+
+def _build(document: Document, findings: Findings) -> Loaded:
+    sources = Sources(findings.file.parent, findings)
+    credentials, keys = build_credentials(document.credentials, sources)
+    around = Surroundings(document, credentials, findings)
+    connections = tuple(
+        build_connection(name, table, around) for name, table in document.connections.items()
+    )
+    if not connections:
+        findings.warn((), "there are no connections; add [connections.NAME]")
+    _check_store(document.store.url, findings)
+    plane = document.dataplane
+    return Loaded(
+        file=findings.file,
+        host=HostSettings(document.host.identity, _listen(document, findings)),
+        connections=connections,
+        credentials=credentials,
+        private_keys=keys,
+        pools=_pools(document, findings),
+        dataplane=DataPlaneSettings(plane.backend.value, plane.interface, plane.mtu),
+        warnings=tuple(map(str, findings.warnings)),
+    )
+
+
+def _listen(document: Document, findings: Findings) -> tuple[Address, ...]:
+    listen = document.host.listen
+    for index, address in enumerate(listen):
+        if address in listen[:index]:
+            findings.error(("host", "listen", index), f"{address} stands there twice")
+    return tuple(listen)
+
+
+def _pools(document: Document, findings: Findings) -> dict[str, Pool]:
+    pools = {}
+    for name, table in document.pools.items():
+        for index, network in enumerate(table.ranges):
+            for other in table.ranges[:index]:
+                if network.version == other.version and network.overlaps(other):
+                    findings.error(("pools", name, "ranges", index), f"{network} overlaps {other}")
+        pools[name] = Pool(name, tuple(table.ranges), tuple(table.dns), tuple(table.domains))
+    return pools
+
+
+def _check_store(url: str, findings: Findings) -> None:
+    scheme = url.split(":", maxsplit=1)[0]
+    if scheme != "sqlite":
+        findings.error(
+            ("store", "url"),
+            f"{scheme!r} is not in this release, it waits for the part on the store; leave it out",
+        )
+    elif url != STORE_DEFAULT:
+        findings.warn(("store", "url"), "not used in this release: leases are kept in memory")

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Types of the schema: strings that become values while pydantic checks them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from ikeway.model.errors import ConfigError
+
+OWN_WORDS: Final = "ikeway"
+"""The type of pydantic errors whose text is already ours."""
+
+Later: TypeAlias = Mapping[str, str]
+"""Values of the design that this release lacks, and what they wait for; `x*` is a beginning."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Marks a field whose string is parsed. `what` names the kind of string in the reference."""
+
+    parse: Callable[[str], object]
+    what: str
+    choices: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._validate)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        json: dict[str, Any] = {"type": "string", "format": self.what}
+        return {**json, "enum": list(self.choices)} if self.choices else json
+
+    def _validate(self, given: object) -> object:
+        if not isinstance(given, str):
+            raise _refusal(f"{given!r} is not a string; write {self.what} in quotes")
+        try:
+            return self.parse(given)
+        except ConfigError as error:
+            raise _refusal(str(error)) from error
+
+
+@dataclass(frozen=True)
+class _Choice:
+    kind: type[Enum]
+    later: Later = field(default_factory=dict)
+
+    def __call__(self, text: str) -> Enum:
+        if text in self.allowed:
+            return self.kind(text)
+        allowed = ", ".join(self.allowed)
+        for pattern, part in self.later.items():
+            if text == pattern or (pattern.endswith("*") and text.startswith(pattern[:-1])):
+                raise ConfigError(
+                    f"{text!r} is not in this release, it waits for {part}; allowed now: {allowed}"
+                )
+        raise ConfigError(f"{text!r} is not known; allowed: {allowed}")
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The words of this release."""
+        return tuple(str(member.value) for member in self.kind if member.value not in self.later)
+
+
+def choice(kind: type[Enum], later: Later | None = None) -> Parsed:
+    """Return the type of a field that names a member of `kind`."""
+    parse = _Choice(kind, later or {})
+    return Parsed(parse, "a word", parse.allowed)
+
+
+def written(text: object, **limits: Any) -> Any:
+    """Return a default as an operator would write it; it is parsed like what operators write."""
+    return Field(default=text, **limits)
+
+
+def _refusal(reason: str) -> PydanticCustomError:
+    return PydanticCustomError(OWN_WORDS, "{reason}", {"reason": reason})

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every key of the configuration file: its type, its default and what it means."""
+
+from enum import Enum
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from ikeway.config import values
+from ikeway.config.parsed import Parsed, choice, written
+from ikeway.config.proposals import esp_proposal, ike_proposal
+from ikeway.model.address import Address as AddressValue
+from ikeway.model.address import Network
+from ikeway.model.esp import Mode
+from ikeway.model.identity import Identity
+from ikeway.model.time import Seconds
+from ikeway.policy.connection import Encapsulate, PeerAddress, Proof, Role, SelectorTemplate, Start
+from ikeway.policy.credentials import IdPattern, parse_identity
+from ikeway.policy.proposals import ProposalSpec
+
+
+class Backend(Enum):
+    """What carries the packets."""
+
+    ENGINE = "engine"
+    NULL = "null"
+
+
+_PROOFS_LATER: Final = {
+    "eap-*": "the part on EAP",
+    "null": "the part on null authentication (RFC 7619)",
+    "pubkey": "the part on raw public keys",
+}
+
+Address: TypeAlias = Annotated[AddressValue, Parsed(values.address, "an address")]
+Prefix: TypeAlias = Annotated[Network, Parsed(values.network, "a prefix")]
+Peer: TypeAlias = Annotated[PeerAddress, Parsed(values.peer, "an address, a prefix, a host name")]
+Id: TypeAlias = Annotated[Identity, Parsed(parse_identity, "an identity")]
+Pattern: TypeAlias = Annotated[IdPattern, Parsed(values.id_pattern, "an identity, or one with *")]
+Selector: TypeAlias = Annotated[SelectorTemplate, Parsed(values.selector, "a traffic selector")]
+Domain: TypeAlias = Annotated[str, Parsed(values.domain, "a domain name")]
+Duration: TypeAlias = Annotated[Seconds, Parsed(values.duration(), "a time")]
+Wait: TypeAlias = Annotated[Seconds, Parsed(values.duration(0.01, 3600), "a time")]
+Octets: TypeAlias = Annotated[int, Parsed(values.octets, "an amount of data")]
+IkeProposal: TypeAlias = Annotated[ProposalSpec, Parsed(ike_proposal, "a proposal")]
+EspProposal: TypeAlias = Annotated[ProposalSpec, Parsed(esp_proposal, "a proposal")]
+ProofWord: TypeAlias = Annotated[Proof, choice(Proof, _PROOFS_LATER)]
+Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Table(BaseModel):
+    """A table of the file: what is not named in it is an error."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        arbitrary_types_allowed=True,
+    )
+
+
+class Host(Table):
+    """This machine."""
+
+    identity: Id | None = None
+    """Our ID, for connections without a `local_id`: a domain name, `user@domain`, an address, a
+    certificate's subject (`C=CH, O=Example, CN=gateway`) or the octets of a key ID (`@#6b6579`)."""
+
+    listen: list[Address] = written(["0.0.0.0", "::"], min_length=1)  # noqa: S104 - a gateway
+    """Addresses on which UDP ports 500 and 4500 are opened."""
+
+
+class Secret(Table):
+    """A pre-shared key. The most exact entry that fits both identities counts."""
+
+    id: Pattern
+    """Which peers share it: an identity, or a pattern such as `*.example.com`."""
+
+    local: Pattern = written("*")
+    """With which of our identities."""
+
+    psk: Text
+    """`file:PATH`: the octets of that file, less one newline at the end. `env:NAME`: an environment
+    variable as it is. Everything else is the secret itself, which draws a warning: `0x` and hex
+    digits, `0s` and base64, or text as it is, in UTF-8. Nothing else is cut off or added."""
+
+
+class CredentialsTable(Table):
+    """Who we are and whom we believe. Paths are relative to the configuration file."""
+
+    certificate: Text | None = None
+    """A file with our certificate, in PEM or DER; behind it in the file its intermediates."""
+
+    key: Text | None = None
+    """The file with its private key, in PEM or DER: RSA, ECDSA, Ed25519 or Ed448."""
+
+    key_password: Text | None = None
+    """What the key's file is encrypted with, if it is: as `psk`."""
+
+    authorities: list[Text] = []
+    """Files with the certificates, one or more each, that a peer's chain must lead to."""
+
+    secrets: list[Secret] = []
+    """`[[credentials.secrets]]`: pre-shared keys."""
+
+
+class PoolTable(Table):
+    """`[pools.NAME]`: virtual addresses for peers that ask for one."""
+
+    ranges: list[Prefix] = Field(min_length=1)
+    """Prefixes to lend addresses from, IPv4 and IPv6."""
+
+    dns: list[Address] = []
+    """Resolvers behind the tunnel."""
+
+    domains: list[Domain] = []
+    """Names that those resolvers are for (split DNS, RFC 8598)."""
+
+
+class LifetimesTable(Table):
+    """When SAs are replaced (RFC 7296 §2.8)."""
+
+    ike: Duration = written("4h")
+    """The IKE SA."""
+
+    child: Duration = written("1h")
+    """A Child SA."""
+
+    child_bytes: Octets = written("64GiB")
+    """Data through a Child SA; `none` is no limit."""
+
+
+class RetransmissionTable(Table):
+    """When an unanswered request is sent again (RFC 7296 §2.4)."""
+
+    first: Wait = written("500ms")
+    """After the first try."""
+
+    factor: float = Field(default=2.0, ge=1.0, le=10.0)
+    """By how much each wait is longer than the one before."""
+
+    longest: Wait = written("8s")
+    """No wait is longer."""
+
+    give_up: Wait = written("30s")
+    """After so long in all the peer counts as dead."""
+
+
+class ConnectionTable(Table):
+    """`[connections.NAME]`: with whom, proven how, for which traffic, with which algorithms."""
+
+    role: Annotated[Role, choice(Role)] = written("both")
+    """Who may start it: `initiator` is us, `responder` the peer."""
+
+    peer: Peer = written("any")
+    """Where the peer is: `any`, an address, a prefix or a host name. To start it from here, it must
+    be one address or a name."""
+
+    local_address: Address | None = None
+    """The address that we send from; by default the one that the host would use."""
+
+    local_id: Id | None = None
+    """Our ID; by default `[host] identity`, else the first name in our certificate."""
+
+    local_auth: ProofWord = written("certificate")
+    """How we prove it."""
+
+    peer_id: Pattern = written("*")
+    """Who the peer must be: an identity, or a pattern: `*`, `*.example.com`, `*@example.com`."""
+
+    peer_auth: list[ProofWord] = written(["certificate"], min_length=1)
+    """What we accept as proof of that."""
+
+    local_ts: list[Selector] = written(["dynamic"], min_length=1)
+    """Our side of the traffic: prefixes, or `dynamic`, which is our virtual address, else our outer
+    one. A suffix selects protocol and ports: `[tcp/443]`, `[udp/1000-2000]`, `[icmp/8]`, `[47]`."""
+
+    peer_ts: list[Selector] = written(["dynamic"], min_length=1)
+    """The peer's side; `dynamic` is the virtual address that we lend it, else its outer one."""
+
+    pool: Name | None = None
+    """The pool that the peer's virtual addresses come from."""
+
+    require_address_request: bool = False
+    """Refuse peers that do not ask for a virtual address (FAILED_CP_REQUIRED)."""
+
+    virtual_ips: list[Address] = []
+    """Addresses that we ask the peer for: `0.0.0.0` and `::` ask for any."""
+
+    ike: list[IkeProposal] | None = Field(default=None, min_length=1)
+    """Proposals for the IKE SA, best first: `aes256gcm16-prfsha384-x25519`. The default has strong
+    algorithms only."""
+
+    esp: list[EspProposal] | None = Field(default=None, min_length=1)
+    """Proposals for Child SAs, best first: `aes256gcm16-esn`."""
+
+    legacy: bool = False
+    """Allow what old peers need and nobody should use: 3DES, SHA-1, MODP 1024 and 1536 in
+    proposals, and SHA-1 in the peer's signature."""
+
+    start: Annotated[Start, choice(Start, {"demand": "the part on trap policies"})] = written(
+        "wait"
+    )
+    """`now`: start with the daemon and keep it up; `wait`: start when told to, or let the peer."""
+
+    mode: Annotated[Mode, choice(Mode, {"transport": "the part on transport mode"})] = written(
+        "tunnel"
+    )
+    """How packets are wrapped."""
+
+    encapsulation: Annotated[Encapsulate, choice(Encapsulate)] = written("always")
+    """When ESP goes in UDP (RFC 3948): `always`, as our engine needs it, or only behind a `nat`."""
+
+    replay_window: int = Field(default=1024, ge=0, le=65536)
+    """How many packets may overtake one another; 0 switches the replay check off."""
+
+    lifetimes: LifetimesTable = LifetimesTable()
+    """When SAs are replaced."""
+
+    liveness: Duration = written("30s")
+    """After so long without a sign of the peer we ask whether it is alive."""
+
+    retransmission: RetransmissionTable = RetransmissionTable()
+    """When an unanswered request is sent again."""
+
+    initial_contact: bool = False
+    """Tell the peer that we have no other IKE SA with it: it drops old ones (RFC 7296 §2.4)."""
+
+
+class DataPlaneTable(Table):
+    """What carries the packets."""
+
+    backend: Annotated[Backend, choice(Backend, {"xfrm": "the part on the kernel's IPsec"})] = (
+        written("engine")
+    )
+    """`engine`: our own, in user space; `null`: negotiate, carry nothing, for tests and audits."""
+
+    interface: str = written("ikeway0", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$")
+    """The name of the tunnel's network interface."""
+
+    mtu: int = Field(default=1400, ge=576, le=65535)
+    """Its largest packet; IPv6 needs 1280."""
+
+
+class StoreTable(Table):
+    """Where leases and sessions are kept. This release keeps them in memory."""
+
+    url: Text = "sqlite:///var/lib/ikeway/ikeway.db"
+    """A database. Accepted for later releases: an SQLite URL is not opened, others are refused."""
+
+
+class Document(Table):
+    """The whole file."""
+
+    host: Host = Host()
+    credentials: CredentialsTable = CredentialsTable()
+    pools: dict[Name, PoolTable] = {}
+    connections: dict[Name, ConnectionTable] = {}
+    dataplane: DataPlaneTable = DataPlaneTable()
+    store: StoreTable = StoreTable()
