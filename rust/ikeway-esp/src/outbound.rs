@@ -102,6 +102,20 @@ impl OutboundSa {
         Ok(packet.len())
     }
 
+    /// Seals `inner` into `buffer` and returns the length of the packet there.
+    ///
+    /// # Errors
+    /// As [`Self::seal`].
+    pub fn seal_from(&self, inner: &[u8], buffer: &mut [u8]) -> Result<usize, Refusal> {
+        let start = self.payload_offset();
+        let place = buffer
+            .get_mut(start..)
+            .and_then(|rest| rest.get_mut(..inner.len()))
+            .ok_or(Refusal::TooLong)?;
+        place.copy_from_slice(inner);
+        self.seal(buffer, inner.len())
+    }
+
     fn padded_length(&self, inner: usize) -> usize {
         (inner + TRAILER).next_multiple_of(self.transform.alignment())
     }

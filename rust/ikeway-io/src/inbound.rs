@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The thread from the network to the TUN interface: find the SA, open, write (RFC 4301 §5.2, RFC 3948 §2).
 
-use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::events::{Reporter, Stray};
 use crate::mailbox::Inbox;
-use crate::tun::{Offload, Tun};
+use crate::tun::{Coalescer, Tun};
 use crate::udp::ReceiveBatch;
 use crate::wiring::Wiring;
 
@@ -28,7 +27,8 @@ impl Inbound {
     /// Runs until the engine stops.
     pub(crate) fn run(&self) {
         let Wiring { tun, listening, reporter, .. } = &self.wiring;
-        let mut lane = Lane { table: InboundTable::default(), tun, reporter };
+        let coalescer = Coalescer::new();
+        let mut lane = Lane { table: InboundTable::default(), tun, reporter, coalescer };
         let mut batch = ReceiveBatch::new();
         let sockets = listening.iter().map(|listening| listening.esp.as_fd());
         let all = sockets.chain([self.inbox.bell.as_fd()]);
@@ -49,6 +49,7 @@ struct Lane<'engine> {
     table: InboundTable,
     tun: &'engine Tun,
     reporter: &'engine Reporter,
+    coalescer: Coalescer,
 }
 
 impl Lane<'_> {
@@ -63,6 +64,7 @@ impl Lane<'_> {
                     self.take(local, run.peer, octets, place);
                 }
             }
+            self.coalescer.flush(self.tun, octets);
             if !is_more {
                 break;
             }
@@ -77,32 +79,37 @@ impl Lane<'_> {
         octets: &mut [u8],
         place: Range<usize>,
     ) {
-        let Some(packet) = octets.get_mut(place) else { return };
+        let Some(packet) = octets.get_mut(place.clone()) else { return };
         match packet.first_chunk().map(|spi| u32::from_be_bytes(*spi)) {
             None => (),
             Some(0) => self.reporter.stray(Stray { local, peer, octets: packet.to_vec() }),
-            Some(spi) => self.open(spi, peer, packet),
+            Some(spi) => {
+                if let Some(inner) = self.open(spi, peer, packet) {
+                    let inner = place.start + inner.start..place.start + inner.end;
+                    self.coalescer.push(self.tun, octets, inner);
+                }
+            }
         }
     }
 
-    fn open(&mut self, spi: u32, peer: SocketAddr, packet: &mut [u8]) {
+    /// Returns where in `packet` the inner packet is, if it may pass.
+    fn open(&mut self, spi: u32, peer: SocketAddr, packet: &mut [u8]) -> Option<Range<usize>> {
         let Some(sa) = self.table.get_mut(spi) else {
-            // Too short for ESP is no packet of an SA that was, either.
-            let refusal =
-                if packet.len() < ESP_HEADER { Refusal::Malformed } else { Refusal::UnknownSpi };
-            return self.reporter.refuse(refusal, spi, Some(peer));
+            // What is too short for ESP is no packet of an SA that was, either.
+            let is_short = packet.len() < ESP_HEADER;
+            let refusal = if is_short { Refusal::Malformed } else { Refusal::UnknownSpi };
+            self.reporter.refuse(refusal, spi, Some(peer));
+            return None;
         };
         match sa.open(packet) {
             Ok(inner) => {
                 sa.counters().received.add(1, u64::try_from(inner.len()).unwrap_or(u64::MAX));
-                let header = Offload::default().write();
-                let inner = packet.get(inner).unwrap_or_default();
-                // A full interface drops, as a full link does.
-                let _ = self.tun.write(&[IoSlice::new(&header), IoSlice::new(inner)]);
+                Some(inner)
             }
             Err(refusal) => {
                 sa.counters().refuse(refusal);
                 self.reporter.refuse(refusal, spi, Some(peer));
+                None
             }
         }
     }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use crate::events::Reporter;
 use crate::mailbox::Inbox;
-use crate::tun::HEADER_OCTETS;
+use crate::tun::{HEADER_OCTETS, Handed};
 use crate::udp::{Listening, Path, SendBatch};
 use crate::wiring::Wiring;
 
@@ -77,19 +77,23 @@ struct Lane<'engine> {
 }
 
 impl Lane<'_> {
-    /// Seals one packet of the interface, or drops it: nothing leaves in clear.
-    fn take(&mut self, octets: &[u8]) {
-        let Some(packet) = octets.get(HEADER_OCTETS..) else { return };
-        let sa = Flow::read(packet).and_then(|flow| self.table.find(&flow).ok_or(Refusal::NoSa));
-        match sa {
-            Ok(sa) => {
-                if let Err(refusal) = self.sender.seal(sa, packet) {
-                    sa.counters().refuse(refusal);
-                    self.reporter.refuse(refusal, sa.spi(), Some(sa.path().1));
-                }
-            }
-            Err(refusal) => self.reporter.refuse(refusal, 0, None),
+    /// Seals what one read of the interface gave, or drops it: nothing leaves in clear.
+    fn take(&mut self, octets: &mut [u8]) {
+        if let Err(refusal) = self.protect(octets) {
+            self.reporter.refuse(refusal, 0, None);
         }
+    }
+
+    fn protect(&mut self, octets: &mut [u8]) -> Result<(), Refusal> {
+        let mut handed = Handed::read(octets)?;
+        let sa = self.table.find(&Flow::read(handed.packet())?).ok_or(Refusal::NoSa)?;
+        let path = self.sender.path(sa)?;
+        let sealed = handed.each(|packet| self.sender.seal(sa, path, packet));
+        if let Err(refusal) = sealed {
+            sa.counters().refuse(refusal);
+            self.reporter.refuse(refusal, sa.spi(), Some(path.peer));
+        }
+        Ok(())
     }
 }
 
@@ -109,16 +113,11 @@ impl<'engine> Sender<'engine> {
         }
     }
 
-    fn seal(&mut self, sa: &OutboundSa, inner: &[u8]) -> Result<(), Refusal> {
-        let path = self.path(sa)?;
+    fn seal(&mut self, sa: &OutboundSa, path: Path, inner: &[u8]) -> Result<(), Refusal> {
         if !self.batch.has_room(inner.len() + SEAL_ROOM) {
             self.flush();
         }
-        let free = self.batch.free();
-        let start = sa.payload_offset();
-        let place = free.get_mut(start..start + inner.len()).ok_or(Refusal::TooLong)?;
-        place.copy_from_slice(inner);
-        let length = sa.seal(free, inner.len())?;
+        let length = sa.seal_from(inner, self.batch.free())?;
         self.batch.push(path, length);
         sa.counters().sent.add(1, u64::try_from(inner.len()).unwrap_or(u64::MAX));
         Ok(())

@@ -20,6 +20,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// Listen for a controller at `socket`.
     #[new]
+    #[allow(clippy::needless_pass_by_value, reason = "Python's paths come by value")]
     fn new(socket: PathBuf) -> PyResult<Self> {
         let server = Server::bind(&socket).map_err(|error| failed(&error))?;
         Ok(Self { server })

@@ -8,6 +8,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+use super::coalesce::Sink;
 use super::header::HEADER_OCTETS;
 use crate::error::{Attempt, EngineError};
 use crate::udp::outcome;
@@ -32,6 +33,7 @@ impl Tun {
         control(&file, libc::TUNSETIFF, &mut request).attempt(what)?;
         let tun = Self { file, name: name_of(&request) };
         tun.set_header_length().attempt(what)?;
+        tun.offload().attempt(what)?;
         tun.bring_up(mtu).attempt(|| format!("MTU {mtu} of {}", what()))?;
         Ok(tun)
     }
@@ -46,14 +48,22 @@ impl Tun {
         rustix::io::read(&self.file, buffer)
     }
 
-    /// Writes a packet, given in parts.
-    pub(crate) fn write(&self, parts: &[IoSlice<'_>]) -> Result<usize, Errno> {
-        rustix::io::writev(&self.file, parts)
-    }
-
     fn set_header_length(&self) -> Result<(), Errno> {
         let mut length = i32::try_from(HEADER_OCTETS).unwrap_or(0);
         control(&self.file, libc::TUNSETVNETHDRSZ, &mut length)
+    }
+
+    /// Has the host leave checksums and the cutting of TCP, and of UDP where it can, to us.
+    fn offload(&self) -> Result<(), Errno> {
+        let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+        let udp = libc::TUN_F_USO4 | libc::TUN_F_USO6;
+        self.set_offload(tcp | udp).or_else(|_| self.set_offload(tcp))
+    }
+
+    fn set_offload(&self, flags: libc::c_uint) -> Result<(), Errno> {
+        let flags = libc::c_ulong::from(flags);
+        // SAFETY: the argument of TUNSETOFFLOAD is a number, not a pointer.
+        outcome(unsafe { libc::ioctl(self.file.as_raw_fd(), libc::TUNSETOFFLOAD, flags) })
     }
 
     fn bring_up(&self, mtu: u32) -> Result<(), Errno> {
@@ -64,6 +74,12 @@ impl Tun {
         control(&socket, libc::SIOCSIFMTU, &mut request)?;
         request.ifr_ifru.ifru_flags = low_half(libc::IFF_UP | libc::IFF_RUNNING);
         control(&socket, libc::SIOCSIFFLAGS, &mut request)
+    }
+}
+
+impl Sink for Tun {
+    fn write(&self, parts: &[IoSlice<'_>]) {
+        let _ = rustix::io::writev(&self.file, parts);
     }
 }
 

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Sealing and opening one packet, for a row of each family of suites.
+#![allow(missing_docs, reason = "criterion's macros write functions without them")]
+#![allow(clippy::unwrap_used, reason = "a bench that cannot run may stop")]
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use ikeway_esp::{DirectionKeys, InboundSa, OutboundSa, Policy, Selector, Shared, Suite};
+
+const SIZES: [usize; 3] = [64, 512, 1400];
+const CODES: [(u16, u16, u16); 4] = [(20, 128, 0), (20, 256, 0), (28, 0, 0), (12, 256, 12)];
+
+fn packets(criterion: &mut Criterion) {
+    for (encr, key_bits, integ) in CODES {
+        let suite = Suite::find(encr, key_bits, integ).unwrap();
+        let (outbound, mut inbound) = sas(suite);
+        let mut group = criterion.benchmark_group(suite.name);
+        for size in SIZES {
+            let inner = packet(size);
+            let mut buffer = vec![0; outbound.sealed_length(size)];
+            group.throughput(Throughput::Bytes(size as u64));
+            group.bench_function(format!("seal {size}"), |bencher| {
+                bencher.iter(|| outbound.seal_from(black_box(&inner), &mut buffer).unwrap());
+            });
+            group.bench_function(format!("open {size}"), |bencher| {
+                bencher.iter_batched_ref(
+                    || {
+                        outbound.seal_from(&inner, &mut buffer).unwrap();
+                        buffer.clone()
+                    },
+                    |packet| inbound.open(black_box(packet)).unwrap(),
+                    BatchSize::SmallInput,
+                );
+            });
+        }
+    }
+}
+
+fn sas(suite: &'static Suite) -> (OutboundSa, InboundSa) {
+    let any = (0, u16::MAX);
+    let everything =
+        Selector::new(0, any, Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into());
+    let everything = vec![everything.unwrap()];
+    let policy = Arc::new(Policy::new(everything.clone(), everything).unwrap());
+    let shared = Shared { spi: 0x1000, suite, esn: true, policy, counters: Arc::default() };
+    let (encr, integ) = (vec![1; suite.encr_octets], vec![2; suite.integ_octets]);
+    let keys = DirectionKeys { encr, integ };
+    let nowhere = (IpAddr::from(Ipv4Addr::LOCALHOST), 4500).into();
+    let outbound = OutboundSa::new(shared.clone(), (nowhere, nowhere), &keys, &[3; 16], 0).unwrap();
+    (outbound, InboundSa::new(shared, &keys, 1024).unwrap())
+}
+
+fn packet(octets: usize) -> Vec<u8> {
+    let mut packet = vec![0; octets];
+    packet[0] = 0x45;
+    packet[2..4].copy_from_slice(&u16::try_from(octets).unwrap().to_be_bytes());
+    packet[9] = 17;
+    packet
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    targets = packets
+}
+criterion_main!(benches);
