@@ -38,7 +38,7 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     _check_local_proof(path, connection, around)
     _check_peer_proof(path, connection, around)
     _check_proposals(path, table, around.findings)
-    _check_waits(path, connection, around.findings)
+    _check_numbers(path, connection, around.findings)
     return connection
 
 
@@ -192,7 +192,9 @@ def _check_proposals(path: KeyPath, table: ConnectionTable, findings: Findings) 
                 )
 
 
-def _check_waits(path: KeyPath, connection: Connection, findings: Findings) -> None:
+def _check_numbers(path: KeyPath, connection: Connection, findings: Findings) -> None:
+    if 0 < connection.replay_window < 32:
+        findings.error((*path, "replay_window"), "allowed are 0 and 32 to 65536 (RFC 4303 §3.4.3)")
     again = connection.retransmission
     if not again.first <= again.longest <= again.give_up:
         findings.error(

@@ -215,7 +215,7 @@ class ConnectionTable(Table):
     """When ESP goes in UDP (RFC 3948): `always`, as our engine needs it, or only behind a `nat`."""
 
     replay_window: int = Field(default=1024, ge=0, le=65536)
-    """How many packets may overtake one another; 0 switches the replay check off."""
+    """How many packets may overtake one another, at least 32; 0 switches the replay check off."""
 
     lifetimes: LifetimesTable = LifetimesTable()
     """When SAs are replaced."""

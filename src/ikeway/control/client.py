@@ -8,6 +8,7 @@ from typing import Final, Self, TypeVar
 
 from pydantic import BaseModel
 
+from ikeway.control.errors import NoDaemonError
 from ikeway.control.rundir import RunDir
 from ikeway.control.schema import (
     Disconnect,
@@ -27,18 +28,16 @@ from ikeway.control.schema import (
     encode,
     parse_reply,
 )
-from ikeway.model.errors import HostError, UsageError
+from ikeway.model.errors import HostError
 from ikeway.model.time import Seconds
 
 PATIENCE: Final[Seconds] = 10.0
 REPLY_OCTETS: Final = 256 << 20
 """No reply is longer: 100,000 Child SAs need a quarter of that."""
 
+__all__ = ("ControlClient", "NoDaemonError", "Watching")
+
 _R = TypeVar("_R", bound=BaseModel)
-
-
-class NoDaemonError(UsageError):
-    """No daemon runs there."""
 
 
 class ControlClient:
@@ -100,6 +99,11 @@ class ControlClient:
             raise NoDaemonError(
                 f"no ikeway runs at {where}; start it with `ikeway serve` or `ikeway up`,"
                 " or name another --run-dir"
+            ) from error
+        except PermissionError as error:
+            connection.close()
+            raise HostError(
+                f"the daemon at {self.run_dir.path} is another user's; ask as that user or as root"
             ) from error
         except OSError as error:
             connection.close()

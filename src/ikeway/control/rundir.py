@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from ikeway.model.errors import HostError, UsageError
 
 DEFAULT: Final = Path("/run/ikeway")
 VARIABLE: Final = "IKEWAY_RUN_DIR"
+TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +107,16 @@ class RunDir:
             os.close(descriptor)
 
     def _lock(self) -> int:
-        while True:
+        for _ in range(TRIES):
             descriptor = self._open()
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                os.close(descriptor)
-                raise UsageError(self._taken()) from error
-            if self._is_current(descriptor):
-                return descriptor
+                if self._is_current(descriptor):
+                    return descriptor
+            except BlockingIOError:
+                time.sleep(0.02)  # it may just be somebody who looks whether we run
             os.close(descriptor)
+        raise UsageError(self._taken())
 
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW

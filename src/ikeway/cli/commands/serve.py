@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ikeway serve`: be the daemon of a run directory, in the foreground."""
+
+from typing import Annotated, Final
+
+import typer
+
+from ikeway.cli.options import DEFAULT_CONFIG, ConfigOption, RunDirOption
+from ikeway.control.rundir import DEFAULT, RunDir
+from ikeway.runtime.log import LogFormat, LogLevel, setup
+
+EXAMPLE: Final = "Example: ikeway serve -c /etc/ikeway/ikeway.toml --log-format json"
+
+
+def serve(
+    config: ConfigOption = DEFAULT_CONFIG,
+    run_dir: RunDirOption = DEFAULT,
+    log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.TEXT,
+    log_level: Annotated[LogLevel, typer.Option(help="What is logged.")] = LogLevel.INFO,
+) -> None:
+    """Run the gateway until it is told to end.
+
+    Connections with start = "now" are initiated. The log goes to standard error.
+    """
+    import structlog
+
+    from ikeway.client.network import PyrouteNetwork
+    from ikeway.config.load import load
+    from ikeway.daemon.supervisor import run
+
+    setup(log_format, log_level)
+    loaded = load(config)
+    for warning in loaded.warnings:
+        structlog.get_logger("ikeway").warning(warning)
+    carries_packets = loaded.dataplane.backend != "null"
+    run(loaded, RunDir(run_dir), PyrouteNetwork(run_dir) if carries_packets else None)

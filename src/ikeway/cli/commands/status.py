@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ikeway status` and `ikeway disconnect`."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from ikeway.cli.options import JsonOption, RunDirOption, clean, console
+from ikeway.control.rundir import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ikeway.control.status import ChildStatus, IkeStatus, PartyStatus
+
+EXAMPLE: Final = "Example: ikeway status --json | jq '.ike_sas[].peer.id'"
+DISCONNECT_EXAMPLE: Final = "Example: ikeway disconnect office"
+
+
+def status(*, run_dir: RunDirOption = DEFAULT, json: JsonOption = False) -> None:
+    """Show the IKE SAs, their Child SAs, addresses, algorithms and counters."""
+    from ikeway.control.client import ControlClient
+
+    found = ControlClient(run_dir).status()
+    if json:
+        print(found.model_dump_json())
+        return
+    out = console()
+    if not found.ike_sas:
+        out.print("no IKE SAs")
+    for sa in found.ike_sas:
+        out.print(f"{clean(sa.connection or '(unknown)')}: {sa.state}", style="bold")
+        for word, text in _lines(sa):
+            out.print(f"  {word:9} {clean(text)}")
+
+
+def disconnect(
+    target: Annotated[
+        str, typer.Argument(metavar="NAME-OR-ID", help="A connection, or the id of an IKE SA.")
+    ],
+    run_dir: RunDirOption = DEFAULT,
+) -> None:
+    """Delete IKE SAs, by connection or by id, and tell the peer."""
+    from ikeway.control.client import ControlClient
+
+    for gone in ControlClient(run_dir).disconnect(target):
+        print(f"disconnecting {gone}")
+
+
+def _lines(sa: "IkeStatus") -> "Iterator[tuple[str, str]]":
+    since = f", up for {_age(sa.established_at)}" if sa.established_at else ""
+    yield "id", f"{sa.id} ({sa.role}{since})"
+    yield "local", _party(sa.local, behind_nat=sa.nat.local)
+    yield "peer", _party(sa.peer, behind_nat=sa.nat.peer)
+    if sa.virtual_ips:
+        yield "addresses", ", ".join(sa.virtual_ips)
+    if sa.suite:
+        yield "suite", sa.suite
+    for child in sa.child_sas:
+        yield from _child(child)
+
+
+def _child(child: "ChildStatus") -> "Iterator[tuple[str, str]]":
+    yield "Child SA", f"{', '.join(child.local_ts)} === {', '.join(child.peer_ts)}"
+    yield "", f"{child.mode}, {child.suite}, SPI {child.spi_in} in, {child.spi_out} out"
+    yield "", f"in  {_amount(child.bytes_in)}, {child.packets_in} packets"
+    yield "", f"out {_amount(child.bytes_out)}, {child.packets_out} packets"
+
+
+def _party(party: "PartyStatus", *, behind_nat: bool) -> str:
+    host = f"[{party.address}]" if ":" in party.address else party.address
+    name = f"{party.id} at " if party.id else ""
+    return f"{name}{host}:{party.port}{', behind a NAT' if behind_nat else ''}"
+
+
+def _age(since: float) -> str:
+    from time import time
+
+    seconds = max(0, int(time() - since))
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _amount(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that several commands take, and how commands speak."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+
+import typer
+
+from ikeway.control.rundir import DEFAULT, VARIABLE
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DEFAULT_CONFIG: Final = Path("/etc/ikeway/ikeway.toml")
+
+RunDirOption: TypeAlias = Annotated[
+    Path,
+    typer.Option(
+        "--run-dir",
+        envvar=VARIABLE,
+        help="Folder of the daemon: control socket, pid file, engine socket.",
+        show_default=str(DEFAULT),
+    ),
+]
+ConfigOption: TypeAlias = Annotated[
+    Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration file.")
+]
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """Return a console that prints text as it is: peers choose some of it, so nothing is markup."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Say what is wrong, on standard error."""
+    for line in text.splitlines():
+        print(f"ikeway: {clean(line)}", file=sys.stderr)
+
+
+def clean(text: object) -> str:
+    """Return text that cannot steer the terminal."""
+    words = str(text)
+    if words.isprintable():
+        return words
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in words
+    )

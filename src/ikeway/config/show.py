@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A loaded configuration as TOML: what is in force, defaults and all, and no secret."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from ikeway.config.load import Loaded
+from ikeway.config.proposals import words
+from ikeway.config.values import PROTOCOLS, span
+from ikeway.crypto.names import name_text
+from ikeway.model.identity import Identity, IdType
+from ikeway.model.selectors import PORT_MAX
+from ikeway.policy.connection import Connection, PeerAddress, SelectorTemplate
+from ikeway.policy.credentials import Credentials
+from ikeway.policy.lifetimes import Lifetimes, Retransmission
+from ikeway.policy.pools import Pool
+
+Value: TypeAlias = str | bool | int | float | Sequence[str] | Mapping[str, str | float] | None
+Table: TypeAlias = Mapping[str, Value]
+_ICMP = frozenset({1, 58})
+
+
+def show(loaded: Loaded) -> str:
+    """Return the configuration; comments stand where files and secrets were read."""
+    host, plane = loaded.host, loaded.dataplane
+    identity = None if host.identity is None else identity_text(host.identity)
+    parts = [
+        table("host", {"identity": identity, "listen": list(map(str, host.listen))}),
+        *_credentials(loaded.credentials),
+        *(table(f"pools.{name}", _pool(pool)) for name, pool in loaded.pools.items()),
+        *(table(f"connections.{each.name}", _connection(each)) for each in loaded.connections),
+        table(
+            "dataplane", {"backend": plane.backend, "interface": plane.interface, "mtu": plane.mtu}
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def table(title: str, values: Table) -> str:
+    """Return a table in TOML, without what is not set."""
+    lines = [f"{key} = {literal(each)}" for key, each in values.items() if each not in (None, [])]
+    return "\n".join([f"[{title}]", *lines, ""])
+
+
+def literal(value: Value) -> str:
+    """Return a value in TOML; JSON writes strings, numbers and lists alike."""
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {literal(each)}' for key, each in value.items())} }}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _credentials(credentials: Credentials) -> Iterator[str]:
+    lines = ["[credentials]"]
+    for own in credentials.certificates:
+        names = ", ".join(map(str, own.leaf.sans)) or "no names"
+        lines.append(f"# our certificate: {own.leaf.subject} ({names})")
+        lines.append(f"key = {literal(own.key)}")
+    lines += [f"# authority: {authority.subject}" for authority in credentials.authorities]
+    yield "\n".join([*lines, ""])
+    for entry in credentials.secrets:
+        pair = f"id = {literal(entry.peer.text)}\nlocal = {literal(entry.local.text)}"
+        yield f"[[credentials.secrets]]\n{pair}\n# psk: {len(entry.secret)} octets\n"
+
+
+def _pool(pool: Pool) -> Table:
+    return {
+        "ranges": list(map(str, pool.ranges)),
+        "dns": list(map(str, pool.dns)),
+        "domains": list(pool.domains),
+    }
+
+
+def _connection(connection: Connection) -> Table:
+    local = connection.local_address
+    return {
+        "role": connection.role.value,
+        "peer": _peer(connection.peer),
+        "local_address": None if local is None else str(local),
+        "local_id": identity_text(connection.local_id),
+        "local_auth": connection.local_auth.value,
+        "peer_id": connection.peer_id.text,
+        "peer_auth": [proof.value for proof in connection.peer_auth],
+        "local_ts": [selector_text(each) for each in connection.local_ts],
+        "peer_ts": [selector_text(each) for each in connection.peer_ts],
+        "pool": connection.pool,
+        "require_address_request": connection.require_address_request,
+        "virtual_ips": [str(address) for address in connection.virtual_ips],
+        "ike": [words(each) for each in connection.ike],
+        "esp": [words(each) for each in connection.esp],
+        "legacy": connection.allow_sha1_signatures,
+        "start": connection.start.value,
+        "mode": connection.mode.value,
+        "encapsulation": connection.encapsulate.value,
+        "replay_window": connection.replay_window,
+        "lifetimes": _lifetimes(connection.lifetimes),
+        "liveness": span(connection.liveness),
+        "retransmission": _retransmission(connection.retransmission),
+        "initial_contact": connection.initial_contact,
+    }
+
+
+def _lifetimes(lifetimes: Lifetimes) -> Mapping[str, str | float]:
+    octets = f"{lifetimes.child_octets}B" if lifetimes.child_octets else "none"
+    return {
+        "ike": span(lifetimes.ike),
+        "child": span(lifetimes.child),
+        "child_bytes": octets,
+    }
+
+
+def _retransmission(again: Retransmission) -> Mapping[str, str | float]:
+    return {
+        "first": span(again.first),
+        "factor": again.factor,
+        "longest": span(again.longest),
+        "give_up": span(again.give_up),
+    }
+
+
+def _peer(peer: PeerAddress) -> str:
+    if peer.host is not None:
+        return peer.host
+    target = peer.target
+    return str(target or (peer.networks[0] if peer.networks else "any"))
+
+
+def identity_text(identity: Identity) -> str:
+    """Return an identity as the configuration writes it."""
+    is_name = identity.type is IdType.DER_ASN1_DN
+    return name_text(identity.data) if is_name else str(identity)
+
+
+def selector_text(template: SelectorTemplate) -> str:
+    """Return a traffic selector as the configuration writes it."""
+    where = "dynamic" if template.network is None else str(template.network)
+    if template.protocol == 0:
+        return where
+    names = {number: word for word, number in PROTOCOLS.items()}
+    protocol = names.get(template.protocol, str(template.protocol))
+    ports = _ports(template.protocol, *template.ports)
+    return f"{where}[{protocol}{ports and '/' + ports}]"
+
+
+def _ports(protocol: int, first: int, last: int) -> str:
+    if (first, last) == (0, PORT_MAX):
+        return ""
+    if first > last:
+        return "opaque"
+    if protocol in _ICMP:
+        whole = (first & 255, last & 255) == (0, 255)
+        return f"{first >> 8}" if whole else f"{first >> 8}.{first & 255}"
+    return f"{first}" if first == last else f"{first}-{last}"
