@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """IKE SAs and Child SAs as `ikeway status` shows them (design §5)."""
 
+import re
 from collections.abc import Mapping
 
 from ikeway.control.schema import ChildStatus, IkeStatus, NatStatus, PartyStatus
@@ -41,7 +42,7 @@ def _status(
     return IkeStatus(
         id=sa.spi.hex(),
         connection=name,
-        state=type(state).__name__,
+        state=state_words(state),
         role="initiator" if link.is_initiator else "responder",
         local=_party(link.local.address, link.local.port, established and established.local_id),
         peer=_party(link.peer.address, link.peer.port, established and established.peer_id),
@@ -59,6 +60,11 @@ def _status(
             _child(name or "", child.sa, usage.get(child.sa.spi_in, Usage())) for child in children
         ],
     )
+
+
+def state_words(state: State) -> str:
+    """Return the name of a state as people read it, e.g. `await-auth-response`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", type(state).__name__).lower()
 
 
 def connection_of(state: State) -> str | None:
