@@ -13,7 +13,7 @@ PACKAGE = ROOT / "src" / "ikeway"
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base"}
 # Adding a thing to a folder means adding a file, whose name must stand in the file beside it (§11).
 LISTED = {
-    "ike/exchanges": "ike/receiving.py",
+    "ike/exchanges": "ike/exchanges/__init__.py",
     "ike/features": "ike/features/__init__.py",
     "wire/payloads": "wire/payloads/__init__.py",
     "auth/eap/methods": "auth/eap/methods/__init__.py",

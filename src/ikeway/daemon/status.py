@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from ikeway.control.schema import ChildStatus, IkeStatus, NatStatus, PartyStatus
 from ikeway.ike.sa import IkeSa
-from ikeway.ike.states import AwaitInitResponse, Established, Gone, Link, Session, State
+from ikeway.ike.session import Link, Session
+from ikeway.ike.states import AwaitInitResponse, Candidates, Established, Gone, State
 from ikeway.model.esp import ChildSa, Usage
 from ikeway.policy.proposals import esp_words
 
@@ -21,7 +22,7 @@ def ike_status(
     state = sa.state
     if isinstance(state, Gone):
         return None
-    if isinstance(state, AwaitInitResponse):
+    if isinstance(state, AwaitInitResponse | Candidates):
         return _status(sa, state, state.link, None, {}, None)
     established_at = since.get(sa.spi)
     return _status(sa, state, state.session.link, state.session, usage, established_at)

@@ -8,13 +8,13 @@ from ikeway.ike.children import Child
 from ikeway.ike.exchanges import ike_auth_initiator, ike_auth_responder, informational
 from ikeway.ike.io import Answer, Answered, Installed, Measured, Refused, RemoveChild, Ticket
 from ikeway.ike.reports import ChildEstablished, ChildFailed
+from ikeway.ike.session import Session
 from ikeway.ike.states import (
     CheckingInitiator,
     CheckingResponder,
     Established,
     InstallingFirst,
     LeasingAddress,
-    Session,
     SigningRequest,
     SigningResponse,
     State,
@@ -47,7 +47,7 @@ def answer(state: State, event: Answered, now: Instant) -> Step:
 
 
 def _is(ticket: Ticket, session: Session, purpose: str) -> bool:
-    return ticket == Ticket(session.sa, session.link.spi_r, purpose)
+    return ticket == session.ticket(purpose)
 
 
 def _responder_checked(state: CheckingResponder, given: Answer, now: Instant) -> Step:
@@ -90,10 +90,11 @@ def _established(state: Established, ticket: Ticket, given: Answer, now: Instant
 
 def _measured(state: Established, given: Answer, now: Instant) -> Step:
     """Packets that came in prove that the peer lives; otherwise it is asked (RFC 7296 §2.4)."""
+    after = replace(state, is_measuring=False)
     if isinstance(given, Measured) and given.usage.packets_in > state.usage.packets_in:
         probe_at = now + state.connection.liveness
-        return Step(replace(state, usage=given.usage, heard=now, probe_at=probe_at))
-    return informational.ask(state, (), now)
+        return Step(replace(after, usage=given.usage, heard=now, probe_at=probe_at))
+    return informational.ask(after, (), now)
 
 
 def _installed(state: Established, child: Child, given: Answer, now: Instant) -> Step:

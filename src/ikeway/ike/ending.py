@@ -1,19 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways in which an IKE SA ends (RFC 7296 §1.4.1, §2.4, §2.21)."""
 
-from dataclasses import replace
+from typing import TypeAlias
 
 from ikeway.ike import messages
 from ikeway.ike.children import Child
 from ikeway.ike.io import Action, RemoveChild, Report
 from ikeway.ike.reports import ChildClosed, Closed
-from ikeway.ike.states import Deleting, Established, Gone, Lingering, Session, State, Step
+from ikeway.ike.session import Session
+from ikeway.ike.states import (
+    AwaitAuthRequest,
+    AwaitAuthResponse,
+    AwaitInitResponse,
+    Candidates,
+    CheckingInitiator,
+    CheckingResponder,
+    Deleting,
+    Established,
+    Gone,
+    InstallingFirst,
+    LeasingAddress,
+    Lingering,
+    SigningRequest,
+    SigningResponse,
+    State,
+    Step,
+)
 from ikeway.ike.timers import LINGER
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
 from ikeway.wire.codec import Body
 from ikeway.wire.payloads import Delete
 from ikeway.wire.registry import ExchangeType, ProtocolId
+
+Alive: TypeAlias = (
+    AwaitInitResponse
+    | Candidates
+    | SigningRequest
+    | AwaitAuthResponse
+    | CheckingResponder
+    | AwaitAuthRequest
+    | CheckingInitiator
+    | LeasingAddress
+    | SigningResponse
+    | InstallingFirst
+    | Established
+)
+"""The states of an IKE SA that is not at its end."""
 
 
 def remove_children(
@@ -33,12 +66,21 @@ def closed(sa: bytes, connection: str, reason: str, *, is_failure: bool) -> Repo
     return Report(sa, Closed(connection, reason, is_failure))
 
 
-def give_up(state: State, sa: bytes, connection: str, reason: str) -> Step:
+def give_up(state: Alive, connection: str, reason: str, *, is_failure: bool = True) -> Step:
     """Drop the SA and what it has, without a word to the peer."""
+    sa = _spi(state)
     actions: tuple[Action, ...] = ()
     if isinstance(state, Established):
         actions = remove_children(state.session, state.connection, state.children, reason)
-    return Step(Gone(), (*actions, closed(sa, connection, reason, is_failure=True)))
+    elif isinstance(state, InstallingFirst) and state.outcome.child is not None:
+        actions = (RemoveChild(sa, state.outcome.child.sa.spi_in),)
+    return Step(Gone(), (*actions, closed(sa, connection, reason, is_failure=is_failure)))
+
+
+def _spi(state: Alive) -> bytes:
+    if isinstance(state, AwaitInitResponse | Candidates):
+        return state.link.spi_i
+    return state.session.sa
 
 
 def linger(session: Session, now: Instant) -> Lingering:
@@ -49,18 +91,19 @@ def linger(session: Session, now: Instant) -> Lingering:
 def tell(
     session: Session, connection: Connection, payloads: tuple[Body, ...], now: Instant
 ) -> Step:
-    """Tell the peer that the SA ends, with a Delete or an error notify."""
-    if not session.window.may_request:
-        session = _drop_outstanding(session)
-    after, actions = messages.request(
-        session,
-        ExchangeType.INFORMATIONAL,
-        payloads,
-        "delete",
-        connection.retransmission,
-        now,
-    )
+    """Tell the peer that the SA ends, by a Delete or an error notify, when the window allows."""
+    if session.window.outstanding is not None:
+        return Step(Deleting(session, connection, unsaid=payloads))
+    timing = connection.retransmission
+    after, actions = messages.request(session, ExchangeType.INFORMATIONAL, payloads, timing, now)
     return Step(Deleting(after, connection), actions)
+
+
+def farewell(state: Deleting, now: Instant) -> Step:
+    """Go on after a response: say what was to be said, or be gone."""
+    if not state.unsaid:
+        return Step(Gone())
+    return tell(state.session, state.connection, state.unsaid, now)
 
 
 def delete(state: Established, reason: str, now: Instant) -> Step:
@@ -71,6 +114,19 @@ def delete(state: Established, reason: str, now: Instant) -> Step:
     return Step(step.state, (*removed, *step.actions, ended))
 
 
-def _drop_outstanding(session: Session) -> Session:
-    """Forget an unanswered request: the SA ends, so nobody waits for its answer any more."""
-    return replace(session, window=session.window.concluded())
+def disconnect(state: State, reason: str, now: Instant) -> Step:
+    """End the SA because somebody here wants it; a peer that believes in it is told."""
+    if isinstance(state, Deleting | Lingering | Gone):
+        return Step(state)
+    if isinstance(state, Established):
+        return delete(state, reason, now)
+    connection = getattr(state, "connection", None)
+    name = connection.name if isinstance(connection, Connection) else ""
+    return give_up(state, name, reason, is_failure=False)
+
+
+def close_when_spent(state: State, now: Instant) -> Step:
+    """End an SA whose message IDs run out: the last one of ours is for its Delete (§2.2)."""
+    if isinstance(state, Established) and state.session.window.is_spent:
+        return delete(state, "its message IDs are used up", now)
+    return Step(state)

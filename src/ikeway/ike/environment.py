@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all IKE SAs of an endpoint share: randomness, policy, credentials."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ikeway.crypto.random import Random
 from ikeway.model.address import NAT_PORT
 from ikeway.policy.connection import Connection
 from ikeway.policy.credentials import Credentials
+from ikeway.policy.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Environment:
     credentials: Credentials
     worker: int = 0
     nat_port: int = NAT_PORT
+    limits: Limits = field(default=Limits())
 
     def new_ike_spi(self) -> bytes:
         """Return a fresh IKE SPI of 8 octets, never zero (RFC 7296 §2.6)."""

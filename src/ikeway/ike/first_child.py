@@ -8,8 +8,9 @@ from ikeway.ike import configuration, narrow, negotiate
 from ikeway.ike.children import Child, ChildDraft, Terms, build
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import Leased
+from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import need
-from ikeway.ike.states import AuthRequest, ChildOutcome, Link, Session, Transcript
+from ikeway.ike.states import AuthRequest, ChildOutcome
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.errors import (
     ConfigurationRequiredError,

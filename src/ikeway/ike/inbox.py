@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ikeway.ike.io import Received
-from ikeway.ike.states import Session
+from ikeway.ike.session import Session
 from ikeway.model.errors import IntegrityError, MalformedError
 from ikeway.wire.message import Header, Message
 
@@ -67,6 +67,8 @@ def _place(session: Session, header: Header) -> bytes | Ignored | None:
         outstanding = window.outstanding
         if outstanding is None or outstanding.message_id != header.message_id:
             return Ignored(f"no request {header.message_id} is outstanding")
+        if outstanding.exchange is not header.exchange:
+            return Ignored(f"{header.exchange.name} is not what request {header.message_id} asked")
         return None
     if header.message_id == window.expected:
         return None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ikeway.ike.describe import describe
 from ikeway.ike.io import Action, Report, Send
 from ikeway.ike.reports import MessageSent, Retransmitted
-from ikeway.ike.states import Link, Session
+from ikeway.ike.session import Link, Session
 from ikeway.ike.window import Outstanding
 from ikeway.model.address import Endpoint
 from ikeway.model.time import Instant
@@ -40,7 +40,6 @@ def request(
     session: Session,
     exchange: ExchangeType,
     payloads: tuple[Body, ...],
-    concern: object,
     timing: Retransmission,
     now: Instant,
 ) -> tuple[Session, tuple[Action, ...]]:
@@ -48,7 +47,7 @@ def request(
     message_id = session.window.next_request
     head = header(session.link, exchange, message_id, is_response=False)
     keyring, octets = session.keyring.seal(head, payloads, session.env.random)
-    outstanding = Outstanding.first(message_id, octets, concern, timing, now)
+    outstanding = Outstanding.first(message_id, exchange, octets, timing, now)
     after = replace(session, keyring=keyring, window=session.window.requested(outstanding))
     link = session.link
     sent = MessageSent(describe(head, payloads), link.peer, len(octets))

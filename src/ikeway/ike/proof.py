@@ -7,8 +7,9 @@ from typing import Literal
 from ikeway.auth import psk, signatures
 from ikeway.auth.certificates import identity_matches
 from ikeway.crypto.certificate import Certificate
-from ikeway.ike.io import Ask, Sign, Ticket, VerifyCertificate
-from ikeway.ike.states import Session, SigningScheme, Transcript
+from ikeway.ike.io import Ask, Sign, VerifyCertificate
+from ikeway.ike.session import Session, Transcript
+from ikeway.ike.states import SigningScheme
 from ikeway.model.errors import AuthenticationError
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
@@ -97,8 +98,8 @@ def ask_signature(session: Session, ours: Claim, local: Identity) -> tuple[Signi
     method, scheme = signatures.choose(
         own.leaf.public_key, session.agreed.peer_hashes, allow_sha1=True
     )
-    ticket = Ticket(session.sa, session.link.spi_r, SIGN)
-    return SigningScheme(method, scheme), Ask(ticket, Sign(own.key, scheme, ours.octets(session)))
+    sign = Sign(own.key, scheme, ours.octets(session))
+    return SigningScheme(method, scheme), Ask(session.ticket(SIGN), sign)
 
 
 def signature_proof(
@@ -155,8 +156,7 @@ def ask_certificate(
         raise AuthenticationError("the peer signs but sent no X.509 certificate")
     if len(chain) > CERTIFICATES_MOST:
         raise AuthenticationError(f"{len(chain)} certificates, more than {CERTIFICATES_MOST}")
-    ticket = Ticket(session.sa, session.link.spi_r, VERIFY)
-    return Ask(ticket, VerifyCertificate(tuple(chain), purpose))
+    return Ask(session.ticket(VERIFY), VerifyCertificate(tuple(chain), purpose))
 
 
 def check_signature(

@@ -3,14 +3,13 @@
 
 from typing import assert_never
 
-from ikeway.ike import ending
+from ikeway.ike import candidates, ending
 from ikeway.ike.answering import answer
 from ikeway.ike.exchanges import informational
 from ikeway.ike.io import (
     Action,
     Answered,
     CheckLiveness,
-    Command,
     Disconnect,
     Input,
     Received,
@@ -18,8 +17,7 @@ from ikeway.ike.io import (
     TimerFired,
 )
 from ikeway.ike.receiving import receive
-from ikeway.ike.states import AwaitInitResponse, Established, Gone, Lingering, State, Step
-from ikeway.ike.states import Deleting as DeletingState
+from ikeway.ike.states import Candidates, Established, State, Step
 from ikeway.ike.timers import deadline
 from ikeway.ike.waking import wake
 from ikeway.model.time import Instant
@@ -27,6 +25,8 @@ from ikeway.model.time import Instant
 
 class IkeSa:
     """One IKE SA. Performs no I/O, reads no clock, draws no randomness of its own."""
+
+    __slots__ = ("_state", "_timer", "spi")
 
     def __init__(self, spi: bytes, state: State) -> None:
         self.spi = spi
@@ -46,9 +46,12 @@ class IkeSa:
 
     def handle(self, event: Input, now: Instant) -> tuple[Action, ...]:
         """Take one input and return the actions it calls for, in order."""
-        step = _step(self._state, event, now)
-        self._state = step.state
-        return step.actions + self._rearm()
+        if isinstance(event, TimerFired):
+            self._timer = None  # a clock that is early by a hair is set again
+        step = advance(self._state, event, now)
+        spent = ending.close_when_spent(step.state, now)
+        self._state = spent.state
+        return step.actions + spent.actions + self._rearm()
 
     def _rearm(self) -> tuple[Action, ...]:
         """Return the timer to set, if it is another one than before."""
@@ -60,7 +63,10 @@ class IkeSa:
         return (SetTimer(self.spi, name, at),)
 
 
-def _step(state: State, event: Input, now: Instant) -> Step:
+def advance(state: State, event: Input, now: Instant) -> Step:
+    """Return what an input leads to in a state."""
+    if isinstance(state, Candidates):
+        return candidates.advance(state, event, now, advance)
     match event:
         case Received():
             return receive(state, event, now)
@@ -68,26 +74,11 @@ def _step(state: State, event: Input, now: Instant) -> Step:
             return wake(state, now)
         case Answered():
             return answer(state, event, now)
-        case Disconnect() | CheckLiveness():
-            return _command(state, event, now)
+        case CheckLiveness():
+            if isinstance(state, Established):
+                return informational.ask(state, (), now)
+            return Step(state)
+        case Disconnect(reason):
+            return ending.disconnect(state, reason, now)
         case _:
             assert_never(event)
-
-
-def _command(state: State, command: Command, now: Instant) -> Step:
-    match command, state:
-        case _, Gone() | Lingering() | DeletingState():
-            return Step(state)
-        case CheckLiveness(), Established():
-            return informational.ask(state, (), now)
-        case CheckLiveness(), _:
-            return Step(state)
-        case Disconnect(reason=reason), Established():
-            return ending.delete(state, reason, now)
-        case Disconnect(reason=reason), AwaitInitResponse(link=link, connection=connection):
-            closed = ending.closed(link.spi_i, connection.name, reason, is_failure=False)
-            return Step(Gone(), (closed,))
-        case Disconnect(reason=reason), _:
-            closed = ending.closed(state.session.sa, "", reason, is_failure=False)
-            return Step(Gone(), (closed,))
-    return Step(state)

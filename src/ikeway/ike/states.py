@@ -7,11 +7,9 @@ from typing import TypeAlias
 from ikeway.crypto.kex import Offer
 from ikeway.ike.children import Child, ChildDraft
 from ikeway.ike.environment import Environment
-from ikeway.ike.features import Agreed
-from ikeway.ike.io import Action, Report
-from ikeway.ike.keys import Keyring
-from ikeway.ike.reports import Event
-from ikeway.ike.window import Outstanding, Window
+from ikeway.ike.io import Action
+from ikeway.ike.session import Link, Session, Transcript
+from ikeway.ike.window import Outstanding
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.esp import Usage
 from ikeway.model.identity import Identity
@@ -19,52 +17,6 @@ from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Which IKE SA this is and between whom. `is_initiator` means of the IKE SA (RFC 7296 §3.1)."""
-
-    spi_i: bytes
-    spi_r: bytes
-    is_initiator: bool
-    local: Endpoint
-    peer: Endpoint
-
-    @property
-    def spi_local(self) -> bytes:
-        """Our SPI, which names the SA here."""
-        return self.spi_i if self.is_initiator else self.spi_r
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What every state has once there are keys."""
-
-    env: Environment
-    link: Link
-    keyring: Keyring
-    window: Window
-    agreed: Agreed
-
-    @property
-    def sa(self) -> bytes:
-        """Our SPI."""
-        return self.link.spi_local
-
-    def report(self, event: Event) -> Report:
-        """Return a report about this SA."""
-        return Report(self.sa, event)
-
-
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """The messages and nonces of IKE_SA_INIT, which AUTH covers (§2.15)."""
-
-    request: bytes
-    response: bytes
-    nonce_i: bytes
-    nonce_r: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +159,11 @@ class InstallingFirst:
 
 @dataclass(frozen=True, slots=True)
 class Established:
-    """Both identities are proven. `heard` is when a valid message or packet last came in."""
+    """Both identities are proven.
+
+    `heard` is when a valid message or packet last came in, `queued` are the payloads of requests
+    that wait for the window.
+    """
 
     session: Session
     connection: Connection
@@ -219,14 +175,20 @@ class Established:
     heard: Instant
     probe_at: Instant
     usage: Usage = field(default=Usage())
+    is_measuring: bool = False
+    queued: tuple[tuple[Body, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Deleting:
-    """We told the peer that the SA goes and wait for its answer."""
+    """We told the peer that the SA goes and wait for its answer.
+
+    `unsaid` is what it has yet to hear, once it has answered what we asked before (§2.3).
+    """
 
     session: Session
     connection: Connection
+    unsaid: tuple[Body, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +204,38 @@ class Gone:
     """Nothing is left."""
 
 
+Branch: TypeAlias = SigningRequest | AwaitAuthResponse | CheckingResponder | Deleting | Lingering
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Our IKE_SA_INIT was answered, perhaps not by the peer only (§2.4).
+
+    Each answer is a branch until one proves its identity; `seen` names all that came. Once no
+    branch can prove anything any more, `failure` says why, and another answer may come until
+    `until`.
+    """
+
+    asked: AwaitInitResponse
+    branches: tuple[Branch, ...]
+    seen: tuple[bytes, ...]
+    failure: str = ""
+    until: Instant | None = None
+
+    @property
+    def link(self) -> Link:
+        """Which IKE SA this is; its SPIr is not known yet."""
+        return self.asked.link
+
+    @property
+    def connection(self) -> Connection:
+        """The connection that we want."""
+        return self.asked.connection
+
+
 State: TypeAlias = (
     AwaitInitResponse
+    | Candidates
     | SigningRequest
     | AwaitAuthResponse
     | CheckingResponder

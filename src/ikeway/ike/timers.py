@@ -20,18 +20,19 @@ class Timer:
 RETRANSMIT: Final = Timer("retransmit", None, "RFC 7296 §2.1: a request without a response")
 HALF_OPEN: Final = Timer("half-open", 30.0, "RFC 7296 §2.6: IKE_AUTH has to come and to end")
 COMPLAINT: Final = Timer(
-    "complaint", 4.0, "RFC 7296 §2.21.1: a real answer may follow a forged error"
+    "complaint", 2.0, "RFC 7296 §2.21.1: a real answer may follow a forged error"
+)
+ANOTHER_ANSWER: Final = Timer(
+    "another answer", 2.0, "RFC 7296 §2.4: a real answer may follow one that proved nothing"
 )
 LIVENESS: Final = Timer("liveness", None, "RFC 7296 §2.4: nothing was heard for that long")
 LINGER: Final = Timer("linger", 15.0, "RFC 7296 §2.1: the last response may have been lost")
-TIMERS: Final = (RETRANSMIT, HALF_OPEN, COMPLAINT, LIVENESS, LINGER)
+TIMERS: Final = (RETRANSMIT, HALF_OPEN, COMPLAINT, ANOTHER_ANSWER, LIVENESS, LINGER)
 
 
 def deadline(state: states.State) -> tuple[str, Instant] | None:
     """Return the earliest timer of a state: its name and when it fires."""
     match state:
-        case states.AwaitInitResponse(attempt=attempt):
-            return RETRANSMIT.name, attempt.outstanding.due
         case (
             states.SigningRequest(expires=at)
             | states.CheckingResponder(expires=at)
@@ -42,16 +43,33 @@ def deadline(state: states.State) -> tuple[str, Instant] | None:
             | states.InstallingFirst(expires=at)
         ):
             return HALF_OPEN.name, at
-        case states.AwaitAuthResponse(session=session) | states.Deleting(session=session):
-            return _retransmit(session)
-        case states.Established(session=session, probe_at=probe_at):
-            return _retransmit(session) or (LIVENESS.name, probe_at)
+        case states.Candidates():
+            return _of_candidates(state)
         case states.Lingering(until=until):
             return LINGER.name, until
         case states.Gone():
             return None
+        case _:
+            return _of_peer(state)
 
 
-def _retransmit(session: states.Session) -> tuple[str, Instant] | None:
-    outstanding = session.window.outstanding
-    return None if outstanding is None else (RETRANSMIT.name, outstanding.due)
+def _of_candidates(state: states.Candidates) -> tuple[str, Instant] | None:
+    due = [timer for branch in state.branches if (timer := deadline(branch)) is not None]
+    if state.until is not None:
+        due.append((ANOTHER_ANSWER.name, state.until))
+    return min(due, key=lambda timer: timer[1], default=None)
+
+
+def _of_peer(
+    state: states.AwaitInitResponse
+    | states.AwaitAuthResponse
+    | states.Established
+    | states.Deleting,
+) -> tuple[str, Instant] | None:
+    """Return when the peer is asked once more, or whether it is alive."""
+    if isinstance(state, states.AwaitInitResponse):
+        return RETRANSMIT.name, state.attempt.outstanding.due
+    outstanding = state.session.window.outstanding
+    if outstanding is not None:
+        return RETRANSMIT.name, outstanding.due
+    return (LIVENESS.name, state.probe_at) if isinstance(state, states.Established) else None

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from ikeway.ike import ending, messages
 from ikeway.ike.exchanges import informational
-from ikeway.ike.io import Ask, MeasureUsage, RemoveChild, Ticket
+from ikeway.ike.io import Ask, MeasureUsage
 from ikeway.ike.states import (
     AwaitAuthRequest,
     AwaitAuthResponse,
     AwaitInitResponse,
+    Candidates,
     CheckingInitiator,
     CheckingResponder,
     Deleting,
@@ -32,8 +33,10 @@ MEASURE = "measure"
 def wake(state: State, now: Instant) -> Step:
     """Do what is due; an early call does nothing."""
     due = deadline(state)
-    if due is None or due[1] > now:
-        return Step(state)
+    return Step(state) if due is None or due[1] > now else _do(state, now)
+
+
+def _do(state: State, now: Instant) -> Step:
     match state:
         case AwaitInitResponse():
             return _init(state, now)
@@ -42,6 +45,8 @@ def wake(state: State, now: Instant) -> Step:
         case Established():
             is_waiting = state.session.window.outstanding is not None
             return _repeat(state, now) if is_waiting else _idle(state, now)
+        case Candidates():
+            return Step(state)
         case Lingering() | Gone():
             return Step(Gone())
         case _:
@@ -54,7 +59,7 @@ def _init(state: AwaitInitResponse, now: Instant) -> Step:
     repeated = messages.repeat(state.link, attempt.outstanding, timing, now)
     if repeated is None:
         reason = state.complaint or f"no answer from {state.link.peer}"
-        return ending.give_up(state, state.link.spi_i, state.connection.name, reason)
+        return ending.give_up(state, state.connection.name, reason)
     outstanding, actions = repeated
     return Step(replace(state, attempt=replace(attempt, outstanding=outstanding)), actions)
 
@@ -68,25 +73,23 @@ def _repeat(state: AwaitAuthResponse | Deleting | Established, now: Instant) -> 
     if repeated is None:
         if isinstance(state, Deleting):
             return Step(Gone())
-        reason = f"no answer from {session.link.peer}"
-        return ending.give_up(state, session.sa, connection.name, reason)
+        return ending.give_up(state, connection.name, f"no answer from {session.link.peer}")
     again, actions = repeated
     window = replace(session.window, outstanding=again)
     return Step(replace(state, session=replace(session, window=window)), actions)
 
 
 def _idle(state: Established, now: Instant) -> Step:
-    """Nothing was heard of the peer: see whether packets came in before asking it (§2.4)."""
-    waiting = replace(state, probe_at=now + state.connection.liveness)
+    """Nothing was heard of the peer: see whether packets came in before asking it (§2.4).
+
+    Where the data plane has not answered since the last time, the peer is asked.
+    """
+    probe_at = now + state.connection.liveness
     spis = tuple(child.sa.spi_in for child in state.children if child.is_installed)
-    if not spis:
-        return informational.ask(waiting, (), now)
-    return Step(waiting, (Ask(measure_ticket(state), MeasureUsage(spis)),))
-
-
-def measure_ticket(state: Established) -> Ticket:
-    """Return the ticket of the question how much came in."""
-    return Ticket(state.session.sa, state.session.link.spi_r, MEASURE)
+    if not spis or state.is_measuring:
+        return informational.ask(replace(state, probe_at=probe_at, is_measuring=False), (), now)
+    waiting = replace(state, probe_at=probe_at, is_measuring=True)
+    return Step(waiting, (Ask(state.session.ticket(MEASURE), MeasureUsage(spis)),))
 
 
 def _expire(
@@ -99,9 +102,5 @@ def _expire(
     | InstallingFirst,
 ) -> Step:
     """The initial exchanges took too long: give up half-open SAs (§2.6)."""
-    session = state.session
     name = state.connection.name if isinstance(state, SigningRequest | CheckingResponder) else ""
-    step = ending.give_up(state, session.sa, name, f"{type(state).__name__} took too long")
-    if isinstance(state, InstallingFirst) and state.outcome.child is not None:
-        return step.then(RemoveChild(session.sa, state.outcome.child.sa.spi_in))
-    return step
+    return ending.give_up(state, name, f"{type(state).__name__} took too long")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from ikeway.model.time import Instant
 from ikeway.policy.lifetimes import Retransmission
+from ikeway.wire.registry import ExchangeType
 
 MESSAGE_ID_LAST = 2**32 - 2
 """Requests end here: the counter must not wrap (RFC 7296 §2.2)."""
@@ -12,22 +13,27 @@ MESSAGE_ID_LAST = 2**32 - 2
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """A request of ours without a response. `concern` is what the exchange needs to conclude it."""
+    """A request of ours without a response."""
 
     message_id: int
+    exchange: ExchangeType
     octets: bytes
-    concern: object
     sent: int
     due: Instant
     give_up: Instant
 
     @classmethod
     def first(
-        cls, message_id: int, octets: bytes, concern: object, timing: Retransmission, now: Instant
+        cls,
+        message_id: int,
+        exchange: ExchangeType,
+        octets: bytes,
+        timing: Retransmission,
+        now: Instant,
     ) -> "Outstanding":
         """Return the request as it leaves for the first time."""
         due = now + timing.wait(0)
-        return cls(message_id, octets, concern, 1, due, now + timing.give_up)
+        return cls(message_id, exchange, octets, 1, due, now + timing.give_up)
 
     def again(self, timing: Retransmission, now: Instant) -> "Outstanding | None":
         """Return the request as it leaves once more, unchanged; None when it is time to give up."""
@@ -35,6 +41,11 @@ class Outstanding:
             return None
         due = min(now + timing.wait(self.sent), self.give_up)
         return replace(self, sent=self.sent + 1, due=due)
+
+    def hurry(self, timing: Retransmission, give_up: Instant, now: Instant) -> "Outstanding":
+        """Return the request as it is sent again soon, and given up at `give_up` at the latest."""
+        at_most = min(self.give_up, give_up)
+        return replace(self, give_up=at_most, due=min(self.due, now + timing.first, at_most))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,11 @@ class Window:
     def may_request(self) -> bool:
         """Whether a request may leave now (§2.3)."""
         return self.outstanding is None and self.next_request <= MESSAGE_ID_LAST
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether one request of ours is left, which the end of the IKE SA needs (§2.2)."""
+        return self.next_request >= MESSAGE_ID_LAST or self.expected > MESSAGE_ID_LAST
 
     def requested(self, outstanding: Outstanding) -> "Window":
         """Return the window with this request on its way."""

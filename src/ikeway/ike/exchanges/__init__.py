@@ -1,2 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One exchange each: its shapes, and at most a request, a response and a conclusion."""
+"""The exchanges, one file each and role: shapes, and what asks, answers and concludes them."""
+
+from typing import Final
+
+from ikeway.ike.exchanges import (
+    create_child_sa,
+    ike_auth,
+    ike_auth_initiator,
+    ike_auth_responder,
+    ike_sa_init,
+    ike_sa_init_initiator,
+    ike_sa_init_responder,
+    informational,
+)
+
+EXCHANGES: Final = (ike_sa_init, ike_auth, create_child_sa, informational)
+ROLES: Final = (
+    ike_sa_init_initiator,
+    ike_sa_init_responder,
+    ike_auth_initiator,
+    ike_auth_responder,
+)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from ikeway.ike.children import Child
 from ikeway.ike.io import Action
 from ikeway.ike.reports import Established as EstablishedReport
+from ikeway.ike.session import Session
 from ikeway.ike.shape import Shape, maybe, one, some
-from ikeway.ike.states import Established, Session
+from ikeway.ike.states import Established
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.identity import Identity
 from ikeway.model.time import Instant

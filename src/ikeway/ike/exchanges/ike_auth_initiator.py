@@ -4,19 +4,14 @@
 from dataclasses import replace
 
 from ikeway.ike import ending, first_child, messages, proof
-from ikeway.ike.describe import describe
 from ikeway.ike.exchanges import ike_auth, informational
-from ikeway.ike.exchanges.ike_sa_init import Agreement, certificate_request
-from ikeway.ike.io import Action, Answer, InstallChild, Received, Refused, Signed, Ticket, Trusted
-from ikeway.ike.reports import ChildFailed, MessageReceived, SuiteChosen
+from ikeway.ike.exchanges.ike_sa_init import certificate_request
+from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
+from ikeway.ike.io import Action, Answer, InstallChild, Refused, Signed, Ticket, Trusted
+from ikeway.ike.reports import ChildFailed
+from ikeway.ike.session import Session
 from ikeway.ike.shape import need
-from ikeway.ike.states import (
-    AwaitAuthResponse,
-    CheckingResponder,
-    Session,
-    SigningRequest,
-    Step,
-)
+from ikeway.ike.states import AwaitAuthResponse, CheckingResponder, SigningRequest, Step
 from ikeway.ike.timers import HALF_OPEN
 from ikeway.model.errors import AuthenticationError, PeerError
 from ikeway.model.identity import Identity
@@ -30,28 +25,25 @@ from ikeway.wire.registry import NotifyType, ProtocolId
 INSTALL = "install"
 
 
-def request(connection: Connection, agreement: Agreement, received: Received, now: Instant) -> Step:
-    """Ask IKE_AUTH with the keys that IKE_SA_INIT gave; a signature is asked for first."""
+def request(connection: Connection, agreement: Agreement, now: Instant) -> Step:
+    """Ask IKE_AUTH with the keys that IKE_SA_INIT gave; a signature is asked for first.
+
+    Raises:
+        PeerError: we cannot prove our identity to that peer.
+    """
     session, transcript = agreement.session, agreement.transcript
-    message = Message.decode(received.datagram.octets)
-    what = describe(message.header, message.payloads)
-    datagram = received.datagram
-    reports = (
-        session.report(MessageReceived(what, datagram.peer, len(datagram.octets))),
-        session.report(SuiteChosen(str(session.keyring.suite), str(session.agreed.nat))),
-    )
     child = first_child.draft(session.env, connection, session.link)
     ours = proof.claim(session, transcript, _identity(connection), is_local=True)
     if connection.local_auth is Proof.CERTIFICATE:
         scheme, ask = proof.ask_signature(session, ours, connection.local_id)
         expires = now + (HALF_OPEN.length or 0.0)
         waiting = SigningRequest(session, transcript, connection, child, scheme, expires)
-        return Step(waiting, (*reports, ask))
+        return Step(waiting, (*agreement.reports, ask))
     secret = proof.find_psk(session, connection.local_id, _peer_id(connection))
     auth = proof.psk_proof(session, ours, secret)
     unsent = AwaitAuthResponse(session, transcript, connection, child)
     step = _send(unsent, auth, now)
-    return Step(step.state, reports + step.actions)
+    return Step(step.state, agreement.reports + step.actions)
 
 
 def _identity(connection: Connection) -> IdI:
@@ -68,7 +60,7 @@ def signed(state: SigningRequest, answer: Answer, now: Instant) -> Step:
     session, connection = state.session, state.connection
     if not isinstance(answer, Signed):
         reason = answer.reason if isinstance(answer, Refused) else "no signature"
-        return ending.give_up(state, session.sa, connection.name, f"cannot sign: {reason}")
+        return ending.give_up(state, connection.name, f"cannot sign: {reason}")
     auth = proof.signature_proof(session, connection.local_id, state.scheme, answer.signature)
     unsent = AwaitAuthResponse(session, state.transcript, connection, state.child)
     return _send(unsent, auth, now)
@@ -88,7 +80,7 @@ def _send(state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant) -> Ste
         *first_child.request(connection, state.child),
     )
     after, actions = messages.request(
-        session, ike_auth.TYPE, payloads, ike_auth.TYPE, connection.retransmission, now
+        session, ike_auth.TYPE, payloads, connection.retransmission, now
     )
     return Step(replace(state, session=after), actions)
 
@@ -101,8 +93,7 @@ def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
     """
     refusal = _refusal(reply)
     if refusal is not None:
-        name = state.connection.name
-        return ending.give_up(state, state.session.sa, name, f"the peer says {refusal}")
+        return ending.give_up(state, state.connection.name, f"the peer says {refusal}")
     ike_auth.RESPONSE.check(reply)
     identity = need(reply, IdR).identity
     identity.check()
@@ -171,7 +162,7 @@ def _establish(state: AwaitAuthResponse, identity: Identity, reply: Message, now
 
 def install_ticket(session: Session, spi_in: int) -> Ticket:
     """Return the ticket of a Child SA that the data plane is to take."""
-    return Ticket(session.sa, session.link.spi_r, f"{INSTALL}-{spi_in:08x}")
+    return session.ticket(f"{INSTALL}-{spi_in:08x}")
 
 
 def _childless(

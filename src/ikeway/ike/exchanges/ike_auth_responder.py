@@ -17,10 +17,10 @@ from ikeway.ike.io import (
     Leased,
     Refused,
     Signed,
-    Ticket,
     Trusted,
 )
 from ikeway.ike.reports import ChildEstablished, ChildFailed, RefusedRequest
+from ikeway.ike.session import Session, Transcript
 from ikeway.ike.shape import need
 from ikeway.ike.states import (
     AuthRequest,
@@ -29,10 +29,8 @@ from ikeway.ike.states import (
     ChildOutcome,
     InstallingFirst,
     LeasingAddress,
-    Session,
     SigningResponse,
     Step,
-    Transcript,
 )
 from ikeway.ike.timers import HALF_OPEN
 from ikeway.model.address import Endpoint
@@ -115,8 +113,7 @@ def _authentic(
     pool = request.connection.pool
     if pool is None or not wanted:
         return _decide(session, transcript, request, None, now)
-    ticket = Ticket(session.sa, session.link.spi_r, LEASE)
-    ask = Ask(ticket, Lease(pool, request.id_i, wanted))
+    ask = Ask(session.ticket(LEASE), Lease(pool, request.id_i, wanted))
     return Step(LeasingAddress(session, transcript, request, _expires(now)), (ask,))
 
 

@@ -10,18 +10,21 @@ from ikeway.ike.states import Established, Step
 from ikeway.model.time import Instant
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
-from ikeway.wire.payloads import Delete, Notify
+from ikeway.wire.payloads import Delete
 from ikeway.wire.registry import ExchangeType, NotifyType, ProtocolId
 
 TYPE = ExchangeType.INFORMATIONAL
 
 
 def ask(state: Established, payloads: tuple[Body, ...], now: Instant) -> Step:
-    """Send a request; an empty one checks liveness. Nothing happens while the window is full."""
+    """Send a request, as soon as the window allows (§2.3); an empty one checks liveness.
+
+    What is asked already will tell as much as a liveness check, so none waits for its turn.
+    """
     if not state.session.window.may_request:
-        return Step(state)
+        return Step(replace(state, queued=(*state.queued, payloads)) if payloads else state)
     timing = state.connection.retransmission
-    session, actions = messages.request(state.session, TYPE, payloads, TYPE, timing, now)
+    session, actions = messages.request(state.session, TYPE, payloads, timing, now)
     return Step(replace(state, session=session), actions)
 
 
@@ -62,11 +65,11 @@ def _deleted(state: Established, message: Message) -> tuple[Child, ...]:
     return tuple(child for child in state.children if child.sa.spi_out in spis)
 
 
-def conclude(state: Established, reply: Message) -> Step:
+def conclude(state: Established, reply: Message, now: Instant) -> Step:
     """Take the response: the peer is alive. INVALID_SYNTAX ends the SA (§2.21.3)."""
-    if any(notify.type is NotifyType.INVALID_SYNTAX for notify in reply.all(Notify)):
-        session = state.session
-        return ending.give_up(
-            state, session.sa, state.connection.name, "the peer says INVALID_SYNTAX"
-        )
-    return Step(state)
+    if reply.notify(NotifyType.INVALID_SYNTAX) is not None:
+        return ending.give_up(state, state.connection.name, "the peer says INVALID_SYNTAX")
+    if not state.queued:
+        return Step(state)
+    payloads, *later = state.queued
+    return ask(replace(state, queued=tuple(later)), payloads, now)

@@ -30,6 +30,11 @@ def announce(context: Context) -> tuple[Notify, ...]:
     return tuple(notify for feature in FEATURES for notify in feature.announce(context))
 
 
+def answer(request: Message, context: Context) -> tuple[Notify, ...]:
+    """Return those of our notifies whose like the request has, for our answer to it."""
+    return tuple(notify for notify in announce(context) if request.notify(notify.type))
+
+
 def learn(message: Message, context: Context) -> Agreed:
     """Return what the peer's IKE_SA_INIT message agrees to."""
     return Agreed(

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IKE_SA_INIT as its initiator (RFC 7296 §1.2, §2.6, §2.7, §2.21.1)."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ikeway.crypto.kex import key_exchange
+from ikeway.ike import features, messages, negotiate
+from ikeway.ike.describe import describe
+from ikeway.ike.environment import Environment
+from ikeway.ike.exchanges import ike_sa_init
+from ikeway.ike.features.nat_traversal import float_port
+from ikeway.ike.io import Action, Received, Report, Send
+from ikeway.ike.keys import Keyring
+from ikeway.ike.reports import Dropped, MessageReceived, MessageSent, SuiteChosen, Warned
+from ikeway.ike.session import Link, Session, Transcript
+from ikeway.ike.shape import check_critical, need
+from ikeway.ike.states import Attempt, AwaitInitResponse, Step
+from ikeway.ike.timers import COMPLAINT
+from ikeway.ike.window import Outstanding, Window
+from ikeway.model.address import Endpoint
+from ikeway.model.errors import MalformedError, NoProposalError, PeerError
+from ikeway.model.time import Instant
+from ikeway.policy.connection import Connection
+from ikeway.policy.proposals import IkeSuite
+from ikeway.wire.codec import Body
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation
+from ikeway.wire.registry import KeMethod, NotifyType
+
+TRIES_MOST: Final = 8
+"""IKE_SA_INIT requests of one attempt, counting those for cookies and other KE methods."""
+
+COOKIE_OCTETS: Final = range(1, 65)
+ERRORS_END: Final = 16384
+"""Notify types below are errors (§3.10.1)."""
+
+
+# Asking -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AskFor:
+    """The parameters of an IKE_SA_INIT request."""
+
+    env: Environment
+    link: Link
+    connection: Connection
+    method: int
+    nonce: bytes
+    cookie: bytes = b""
+    tries: int = 1
+
+
+def request(
+    env: Environment,
+    connection: Connection,
+    path: tuple[Endpoint, Endpoint],
+    spi_i: bytes,
+    now: Instant,
+) -> Step:
+    """Start an IKE SA over `path` (local, peer)."""
+    link = Link(spi_i, ike_sa_init.ZERO_SPI, True, *path)
+    nonce = env.random.octets(ike_sa_init.NONCE_OCTETS)
+    return _ask(AskFor(env, link, connection, connection.ike[0].ke[0][0], nonce), now)
+
+
+def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
+    """Send the request; `kept` is the attempt whose offer stays the same (§2.6)."""
+    offer = kept.offer if kept else key_exchange(ask.method).offer(ask.env.random)
+    link, zero = ask.link, ike_sa_init.ZERO_SPI
+    payloads: tuple[Body, ...] = (
+        *((Notify(NotifyType.COOKIE, ask.cookie),) if ask.cookie else ()),
+        negotiate.offer(ask.connection.ike, b"", with_ke=True),
+        KeyExchange(KeMethod(ask.method), offer.public),
+        Nonce(ask.nonce),
+        *features.announce(ike_sa_init.context(link, zero, ask.connection)),
+    )
+    head = messages.header(link, ike_sa_init.TYPE, 0, is_response=False)
+    octets = Message(head, payloads).encode()
+    timing = ask.connection.retransmission
+    outstanding = Outstanding.first(0, ike_sa_init.TYPE, octets, timing, now)
+    attempt = Attempt(ask.method, offer, ask.nonce, ask.cookie, ask.tries, outstanding)
+    sent = MessageSent(describe(head, payloads), link.peer, len(octets))
+    return Step(
+        AwaitInitResponse(ask.env, link, ask.connection, attempt),
+        (Send(link.local, link.peer, octets), Report(link.spi_local, sent)),
+    )
+
+
+# Taking an answer ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """IKE_SA_INIT is done from the initiator's point of view."""
+
+    session: Session
+    transcript: Transcript
+    reports: tuple[Action, ...]
+
+
+def conclude(
+    state: AwaitInitResponse, received: Received, branch: bytes, now: Instant
+) -> Step | Agreement:
+    """Take an answer to our request. None of it is authentic yet: what is odd changes nothing."""
+    try:
+        message = Message.decode(received.datagram.octets)
+        check_critical(message)
+        retry = _retry(state, message, now)
+        return retry if retry is not None else _agree(state, message, received, branch)
+    except NoProposalError as error:
+        return complain(state, str(error), now)
+    except PeerError as error:
+        dropped = Dropped(f"IKE_SA_INIT response: {error}", received.datagram.peer)
+        return Step(state, (Report(state.link.spi_local, dropped),))
+
+
+def _retry(state: AwaitInitResponse, message: Message, now: Instant) -> Step | None:
+    """Return the step that a COOKIE, an INVALID_KE_PAYLOAD or another error leads to."""
+    for notify in message.all(Notify):
+        if notify.type is NotifyType.COOKIE and message.one(SecurityAssociation) is None:
+            return _with_cookie(state, notify, now)
+        if notify.type is NotifyType.INVALID_KE_PAYLOAD:
+            return _with_method(state, notify, now)
+        if notify.type < ERRORS_END:
+            return complain(state, f"the peer says {notify.type.name}", now)
+    return None
+
+
+def _with_cookie(state: AwaitInitResponse, notify: Notify, now: Instant) -> Step:
+    if len(notify.data) not in COOKIE_OCTETS:
+        raise MalformedError(f"a COOKIE of {len(notify.data)} octets, not 1 to 64")
+    if notify.data == state.attempt.cookie:
+        raise MalformedError("the COOKIE that the request already had")
+    ask = _next(state, cookie=notify.data)
+    return _ask(ask, now, kept=state.attempt).then(
+        Report(state.link.spi_local, Warned("the peer asks for a COOKIE"))
+    )
+
+
+def _with_method(state: AwaitInitResponse, notify: Notify, now: Instant) -> Step:
+    """Retry with the KE method that the peer prefers, if it is one of ours (§1.2)."""
+    offered = {code for spec in state.connection.ike for code, _ in spec.ke}
+    method = int.from_bytes(notify.data)
+    if len(notify.data) != 2 or method not in offered or method == state.attempt.method:
+        raise MalformedError(f"INVALID_KE_PAYLOAD asks for method {method}, which was not offered")
+    ask = _next(state, method=method)
+    said = Warned(f"the peer asks for {KeMethod(method).name} instead")
+    return _ask(ask, now).then(Report(state.link.spi_local, said))
+
+
+def _next(state: AwaitInitResponse, *, cookie: bytes = b"", method: int | None = None) -> AskFor:
+    attempt = state.attempt
+    if attempt.tries >= TRIES_MOST:
+        raise MalformedError(f"more than {TRIES_MOST} cookies and KE methods in a row")
+    return AskFor(
+        env=state.env,
+        link=state.link,
+        connection=state.connection,
+        method=attempt.method if method is None else method,
+        nonce=attempt.nonce,
+        cookie=cookie or attempt.cookie,
+        tries=attempt.tries + 1,
+    )
+
+
+def complain(state: AwaitInitResponse, complaint: str, now: Instant) -> Step:
+    """Keep asking for a real answer, but not for long: the error may be forged (§2.21.1)."""
+    outstanding = state.attempt.outstanding.hurry(
+        state.connection.retransmission, now + (COMPLAINT.length or 0.0), now
+    )
+    attempt = replace(state.attempt, outstanding=outstanding)
+    said = () if state.complaint else (Report(state.link.spi_local, Warned(complaint)),)
+    return Step(replace(state, attempt=attempt, complaint=complaint), said)
+
+
+def _agree(
+    state: AwaitInitResponse, message: Message, received: Received, branch: bytes
+) -> Agreement:
+    ike_sa_init.RESPONSE.check(message)
+    if message.header.spi_r == ike_sa_init.ZERO_SPI:
+        raise MalformedError("SPIr is zero")
+    suite = negotiate.check_choice(
+        need(message, SecurityAssociation), state.connection.ike, with_ke=True, spi_octets=0
+    ).ike
+    if suite.ke != state.attempt.method:
+        raise MalformedError(f"key exchange method {suite.ke} chosen, ours is of another")
+    link = replace(state.link, spi_r=message.header.spi_r)
+    agreed = features.learn(message, ike_sa_init.context(link, link.spi_r, state.connection))
+    if agreed.nat.is_present:
+        port = state.env.nat_port
+        link = replace(link, local=float_port(link.local, port), peer=float_port(link.peer, port))
+    keyring = _keyring(state, link, suite, message)
+    session = Session(state.env, link, branch, keyring, Window(next_request=1), agreed)
+    octets, attempt = received.datagram.octets, state.attempt
+    nonce_r = need(message, Nonce).data
+    transcript = Transcript(attempt.outstanding.octets, octets, attempt.nonce, nonce_r)
+    return Agreement(session, transcript, _reports(session, message, received))
+
+
+def _keyring(state: AwaitInitResponse, link: Link, suite: IkeSuite, message: Message) -> Keyring:
+    exchange = need(message, KeyExchange)
+    negotiate.check_key_exchange(suite.ke, exchange)
+    shared = key_exchange(suite.ke).finish(state.attempt.offer.private, exchange.data)
+    nonces = state.attempt.nonce, need(message, Nonce).data
+    spis = link.spi_i, link.spi_r
+    return Keyring.derive(suite, shared, nonces, spis, is_initiator=True)
+
+
+def _reports(session: Session, message: Message, received: Received) -> tuple[Action, ...]:
+    datagram = received.datagram
+    what = describe(message.header, message.payloads)
+    return (
+        session.report(MessageReceived(what, datagram.peer, len(datagram.octets))),
+        session.report(SuiteChosen(str(session.keyring.suite), str(session.agreed.nat))),
+    )

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IKE_SA_INIT as its responder (RFC 7296 §1.2, §2.7): what strangers may make us compute."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ikeway.crypto.kex import key_exchange
+from ikeway.ike import features, messages, negotiate
+from ikeway.ike.describe import describe
+from ikeway.ike.environment import Environment
+from ikeway.ike.exchanges import ike_sa_init
+from ikeway.ike.io import Action, Datagram, Send
+from ikeway.ike.keys import Keyring
+from ikeway.ike.reports import MessageReceived, MessageSent, SuiteChosen
+from ikeway.ike.session import Link, Session, Transcript
+from ikeway.ike.shape import check_critical, need
+from ikeway.ike.states import AwaitAuthRequest, Step
+from ikeway.ike.timers import HALF_OPEN
+from ikeway.ike.window import Window
+from ikeway.model.errors import NoProposalError
+from ikeway.model.secret import Secret
+from ikeway.model.time import Instant
+from ikeway.policy.connection import Connection
+from ikeway.wire.codec import Body
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import KeyExchange, Nonce, SecurityAssociation
+from ikeway.wire.registry import KeMethod
+
+AUTHORITIES_MOST: Final = 12
+"""How many authorities our answer names: it goes to somebody whose address is not proven (§2.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that we can answer: our choice, and the connections that it may belong to."""
+
+    message: Message
+    datagram: Datagram
+    choice: negotiate.Choosing
+    candidates: tuple[Connection, ...]
+
+
+def respond(env: Environment, datagram: Datagram, spi_r: bytes, now: Instant) -> Step:
+    """Answer a request and become half open.
+
+    Raises:
+        PeerError: the request is answered with an error or dropped, and no state is kept.
+    """
+    asked = _consider(env, datagram)
+    exchange = need(asked.message, KeyExchange)
+    negotiate.check_key_exchange(asked.choice.ike.ke, exchange)
+    public, shared = key_exchange(asked.choice.ike.ke).answer(env.random, exchange.data)
+    spi_i = asked.message.header.spi_i
+    link = Link(spi_i, spi_r, False, datagram.local, datagram.peer)
+    payloads = _answer(env, asked, link, public)
+    return _half_open(env, asked, link, (payloads, shared), now)
+
+
+def _consider(env: Environment, datagram: Datagram) -> Asked:
+    message = Message.decode(datagram.octets)
+    check_critical(message)
+    ike_sa_init.REQUEST.check(message)
+    candidates = _candidates(env, datagram)
+    method = need(message, KeyExchange).method
+    choice = _choose(need(message, SecurityAssociation), candidates, method)
+    suite = choice.ike
+    fitting = tuple(c for c in candidates if any(spec.allows(suite) for spec in c.ike))
+    return Asked(message, datagram, choice, fitting)
+
+
+def _candidates(env: Environment, datagram: Datagram) -> tuple[Connection, ...]:
+    found = tuple(
+        connection
+        for connection in env.connections
+        if connection.may_respond
+        and connection.peer.matches(datagram.peer.address)
+        and connection.local_address in {None, datagram.local.address}
+    )
+    if not found:
+        raise NoProposalError(f"no connection is configured for {datagram.peer.address}")
+    return found
+
+
+def _choose(
+    offered: SecurityAssociation, candidates: tuple[Connection, ...], method: int
+) -> negotiate.Choosing:
+    for connection in candidates:
+        try:
+            return negotiate.choose(offered, connection.ike, prefer_ke=method)
+        except NoProposalError:
+            continue
+    raise NoProposalError(f"no common proposal; the peer offers {negotiate.describe(offered)}")
+
+
+def _answer(env: Environment, asked: Asked, link: Link, public: bytes) -> tuple[Body, ...]:
+    """Return the payloads. Features that the request does not have are not answered either."""
+    context = ike_sa_init.context(link, link.spi_r, asked.candidates[0])
+    return (
+        asked.choice.answer(b""),
+        KeyExchange(KeMethod(asked.choice.ike.ke), public),
+        Nonce(env.random.octets(ike_sa_init.NONCE_OCTETS)),
+        *features.answer(asked.message, context),
+        *ike_sa_init.certificate_request(env, asked.candidates, AUTHORITIES_MOST),
+    )
+
+
+def _half_open(
+    env: Environment,
+    asked: Asked,
+    link: Link,
+    made: tuple[tuple[Body, ...], Secret],
+    now: Instant,
+) -> Step:
+    (payloads, shared), datagram = made, asked.datagram
+    head = messages.header(link, ike_sa_init.TYPE, 0, is_response=True)
+    reply = Message(head, payloads)
+    octets = reply.encode()
+    nonces = need(asked.message, Nonce).data, need(reply, Nonce).data
+    spis = link.spi_i, link.spi_r
+    keyring = Keyring.derive(asked.choice.ike, shared, nonces, spis, is_initiator=False)
+    zero = ike_sa_init.context(link, ike_sa_init.ZERO_SPI, asked.candidates[0])
+    agreed = features.learn(asked.message, zero)
+    session = Session(env, link, link.spi_r, keyring, Window(expected=1), agreed)
+    transcript = Transcript(datagram.octets, octets, *nonces)
+    expires = now + (HALF_OPEN.length or 0.0)
+    return Step(
+        AwaitAuthRequest(session, transcript, asked.candidates, expires),
+        (
+            Send(datagram.local, datagram.peer, octets),
+            *_reports(session, asked, reply, len(octets)),
+        ),
+    )
+
+
+def _reports(session: Session, asked: Asked, reply: Message, octets: int) -> tuple[Action, ...]:
+    datagram, message = asked.datagram, asked.message
+    received = describe(message.header, message.payloads)
+    sent = describe(reply.header, reply.payloads)
+    return (
+        session.report(MessageReceived(received, datagram.peer, len(datagram.octets))),
+        session.report(SuiteChosen(str(asked.choice.ike), str(session.agreed.nat))),
+        session.report(MessageSent(sent, datagram.peer, octets)),
+    )

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Authentic messages with an error in them: the answer, and what it ends (RFC 7296 §2.21)."""
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from ikeway.ike import ending, messages
+from ikeway.ike.exchanges import ike_auth_initiator, ike_auth_responder
+from ikeway.ike.io import Datagram
+from ikeway.ike.reports import Dropped, RefusedRequest
+from ikeway.ike.states import (
+    AwaitAuthRequest,
+    AwaitAuthResponse,
+    Deleting,
+    Established,
+    Lingering,
+    Step,
+)
+from ikeway.model.errors import Ends, PeerError
+from ikeway.model.time import Instant
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import Notify
+from ikeway.wire.registry import NotifyType
+
+Keyed: TypeAlias = AwaitAuthRequest | AwaitAuthResponse | Established | Deleting | Lingering
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A message and what is wrong with it. `message` has no payloads where they cannot be read."""
+
+    message: Message
+    datagram: Datagram
+    error: PeerError
+
+    @property
+    def notify(self) -> Notify:
+        """What the peer is told."""
+        return Notify(NotifyType(self.error.notify), self.error.data)
+
+    @property
+    def refused(self) -> RefusedRequest:
+        """The report of the refusal."""
+        return RefusedRequest(self.notify.type.name, str(self.error), self.datagram.peer)
+
+
+def take(state: Keyed, fault: Fault, now: Instant) -> Step:
+    """Take a message with an error in it."""
+    if fault.message.header.is_response:
+        return _response(state, fault, now)
+    path = fault.datagram.local, fault.datagram.peer
+    match state:
+        case AwaitAuthRequest():
+            return ike_auth_responder.reject(state.session, fault.message, path, fault.error, now)
+        case Established() | Deleting():
+            return _request(state, fault, now)
+        case AwaitAuthResponse() | Lingering():
+            dropped = Dropped(str(fault.error), fault.datagram.peer)
+            return Step(state, (state.session.report(dropped),))
+
+
+def _response(state: Keyed, fault: Fault, now: Instant) -> Step:
+    """Take a response that cannot be: both sides are out of step (§2.21.3)."""
+    session = replace(state.session, window=state.session.window.concluded())
+    match state:
+        case AwaitAuthResponse():
+            return ike_auth_initiator.reject(replace(state, session=session), fault.error, now)
+        case Established():
+            reason = f"bad response: {fault.error}"
+            return ending.delete(replace(state, session=session), reason, now)
+        case Deleting():
+            return ending.farewell(replace(state, session=session), now)
+        case AwaitAuthRequest() | Lingering():
+            return Step(state)
+
+
+def _request(state: Established | Deleting, fault: Fault, now: Instant) -> Step:
+    """Answer with the error; a malformed request is the end of the IKE SA (§2.21.3)."""
+    path = fault.datagram.local, fault.datagram.peer
+    asked = fault.message.header
+    session, actions = messages.respond(state.session, asked, (fault.notify,), path)
+    refused = session.report(fault.refused)
+    if fault.error.ends is not Ends.SA:
+        return Step(replace(state, session=session), (*actions, refused))
+    ended: Step = Step(state)
+    if isinstance(state, Established):
+        ended = ending.give_up(state, state.connection.name, str(fault.error))
+    return Step(ending.linger(session, now), (*actions, refused, *ended.actions))

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What belongs together as soon as an IKE SA has keys (RFC 7296 §2.14, §2.15)."""
+
+from dataclasses import dataclass
+
+from ikeway.ike.environment import Environment
+from ikeway.ike.features import Agreed
+from ikeway.ike.io import Report, Ticket
+from ikeway.ike.keys import Keyring
+from ikeway.ike.reports import Event
+from ikeway.ike.window import Window
+from ikeway.model.address import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Which IKE SA this is and between whom. `is_initiator` means of the IKE SA (RFC 7296 §3.1)."""
+
+    spi_i: bytes
+    spi_r: bytes
+    is_initiator: bool
+    local: Endpoint
+    peer: Endpoint
+
+    @property
+    def spi_local(self) -> bytes:
+        """Our SPI, which names the SA here."""
+        return self.spi_i if self.is_initiator else self.spi_r
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What every state has once there are keys.
+
+    `branch` tells apart those who answered the same IKE_SA_INIT request of ours (§2.4).
+    """
+
+    env: Environment
+    link: Link
+    branch: bytes
+    keyring: Keyring
+    window: Window
+    agreed: Agreed
+
+    @property
+    def sa(self) -> bytes:
+        """Our SPI."""
+        return self.link.spi_local
+
+    def ticket(self, purpose: str) -> Ticket:
+        """Return the ticket of a question of this SA."""
+        return Ticket(self.sa, self.branch, purpose)
+
+    def report(self, event: Event) -> Report:
+        """Return a report about this SA."""
+        return Report(self.sa, event)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The messages and nonces of IKE_SA_INIT, which AUTH covers (§2.15)."""
+
+    request: bytes
+    response: bytes
+    nonce_i: bytes
+    nonce_r: bytes

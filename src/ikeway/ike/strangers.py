@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages that belong to no IKE SA: what is wrong with them, and the few that get an answer.
+
+RFC 7296 §1.5, §2.5, §2.6, §2.21.4. No answer is longer than what it answers: with a forged source
+address it would be an attack on somebody else.
+"""
+
+from typing import Final
+
+from ikeway.ike.io import Action, Datagram, Report, Send
+from ikeway.ike.limits import RateLimit
+from ikeway.ike.reports import Dropped, RefusedRequest
+from ikeway.model.errors import (
+    InvalidKeyExchangeError,
+    MalformedError,
+    NoProposalError,
+    PeerError,
+    UnsupportedCriticalPayloadError,
+)
+from ikeway.model.time import Instant
+from ikeway.policy.limits import Limits
+from ikeway.wire.message import MAJOR, Flags, Header, Message
+from ikeway.wire.payloads import Notify
+from ikeway.wire.registry import ExchangeType, NotifyType, PayloadType
+
+ZERO_SPI: Final = bytes(8)
+WORTH_AN_ANSWER: Final = (
+    NoProposalError,
+    InvalidKeyExchangeError,
+    UnsupportedCriticalPayloadError,
+)
+"""Refusals of IKE_SA_INIT that are answered; everything else is dropped (RFC 6989 §2.5)."""
+
+
+def check_header(header: Header, datagram: Datagram) -> None:
+    """Check what no message of version 2 gets wrong (§3.1).
+
+    Raises:
+        MalformedError: the length is another, or there is no SPIi.
+    """
+    if header.length != len(datagram.octets):
+        raise MalformedError(f"length {header.length}, not {len(datagram.octets)}")
+    if header.spi_i == ZERO_SPI:
+        raise MalformedError("SPIi is zero")
+
+
+def starts_an_sa(header: Header) -> bool:
+    """Whether an IKE_SA_INIT request is one of the form that starts an IKE SA (§2.2, §2.6)."""
+    return header.spi_r == ZERO_SPI and header.message_id == 0 and header.is_from_initiator
+
+
+def dropped(datagram: Datagram, reason: str) -> Report:
+    """Return the report of a datagram that nothing came of."""
+    return Report(b"", Dropped(reason, datagram.peer))
+
+
+class Strangers:
+    """Answers to those whom we do not know, at a limited rate."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._rate = RateLimit(limits.answers_per_second, limits.answers_burst)
+
+    def wrong_version(self, header: Header, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
+        """Say which version we speak; IKEv1 is none of ours (§2.5)."""
+        reason = f"IKE version {header.major}.{header.minor}"
+        notify = Notify(NotifyType.INVALID_MAJOR_VERSION, bytes([MAJOR]))
+        return self._answer(header, datagram, notify, reason, now)
+
+    def unknown_sa(self, header: Header, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
+        """Say that there is no such IKE SA; a response is never answered (§2.21.4)."""
+        reason = f"{header.exchange.name} of an unknown IKE SA"
+        if not header.exchange.is_known or header.exchange is ExchangeType.IKE_SA_INIT:
+            return (dropped(datagram, reason),)
+        return self._answer(header, datagram, Notify(NotifyType.INVALID_IKE_SPI), reason, now)
+
+    def refuse(
+        self, header: Header, datagram: Datagram, error: PeerError, now: Instant
+    ) -> tuple[Action, ...]:
+        """Say why an IKE_SA_INIT request starts nothing, where that helps (§2.21.1)."""
+        if not isinstance(error, WORTH_AN_ANSWER):
+            return (dropped(datagram, f"IKE_SA_INIT request: {error}"),)
+        kind = NotifyType(error.notify)
+        sent = _unprotected(header, datagram, Notify(kind, error.data))
+        report = Report(b"", RefusedRequest(kind.name, str(error), datagram.peer))
+        return (sent, report) if self._may_answer(sent, datagram, now) else (report,)
+
+    def _answer(
+        self, header: Header, datagram: Datagram, notify: Notify, reason: str, now: Instant
+    ) -> tuple[Action, ...]:
+        report = dropped(datagram, reason)
+        sent = _unprotected(header, datagram, notify)
+        if header.is_response or not self._may_answer(sent, datagram, now):
+            return (report,)
+        return (sent, report)
+
+    def _may_answer(self, sent: Send, datagram: Datagram, now: Instant) -> bool:
+        return len(sent.octets) <= len(datagram.octets) and self._rate.allows(now)
+
+
+def _unprotected(header: Header, datagram: Datagram, notify: Notify) -> Send:
+    """Return an answer outside any IKE SA: SPIs, message ID and exchange type are copied (§1.5)."""
+    flags = Flags.RESPONSE if header.is_from_initiator else Flags.RESPONSE | Flags.INITIATOR
+    head = Header(
+        spi_i=header.spi_i,
+        spi_r=header.spi_r,
+        next_payload=PayloadType.NONE,
+        major=MAJOR,
+        minor=0,
+        exchange=header.exchange,
+        flags=flags,
+        message_id=header.message_id,
+    )
+    return Send(datagram.local, datagram.peer, Message(head, (notify,)).encode())
