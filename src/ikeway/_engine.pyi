@@ -4,6 +4,8 @@
 from os import PathLike
 from typing import final
 
+__all__ = ["Engine", "EspSa", "RefusedError"]
+
 class RefusedError(Exception):
     """A packet went no further; the argument is the reason's name."""
 

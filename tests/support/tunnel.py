@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +20,7 @@ from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Mode
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector
 from support.netns import Namespace, connect, namespaces
+from support.suites import Suite
 
 T = TypeVar("T")
 
@@ -28,42 +28,6 @@ OUTER = (("192.0.2.1", "2001:db8::1"), ("192.0.2.2", "2001:db8::2"))
 INNER = (("10.1.0.1", "fd01::1"), ("10.2.0.1", "fd02::1"))
 PROTECTED = (("10.1.0.0/16", "fd01::/64"), ("10.2.0.0/16", "fd02::/64"))
 LISTEN = (ip_address("0.0.0.0"), ip_address("::"))
-
-_INTEG_OCTETS = {0: 0, 12: 32, 13: 48, 14: 64}
-
-
-@dataclass(frozen=True)
-class Suite:
-    """A row of the engine's table of suites."""
-
-    name: str
-    encr: int
-    key_bits: int
-    integ: int
-
-    @property
-    def encr_octets(self) -> int:
-        """Octets of the encryption key, salt included."""
-        key = (self.key_bits or 256) // 8
-        return key if self.integ else key + 4
-
-    @property
-    def integ_octets(self) -> int:
-        """Octets of the integrity key."""
-        return _INTEG_OCTETS[self.integ]
-
-
-SUITES = (
-    Suite("aes128gcm16", 20, 128, 0),
-    Suite("aes192gcm16", 20, 192, 0),
-    Suite("aes256gcm16", 20, 256, 0),
-    Suite("chacha20poly1305", 28, 0, 0),
-    *(
-        Suite(f"aes{bits}-sha{mac}", 12, bits, integ)
-        for bits in (128, 192, 256)
-        for mac, integ in ((256, 12), (384, 13), (512, 14))
-    ),
-)
 
 
 def child_pair(

@@ -13,18 +13,8 @@ from ikeway.dataplane import IkeDatagram, PacketsRefused, PlaneEvent, Refusal
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa
 from ikeway.model.selectors import TrafficSelector
-from support.tunnel import (
-    INNER,
-    OUTER,
-    SUITES,
-    Host,
-    Suite,
-    child_pair,
-    eventually,
-    ping,
-    transfer,
-    two_hosts,
-)
+from support.suites import SUITES, Suite
+from support.tunnel import INNER, OUTER, Host, child_pair, eventually, ping, transfer, two_hosts
 
 pytestmark = pytest.mark.system
 

@@ -17,7 +17,8 @@ import pytest
 from ikeway.dataplane import EngineDataPlane, PlaneConfig
 from ikeway.model.errors import HostError
 from support.netns import Namespace, namespaces
-from support.tunnel import LISTEN, SUITES, child_pair, eventually, ping, two_hosts
+from support.suites import SUITES
+from support.tunnel import LISTEN, child_pair, eventually, ping, two_hosts
 
 pytestmark = pytest.mark.system
 

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every data plane does, whichever it is."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from ikeway.dataplane import DataPlane, PlaneConfig, open_plane
+from ikeway.model.address import Endpoint
+from ikeway.model.errors import ConfigError, HostError
+from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Mode, Usage
+from ikeway.model.secret import Secret
+from ikeway.model.selectors import TrafficSelector
+from support.netns import namespaces
+
+CONFIG = PlaneConfig((ip_address("127.0.0.1"), ip_address("::1")))
+KEYS = EspKeys(Secret(bytes(36)), Secret(b""))
+CHILD = ChildSa(
+    spi_in=0x1000,
+    spi_out=0x2000,
+    local=Endpoint(ip_address("127.0.0.1"), 4500),
+    peer=Endpoint(ip_address("127.0.0.2"), 4500),
+    mode=Mode.TUNNEL,
+    encapsulation=Encapsulation.UDP,
+    suite=EspSuite(20, 256, 0, esn=True),
+    keys_in=KEYS,
+    keys_out=KEYS,
+    local_ts=(TrafficSelector.of("10.1.0.0/16"),),
+    peer_ts=(TrafficSelector.of("10.2.0.0/16"), TrafficSelector.of("fd02::/64")),
+)
+
+Work = Callable[[DataPlane], Awaitable[None]]
+Try = Callable[[Work], None]
+
+
+@pytest.fixture(params=["null", pytest.param("engine", marks=pytest.mark.system)])
+def attempt(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Try]:
+    """Run a piece of work with a fresh data plane, the engine's in a namespace of its own."""
+    backend = request.param
+
+    async def run(work: Work) -> None:
+        plane = await open_plane(backend, tmp_path, CONFIG)
+        try:
+            await work(plane)
+        finally:
+            await plane.close()
+
+    if backend == "null":
+        # The port may be in use on the host of the test.
+        yield lambda work: asyncio.run(_null(work))
+        return
+    with namespaces(1) as made:
+        yield lambda work: made[0].inside(lambda: asyncio.run(run(work)))
+
+
+async def _null(work: Work) -> None:
+    plane = await open_plane("null", Path(), replace(CONFIG, port=0))
+    try:
+        await work(plane)
+    finally:
+        await plane.close()
+
+
+def test_a_pair_is_installed_measured_and_removed(attempt: Try) -> None:
+    async def work(plane: DataPlane) -> None:
+        await plane.install(CHILD)
+        assert await plane.usage(0x1000) == Usage()
+        assert await plane.usages() == {0x1000: Usage()}
+        assert await plane.remove(0x1000) == Usage()
+        assert await plane.usages() == {}
+
+    attempt(work)
+
+
+def test_an_inbound_spi_is_taken_once(attempt: Try) -> None:
+    async def work(plane: DataPlane) -> None:
+        await plane.install(CHILD)
+        with pytest.raises(HostError, match="0x00001000"):
+            await plane.install(CHILD)
+        await plane.install(replace(CHILD, spi_in=0x1001))
+        assert set(await plane.usages()) == {0x1000, 0x1001}
+
+    attempt(work)
+
+
+def test_a_pair_that_is_not_there_is_an_error(attempt: Try) -> None:
+    async def work(plane: DataPlane) -> None:
+        for call in (plane.remove, plane.usage):
+            with pytest.raises(HostError, match="0x00003000"):
+                await call(0x3000)
+
+    attempt(work)
+
+
+def test_reset_removes_every_pair(attempt: Try) -> None:
+    async def work(plane: DataPlane) -> None:
+        for spi in range(0x1000, 0x1010):
+            await plane.install(replace(CHILD, spi_in=spi))
+        await plane.reset()
+        assert await plane.usages() == {}
+        await plane.install(CHILD)
+
+    attempt(work)
+
+
+def test_ike_sockets_are_bound_and_do_not_block(attempt: Try) -> None:
+    async def work(plane: DataPlane) -> None:
+        ipv4, ipv6 = plane.ike_sockets()
+        assert (ipv4.family, ipv6.family) == (socket.AF_INET, socket.AF_INET6)
+        assert ipv4.getsockname()[0] == "127.0.0.1"
+        for each in (ipv4, ipv6):
+            with pytest.raises(BlockingIOError):
+                each.recv(100)
+        # The length field of an IKE header, so that it passes for a whole message.
+        message = bytes(4 + 24) + (28).to_bytes(4)
+        ipv4.sendto(message, ipv4.getsockname())
+        assert await asyncio.get_running_loop().sock_recv(ipv4, 100) == message
+
+    attempt(work)
+
+
+def test_events_end_with_the_data_plane(attempt: Try) -> None:
+    async def work(plane: DataPlane) -> None:
+        async def read() -> int:
+            return len([event async for event in plane.events()])
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        await plane.close()
+        assert await reading == 0
+
+    attempt(work)
+
+
+def test_closing_twice_is_closing(attempt: Try) -> None:
+    async def work(plane: DataPlane) -> None:
+        await plane.close()
+        await plane.close()
+
+    attempt(work)
+
+
+def test_an_unknown_backend_is_the_operator_s_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="engine and null"):
+        asyncio.run(open_plane("none", tmp_path, CONFIG))
+
+
+def test_a_port_in_use_says_which(tmp_path: Path) -> None:
+    async def work() -> None:
+        with socket.socket(type=socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            config = replace(CONFIG, port=taken.getsockname()[1])
+            with pytest.raises(HostError, match=rf"port {config.port}.*EADDRINUSE"):
+                await open_plane("null", tmp_path, config)
+
+    asyncio.run(work())
