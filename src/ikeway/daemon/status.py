@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from ikeway.control.schema import ChildStatus, IkeStatus, NatStatus, PartyStatus
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.session import Link, Session
-from ikeway.ike.states import AwaitInitResponse, Candidates, Established, Gone, State
+from ikeway.ike.states import (
+    AwaitInitResponse,
+    Candidates,
+    Established,
+    Gone,
+    Lingering,
+    State,
+)
 from ikeway.model.esp import ChildSa, Usage
 from ikeway.policy.proposals import esp_words
 
@@ -15,12 +22,12 @@ from ikeway.policy.proposals import esp_words
 def ike_status(
     sa: IkeSa, usage: Mapping[int, Usage], since: Mapping[bytes, float]
 ) -> IkeStatus | None:
-    """Return the status of an IKE SA; None for one that is gone.
+    """Return the status of an IKE SA; None for one that is gone, or only repeats its last answer.
 
     `usage` is by inbound SPI, `since` the wall-clock time at which our SPI came up.
     """
     state = sa.state
-    if isinstance(state, Gone):
+    if isinstance(state, Lingering | Gone):
         return None
     if isinstance(state, AwaitInitResponse | Candidates):
         return _status(sa, state, state.link, None, {}, None)
