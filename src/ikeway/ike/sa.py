@@ -17,7 +17,7 @@ from ikeway.ike.io import (
     TimerFired,
 )
 from ikeway.ike.receiving import receive
-from ikeway.ike.states import Candidates, Established, State, Step
+from ikeway.ike.states import Candidates, State, Step
 from ikeway.ike.timers import deadline
 from ikeway.ike.waking import wake
 from ikeway.model.time import Instant
@@ -75,9 +75,7 @@ def advance(state: State, event: Input, now: Instant) -> Step:
         case Answered():
             return answer(state, event, now)
         case CheckLiveness():
-            if isinstance(state, Established):
-                return informational.ask(state, (), now)
-            return Step(state)
+            return informational.check_liveness(state, now)
         case Disconnect(reason):
             return ending.disconnect(state, reason, now)
         case _:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ikeway.ike import ending, messages
 from ikeway.ike.children import Child
 from ikeway.ike.io import Datagram
-from ikeway.ike.states import Established, Step
+from ikeway.ike.states import Established, State, Step
 from ikeway.model.time import Instant
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
@@ -26,6 +26,11 @@ def ask(state: Established, payloads: tuple[Body, ...], now: Instant) -> Step:
     timing = state.connection.retransmission
     session, actions = messages.request(state.session, TYPE, payloads, timing, now)
     return Step(replace(state, session=session), actions)
+
+
+def check_liveness(state: State, now: Instant) -> Step:
+    """Ask whether the peer is alive, where there is one (§2.4)."""
+    return ask(state, (), now) if isinstance(state, Established) else Step(state)
 
 
 def respond(state: Established, message: Message, datagram: Datagram, now: Instant) -> Step:
