@@ -13,9 +13,10 @@ _SOL_PACKET: Final = 263
 _VERSION, _RX_RING, _STATISTICS = 10, 5, 6
 _TPACKET_V3: Final = 2
 _ETH_P_ALL: Final = 3
-_BLOCK: Final = 1 << 20
+_BLOCK: Final = 1 << 17
+"""Two of the largest frames. A block is handed over when it is full, or not empty for a while."""
 _FRAME: Final = 1 << 11
-_RETIRE_MS: Final = 10
+_RETIRE_MS: Final = 40
 _IS_OURS: Final = 1
 _STATUS_AT: Final = 8
 _BLOCK_HEADER: Final = struct.Struct("=III")  # status, packets, offset of the first
@@ -30,13 +31,14 @@ class Seen(NamedTuple):
 
 
 class Ring:
-    """All frames of an interface that are ESP in UDP, or all that are not, both ways, whole."""
+    """All frames of an interface that are ESP in UDP, or all that are not, both ways."""
 
     def __init__(self, interface: str, *, is_esp: bool, mebibytes: int) -> None:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        self._blocks = mebibytes
+        self._blocks = (mebibytes << 20) // _BLOCK
         try:
             filters.attach(self._socket, is_esp=is_esp)
+            self._is_esp = is_esp
             self._memory = self._map(mebibytes << 20)
             self._socket.bind((interface, _ETH_P_ALL))
         except OSError:
@@ -50,6 +52,10 @@ class Ring:
     def __exit__(self, *_: object) -> None:
         self._memory.close()
         self._socket.close()
+
+    def shorten(self, octets: int) -> None:
+        """Take only the beginning of each frame from now on, so that the ring has room for more."""
+        filters.attach(self._socket, is_esp=self._is_esp, octets=octets)
 
     def seen(self) -> Seen:
         """Return the kernel's own counts, and start them again."""
@@ -70,9 +76,7 @@ class Ring:
 
     def _block(self, at: int, count: int) -> Iterator[bytes]:
         for _ in range(count):
-            skip, _, _, captured, length, _, mac, _ = _PACKET_HEADER.unpack_from(self._memory, at)
-            if captured != length:
-                raise OSError(f"a frame of {length} octets was cut to {captured}")
+            skip, _, _, captured, _, _, mac, _ = _PACKET_HEADER.unpack_from(self._memory, at)
             yield self._memory[at + mac : at + mac + captured]
             at += skip
 

@@ -8,8 +8,9 @@ from typing import Final
 
 from ikeway.model.address import NAT_PORT
 
+WHOLE: Final = 0x40000
+"""More than any frame has."""
 _ATTACH_FILTER: Final = 26
-_ALL: Final = 0x40000
 _NOTHING: Final = 0
 _SHORTEST: Final = 90
 """No frame with ESP in UDP in tunnel mode is shorter; loads beyond the end would drop it."""
@@ -19,11 +20,11 @@ _HEADER_X, _HALF_X, _WORD_X = 0xB1, 0x48, 0x40
 _EQUALS, _AT_LEAST, _ANY_BIT, _RETURN = 0x15, 0x35, 0x45, 0x06
 
 
-def attach(capture: socket.socket, *, is_esp: bool) -> None:
-    """Let `capture` see only ESP in UDP over IPv4, or only what is not that."""
-    program = _program(_ALL, _NOTHING) if is_esp else _program(_NOTHING, _ALL)
-    octets = b"".join(struct.pack("=HBBI", *each) for each in program)
-    buffer = ctypes.create_string_buffer(octets, len(octets))
+def attach(capture: socket.socket, *, is_esp: bool, octets: int = WHOLE) -> None:
+    """Let `capture` see so much of ESP in UDP over IPv4, or of what is not that; nothing else."""
+    program = _program(octets, _NOTHING) if is_esp else _program(_NOTHING, octets)
+    code = b"".join(struct.pack("=HBBI", *each) for each in program)
+    buffer = ctypes.create_string_buffer(code, len(code))
     described = struct.pack("@HP", len(program), ctypes.addressof(buffer))
     capture.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, described)
 

@@ -85,7 +85,7 @@ def _message(event: EventLine, started: float | None) -> Message | None:
 
 def _shortened(payloads: str) -> str:
     """Return the payloads with the notifies, which are many, as a number."""
-    names = payloads.split()
+    names = [re.sub(r"(?<!^N)\(.*", "", name) for name in payloads.split()]
     notifies = sum(name.startswith("N(") for name in names)
     others = [name for name in names if not name.startswith("N(")]
     return " ".join(others + [f"N×{notifies}"] * bool(notifies))

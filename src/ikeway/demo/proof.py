@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The proof from the wire: what is looked for, where, and how we know that we would have seen it.
 
-Two rings take every frame on the cable: one ESP in UDP, the other all the rest. Each octet of
-each frame is searched for what must not be there. That the search is no blind one is shown by a
-packet in clear that has all of it, before the tunnel is there and after its use: both times it is
-found.
+Two rings take every frame on the cable: one ESP in UDP, the other all the rest. They are searched
+for what must not be there: every octet, but of ESP in the run for speed the beginnings only. That
+the search is no blind one is shown by a packet in clear that has all of it, sent before the tunnel
+is there and after its use: both times it is found.
 """
 
 import secrets
@@ -25,6 +25,8 @@ from ikeway.runtime.network import OUTER_MARK
 MARKER: Final = f"ikeway-demo-{secrets.token_hex(8)}".encode()
 """Stands in every payload that goes through the tunnel."""
 
+HEAD_OCTETS: Final = 512
+"""What is searched of ESP in the run for speed; headers and marker would stand there."""
 _ESP_MEBIBYTES: Final = 48
 _REST_MEBIBYTES: Final = 8
 _PATIENCE: Final[Seconds] = 1.0
@@ -39,7 +41,6 @@ class Findings:
     esp_packets: int = 0
     other_packets: int = 0
     searched: int = 0
-    searched_octets: int = 0
     plaintext: int = 0
     esp_missed: int = 0
     other_missed: int = 0
@@ -101,6 +102,10 @@ class Watcher:
         if control is not None and blind:
             raise HostError(f"the capture missed a packet in clear with {', '.join(blind)}")
 
+    def skim(self) -> None:
+        """Search only the beginning of ESP from now on: there are going to be gigabytes of it."""
+        self._esp.shorten(HEAD_OCTETS)
+
     def expect_all_seen(self) -> None:
         """Check that nothing passed unsearched so far.
 
@@ -114,7 +119,6 @@ class Watcher:
 
     def _search(self, frame: bytes, *, is_control: bool) -> None:
         self.findings.searched += 1
-        self.findings.searched_octets += len(frame)
         if not is_control:
             self.findings.plaintext += bool(self._found(frame))
 

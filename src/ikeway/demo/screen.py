@@ -16,7 +16,7 @@ from ikeway.demo.handshake import Message
 
 _WIDEST: Final = 96
 _LABEL: Final = 14
-_INDENT: Final = " " * 4
+_INDENT: Final = " " * (_LABEL + 2)
 
 
 class Step:
@@ -57,18 +57,16 @@ class Screen:
 
     def message(self, message: Message) -> None:
         """Draw one rung of the ladder."""
-        room = self._width - len(_INDENT) - 12
-        what = f" {message.exchange} {message.payloads} "
-        size = f" {message.octets} "
-        stroke = "─" * max(2, room - len(what) - len(size) - 7)
         tone = "cyan" if message.is_ours else "green"
-        line = Text(f"{_INDENT}{message.at * 1000:6.1f} ms  ", "dim")
-        line.append("│", "dim")
-        line.append("───" if message.is_ours else "◀──", tone)
+        line = Text(f"{message.at * 1000:8.1f} ms ", "dim", no_wrap=True, overflow="ellipsis")
+        line.append("│", "dim").append("──" if message.is_ours else "◀─", tone)
         line.append(f" {message.exchange}", f"bold {tone}").append(f" {message.payloads} ")
-        line.append(stroke, tone).append(size, "dim")
-        line.append("──▶" if message.is_ours else "───", tone).append("│", "dim")
-        self._console.print(line, overflow="ellipsis", no_wrap=True)
+        room = self._width - line.cell_len
+        size = f" {message.octets} octets "
+        end = Text(size if len(size) + 4 <= room else f" {message.octets} ", "dim")
+        end.append("─▶" if message.is_ours else "──", tone).append("│", "dim")
+        line.append("─" * max(1, room - end.cell_len), tone)
+        self._console.print(line.append_text(end))
 
     def note(self, text: str) -> None:
         """Show a detail below a step."""
@@ -90,8 +88,7 @@ class Screen:
                 self._console.print(f"  {escape(line)}", highlight=False, style="dim")
 
     def _done(self, label: str, detail: str, took: float) -> None:
-        line = Text("✓ ", "bold green")
+        line = Text("✓ ", "bold green", no_wrap=True, overflow="ellipsis")
         line.append(f"{label:<{_LABEL}}", "bold").append(detail)
-        used = line.cell_len
-        line.append(f"{f'{took:.2f} s':>{max(9, self._width - used)}}", "dim")
+        line.append(f"{took:>{max(6, self._width - line.cell_len - 2)}.2f} s", "dim")
         self._console.print(line)
