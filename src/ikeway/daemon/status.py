@@ -24,7 +24,8 @@ def ike_status(
 ) -> IkeStatus | None:
     """Return the status of an IKE SA; None for one that is gone, or only repeats its last answer.
 
-    `usage` is by inbound SPI, `since` the wall-clock time at which our SPI came up.
+    A Child SA counts once the data plane has it. `usage` is by inbound SPI, `since` the wall-clock
+    time at which our SPI came up.
     """
     state = sa.state
     if isinstance(state, Lingering | Gone):
@@ -65,7 +66,9 @@ def _status(
             forced=nat.is_forced if nat else False,
         ),
         child_sas=[
-            _child(name or "", child.sa, usage.get(child.sa.spi_in, Usage())) for child in children
+            _child(name or "", child.sa, usage.get(child.sa.spi_in, Usage()))
+            for child in children
+            if child.is_installed
         ],
     )
 
