@@ -33,7 +33,7 @@ from ikeway.ike.io import (
     TimerFired,
     VerifyCertificate,
 )
-from ikeway.ike.reports import Warned
+from ikeway.ike.reports import Closed, Warned
 from ikeway.ike.states import Lingering
 from ikeway.model.errors import HostError
 from ikeway.model.esp import Usage
@@ -116,11 +116,17 @@ class Driver:
                 case RemoveChild(_, spi_in):
                     self._work.put_nowait(partial(self._remove, spi_in))
                 case Report():
-                    self._ports.listener(action)
+                    self._tell(action)
                 case Forget(sa):
                     self._set_timer(sa, None)
                     self._ports.leases.release(sa)
                     self._forgotten.set()
+
+    def _tell(self, report: Report) -> None:
+        if isinstance(report.event, Closed):
+            # A peer that comes back at once gets its address again, while its old IKE SA lingers.
+            self._ports.leases.release(report.sa)
+        self._ports.listener(report)
 
     def _sent(self, problem: str | None) -> None:
         if problem is not None:
