@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages that a host would not send: sealed with its keys, or changed on their way."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ikeway.ike import messages
+from ikeway.ike.io import Datagram
+from ikeway.ike.session import Session
+from ikeway.ike.states import AwaitInitResponse, Candidates, Gone, State
+from ikeway.wire.codec import Body
+from ikeway.wire.message import Message
+from ikeway.wire.registry import ExchangeType
+from support.ladder import Ladder
+from support.shell import Host
+
+INFORMATIONAL = ExchangeType.INFORMATIONAL
+Edit = Callable[[tuple[Body, ...]], tuple[Body, ...]]
+
+
+def session_of(host: Host) -> Session:
+    """Return the session of the only IKE SA of a host."""
+    (sa,) = host.endpoint.sas
+    return session_in(sa.state)
+
+
+def session_in(state: State) -> Session:
+    """Return the session of a state, of the first branch if there are several."""
+    if isinstance(state, Candidates):
+        return state.branches[0].session
+    assert not isinstance(state, AwaitInitResponse | Gone)
+    return state.session
+
+
+def sealed(
+    session: Session,
+    payloads: tuple[Body, ...],
+    message_id: int,
+    exchange: ExchangeType = INFORMATIONAL,
+    *,
+    is_response: bool = False,
+) -> bytes:
+    """Return a message as the owner of the session could send it."""
+    head = messages.header(session.link, exchange, message_id, is_response=is_response)
+    # An IV far ahead: the message must not share its own with one that the host sends itself.
+    keyring = replace(session.keyring, sealed=session.keyring.sealed + 1000)
+    return keyring.seal(head, payloads, session.env.random)[1]
+
+
+def request(
+    ladder: Ladder,
+    host: Host,
+    payloads: tuple[Body, ...],
+    exchange: ExchangeType = INFORMATIONAL,
+    message_id: int | None = None,
+) -> Datagram:
+    """Return a request of a host, as the other one gets it; by default the next one it expects."""
+    session = session_of(host)
+    number = session.window.next_request if message_id is None else message_id
+    octets = sealed(session, payloads, number, exchange)
+    return ladder.carried(host, session.link.local, session.link.peer, octets)
+
+
+def opened(host: Host, octets: bytes) -> Message:
+    """Return a sealed message that a host can read."""
+    message = Message.decode(octets)
+    return session_of(host).keyring.open(message.header, octets)
+
+
+def edited(ladder: Ladder, edit: Edit, exchange: ExchangeType, sender: Host) -> None:
+    """Change the payloads of one sealed message of `sender` on its way, with its keys."""
+
+    def fate(host: Host, datagram: Datagram) -> list[Datagram]:
+        header = Message.decode(datagram.octets).header
+        if host is not sender or header.exchange is not exchange:
+            return [datagram]
+        message = opened(ladder.other(host), datagram.octets)
+        head = replace(message.header)
+        keyring = session_of(host).keyring
+        changed = edit(message.payloads)
+        octets = keyring.seal(head, changed, session_of(host).env.random)[1]
+        return [replace(datagram, octets=octets)]
+
+    ladder.fate = fate
+
+
+def rewritten(ladder: Ladder, change: Callable[[Message], Message], sender: Host) -> None:
+    """Change the IKE_SA_INIT messages of `sender` on their way."""
+
+    def fate(host: Host, datagram: Datagram) -> list[Datagram]:
+        message = Message.decode(datagram.octets)
+        if host is not sender or message.header.exchange is not ExchangeType.IKE_SA_INIT:
+            return [datagram]
+        return [replace(datagram, octets=change(message).encode())]
+
+    ladder.fate = fate

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One host of a ladder: its endpoint, and a shell of real parts that answers at once, or later."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ikeway.ike.endpoint import Endpoint as IkeEndpoint
+from ikeway.ike.io import (
+    Answer,
+    Ask,
+    InstallChild,
+    Installed,
+    Lease,
+    Measured,
+    MeasureUsage,
+    Refused,
+    Sign,
+    VerifyCertificate,
+)
+from ikeway.ike.reports import (
+    Closed,
+    Dropped,
+    Event,
+    MessageSent,
+    RefusedRequest,
+    Retransmitted,
+    Warned,
+)
+from ikeway.ike.states import Established, State
+from ikeway.model.esp import ChildSa, Usage
+from ikeway.runtime.leases import Leases
+from ikeway.runtime.pki import Pki
+
+TODAY = datetime(2026, 6, 1, 12, tzinfo=UTC)
+Question = Ask | InstallChild
+
+
+@dataclass
+class Host:
+    """One side. `holds` are the kinds of questions that wait in `held` until the test answers."""
+
+    name: str
+    endpoint: IkeEndpoint
+    pki: Pki
+    leases: Leases
+    installed: dict[int, ChildSa] = field(default_factory=dict)
+    installs: list[InstallChild] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    timers: dict[bytes, float] = field(default_factory=dict)
+    forgotten: list[bytes] = field(default_factory=list)
+    holds: tuple[type, ...] = ()
+    held: list[Question] = field(default_factory=list)
+    refuse_install: str | None = None
+    usage: Usage = field(default=Usage())
+    clock: Callable[[], datetime] = lambda: TODAY
+
+    def answer(self, asked: Question) -> Answer | None:
+        """Return the answer of a real part, or None if it is to come later."""
+        question = asked if isinstance(asked, InstallChild) else asked.question
+        if isinstance(question, self.holds):
+            self.held.append(asked)
+            return None
+        match question:
+            case Sign():
+                return self.pki.sign(question)
+            case VerifyCertificate():
+                return self.pki.verify(question)
+            case Lease():
+                return self.leases.lease(asked.ticket.sa, question)
+            case MeasureUsage():
+                return Measured(self.usage)
+            case InstallChild():
+                return self._install(question)
+
+    def _install(self, action: InstallChild) -> Answer:
+        self.installs.append(action)
+        if self.refuse_install:
+            return Refused(self.refuse_install)
+        self.installed[action.child.spi_in] = action.child
+        return Installed()
+
+    # What a test looks at -------------------------------------------------------------------------
+
+    @property
+    def states(self) -> list[State]:
+        return [sa.state for sa in self.endpoint.sas]
+
+    @property
+    def established(self) -> list[Established]:
+        return [state for state in self.states if isinstance(state, Established)]
+
+    @property
+    def child(self) -> ChildSa:
+        """The only Child SA in the data plane."""
+        (child,) = self.installed.values()
+        return child
+
+    @property
+    def said(self) -> list[str]:
+        """The messages that it sent, repetitions apart."""
+        return [event.what for event in self.events if isinstance(event, MessageSent)]
+
+    @property
+    def repeats(self) -> int:
+        return sum(isinstance(event, Retransmitted) for event in self.events)
+
+    @property
+    def drops(self) -> list[str]:
+        return [event.reason for event in self.events if isinstance(event, Dropped)]
+
+    @property
+    def refusals(self) -> list[str]:
+        return [event.notify for event in self.events if isinstance(event, RefusedRequest)]
+
+    @property
+    def warnings(self) -> list[str]:
+        return [event.reason for event in self.events if isinstance(event, Warned)]
+
+    @property
+    def ends(self) -> list[Closed]:
+        return [event for event in self.events if isinstance(event, Closed)]
+
+    def seen(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
