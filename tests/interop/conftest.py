@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real peers beside ikeway: each test gets namespaces and daemons of its own, gone when it ends."""
+
+import tomllib
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.link import Link, cable, sweep
+from support.pair import INITIATOR, RESPONDER, Case, Pair, Tunnel
+
+FOLDER = Path(__file__).parent
+PAIRS = pytest.StashKey[list[Pair]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what skips.toml lists, with the reason that it gives."""
+    skips = tomllib.loads((FOLDER / "skips.toml").read_text())["skip"]
+    for item in items:
+        for skip in skips:
+            if fnmatchcase(item.name, skip["test"]) and item.path.parent == FOLDER:
+                item.add_marker(pytest.mark.skip(reason=skip["reason"]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Add both ends' logs to the report of a failure."""
+    report = yield
+    if report.failed:
+        for pair in item.stash.get(PAIRS, []):
+            report.sections.append(("logs of both ends", pair.logs()))
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _swept() -> None:
+    sweep()
+
+
+@pytest.fixture(params=[INITIATOR, RESPONDER])
+def role(request: pytest.FixtureRequest) -> str:
+    """Which role ikeway plays; a test that is about one role names it by `parametrize`."""
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def tunnel(
+    request: pytest.FixtureRequest,
+    lab: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    role: str,
+) -> Iterator[Tunnel]:
+    """Makes a pair of running daemons for a case; `link` is a plain cable unless given."""
+    with ExitStack() as stack:
+
+        def make(case: Case, link: AbstractContextManager[Link] | None = None) -> Pair:
+            ends = stack.enter_context(link or cable())
+            pair = Pair(lab, tmp_path_factory.mktemp("t"), ends, role, case)
+            stack.callback(pair.down)
+            request.node.stash.setdefault(PAIRS, []).append(pair)
+            pair.up()
+            return pair
+
+        yield make
