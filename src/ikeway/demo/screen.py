@@ -58,25 +58,27 @@ class Screen:
     def message(self, message: Message) -> None:
         """Draw one rung of the ladder."""
         tone = "cyan" if message.is_ours else "green"
-        line = Text(f"{message.at * 1000:8.1f} ms ", "dim", no_wrap=True, overflow="ellipsis")
-        line.append("│", "dim").append("──" if message.is_ours else "◀─", tone)
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(f"{message.at * 1000:8.1f} ms ", "dim").append("│", "dim").append(
+            "──" if message.is_ours else "◀─", tone
+        )
         line.append(f" {message.exchange}", f"bold {tone}").append(f" {message.payloads} ")
         room = self._width - line.cell_len
         size = f" {message.octets} octets "
-        end = Text(size if len(size) + 4 <= room else f" {message.octets} ", "dim")
+        end = Text().append(size if len(size) + 4 <= room else f" {message.octets} ", "dim")
         end.append("─▶" if message.is_ours else "──", tone).append("│", "dim")
         line.append("─" * max(1, room - end.cell_len), tone)
         self._console.print(line.append_text(end))
 
     def note(self, text: str) -> None:
         """Show a detail below a step."""
-        self._console.print(f"{_INDENT}[dim]{escape(text)}[/]")
+        self._console.print(f"{_INDENT}[dim]{escape(text)}[/]", highlight=False)
 
     def close(self, *lines: str) -> None:
         """Say what was shown; the first line is the point of it."""
-        text = Text(lines[0], "bold green", justify="center")
+        text = Text(justify="center").append(lines[0], "bold green")
         for line in lines[1:]:
-            text.append(f"\n{line}", "default")
+            text.append(f"\n{line}", "dim")
         self._console.print(Panel(text, width=self._width, border_style="green"))
 
     def fail(self, reason: str, logs: dict[str, list[str]]) -> None:
@@ -88,7 +90,7 @@ class Screen:
                 self._console.print(f"  {escape(line)}", highlight=False, style="dim")
 
     def _done(self, label: str, detail: str, took: float) -> None:
-        line = Text("✓ ", "bold green", no_wrap=True, overflow="ellipsis")
-        line.append(f"{label:<{_LABEL}}", "bold").append(detail)
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append("✓ ", "bold green").append(f"{label:<{_LABEL}}", "bold").append(detail)
         line.append(f"{took:>{max(6, self._width - line.cell_len - 2)}.2f} s", "dim")
         self._console.print(line)

@@ -50,6 +50,7 @@ def run(*, as_json: bool, console: Console) -> int:
         facts["error"] = str(error)
     except KeyboardInterrupt:
         facts["error"] = "interrupted"
+        screen.note("interrupted; everything is taken down")
         status = _INTERRUPTED
     if as_json:
         console.out(json.dumps(facts), highlight=False)
@@ -79,7 +80,7 @@ def _prepare(screen: Screen, stack: ExitStack) -> tuple[World, Watcher]:
     with screen.step("The wire", "watching the cable") as step:
         watcher = stack.enter_context(watch(hosts))
         watcher.check_sight()
-        step.detail = "all frames are captured; plaintext was seen, as a test"
+        step.detail = "every frame is captured; a packet in clear was seen"
     return hosts, watcher
 
 
@@ -189,12 +190,10 @@ def _prove(screen: Screen, facts: Facts, watcher: Watcher, whole: int) -> None:
                 f"{found.plaintext} packets in clear, {found.other_missed} not searched"
             )
         step.detail = f"{found.plaintext} of {found.searched:,} frames on the wire are in clear"
-    screen.note(
-        f"{found.searched - found.esp_packets} of them are not ESP: IKE, ARP, and our tests"
-    )
+    screen.note(f"{found.other_packets} of them are not ESP: IKE, ARP and our tests in clear")
     screen.note(f"searched whole; of ESP in the TCP run the first {HEAD_OCTETS} octets")
     screen.note(f"for {things} things: a marker in all payloads, HTTP, inner addresses")
-    screen.note("sent around the tunnel on purpose, before and after, each was found")
+    screen.note("each was found when sent in clear on purpose, before and after")
 
 
 def _leave(screen: Screen, programs: list[Program], hosts: World) -> None:
