@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
-from ikeway.control.rundir import DEFAULT, VARIABLE
+from ikeway.control.rundir import VARIABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +20,6 @@ RunDirOption: TypeAlias = Annotated[
         "--run-dir",
         envvar=VARIABLE,
         help="Folder of the daemon: control socket, pid file, engine socket.",
-        show_default=str(DEFAULT),
     ),
 ]
 ConfigOption: TypeAlias = Annotated[

@@ -9,8 +9,6 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final, TextIO
 
-import structlog
-
 Event = MutableMapping[str, Any]
 
 
@@ -35,6 +33,8 @@ _COLOURS: Final = {"debug": "2", "warning": "33", "error": "31"}
 
 def setup(form: LogFormat, level: LogLevel, stream: TextIO | None = None) -> None:
     """Send every structlog line from `level` on to a stream, by default standard error."""
+    import structlog  # slow, and commands that only ask do not need it
+
     target = sys.stderr if stream is None else stream
     render = as_json if form is LogFormat.JSON else as_text(colour=target.isatty())
     structlog.configure(
