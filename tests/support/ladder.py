@@ -129,6 +129,14 @@ class Ladder:
         event = Answered(asked.ticket, answer)
         self.perform(host, host.endpoint.handle(asked.ticket.sa, event, self.now))
 
+    def arrive(self, host: Host, octets: bytes) -> list[bytes]:
+        """Give a host octets that come from the other one's address; return what it says."""
+        before = len(self.sent)
+        local, peer = self.addresses if host is self.left else self.addresses[::-1]
+        datagram = Datagram(Endpoint(local, IKE_PORT), Endpoint(peer, IKE_PORT), octets)
+        self.deliver(host, datagram)
+        return [sent.octets for sender, sent in self.sent[before:] if sender is host]
+
     # The link -------------------------------------------------------------------------------------
 
     def other(self, host: Host) -> Host:
