@@ -97,7 +97,8 @@ def test_status_shows_what_a_person_wants_to_know(ikeway: Runner, tmp_path: Path
     for words in (
         "office: established",
         "0102030405060708 (initiator, up for",
-        "laptop@example.com at 192.0.2.1:4500, behind a NAT",
+        "laptop@example.com at 192.0.2.1:4500\n",
+        "NAT       detected in front of us\n",
         "vpn.example.com at 203.0.113.7:4500\n",
         "10.66.0.2, fd66::2",
         "10.66.0.2/32 === 10.0.0.0/8",
