@@ -9,7 +9,7 @@ from support.tracked import ROOT
 
 def test_the_reference_page_is_up_to_date() -> None:
     written = (ROOT / "docs" / "reference" / "configuration.md").read_text()
-    assert written == page(), "python -m ikeway.config.reference > docs/reference/configuration.md"
+    assert written == page(), "make generate"
 
 
 def test_every_key_is_described() -> None:

@@ -140,7 +140,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) ->
         tmp_path,
         """
 [host]
-identiy = "a"
+identit = "a"
 listen = ["0.0.0.0", "300.1.1.1"]
 [pools.staff]
 dns = "10.0.0.1"
@@ -162,11 +162,11 @@ peer_id = ""
 [dataplane]
 interface = "far-too-long-for-linux"
 mtu = 1400.5
-[conections.x]
+[connection.x]
 """,
     )
     assert [each.split(": ")[:2] for each in found] == [
-        ["3", "host.identiy"],
+        ["3", "host.identit"],
         ["4", "host.listen[1]"],
         ["6", "pools.staff.dns"],
         ["7", "pools.staff.ranges"],
@@ -182,7 +182,7 @@ mtu = 1400.5
         ["21", "connections.b.peer_id"],
         ["23", "dataplane.interface"],
         ["24", "dataplane.mtu"],
-        ["25", "conections"],
+        ["25", "connection"],
     ]
     assert found[0].endswith("did you mean 'identity'? known here: identity, listen")
     assert found[6].endswith("'listener' is not known; allowed: initiator, responder, both")
