@@ -153,8 +153,14 @@ class Ladder:
     # Performing -----------------------------------------------------------------------------------
 
     def perform(self, host: Host, actions: tuple[Action, ...]) -> None:
+        """Do what a host wants; as in the driver, answers come after all of it is done."""
+        asked = [action for action in actions if isinstance(action, Ask | InstallChild)]
         for action in actions:
             self._perform(host, action)
+        for question in asked:
+            answer = host.answer(question)
+            if answer is not None:
+                self.give(host, question, answer)
 
     def _perform(self, host: Host, action: Action) -> None:
         match action:
@@ -167,9 +173,7 @@ class Ladder:
                 if at is not None:
                     host.timers[sa] = at
             case Ask() | InstallChild():
-                answer = host.answer(action)
-                if answer is not None:
-                    self.give(host, action, answer)
+                pass
             case RemoveChild(_, spi_in):
                 host.installed.pop(spi_in, None)
             case Report(_, event):
