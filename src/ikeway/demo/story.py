@@ -120,6 +120,7 @@ def _use(
 
 
 def _connect(screen: Screen, facts: Facts, laptop: Program) -> IkeStatus:
+    screen.ladder()
     with screen.step("Handshake", "IKEv2") as step:
         for event in shake_hands(laptop.client):
             if isinstance(event, Done):
