@@ -77,24 +77,25 @@ def as_text(*, colour: bool) -> Callable[[object, str, Event], str]:
         at = datetime.fromisoformat(event.pop("at"))
         level, text = event.pop("level"), event.pop("event")
         facts = "".join(f"  {key}={_quoted(value)}" for key, value in event.items())
-        line = f"{at:%H:%M:%S}.{at.microsecond // 1000:03} {level:7} {plain(str(text))}{facts}"
+        line = f"{at:%H:%M:%S}.{at.microsecond // 1000:03} {level:7} {plain(text)}{facts}"
         paint = _COLOURS.get(level) if colour else None
         return f"\x1b[{paint}m{line}\x1b[0m" if paint else line
 
     return render
 
 
-def plain(text: str) -> str:
+def plain(text: object) -> str:
     """Return text without what could steer a terminal or forge a line: peers choose some of it."""
-    if text.isprintable():
-        return text
+    words = str(text)
+    if words.isprintable():
+        return words
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in words
     )
 
 
 def _quoted(value: object) -> str:
-    text = plain(str(value))
+    text = plain(value)
     return json.dumps(text, ensure_ascii=False) if " " in text or not text else text
 
 

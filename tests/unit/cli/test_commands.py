@@ -263,8 +263,20 @@ def test_up_with_a_name_starts_a_connection_of_the_daemon_that_runs(
         assert ran.status == 0
         assert ran.out.splitlines()[0] == "office is up"
         assert "10.66.0.2, fd66::2" in ran.out
+        ran = ikeway("up", "office", "--json", "--run-dir", tmp_path)
+        assert json.loads(ran.out) == OFFICE.model_dump()
         ran = ikeway("up", "home", "--run-dir", tmp_path)
         assert (ran.status, ran.err.splitlines()[-1]) == (
             1,
             "ikeway: there is no connection 'home'",
         )
+
+
+def test_a_plain_name_is_a_connection_even_beside_a_file_of_that_name(
+    ikeway: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, PSK).rename(tmp_path / "b")
+    monkeypatch.setattr("ikeway.cli.commands.up.DEFAULT_CONFIG", tmp_path / "default.toml")
+    ran = ikeway("up", "b", "--run-dir", tmp_path / "run")
+    assert (ran.status, "default.toml" in ran.err) == (1, True)

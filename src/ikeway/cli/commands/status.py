@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ikeway.cli.options import JsonOption, RunDirOption, clean, console
+from ikeway.cli.options import JsonOption, RunDirOption, console
 from ikeway.control.rundir import DEFAULT
+from ikeway.runtime.log import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +30,9 @@ def status(*, run_dir: RunDirOption = DEFAULT, json: JsonOption = False) -> None
     if not found.ike_sas:
         out.print("no IKE SAs")
     for sa in found.ike_sas:
-        out.print(f"{clean(sa.connection or '(unknown)')}: {sa.state}", style="bold")
+        out.print(f"{plain(sa.connection or '(unknown)')}: {sa.state}", style="bold")
         for word, text in _lines(sa):
-            out.print(f"  {word:9} {clean(text)}")
+            out.print(f"  {word:9} {plain(text)}")
 
 
 def disconnect(
