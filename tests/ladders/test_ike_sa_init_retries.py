@@ -126,7 +126,7 @@ def test_endless_cookies_are_given_up(row: Row) -> None:
     assert ladder.left.ends[0].is_failure
 
 
-@pytest.mark.conformance("CF-D11", "CF-D08")
+@pytest.mark.conformance("CF-D11")
 def test_an_unasked_cookie_does_no_harm(row: Row) -> None:
     """§2.6: a cookie is looked at only by those who gave it."""
     ladder = row.psk()
