@@ -21,6 +21,7 @@ pytestmark = pytest.mark.system
 GCM = SUITES[2]
 SOL_UDP, UDP_SEGMENT = 17, 103
 ETH_P_ALL = 3
+UDP = 17
 
 Hosts = tuple[Host, Host]
 
@@ -201,6 +202,29 @@ def test_a_packet_goes_only_where_ports_and_protocol_agree(hosts: Hosts) -> None
     fail_to_ping(hosts)
 
 
+@pytest.mark.conformance("CF-J27")
+@pytest.mark.parametrize("outer", [0, 1], ids=["IPv4", "IPv6"])
+def test_congestion_on_the_way_reaches_the_inner_packet(hosts: Hosts, outer: int) -> None:
+    """RFC 6040 §4: the outer header starts as the inner one; CE comes back in, or is a loss."""
+    children = child_pair(GCM, outer=outer)
+    install(hosts, children)
+    with tap(hosts[0]) as link:
+        hosts[0].namespace.run("ping", "-c", "2", "-i", "0.02", "-Q", "0xba", INNER[1][0])
+        frames = [frame for frame in drain(link) if is_ip(frame) and b"\x11\x94\x11\x94" in frame]
+    assert {traffic_class(frame) for frame in frames} == {0xBA}
+    capable, deaf = (ipv4(INNER[0][0], INNER[1][0], class_) for class_ in (0xBA, 0xB8))
+    before = hosts[1].call(hosts[1].plane.refused).get("congested", 0)
+    sealing = esp_sa(children[0], after=500)
+    with tap(hosts[1], "ikeway0") as link, attacker(hosts[0], outer=outer) as send:
+        send.congested()
+        send(sealing.seal(capable))
+        send(sealing.seal(deaf))
+        arrived = [packet for packet in drain(link) if packet[9] == UDP]
+    assert [packet[1] for packet in arrived] == [0xBB]
+    assert checksum(arrived[0][:20]) == 0
+    assert hosts[1].call(hosts[1].plane.refused).get("congested", 0) == before + 1
+
+
 # What the tests above are made of ----------------------------------------------------------------
 
 
@@ -266,9 +290,26 @@ def dummy(child: ChildSa, sealed: EspSa) -> bytes:
     return packet[:16] + AESGCM(key).encrypt(nonce, plain[:-1] + b"\x3b", aad)
 
 
-def ipv4(source: str, destination: str) -> bytes:
+def ipv4(source: str, destination: str, class_: int = 0) -> bytes:
     addresses = socket.inet_aton(source) + socket.inet_aton(destination)
-    return bytes.fromhex("4500001c000000004011") + b"\0\0" + addresses + bytes(8)
+    header = struct.pack(">BBHIBBH", 0x45, class_, 28, 0, 64, UDP, 0) + addresses
+    sum_ = struct.pack(">H", checksum(header))
+    return header[:10] + sum_ + header[12:] + struct.pack(">HHHH", 9, 9, 8, 0)
+
+
+def checksum(octets: bytes) -> int:
+    """Return the Internet checksum (RFC 1071); 0 if the octets have a right one in them."""
+    total = sum(struct.unpack(f">{len(octets) // 2}H", octets))
+    while total > 0xFFFF:
+        total = (total >> 16) + (total & 0xFFFF)
+    return total ^ 0xFFFF
+
+
+def traffic_class(frame: bytes) -> int:
+    """Return the differentiated services and ECN fields of the IP header in an Ethernet frame."""
+    if frame[14] >> 4 == 4:
+        return frame[15]
+    return (frame[14] << 4 | frame[15] >> 4) & 0xFF
 
 
 def ike_message(octets: int) -> bytes:
@@ -280,9 +321,10 @@ def ike_message(octets: int) -> bytes:
 class attacker:  # noqa: N801 - reads as a statement
     """A UDP socket on a host that sends anything to the other host's port 4500."""
 
-    def __init__(self, host: Host, segment: int = 0) -> None:
-        target = (OUTER[1 - host.side][0], 4500)
-        self._socket = host.namespace.inside(lambda: socket.socket(type=socket.SOCK_DGRAM))
+    def __init__(self, host: Host, segment: int = 0, outer: int = 0) -> None:
+        target = (OUTER[1 - host.side][outer], 4500)
+        self._family = socket.AF_INET6 if outer else socket.AF_INET
+        self._socket = host.namespace.inside(lambda: socket.socket(self._family, socket.SOCK_DGRAM))
         if segment:
             self._socket.setsockopt(SOL_UDP, UDP_SEGMENT, segment)
         self._socket.connect(target)
@@ -293,16 +335,23 @@ class attacker:  # noqa: N801 - reads as a statement
     def __call__(self, datagram: bytes) -> None:
         self._socket.send(datagram)
 
+    def congested(self) -> None:
+        """Mark what follows as having met congestion on the way."""
+        if self._family == socket.AF_INET:
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 3)
+        else:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, 3)
+
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
 
-def tap(host: Host) -> socket.socket:
-    """Return a socket that sees what passes the host's outer interface."""
+def tap(host: Host, interface: str = "outer0") -> socket.socket:
+    """Return a socket that sees what passes an interface of the host."""
 
     def make() -> socket.socket:
         link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        link.bind(("outer0", ETH_P_ALL))
+        link.bind((interface, ETH_P_ALL))
         return link
 
     return host.namespace.inside(make)

@@ -145,7 +145,8 @@ impl CbcMac {
         verify_slices_are_equal(mac.as_ref().get(..self.icv_octets)?, saved).ok()
     }
 
-    /// With ESN the high half follows the ciphertext; its place is where the ICV goes (RFC 4303 §2.2.1).
+    /// With ESN the high half follows the ciphertext; its place is where the ICV goes (RFC 4303
+    /// §2.2.1).
     fn mac(&self, sequence: u64, packet: &mut [u8], end: usize) -> Option<hmac::Tag> {
         let mut signed = end;
         if self.esn {

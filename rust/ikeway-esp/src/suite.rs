@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The ESP algorithms, a row each, by IKEv2 code points (RFC 8221, RFC 4106, RFC 7634, RFC 3602, RFC 4868).
+//! The ESP algorithms, a row each, by IKEv2 code points (RFC 8221, RFC 4106, RFC 7634, RFC 3602,
+//! RFC 4868).
 
 use aws_lc_rs::{aead, hmac};
 

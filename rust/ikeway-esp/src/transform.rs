@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The keys of one direction, expanded once, and the shape that they give to a packet (RFC 4303 §2).
+//! The keys of one direction, expanded once, and the shape that they give to a packet (RFC 4303
+//! §2).
 
 use std::sync::Arc;
 
@@ -117,7 +118,8 @@ impl Transform {
         }
     }
 
-    /// What the ciphertext's length is a multiple of: a block, and at least 4 octets (RFC 4303 §2.4).
+    /// What the ciphertext's length is a multiple of: a block, and at least 4 octets (RFC 4303
+    /// §2.4).
     pub(crate) const fn alignment(&self) -> usize {
         match self {
             Self::Aead(_) => 4,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the packet threads tell the control thread: refusals, added up, and IKE datagrams that came their way.
+//! What the packet threads tell the control thread: refusals, added up, and IKE datagrams that came
+//! their way.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -59,11 +60,13 @@ pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
 }
 
 impl Reporter {
-    /// Notes a refusal. Only packets that go no further come here, so the lock is off the path of good ones.
+    /// Notes a refusal. Only packets that go no further come here, so the lock is off the path of
+    /// good ones.
     pub(crate) fn refuse(&self, refusal: Refusal, spi: u32, peer: Option<SocketAddr>) {
         self.totals.refuse(refusal);
-        // Dummies are meant to be dropped, and a host talks to many that no SA covers.
-        if matches!(refusal, Refusal::Dummy | Refusal::NoSa) {
+        // Dummies are meant to be dropped, loss is how congestion is told, and a host talks to many
+        // that no SA covers.
+        if matches!(refusal, Refusal::Dummy | Refusal::Congested | Refusal::NoSa) {
             return;
         }
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);

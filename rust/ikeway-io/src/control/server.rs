@@ -35,10 +35,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens at `path`. Threads started later inherit that SIGTERM and SIGINT end [`Server::run`] instead of them.
+    /// Listens at `path`. Threads started later inherit that SIGTERM and SIGINT end [`Server::run`]
+    /// instead of them.
     ///
     /// # Errors
-    /// [`EngineError::Host`] if the socket cannot be bound, for one because another engine listens there.
+    /// [`EngineError::Host`] if the socket cannot be bound, for one because another engine listens
+    /// there.
     pub fn bind(path: &Path) -> Result<Self, EngineError> {
         signals::keep_secrets();
         let termination = signals::termination()?;
