@@ -25,6 +25,7 @@ from ikeway.policy.connection import Connection, resolve_selectors
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Configuration, Notify, SecurityAssociation, TsI, TsR
+from ikeway.wire.payloads.traffic_selectors import TrafficSelectors
 from ikeway.wire.registry import NotifyType
 
 SPI_OCTETS = 4
@@ -105,9 +106,8 @@ def conclude(
     assigned = configuration.accept(reply.one(Configuration))
     if connection.virtual_ips and not assigned.addresses:
         raise InternalAddressError("we asked for an address and got none")
-    local_ts, peer_ts = need(reply, TsI).selectors, need(reply, TsR).selectors
-    narrow.check_subset(local_ts, child.offered_i)
-    narrow.check_subset(peer_ts, child.offered_r)
+    local_ts = _granted(need(reply, TsI), child.offered_i)
+    peer_ts = _granted(need(reply, TsR), child.offered_r)
     spi_out = _spi(chosen)
     terms = Terms(child.spi_in, spi_out, chosen.esp, local_ts, peer_ts, connection.replay_window)
     return Granted(_child(session, transcript, terms, _path(session)), assigned)
@@ -117,6 +117,14 @@ def _check_granted(reply: Message) -> None:
     errors = [notify for notify in reply.all(Notify) if notify.type < 16384]
     if errors:
         raise SelectorsError(f"the peer refuses the Child SA: {errors[0].type.name}")
+
+
+def _granted(answer: TrafficSelectors, offered: Selectors) -> Selectors:
+    """Return the selectors of the answer; one of a type that we do not know was never offered."""
+    if len(answer.selectors) != len(answer.parts):
+        raise SelectorsError("the answer has selectors that are no address ranges")
+    narrow.check_subset(answer.selectors, offered)
+    return answer.selectors
 
 
 def _path(session: Session) -> tuple[Endpoint, Endpoint]:
