@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two engines, two namespaces, real packets (RFC 4303, RFC 3948, RFC 4301 §5)."""
 
+import secrets
 import socket
 import struct
 from collections.abc import Iterator
@@ -162,6 +163,26 @@ def test_ike_datagrams_that_the_kernel_joined_to_esp_come_as_events(hosts: Hosts
     assert event.octets == message
     assert (str(event.local.address), event.local.port) == (OUTER[1][0], 4500)
     assert refusal(hosts[1], Refusal.UNKNOWN_SPI).spi == 0xDEAD0001
+
+
+def test_a_flood_of_rubbish_is_survived(hosts: Hosts) -> None:
+    """I1 and I5: the engine goes on, tells of it once a second, and loses no good packet after."""
+    children = child_pair(GCM)
+    install(hosts, children)
+    known = struct.pack(">I", children[1].spi_in)
+    with attacker(hosts[0]) as send:
+        for size in range(1500):
+            send(secrets.token_bytes(size))
+            send(known + secrets.token_bytes(size))
+        for size in range(64, 9000, 500):
+            send(known * (size // 4))
+    with attacker(hosts[0], segment=100) as send:
+        for size in range(101, 6000, 100):
+            send(known + secrets.token_bytes(size))
+    ping(*hosts)
+    assert refusal(hosts[1], Refusal.INTEGRITY_FAILED).spi == children[1].spi_in
+    told = [event for event in hosts[1].events if isinstance(event, PacketsRefused)]
+    assert len([event for event in told if event.spi == children[1].spi_in]) <= 9
 
 
 def test_the_newest_of_equal_pairs_sends_and_the_older_still_receives(hosts: Hosts) -> None:
