@@ -145,7 +145,7 @@ def test_a_pool_may_be_for_those_who_ask_only(row: Row) -> None:
 
 @pytest.mark.conformance("CF-J05")
 def test_unknown_attributes_and_the_reserved_bit_are_ignored(row: Row) -> None:
-    """§3.15.1: "Attributes ... that are not understood MUST be ignored"."""
+    """§3.15.1: what is not understood is skipped."""
     ladder = road(row)
     raw = bytes.fromhex("01000000800100007fff0003616263ffff0000")
     changed(ladder, Unknown(PayloadType.CP, raw))
@@ -207,7 +207,7 @@ def test_an_empty_pool_costs_the_child_alone(row: Row) -> None:
 
 @pytest.mark.conformance("CF-J08")
 def test_a_pool_of_one_family_gives_what_it_has(row: Row) -> None:
-    """§3.15.4: "only the successes" are in the reply."""
+    """§3.15.4: the successes alone are in the reply."""
     ladder = road(row, pool=replace(POOL, ranges=POOL.ranges[:1]))
     ladder.connect()
     (state,) = ladder.left.established
