@@ -100,7 +100,7 @@ impl Lane<'_> {
             // What is too short for ESP is no packet of an SA that was, either.
             let is_short = packet.len() < ESP_HEADER;
             let refusal = if is_short { Refusal::Malformed } else { Refusal::UnknownSpi };
-            self.reporter.refuse(refusal, spi, Some(run.peer));
+            self.reporter.refuse_unknown(refusal, spi, run.peer);
             return None;
         };
         match open(sa, run.class, packet) {

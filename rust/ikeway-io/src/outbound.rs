@@ -77,7 +77,7 @@ impl Lane<'_> {
     /// Seals what one read of the interface gave, or drops it: nothing leaves in clear.
     fn take(&mut self, octets: &mut [u8]) {
         if let Err(refusal) = self.protect(octets) {
-            self.reporter.refuse(refusal, 0, None);
+            self.reporter.refuse_own(refusal);
         }
     }
 
