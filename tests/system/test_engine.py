@@ -22,6 +22,7 @@ pytestmark = pytest.mark.system
 GCM = SUITES[2]
 SOL_UDP, UDP_SEGMENT = 17, 103
 ETH_P_ALL = 3
+SO_NO_CHECK = 11
 UDP = 17
 
 Hosts = tuple[Host, Host]
@@ -137,6 +138,38 @@ def test_a_dummy_packet_is_dropped_in_silence(hosts: Hosts) -> None:
     ping(*hosts)
     assert hosts[1].call(hosts[1].plane.refused).get("dummy", 0) == before + 1
     assert not hosts[1].events
+
+
+@pytest.mark.conformance("CF-V01")
+def test_esp_uses_the_ports_of_ike_and_needs_no_udp_checksum(hosts: Hosts) -> None:
+    children = child_pair(GCM)
+    install(hosts, children)
+    with tap(hosts[0]) as link:
+        ping(*hosts)
+        frames = [frame for frame in drain(link) if esp_of(frame) is not None]
+    assert {struct.unpack(">HH", frame[34:38]) for frame in frames} == {(4500, 4500)}
+    before = received(hosts[1], children[1])
+    with attacker(hosts[0]) as send:
+        send.without_checksum()
+        send(esp_sa(children[0], after=500).seal(ipv4(INNER[0][0], INNER[1][0])))
+    eventually(lambda: received(hosts[1], children[1]) == before + 1 or None)
+
+
+@pytest.mark.conformance("CF-U09")
+def test_a_lone_fragment_of_the_outer_network_never_reaches_esp(hosts: Hosts) -> None:
+    """RFC 4303 §3.4.1: reassembly comes before ESP, here in the kernel."""
+    udp = (
+        struct.pack(">HHHH", 4500, 4500, 2008, 0) + struct.pack(">II", 0xDEAD0009, 1) + bytes(1400)
+    )
+    first = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 7, 0x2000, 64, UDP, 0)
+    addresses = b"".join(socket.inet_aton(OUTER[side][0]) for side in (0, 1))
+    raw = hosts[0].namespace.inside(
+        lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    )
+    with raw, attacker(hosts[0]) as send:
+        raw.sendto(first + addresses + udp, (OUTER[1][0], 0))
+        send(struct.pack(">II", 0xDEAD000A, 1) + bytes(40))
+    assert refusal(hosts[1], Refusal.UNKNOWN_SPI).count == 1
 
 
 @pytest.mark.conformance("CF-V02", "CF-V04", "CF-V05")
@@ -355,6 +388,10 @@ class attacker:  # noqa: N801 - reads as a statement
 
     def __call__(self, datagram: bytes) -> None:
         self._socket.send(datagram)
+
+    def without_checksum(self) -> None:
+        """Send UDP checksums of zero, which mean none."""
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
 
     def congested(self) -> None:
         """Mark what follows as having met congestion on the way."""
