@@ -8,6 +8,7 @@ import pytest
 from ikeway.crypto.keypair import KeyAlgorithm
 from ikeway.ike.io import Datagram
 from ikeway.ike.states import AwaitAuthRequest, Established
+from ikeway.model.esp import Mode
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Proof
@@ -333,3 +334,30 @@ def assert_down(ladder: Ladder) -> None:
         assert host.installed == {}
         assert host.timers == {}
         assert len(host.ends) == 1
+
+
+@pytest.mark.conformance("CF-A11")
+def test_transport_mode_that_we_do_not_do_becomes_tunnel_mode(row: Row) -> None:
+    """§1.3.1: "If the request is accepted, the response MUST also include a notification"."""
+    ladder = row.psk()
+    wish = Notify(NotifyType.USE_TRANSPORT_MODE)
+    edited(ladder, lambda payloads: (*payloads, wish), AUTH, ladder.left)
+    ladder.connect()
+    assert "USE_TRANSPORT_MODE" not in ladder.right.said[-1]
+    assert ladder.right.child.mode is Mode.TUNNEL
+
+
+@pytest.mark.conformance("CF-J16")
+@pytest.mark.parametrize(
+    "granted",
+    [Notify(NotifyType.IPCOMP_SUPPORTED, b"\0\1\2"), Notify(NotifyType.USE_TRANSPORT_MODE)],
+)
+def test_what_we_did_not_ask_for_costs_the_child(row: Row, granted: Notify) -> None:
+    """§2.22, §1.3.1: the two sides would not understand each other's packets."""
+    ladder = row.psk()
+    edited(ladder, lambda payloads: (*payloads, granted), AUTH, ladder.right)
+    ladder.connect()
+    assert ladder.left.established
+    assert ladder.left.installs == []
+    assert ladder.left.said[-1] == "INFORMATIONAL request 2 [D(ESP)]"
+    assert ladder.right.installed == {}

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Final
 
 from ikeway.ike import configuration, narrow, negotiate
 from ikeway.ike.children import Child, ChildDraft, Terms, build
@@ -29,6 +30,9 @@ from ikeway.wire.payloads.traffic_selectors import TrafficSelectors
 from ikeway.wire.registry import NotifyType
 
 SPI_OCTETS = 4
+NEVER_ASKED: Final = frozenset({NotifyType.USE_TRANSPORT_MODE, NotifyType.IPCOMP_SUPPORTED})
+"""What changes a Child SA, and what we do not ask for: packets would not be understood."""
+
 _EVERYTHING: dict[int, IPv4Network | IPv6Network] = {
     4: ip_network("0.0.0.0/0"),
     6: ip_network("::/0"),
@@ -114,9 +118,11 @@ def conclude(
 
 
 def _check_granted(reply: Message) -> None:
-    errors = [notify for notify in reply.all(Notify) if notify.type < 16384]
-    if errors:
-        raise SelectorsError(f"the peer refuses the Child SA: {errors[0].type.name}")
+    for notify in reply.all(Notify):
+        if notify.type.is_error:
+            raise SelectorsError(f"the peer refuses the Child SA: {notify.type.name}")
+        if notify.type in NEVER_ASKED:
+            raise SelectorsError(f"the peer grants {notify.type.name}, which we did not ask for")
 
 
 def _granted(answer: TrafficSelectors, offered: Selectors) -> Selectors:
