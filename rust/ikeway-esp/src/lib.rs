@@ -17,6 +17,7 @@ mod inner;
 mod outbound;
 mod replay;
 mod selector;
+mod separate;
 mod sequence;
 mod suite;
 mod table;

@@ -111,7 +111,8 @@ impl OutboundSa {
         *header = (u64::from(self.shared.spi) << 32 | u64::from(low)).to_be_bytes();
         match self.transform {
             Transform::Aead(_) => *rest.first_chunk_mut()? = sequence.to_be_bytes(),
-            Transform::Cbc(_) => *rest.first_chunk_mut()? = self.ivs.iv(sequence),
+            Transform::Separate(_) if self.transform.iv_octets() == 0 => (),
+            Transform::Separate(_) => *rest.first_chunk_mut()? = self.ivs.iv(sequence),
         }
         Some(())
     }

@@ -160,9 +160,9 @@ fn an_inner_packet_must_be_whole_and_of_the_named_version() {
     let mut long = ipv4_packet(8);
     long[3] += 16;
     assert_eq!(open_crafted(suite, &with_trailer(suite, &long)), Err(Refusal::Malformed));
-    let mut short = ipv4_packet(8);
+    let mut long = ipv4_packet(8);
     short[3] = 19;
-    assert_eq!(open_crafted(suite, &with_trailer(suite, &short)), Err(Refusal::Malformed));
+    assert_eq!(open_crafted(suite, &with_trailer(suite, &long)), Err(Refusal::Malformed));
     let mut other = with_trailer(suite, &ipv4_packet(8));
     *other.last_mut().unwrap() = 41;
     assert_eq!(open_crafted(suite, &other), Err(Refusal::Malformed));
@@ -197,11 +197,11 @@ fn reserved_spis_are_refused() {
 #[test]
 fn a_key_of_another_length_is_refused() {
     for suite in &SUITES {
-        let mut short = keys(suite);
-        short.encr.pop();
+        let mut long = keys(suite);
+        long.encr.push(0);
         let refused =
-            InboundSa::new(shared(suite, false, everything(), everything()), &short, 64).err();
-        let (seen, wanted) = (suite.encr_octets - 1, suite.encr_octets);
+            InboundSa::new(shared(suite, false, everything(), everything()), &long, 64).err();
+        let (seen, wanted) = (suite.encr_octets + 1, suite.encr_octets);
         assert_eq!(refused, Some(InstallError::KeyLength { what: "encryption", seen, wanted }));
     }
 }
