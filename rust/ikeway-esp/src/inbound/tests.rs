@@ -160,9 +160,9 @@ fn an_inner_packet_must_be_whole_and_of_the_named_version() {
     let mut long = ipv4_packet(8);
     long[3] += 16;
     assert_eq!(open_crafted(suite, &with_trailer(suite, &long)), Err(Refusal::Malformed));
-    let mut long = ipv4_packet(8);
+    let mut short = ipv4_packet(8);
     short[3] = 19;
-    assert_eq!(open_crafted(suite, &with_trailer(suite, &long)), Err(Refusal::Malformed));
+    assert_eq!(open_crafted(suite, &with_trailer(suite, &short)), Err(Refusal::Malformed));
     let mut other = with_trailer(suite, &ipv4_packet(8));
     *other.last_mut().unwrap() = 41;
     assert_eq!(open_crafted(suite, &other), Err(Refusal::Malformed));
