@@ -94,10 +94,7 @@ const fn aead(
     }
 }
 
-#[allow(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the algorithms are statics, whose values a table cannot copy"
-)]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "a table cannot copy the value of a static")]
 /// The ICV is half the MAC, and the MAC's key as long as the MAC (RFC 4868 §2.1).
 const fn separate(
     name: &'static str,
