@@ -71,8 +71,8 @@ class TrafficSelector:
             self.version == other.version
             and self.protocol in {ANY_PROTOCOL, other.protocol}
             and _common_ports(self, other) == (other.port_start, other.port_end)
-            and self.start <= other.start
-            and other.end <= self.end
+            and int(self.start) <= int(other.start)
+            and int(other.end) <= int(self.end)
         )
 
     @override
