@@ -3,11 +3,9 @@
 
 from dataclasses import replace
 
-from ikeway.ike import proof
-from ikeway.ike.children import Child
+from ikeway.ike import installing, proof
 from ikeway.ike.exchanges import ike_auth_initiator, ike_auth_responder, informational
-from ikeway.ike.io import Answer, Answered, Installed, Measured, Refused, RemoveChild, Ticket
-from ikeway.ike.reports import ChildEstablished, ChildFailed
+from ikeway.ike.io import Answer, Answered, Measured, Ticket
 from ikeway.ike.session import Session
 from ikeway.ike.states import (
     CheckingInitiator,
@@ -23,9 +21,6 @@ from ikeway.ike.states import (
 from ikeway.ike.waking import MEASURE
 from ikeway.model.errors import PeerError
 from ikeway.model.time import Instant
-from ikeway.policy.proposals import esp_words
-from ikeway.wire.payloads import Delete
-from ikeway.wire.registry import ProtocolId
 
 OnResponder = CheckingInitiator | LeasingAddress | SigningResponse | InstallingFirst
 
@@ -84,7 +79,7 @@ def _established(state: Established, ticket: Ticket, given: Answer, now: Instant
         return _measured(state, given, now)
     for child in state.children:
         if ticket == ike_auth_initiator.install_ticket(state.session, child.sa.spi_in):
-            return _installed(state, child, given, now)
+            return installing.answered(state, child, given, now)
     return Step(state)
 
 
@@ -95,18 +90,3 @@ def _measured(state: Established, given: Answer, now: Instant) -> Step:
         probe_at = now + state.connection.liveness
         return Step(replace(after, usage=given.usage, heard=now, probe_at=probe_at))
     return informational.ask(after, (), now)
-
-
-def _installed(state: Established, child: Child, given: Answer, now: Instant) -> Step:
-    session, name = state.session, state.connection.name
-    others = tuple(other for other in state.children if other is not child)
-    if isinstance(given, Installed):
-        report = ChildEstablished(name, child.sa, esp_words(child.sa.suite))
-        after = replace(state, children=(*others, child.installed()))
-        return Step(after, (session.report(report),))
-    reason = given.reason if isinstance(given, Refused) else "it could not be installed"
-    spi = child.sa.spi_in
-    failed = session.report(ChildFailed(name, f"the data plane says: {reason}"))
-    delete = Delete(ProtocolId.ESP, 4, (spi.to_bytes(4),))
-    step = informational.ask(replace(state, children=others), (delete,), now)
-    return Step(step.state, (RemoveChild(session.sa, spi), failed, *step.actions))

@@ -8,6 +8,7 @@ from ikeway.ike.keys import Keyring
 from ikeway.model.address import Endpoint
 from ikeway.model.esp import ChildSa, Encapsulation, EspSuite, Mode
 from ikeway.model.selectors import Selectors
+from ikeway.model.time import Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,19 @@ class ChildDraft:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A Child SA. `is_installed` once the data plane has it."""
+    """A Child SA. `is_installed` once the data plane has it, which must say so until `due`."""
 
     sa: ChildSa
     is_installed: bool = False
+    due: Instant | None = None
+
+    def installing(self, due: Instant) -> "Child":
+        """Return the child as the data plane is asked to take it."""
+        return replace(self, due=due)
 
     def installed(self) -> "Child":
         """Return the child as the data plane has it."""
-        return replace(self, is_installed=True)
+        return replace(self, is_installed=True, due=None)
 
 
 @dataclass(frozen=True, slots=True)

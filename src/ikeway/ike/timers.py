@@ -26,8 +26,9 @@ ANOTHER_ANSWER: Final = Timer(
     "another answer", 2.0, "RFC 7296 §2.4: a real answer may follow one that proved nothing"
 )
 LIVENESS: Final = Timer("liveness", None, "RFC 7296 §2.4: nothing was heard for that long")
+INSTALL: Final = Timer("install", 30.0, "design §4: a data plane that does not answer refuses")
 LINGER: Final = Timer("linger", 15.0, "RFC 7296 §2.1: the last response may have been lost")
-TIMERS: Final = (RETRANSMIT, HALF_OPEN, COMPLAINT, ANOTHER_ANSWER, LIVENESS, LINGER)
+TIMERS: Final = (RETRANSMIT, HALF_OPEN, COMPLAINT, ANOTHER_ANSWER, LIVENESS, INSTALL, LINGER)
 
 
 def deadline(state: states.State) -> tuple[str, Instant] | None:
@@ -49,6 +50,8 @@ def deadline(state: states.State) -> tuple[str, Instant] | None:
             return LINGER.name, until
         case states.Gone():
             return None
+        case states.Established():
+            return _of_established(state)
         case _:
             return _of_peer(state)
 
@@ -60,16 +63,21 @@ def _of_candidates(state: states.Candidates) -> tuple[str, Instant] | None:
     return min(due, key=lambda timer: timer[1], default=None)
 
 
+def _of_established(state: states.Established) -> tuple[str, Instant]:
+    """Return when the peer is asked once more or anew, or a Child SA counts as refused."""
+    next_ask = _of_peer(state) or (LIVENESS.name, state.probe_at)
+    due = [(INSTALL.name, child.due) for child in state.children if child.due is not None]
+    return min((next_ask, *due), key=lambda timer: timer[1])
+
+
 def _of_peer(
     state: states.AwaitInitResponse
     | states.AwaitAuthResponse
     | states.Established
     | states.Deleting,
 ) -> tuple[str, Instant] | None:
-    """Return when the peer is asked once more, or whether it is alive."""
+    """Return when the peer is asked once more."""
     if isinstance(state, states.AwaitInitResponse):
         return RETRANSMIT.name, state.attempt.outstanding.due
     outstanding = state.session.window.outstanding
-    if outstanding is not None:
-        return RETRANSMIT.name, outstanding.due
-    return (LIVENESS.name, state.probe_at) if isinstance(state, states.Established) else None
+    return None if outstanding is None else (RETRANSMIT.name, outstanding.due)

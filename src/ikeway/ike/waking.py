@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from ikeway.ike import ending, messages
+from ikeway.ike import ending, installing, messages
 from ikeway.ike.exchanges import informational
 from ikeway.ike.io import Ask, MeasureUsage
 from ikeway.ike.states import (
@@ -43,14 +43,21 @@ def _do(state: State, now: Instant) -> Step:
         case AwaitAuthResponse() | Deleting():
             return _repeat(state, now)
         case Established():
-            is_waiting = state.session.window.outstanding is not None
-            return _repeat(state, now) if is_waiting else _idle(state, now)
+            return _established(state, now)
         case Candidates():
             return Step(state)
         case Lingering() | Gone():
             return Step(Gone())
         case _:
             return _expire(state)
+
+
+def _established(state: Established, now: Instant) -> Step:
+    """Do what is due; the rest has a timer of its own afterwards."""
+    if any(child.due is not None and child.due <= now for child in state.children):
+        return installing.overdue(state, now)
+    is_waiting = state.session.window.outstanding is not None
+    return _repeat(state, now) if is_waiting else _idle(state, now)
 
 
 def _init(state: AwaitInitResponse, now: Instant) -> Step:

@@ -12,7 +12,7 @@ from ikeway.ike.reports import ChildFailed
 from ikeway.ike.session import Session
 from ikeway.ike.shape import need
 from ikeway.ike.states import AwaitAuthResponse, CheckingResponder, SigningRequest, Step
-from ikeway.ike.timers import HALF_OPEN
+from ikeway.ike.timers import HALF_OPEN, INSTALL
 from ikeway.model.errors import AuthenticationError, PeerError
 from ikeway.model.identity import Identity
 from ikeway.model.time import Instant
@@ -22,7 +22,7 @@ from ikeway.wire.message import Message
 from ikeway.wire.payloads import Authentication, Delete, IdI, IdR, Notify
 from ikeway.wire.registry import NotifyType, ProtocolId
 
-INSTALL = "install"
+INSTALLING = "install"
 
 
 def request(connection: Connection, agreement: Agreement, now: Instant) -> Step:
@@ -149,7 +149,8 @@ def _establish(state: AwaitAuthResponse, identity: Identity, reply: Message, now
     except PeerError as error:
         return _childless(proven, state, reply, str(error), now)
     addresses = granted.assigned.addresses
-    established, report = ike_auth.establish(proven, (granted.child,), addresses, now)
+    child = granted.child.installing(now + (INSTALL.length or 0.0))
+    established, report = ike_auth.establish(proven, (child,), addresses, now)
     install = InstallChild(
         ticket=install_ticket(session, granted.child.sa.spi_in),
         connection=connection.name,
@@ -162,7 +163,7 @@ def _establish(state: AwaitAuthResponse, identity: Identity, reply: Message, now
 
 def install_ticket(session: Session, spi_in: int) -> Ticket:
     """Return the ticket of a Child SA that the data plane is to take."""
-    return session.ticket(f"{INSTALL}-{spi_in:08x}")
+    return session.ticket(f"{INSTALLING}-{spi_in:08x}")
 
 
 def _childless(
