@@ -17,6 +17,7 @@ from ikeway.model.errors import (
     ConfigurationRequiredError,
     Ends,
     InternalAddressError,
+    NoProposalError,
     PeerError,
     SelectorsError,
 )
@@ -140,7 +141,7 @@ def _path(session: Session) -> tuple[Endpoint, Endpoint]:
 def _spi(chosen: negotiate.Choosing) -> int:
     spi = int.from_bytes(chosen.proposal.spi)
     if spi < 256:
-        raise SelectorsError(f"ESP SPI {spi} is reserved")
+        raise NoProposalError(f"ESP SPI {spi} is reserved")
     return spi
 
 

@@ -162,7 +162,7 @@ class Established:
     """Both identities are proven.
 
     `heard` is when a valid message or packet last came in, `queued` are the payloads of requests
-    that wait for the window.
+    that wait for the window, `keep_at` is when a NAT before us needs to see a packet.
     """
 
     session: Session
@@ -177,6 +177,7 @@ class Established:
     usage: Usage = field(default=Usage())
     is_measuring: bool = False
     queued: tuple[tuple[Body, ...], ...] = ()
+    keep_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

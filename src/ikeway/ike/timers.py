@@ -27,8 +27,18 @@ ANOTHER_ANSWER: Final = Timer(
 )
 LIVENESS: Final = Timer("liveness", None, "RFC 7296 §2.4: nothing was heard for that long")
 INSTALL: Final = Timer("install", 30.0, "design §4: a data plane that does not answer refuses")
+KEEPALIVE: Final = Timer("keepalive", 20.0, "RFC 3948 §4: a NAT before us forgets")
 LINGER: Final = Timer("linger", 15.0, "RFC 7296 §2.1: the last response may have been lost")
-TIMERS: Final = (RETRANSMIT, HALF_OPEN, COMPLAINT, ANOTHER_ANSWER, LIVENESS, INSTALL, LINGER)
+TIMERS: Final = (
+    RETRANSMIT,
+    HALF_OPEN,
+    COMPLAINT,
+    ANOTHER_ANSWER,
+    LIVENESS,
+    INSTALL,
+    KEEPALIVE,
+    LINGER,
+)
 
 
 def deadline(state: states.State) -> tuple[str, Instant] | None:
@@ -67,6 +77,8 @@ def _of_established(state: states.Established) -> tuple[str, Instant]:
     """Return when the peer is asked once more or anew, or a Child SA counts as refused."""
     next_ask = _of_peer(state) or (LIVENESS.name, state.probe_at)
     due = [(INSTALL.name, child.due) for child in state.children if child.due is not None]
+    if state.keep_at is not None:
+        due.append((KEEPALIVE.name, state.keep_at))
     return min((next_ask, *due), key=lambda timer: timer[1])
 
 
