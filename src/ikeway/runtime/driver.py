@@ -13,9 +13,8 @@ from ikeway.ike.io import (
     Answer,
     Answered,
     Ask,
-    CheckLiveness,
+    Command,
     Datagram,
-    Disconnect,
     Forget,
     Initiate,
     InstallChild,
@@ -38,6 +37,7 @@ from ikeway.ike.states import Lingering
 from ikeway.model.errors import HostError
 from ikeway.model.esp import Usage
 from ikeway.model.time import Instant
+from ikeway.runtime.faults import Due, Faults, Thing
 from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.network import HostNetwork, TunnelPlan
@@ -51,7 +51,7 @@ Listener = Callable[[Report], None]
 class Ports:
     """What the driver calls. `network` is None where the host's routes are not ours to touch.
 
-    `key_log` is None unless an operator asked for one.
+    `key_log` and `faults` are None unless an operator, or a test, asked for them.
     """
 
     plane: DataPlane
@@ -60,6 +60,7 @@ class Ports:
     network: HostNetwork | None
     listener: Listener
     key_log: KeyLog | None = None
+    faults: Faults | None = None
 
 
 class Driver:
@@ -83,7 +84,7 @@ class Driver:
         self._perform(actions)
         return spi
 
-    def command(self, spi: bytes, command: Disconnect | CheckLiveness) -> None:
+    def command(self, spi: bytes, command: Command) -> None:
         """Give a command to an IKE SA."""
         self._perform(self.endpoint.handle(spi, command, self._now()))
 
@@ -92,15 +93,27 @@ class Driver:
         self._ports.listener(Report(b"", Warned(reason)))
 
     def _received(self, datagram: Datagram) -> None:
-        self._perform(self.endpoint.receive(datagram, self._now()))
+        self._enter(datagram)
 
     def _fired(self, spi: bytes) -> None:
         self._timers.pop(spi, None)
         self._perform(self.endpoint.handle(spi, TimerFired(), self._now()))
 
     def _answered(self, ticket: Ticket, answer: Answer) -> None:
-        event = Answered(ticket, answer)
-        self._perform(self.endpoint.handle(ticket.sa, event, self._now()))
+        self._enter(Answered(ticket, answer))
+
+    def _enter(self, event: Datagram | Answered) -> None:
+        if self._ports.faults is None:
+            self._take(event)
+        else:
+            self._struck(self._ports.faults.entering(event))
+
+    def _take(self, event: Datagram | Answered) -> None:
+        match event:
+            case Datagram():
+                self._perform(self.endpoint.receive(event, self._now()))
+            case Answered(ticket):
+                self._perform(self.endpoint.handle(ticket.sa, event, self._now()))
 
     def _now(self) -> Instant:
         return self._loop.time()
@@ -111,23 +124,43 @@ class Driver:
         if self._ports.key_log is not None:
             self._ports.key_log.look(self.endpoint, actions, self.warn)
         for action in actions:
-            match action:
-                case Send(local, peer, octets):
-                    self._sent(self.transport.send(local, peer, octets))
-                case SetTimer(sa, _, at):
-                    self._set_timer(sa, at)
-                case Ask(ticket, question):
-                    self._ask(ticket, question)
-                case InstallChild():
-                    self._work.put_nowait(partial(self._install, action))
-                case RemoveChild(_, spi_in):
-                    self._work.put_nowait(partial(self._remove, spi_in))
-                case Report():
-                    self._tell(action)
-                case Forget(sa):
-                    self._set_timer(sa, None)
-                    self._ports.leases.release(sa)
-                    self._forgotten.set()
+            if self._ports.faults is None:
+                self._do(action)
+            else:
+                self._struck(self._ports.faults.leaving(action))
+
+    def _struck(self, dues: tuple[Due, ...]) -> None:
+        """Do what is left of an action or an input, now or later."""
+        for due in dues:
+            if due.wait:
+                self._loop.call_later(due.wait, self._resume, due.what)
+            else:
+                self._resume(due.what)
+
+    def _resume(self, what: Thing) -> None:
+        if isinstance(what, Datagram | Answered):
+            self._take(what)
+        else:
+            self._do(what)
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Send(local, peer, octets):
+                self._sent(self.transport.send(local, peer, octets))
+            case SetTimer(sa, _, at):
+                self._set_timer(sa, at)
+            case Ask(ticket, question):
+                self._ask(ticket, question)
+            case InstallChild():
+                self._work.put_nowait(partial(self._install, action))
+            case RemoveChild(_, spi_in):
+                self._work.put_nowait(partial(self._remove, spi_in))
+            case Report():
+                self._tell(action)
+            case Forget(sa):
+                self._set_timer(sa, None)
+                self._ports.leases.release(sa)
+                self._forgotten.set()
 
     def _tell(self, report: Report) -> None:
         if isinstance(report.event, Closed):
@@ -175,22 +208,32 @@ class Driver:
                 self._work.task_done()
 
     async def _install(self, action: InstallChild) -> None:
-        network = self._ports.network
         try:
             await self._ports.plane.install(action.child)
-            if network is not None and self._ports.plane.interface is not None:
-                plan = _plan(action, self._ports.plane.interface)
-                for remark in await network.add(plan):
-                    self.warn(remark)
+            await self._route(action)
         except HostError as error:
             self._answered(action.ticket, Refused(str(error)))
         else:
             self._answered(action.ticket, Installed())
 
+    async def _route(self, action: InstallChild) -> None:
+        """Send the traffic of a Child SA to the data plane; one that has no way is taken back."""
+        network, interface = self._ports.network, self._ports.plane.interface
+        if network is None or interface is None:
+            return
+        try:
+            for remark in await network.add(_plan(action, interface)):
+                self.warn(remark)
+        except HostError:
+            await self._ports.plane.remove(action.child.spi_in)
+            raise
+
     async def _remove(self, spi_in: int) -> None:
-        if self._ports.network is not None:
-            await self._ports.network.remove(spi_in)
-        await self._ports.plane.remove(spi_in)
+        try:
+            if self._ports.network is not None:
+                await self._ports.network.remove(spi_in)
+        finally:
+            await self._ports.plane.remove(spi_in)
 
     async def _measure(self, ticket: Ticket, spis: tuple[int, ...]) -> None:
         total = Usage()
