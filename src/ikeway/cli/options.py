@@ -34,6 +34,16 @@ KeyLogOption: TypeAlias = Annotated[
         help="Write all keys into DIR, for `ikeway trace` and Wireshark: this reveals the traffic.",
     ),
 ]
+FaultsOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--faults",
+        envvar="IKEWAY_FAULTS",
+        metavar="FILE",
+        hidden=True,  # for tests: what it does to a daemon is no feature
+        help="Faults to inject, see ikeway.runtime.faults.",
+    ),
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 

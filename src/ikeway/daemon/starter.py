@@ -13,9 +13,7 @@ from ikeway.model.time import Seconds
 from ikeway.policy.connection import Connection, Start
 from ikeway.runtime.driver import Driver
 from ikeway.runtime.network import source_for
-
-BACK_OFF: tuple[Seconds, ...] = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""How long to wait before the next try; the last goes on for ever."""
+from ikeway.runtime.upkeep import Upkeep
 
 
 @dataclass
@@ -25,14 +23,18 @@ class Starter:
     driver: Driver
     connections: dict[str, Connection]
     is_ending: bool = False
-    _failures: dict[str, int] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _upkeep: Upkeep = field(init=False)
+
+    def __post_init__(self) -> None:
+        wanted = (c.name for c in self.connections.values() if c.start is Start.NOW)
+        self._upkeep = Upkeep(wanted)
 
     def begin(self) -> None:
         """Start what is to start now."""
         for connection in self.connections.values():
             if connection.start is Start.NOW:
-                self._soon(connection, 0.0)
+                self._soon(connection.name, 0.0)
 
     async def initiate(self, name: str) -> bytes:
         """Start a connection once and return our SPI.
@@ -53,20 +55,19 @@ class Starter:
         peer = await _resolve(connection)
         local = connection.local_address or source_for(peer)
         command = Initiate(connection, Endpoint(local, IKE_PORT), Endpoint(peer, IKE_PORT))
-        return self.driver.initiate(command)
+        spi = self.driver.initiate(command)
+        self._upkeep.started(name, spi)
+        return spi
 
-    def established(self, name: str) -> None:
+    def established(self, name: str, sa: bytes) -> None:
         """Note that a connection is up."""
-        self._failures.pop(name, None)
+        self._upkeep.established(name, sa)
 
-    def closed(self, name: str) -> None:
-        """Start a connection again if it is one that stays up."""
-        connection = self.connections.get(name)
-        if connection is None or connection.start is not Start.NOW or self.is_ending:
-            return
-        failures = self._failures.get(name, 0)
-        self._failures[name] = failures + 1
-        self._soon(connection, BACK_OFF[min(failures, len(BACK_OFF) - 1)])
+    def closed(self, name: str, sa: bytes) -> None:
+        """Start a connection again if it is one that stays up and its last IKE SA is gone."""
+        wait = self._upkeep.closed(name, sa)
+        if wait is not None and not self.is_ending:
+            self._soon(name, wait)
 
     def end(self) -> None:
         """Start nothing any more."""
@@ -74,18 +75,22 @@ class Starter:
         for task in self._tasks:
             task.cancel()
 
-    def _soon(self, connection: Connection, wait: Seconds) -> None:
-        task = asyncio.get_running_loop().create_task(self._start(connection, wait))
+    def _soon(self, name: str, wait: Seconds) -> None:
+        task = asyncio.get_running_loop().create_task(self._start(name, wait))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _start(self, connection: Connection, wait: Seconds) -> None:
+    async def _start(self, name: str, wait: Seconds) -> None:
         await asyncio.sleep(wait)
+        if not self._upkeep.begin(name):
+            return
         try:
-            await self.initiate(connection.name)
+            await self.initiate(name)
         except (HostError, UsageError) as error:
-            self.driver.warn(f"connection {connection.name}: {error}")
-            self.closed(connection.name)
+            self.driver.warn(f"connection {name}: {error}")
+            again = self._upkeep.failed(name)
+            if again is not None:
+                self._soon(name, again)
 
 
 async def _resolve(connection: Connection) -> Address:

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 
 import structlog
 import uvloop
@@ -27,6 +28,7 @@ from ikeway.model.address import IKE_PORT, NAT_PORT
 from ikeway.model.errors import UsageError
 from ikeway.runtime.driver import Driver, Ports
 from ikeway.runtime.entropy import SystemRandom
+from ikeway.runtime.faults import Fault, Faults
 from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.network import HostNetwork
@@ -37,8 +39,19 @@ FAREWELL = 2.0
 """Seconds for peers to answer our Deletes before we leave."""
 
 
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """What operators and tests look in and reach in with. None of it is for every day."""
+
+    key_log: KeyLog | None = None
+    faults: tuple[Fault, ...] = ()
+
+
 def run(
-    loaded: Loaded, run_dir: RunDir, network: HostNetwork | None, key_log: KeyLog | None = None
+    loaded: Loaded,
+    run_dir: RunDir,
+    network: HostNetwork | None,
+    instruments: Instruments = Instruments(),
 ) -> None:
     """Be the daemon of `run_dir` until SIGTERM, SIGINT or a `shutdown` request.
 
@@ -47,11 +60,11 @@ def run(
         HostError: a port, the engine or the network is not to be had.
     """
     with run_dir.claim(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(loaded, run_dir, network, key_log))
+        runner.run(_serve(loaded, run_dir, network, instruments))
 
 
 async def _serve(
-    loaded: Loaded, run_dir: RunDir, network: HostNetwork | None, key_log: KeyLog | None
+    loaded: Loaded, run_dir: RunDir, network: HostNetwork | None, instruments: Instruments
 ) -> None:
     async with AsyncExitStack() as stack:
         if network is not None:
@@ -66,7 +79,7 @@ async def _serve(
         if network is not None and plane.interface is not None:
             await network.open(plane.interface, settings.mtu)
             stack.push_async_callback(network.close)
-        supervisor = Supervisor(loaded, plane, network, key_log)
+        supervisor = Supervisor(loaded, plane, network, instruments)
         stack.push_async_callback(supervisor.close)
         supervisor.listen(loaded)
         server = ControlServer(run_dir.path, supervisor)
@@ -83,7 +96,7 @@ class Supervisor:
         loaded: Loaded,
         plane: DataPlane,
         network: HostNetwork | None,
-        key_log: KeyLog | None = None,
+        instruments: Instruments = Instruments(),
     ) -> None:
         env = Environment(SystemRandom(), loaded.connections, loaded.credentials)
         pki = Pki(loaded.private_keys, loaded.credentials.authorities)
@@ -93,15 +106,24 @@ class Supervisor:
         self._watchers = Watchers()
         self._since: dict[bytes, float] = {}
         self._ending = asyncio.Event()
-        endpoint = IkeEndpoint(env)
-        ports = Ports(plane, pki, Leases(loaded.pools), network, self._heard, key_log)
-        self._driver = Driver(endpoint, ports)
+        leases, key_log = Leases(loaded.pools), instruments.key_log
+        faults = Faults(instruments.faults, self._struck) if instruments.faults else None
+        ports = Ports(plane, pki, leases, network, self._heard, key_log, faults)
+        self._driver = Driver(IkeEndpoint(env), ports)
         connections = {connection.name: connection for connection in loaded.connections}
         self._starter = Starter(self._driver, connections)
+        self._warn(instruments)
 
-        if key_log is not None:
+    def _warn(self, instruments: Instruments) -> None:
+        if instruments.key_log is not None:
             warning = "THE KEY LOG REVEALS ALL TRAFFIC: whoever reads it reads that, for ever"
-            self._log.warning(warning, keylog=str(key_log.folder))
+            self._log.warning(warning, keylog=str(instruments.key_log.folder))
+        if instruments.faults:
+            warning = "FAULTS ARE BEING INJECTED: this daemon loses and corrupts what it handles"
+            self._log.warning(warning, rules=len(instruments.faults))
+
+    def _struck(self, what: str) -> None:
+        self._log.warning(what)
 
     def listen(self, loaded: Loaded) -> None:
         """Open port 500, and take port 4500 from the data plane.
@@ -178,10 +200,10 @@ class Supervisor:
         event = report.event
         if isinstance(event, Established):
             self._since[report.sa] = time.time()
-            self._starter.established(event.connection)
+            self._starter.established(event.connection, report.sa)
         elif isinstance(event, Closed):
             self._since.pop(report.sa, None)
-            self._starter.closed(event.connection)
+            self._starter.closed(event.connection, report.sa)
         self._say(report)
 
     def _say(self, report: Report) -> None:

@@ -5,7 +5,13 @@ from typing import Annotated, Final
 
 import typer
 
-from ikeway.cli.options import DEFAULT_CONFIG, ConfigOption, KeyLogOption, RunDirOption
+from ikeway.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    FaultsOption,
+    KeyLogOption,
+    RunDirOption,
+)
 from ikeway.control.rundir import DEFAULT, RunDir
 from ikeway.runtime.log import LogFormat, LogLevel, setup
 
@@ -18,6 +24,7 @@ def serve(
     log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.TEXT,
     log_level: Annotated[LogLevel, typer.Option(help="What is logged.")] = LogLevel.INFO,
     keylog: KeyLogOption = None,
+    faults: FaultsOption = None,
 ) -> None:
     """Run the gateway until it is told to end.
 
@@ -29,7 +36,8 @@ def serve(
     import structlog
 
     from ikeway.client.network import PyrouteNetwork
-    from ikeway.daemon.supervisor import run
+    from ikeway.daemon.supervisor import Instruments, run
+    from ikeway.runtime.faults import load as load_faults
     from ikeway.runtime.keylog import KeyLog
 
     setup(log_format, log_level)
@@ -37,4 +45,7 @@ def serve(
         structlog.get_logger("ikeway").warning(warning)
     carries_packets = loaded.dataplane.backend != "null"
     network = PyrouteNetwork(run_dir) if carries_packets else None
-    run(loaded, RunDir(run_dir), network, None if keylog is None else KeyLog(keylog))
+    instruments = Instruments(
+        None if keylog is None else KeyLog(keylog), () if faults is None else load_faults(faults)
+    )
+    run(loaded, RunDir(run_dir), network, instruments)
