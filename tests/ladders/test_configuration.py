@@ -303,4 +303,4 @@ def test_a_client_may_speak_for_a_network_besides_its_address(row: Row) -> None:
     ladder.left.endpoint.env = replace(env, connections=(more,))
     ladder.connect()
     granted = [str(one) for one in ladder.left.child.local_ts]
-    assert sorted(granted) == ["10.1.0.0/16", "10.66.0.1/32", "fd66::1/128"]
+    assert sorted(granted) == ["10.1.0.0/16", "10.66.0.2/32", "fd66::1/128"]
