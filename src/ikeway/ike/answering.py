@@ -5,7 +5,12 @@ from dataclasses import replace
 
 from ikeway.ike import proof
 from ikeway.ike.children import Child
-from ikeway.ike.exchanges import ike_auth_initiator, ike_auth_responder, informational
+from ikeway.ike.exchanges import (
+    ike_auth_initiator,
+    ike_auth_responder,
+    informational,
+    rekey_child,
+)
 from ikeway.ike.io import Answer, Answered, Installed, Measured, Refused, RemoveChild, Ticket
 from ikeway.ike.reports import ChildEstablished, ChildFailed
 from ikeway.ike.session import Session
@@ -20,6 +25,7 @@ from ikeway.ike.states import (
     State,
     Step,
 )
+from ikeway.ike.tasks import Answering, DeleteChild
 from ikeway.ike.waking import MEASURE
 from ikeway.model.errors import PeerError
 from ikeway.model.time import Instant
@@ -69,7 +75,7 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
                 return ike_auth_responder.signed(state, given, now)
             case InstallingFirst(outcome=outcome) if (
                 outcome.child is not None
-                and ticket == ike_auth_initiator.install_ticket(session, outcome.child.sa.spi_in)
+                and ticket == session.install_ticket(outcome.child.sa.spi_in)
             ):
                 return ike_auth_responder.installed(state, given, now)
             case _:
@@ -82,9 +88,12 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
 def _established(state: Established, ticket: Ticket, given: Answer, now: Instant) -> Step:
     if _is(ticket, state.session, MEASURE):
         return _measured(state, given, now)
+    answering = state.answering
+    if answering is not None and ticket == state.session.install_ticket(answering.child.sa.spi_in):
+        return _answer_ready(state, answering, given, now)
     for child in state.children:
-        if ticket == ike_auth_initiator.install_ticket(state.session, child.sa.spi_in):
-            return _installed(state, child, given, now)
+        if ticket == state.session.install_ticket(child.sa.spi_in):
+            return _installed(state, child, given)
     return Step(state)
 
 
@@ -94,19 +103,33 @@ def _measured(state: Established, given: Answer, now: Instant) -> Step:
     if isinstance(given, Measured) and given.usage.packets_in > state.usage.packets_in:
         probe_at = now + state.connection.liveness
         return Step(replace(after, usage=given.usage, heard=now, probe_at=probe_at))
-    return informational.ask(after, (), now)
+    return Step(informational.ask(after, ()))
 
 
-def _installed(state: Established, child: Child, given: Answer, now: Instant) -> Step:
+def _answer_ready(state: Established, answering: Answering, given: Answer, now: Instant) -> Step:
+    """The data plane can receive, or never will: the peer's request gets its answer."""
+    name, child = state.connection.name, answering.child.sa
+    if isinstance(given, Installed):
+        step = rekey_child.installed(state, answering, now)
+        report = ChildEstablished(name, child, esp_words(child.suite))
+        return step.then(state.session.report(report))
+    reason = given.reason if isinstance(given, Refused) else "it could not be installed"
+    failed = state.session.report(ChildFailed(name, f"the data plane says: {reason}"))
+    return rekey_child.refuse(state, answering).then(failed)
+
+
+def _installed(state: Established, child: Child, given: Answer) -> Step:
     session, name = state.session, state.connection.name
     others = tuple(other for other in state.children if other is not child)
     if isinstance(given, Installed):
         report = ChildEstablished(name, child.sa, esp_words(child.sa.suite))
-        after = replace(state, children=(*others, child.installed()))
+        after = replace(state, children=(*others, replace(child.installed(), replaces=0)))
+        if child.replaces:
+            after = replace(after, queued=(*after.queued, DeleteChild(child.replaces)))
         return Step(after, (session.report(report),))
     reason = given.reason if isinstance(given, Refused) else "it could not be installed"
     spi = child.sa.spi_in
     failed = session.report(ChildFailed(name, f"the data plane says: {reason}"))
     delete = Delete(ProtocolId.ESP, 4, (spi.to_bytes(4),))
-    step = informational.ask(replace(state, children=others), (delete,), now)
-    return Step(step.state, (RemoveChild(session.sa, spi), failed, *step.actions))
+    after = informational.ask(replace(state, children=others), (delete,))
+    return Step(after, (RemoveChild(session.sa, spi), failed))

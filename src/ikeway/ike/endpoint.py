@@ -11,9 +11,8 @@ from ikeway.ike.half_open import HalfOpen, request_key
 from ikeway.ike.io import (
     Action,
     Answered,
-    CheckLiveness,
+    Command,
     Datagram,
-    Disconnect,
     Forget,
     Initiate,
     Input,
@@ -30,6 +29,7 @@ from ikeway.ike.states import (
     Gone,
     InstallingFirst,
     LeasingAddress,
+    Offspring,
     SigningResponse,
     Step,
 )
@@ -42,6 +42,7 @@ HALF_OPEN = (
     AwaitAuthRequest,
     CheckingInitiator,
     LeasingAddress,
+    Offspring,
     SigningResponse,
     InstallingFirst,
 )
@@ -91,7 +92,7 @@ class Endpoint:
         return self._handle(sa, Received(header, datagram), now)
 
     def handle(
-        self, spi: bytes, event: TimerFired | Answered | Disconnect | CheckLiveness, now: Instant
+        self, spi: bytes, event: TimerFired | Answered | Command, now: Instant
     ) -> tuple[Action, ...]:
         """Take any other input of the IKE SA with this SPI of ours."""
         sa = self._sas.get(spi)
@@ -113,6 +114,8 @@ class Endpoint:
     def _handle(self, sa: IkeSa, event: Input, now: Instant) -> tuple[Action, ...]:
         actions = sa.handle(event, now)
         more: list[Action] = []
+        for born in sa.offspring:
+            more += self._bear(born)
         for action in actions:
             if isinstance(action, Report) and isinstance(action.event, Established):
                 more += self._replace_others(sa, action.event)
@@ -121,6 +124,13 @@ class Endpoint:
         elif not isinstance(sa.state, HALF_OPEN):
             self._half_open.settle(sa.spi)
         return (*actions, *more)
+
+    def _bear(self, born: Offspring) -> tuple[Action, ...]:
+        """Begin the IKE SA that replaces another one, or give it the Child SAs (§2.8)."""
+        if born.begins is not None:
+            return self._begin(born.spi, Step(born.begins))
+        heir = self._sas.get(born.spi)
+        return heir.inherit(born.children) if heir is not None else ()
 
     def _forget(self, sa: IkeSa) -> Forget:
         del self._sas[sa.spi]

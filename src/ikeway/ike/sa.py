@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One IKE SA. One door, `IkeSa.handle`: an input and the time go in, actions come out."""
 
+from dataclasses import replace
 from typing import assert_never
 
-from ikeway.ike import candidates, ending
+from ikeway.ike import agenda, candidates, ending
 from ikeway.ike.answering import answer
-from ikeway.ike.exchanges import informational
+from ikeway.ike.children import Child
 from ikeway.ike.io import (
     Action,
     Answered,
@@ -13,11 +14,12 @@ from ikeway.ike.io import (
     Disconnect,
     Input,
     Received,
+    Rekey,
     SetTimer,
     TimerFired,
 )
 from ikeway.ike.receiving import receive
-from ikeway.ike.states import Candidates, State, Step
+from ikeway.ike.states import Candidates, Established, Offspring, State, Step
 from ikeway.ike.timers import deadline
 from ikeway.ike.waking import wake
 from ikeway.model.time import Instant
@@ -26,12 +28,13 @@ from ikeway.model.time import Instant
 class IkeSa:
     """One IKE SA. Performs no I/O, reads no clock, draws no randomness of its own."""
 
-    __slots__ = ("_state", "_timer", "spi")
+    __slots__ = ("_state", "_timer", "offspring", "spi")
 
     def __init__(self, spi: bytes, state: State) -> None:
         self.spi = spi
         self._state = state
         self._timer: tuple[str, Instant] | None = None
+        self.offspring: tuple[Offspring, ...] = ()
 
     @classmethod
     def start(cls, spi: bytes, step: Step) -> tuple["IkeSa", tuple[Action, ...]]:
@@ -50,8 +53,17 @@ class IkeSa:
             self._timer = None  # a clock that is early by a hair is set again
         step = advance(self._state, event, now)
         spent = ending.close_when_spent(step.state, now)
-        self._state = spent.state
-        return step.actions + spent.actions + self._rearm()
+        asked = agenda.proceed(spent.state, now)
+        self._state = asked.state
+        self.offspring = step.offspring
+        return step.actions + spent.actions + asked.actions + self._rearm()
+
+    def inherit(self, children: tuple[Child, ...]) -> tuple[Action, ...]:
+        """Take over the Child SAs of the IKE SA that this one replaced (RFC 7296 §2.8)."""
+        if isinstance(self._state, Established):
+            kept = (*self._state.children, *children)
+            self._state = replace(self._state, children=kept)
+        return self._rearm()
 
     def _rearm(self) -> tuple[Action, ...]:
         """Return the timer to set, if it is another one than before."""
@@ -74,9 +86,9 @@ def advance(state: State, event: Input, now: Instant) -> Step:
             return wake(state, now)
         case Answered():
             return answer(state, event, now)
-        case CheckLiveness():
-            return informational.check_liveness(state, now)
         case Disconnect(reason):
             return ending.disconnect(state, reason, now)
+        case CheckLiveness() | Rekey():
+            return agenda.command(state, event)
         case _:
             assert_never(event)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The states of an IKE SA, named by what they await. Each holds only what is known then."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -9,6 +10,7 @@ from ikeway.ike.children import Child, ChildDraft
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import Action
 from ikeway.ike.session import Link, Session, Transcript
+from ikeway.ike.tasks import Answering, Asked, Crossed, Rival, Task
 from ikeway.ike.window import Outstanding
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.esp import Usage
@@ -161,8 +163,9 @@ class InstallingFirst:
 class Established:
     """Both identities are proven.
 
-    `heard` is when a valid message or packet last came in, `queued` are the payloads of requests
-    that wait for the window.
+    `heard` is when a valid message or packet last came in. `queued` is what we want to ask, `asked`
+    what we have asked; `answering` is a request of the peer's that waits for the data plane.
+    `crossed` and `rival` are rekeys of the peer's that crossed ours.
     """
 
     session: Session
@@ -176,7 +179,22 @@ class Established:
     probe_at: Instant
     usage: Usage = field(default=Usage())
     is_measuring: bool = False
-    queued: tuple[tuple[Body, ...], ...] = ()
+    queued: tuple[Task, ...] = ()
+    asked: Asked | None = None
+    answering: Answering | None = None
+    crossed: tuple[Crossed, ...] = ()
+    rival: Rival | None = None
+    rekey_at: Instant = math.inf
+    expires_at: Instant = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The peer rekeyed this IKE SA and is about to delete it (§2.8)."""
+
+    session: Session
+    connection: Connection
+    until: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +263,20 @@ State: TypeAlias = (
     | SigningResponse
     | InstallingFirst
     | Established
+    | Replaced
     | Deleting
     | Lingering
     | Gone
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Offspring:
+    """What goes to another IKE SA: one that begins, or more Child SAs for one that is there."""
+
+    spi: bytes
+    begins: Established | Deleting | None
+    children: tuple[Child, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +285,7 @@ class Step:
 
     state: State
     actions: tuple[Action, ...] = ()
+    offspring: tuple[Offspring, ...] = ()
 
     def then(self, *actions: Action) -> "Step":
         """Return the step with more actions at its end."""

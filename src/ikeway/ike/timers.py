@@ -27,7 +27,20 @@ ANOTHER_ANSWER: Final = Timer(
 )
 LIVENESS: Final = Timer("liveness", None, "RFC 7296 §2.4: nothing was heard for that long")
 LINGER: Final = Timer("linger", 15.0, "RFC 7296 §2.1: the last response may have been lost")
-TIMERS: Final = (RETRANSMIT, HALF_OPEN, COMPLAINT, ANOTHER_ANSWER, LIVENESS, LINGER)
+REPLACED: Final = Timer(
+    "replaced", 60.0, "RFC 7296 §2.8: who rekeyed an IKE SA deletes the old one"
+)
+AGE: Final = Timer("age", None, "RFC 7296 §2.8: an SA is to be rekeyed, or has been used too long")
+TIMERS: Final = (
+    RETRANSMIT,
+    HALF_OPEN,
+    COMPLAINT,
+    ANOTHER_ANSWER,
+    LIVENESS,
+    LINGER,
+    REPLACED,
+    AGE,
+)
 
 
 def deadline(state: states.State) -> tuple[str, Instant] | None:
@@ -47,6 +60,8 @@ def deadline(state: states.State) -> tuple[str, Instant] | None:
             return _of_candidates(state)
         case states.Lingering(until=until):
             return LINGER.name, until
+        case states.Replaced(until=until):
+            return REPLACED.name, until
         case states.Gone():
             return None
         case _:
@@ -72,4 +87,21 @@ def _of_peer(
     outstanding = state.session.window.outstanding
     if outstanding is not None:
         return RETRANSMIT.name, outstanding.due
-    return (LIVENESS.name, state.probe_at) if isinstance(state, states.Established) else None
+    return _of_established(state) if isinstance(state, states.Established) else None
+
+
+def _of_established(state: states.Established) -> tuple[str, Instant]:
+    if state.answering is not None:
+        return HALF_OPEN.name, state.answering.expires
+    age = AGE.name, next_age(state)
+    return min(age, (LIVENESS.name, state.probe_at), key=lambda timer: timer[1])
+
+
+def next_age(state: states.Established) -> Instant:
+    """Return when the age of the IKE SA or of a Child SA calls for something."""
+    children = [
+        min(child.rekey_at, child.expires_at)
+        for child in state.children
+        if child.is_installed and not child.is_deleting
+    ]
+    return min(state.rekey_at, state.expires_at, *children)

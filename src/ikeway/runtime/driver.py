@@ -13,9 +13,8 @@ from ikeway.ike.io import (
     Answer,
     Answered,
     Ask,
-    CheckLiveness,
+    Command,
     Datagram,
-    Disconnect,
     Forget,
     Initiate,
     InstallChild,
@@ -78,7 +77,7 @@ class Driver:
         self._perform(actions)
         return spi
 
-    def command(self, spi: bytes, command: Disconnect | CheckLiveness) -> None:
+    def command(self, spi: bytes, command: Command) -> None:
         """Give a command to an IKE SA."""
         self._perform(self.endpoint.handle(spi, command, self._now()))
 
