@@ -82,6 +82,7 @@ conformance: engine  ## the checklist with the tests that cover each line; last 
 .PHONY: generate
 generate: engine  ## write the pages in docs/ that are made from the code
 	@$(BIN)/python tools/conformance.py --write
+	@$(BIN)/python -m ikeway.config.reference > docs/reference/configuration.md
 	@$(BIN)/python tools/tags.py --write
 
 .PHONY: fuzz

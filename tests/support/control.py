@@ -16,7 +16,7 @@ from ikeway.model.errors import HostError, UsageError
 OFFICE = IkeStatus(
     id="0102030405060708",
     connection="office",
-    state="Established",
+    state="established",
     role="initiator",
     local=PartyStatus(address="192.0.2.1", port=4500, id="laptop@example.com"),
     peer=PartyStatus(address="203.0.113.7", port=4500, id="vpn.example.com"),

@@ -33,6 +33,7 @@ class Daemon:
         self.run_dir = folder / "run"
         self.client = ControlClient(self.run_dir)
         self._process: subprocess.Popen[bytes] | None = None
+        self.is_ready = False
         folder.mkdir(parents=True, exist_ok=True)
         self._file.write_text(toml(config))
 
@@ -60,6 +61,7 @@ class Daemon:
             return False
 
         wait_until(answers, START, "ikeway to answer")
+        self.is_ready = True
 
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run an ikeway command against this daemon."""

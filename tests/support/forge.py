@@ -10,7 +10,7 @@ from ikeway.ike.session import Session
 from ikeway.ike.states import AwaitInitResponse, Candidates, Gone, State
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
-from ikeway.wire.registry import ExchangeType
+from ikeway.wire.registry import ExchangeType, PayloadType
 from support.ladder import Ladder
 from support.shell import Host
 
@@ -94,3 +94,41 @@ def rewritten(ladder: Ladder, change: Callable[[Message], Message], sender: Host
         return [replace(datagram, octets=change(message).encode())]
 
     ladder.fate = fate
+
+
+def sealed_octets(
+    session: Session,
+    first: int,
+    plaintext: bytes,
+    message_id: int,
+    exchange: ExchangeType = INFORMATIONAL,
+    *,
+    is_response: bool = False,
+) -> bytes:
+    """Return a message whose SK payload has exactly these octets inside."""
+    head = messages.header(session.link, exchange, message_id, is_response=is_response)
+    protection, keys = session.keyring.protection, session.keyring.local
+    size = 4 + protection.body_octets(len(plaintext))
+    whole = replace(head, next_payload=PayloadType.SK, length=28 + size)
+    prefix = whole.encode() + bytes([first, 0]) + size.to_bytes(2)
+    iv = session.env.random.octets(protection.iv_octets)
+    return prefix + protection.seal(keys, iv, prefix, plaintext)
+
+
+def first_message(ladder: Ladder) -> Message:
+    """Let the left host start and return its IKE_SA_INIT request, which does not arrive."""
+    ladder.initiate()
+    ladder.wire.clear()
+    return Message.decode(ladder.sent[-1][1].octets)
+
+
+def with_header(message: Message, **changes: object) -> Message:
+    """Return a message with other fields in its header."""
+    return replace(message, header=replace(message.header, **changes))  # type: ignore[arg-type]
+
+
+def put(message: Message, *payloads: Body) -> Message:
+    """Return a message with these payloads, each in the place of its kind, others at the end."""
+    kinds = {type(body): body for body in payloads}
+    kept = [kinds.pop(type(body), body) for body in message.payloads]
+    return replace(message, payloads=(*kept, *kinds.values()))

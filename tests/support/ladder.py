@@ -129,6 +129,14 @@ class Ladder:
         event = Answered(asked.ticket, answer)
         self.perform(host, host.endpoint.handle(asked.ticket.sa, event, self.now))
 
+    def arrive(self, host: Host, octets: bytes) -> list[bytes]:
+        """Give a host octets that come from the other one's address; return what it says."""
+        before = len(self.sent)
+        local, peer = self.addresses if host is self.left else self.addresses[::-1]
+        datagram = Datagram(Endpoint(local, IKE_PORT), Endpoint(peer, IKE_PORT), octets)
+        self.deliver(host, datagram)
+        return [sent.octets for sender, sent in self.sent[before:] if sender is host]
+
     # The link -------------------------------------------------------------------------------------
 
     def other(self, host: Host) -> Host:
@@ -145,8 +153,14 @@ class Ladder:
     # Performing -----------------------------------------------------------------------------------
 
     def perform(self, host: Host, actions: tuple[Action, ...]) -> None:
+        """Do what a host wants; as in the driver, answers come after all of it is done."""
+        asked = [action for action in actions if isinstance(action, Ask | InstallChild)]
         for action in actions:
             self._perform(host, action)
+        for question in asked:
+            answer = host.answer(question)
+            if answer is not None:
+                self.give(host, question, answer)
 
     def _perform(self, host: Host, action: Action) -> None:
         match action:
@@ -159,9 +173,7 @@ class Ladder:
                 if at is not None:
                     host.timers[sa] = at
             case Ask() | InstallChild():
-                answer = host.answer(action)
-                if answer is not None:
-                    self.give(host, action, answer)
+                pass
             case RemoveChild(_, spi_in):
                 host.installed.pop(spi_in, None)
             case Report(_, event):

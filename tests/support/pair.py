@@ -11,7 +11,7 @@ from support.daemon import Daemon
 from support.link import Link
 from support.strongswan import PeerChild, PeerSa, StrongSwan, wait_until
 from support.swanctl import base, merge, render
-from support.traffic import Witness, exchange
+from support.traffic import Witness, exchange, ping
 
 PSK: Final = "lab-psk-0123456789"
 PKI: Final = Path("/var/cache/ikeway-lab/pki")
@@ -68,7 +68,7 @@ class Pair:
     def up(self) -> None:
         """Start both daemons."""
         self.ikeway.begin()
-        self.strongswan.up(**self._options())
+        self.strongswan.up(**self.options())
         self.ikeway.ready()
 
     def connect(self) -> None:
@@ -84,6 +84,21 @@ class Pair:
             return None
         return self.strongswan.initiate()
 
+    def fails(self) -> None:
+        """Start the IKE SA, which must fail; strongSwan must say so if it was its turn."""
+        failure = self.attempt()
+        assert self.is_initiator or failure is not None
+
+    def nothing_is_left(self) -> None:
+        """Neither end keeps an SA or a route, no ESP was on the cable, and nothing in clear."""
+        wait_until(self.is_down, 6.0, "both ends to be down")
+        self._nothing_goes_through()
+
+    def no_child_is_left(self) -> None:
+        """There is no Child SA at either end; an IKE SA is there at both ends or at none."""
+        wait_until(self._agree_on_no_child, 3.0, "both ends to agree that there is no Child SA")
+        self._nothing_goes_through()
+
     def is_up(self) -> bool:
         """Whether both ends have an established IKE SA with an installed Child SA."""
         ours = [sa for sa in self.ikeway.established() if sa.child_sas]
@@ -92,6 +107,20 @@ class Pair:
     def is_down(self) -> bool:
         """Whether neither end has an IKE SA, and ikeway no route into a tunnel."""
         return not self.ikeway.sas() and not self.strongswan.sas() and not self.routes()
+
+    def _agree_on_no_child(self) -> bool:
+        children = self.ikeway.children() or self.peer_children()
+        return not children and len(self.ikeway.sas()) == len(self.strongswan.sas())
+
+    def _nothing_goes_through(self) -> None:
+        assert not self.routes()
+        before = self.witness.look()["esp"]
+        ours, peer = self.link.ours, self.link.peer
+        for version in self.case.inside:
+            assert ping(ours.namespace, ours.inner[version], peer.inner[version], 2, "0.2") == 0
+            assert ping(peer.namespace, peer.inner[version], ours.inner[version], 2, "0.2") == 0
+        assert self.witness.look()["esp"] == before
+        assert not self.witness.leaks
 
     def peer_sa(self) -> PeerSa:
         """Return strongSwan's only IKE SA."""
@@ -155,7 +184,7 @@ class Pair:
             self.strongswan.down()
             self.witness.look()
             self.witness.close()
-        assert status == 0, f"ikeway ended with {status}"
+        assert status == 0 or not self.ikeway.is_ready, f"ikeway ended with {status}"
         assert not self.ikeway.faults(), self.ikeway.faults()
         assert not self.witness.leaks, "packets in clear"
 
@@ -206,7 +235,8 @@ class Pair:
             },
         }
 
-    def _options(self) -> dict[str, str]:
+    def options(self) -> dict[str, str]:
+        """Return the options of `peer-strongswan up`."""
         case = self.case
         options = {
             "role": RESPONDER if self.is_initiator else INITIATOR,

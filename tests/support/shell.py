@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One host of a ladder: its endpoint, and a shell of real parts that answers at once, or later."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -50,14 +49,15 @@ class Host:
     timers: dict[bytes, float] = field(default_factory=dict)
     forgotten: list[bytes] = field(default_factory=list)
     holds: tuple[type, ...] = ()
+    asked: list[type] = field(default_factory=list)
     held: list[Question] = field(default_factory=list)
     refuse_install: str | None = None
     usage: Usage = field(default=Usage())
-    clock: Callable[[], datetime] = lambda: TODAY
 
     def answer(self, asked: Question) -> Answer | None:
         """Return the answer of a real part, or None if it is to come later."""
         question = asked if isinstance(asked, InstallChild) else asked.question
+        self.asked.append(type(question))
         if isinstance(question, self.holds):
             self.held.append(asked)
             return None

@@ -15,6 +15,8 @@ from support.netns import Namespace
 from support.vici import Message, Vici
 
 INITIATE_MS: Final = 6000
+FLAG: Final = "<flag>"
+"""The value of options that take none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class StrongSwan:
 
     def up(self, **options: str) -> None:
         """Start the daemon with this configuration."""
-        arguments = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+        words = [(f"--{key.replace('_', '-')}", value) for key, value in options.items()]
+        arguments = [word if value == FLAG else f"{word}={value}" for word, value in words]
         said = self._run("up", self._name, "--netns", self._namespace.name, *arguments)
         self.pid = int(json.loads(said)["pid"])
 
@@ -73,6 +76,14 @@ class StrongSwan:
     def terminate(self) -> None:
         """Delete the IKE SA and wait for the peer's answer."""
         self._ask("terminate", ike="lab", timeout="4000")
+
+    def terminate_child(self) -> None:
+        """Delete the Child SA alone."""
+        self._ask("terminate", child="net", timeout="4000")
+
+    def half_open(self, address: str, origin: Namespace) -> None:
+        """Leave an IKE SA half open at that address, so that it soon demands cookies."""
+        self._run("half-open", address, "--netns", origin.name, "--count", "2")
 
     def rekey(self, what: str) -> None:
         """Begin to rekey: `ike` or `child`."""

@@ -40,11 +40,14 @@ def ping(source: Namespace, from_: str, to: str, count: int = PINGS, wait: str =
 
 
 def transfer(
-    client: tuple[Namespace, str], server: tuple[Namespace, str], octets: int = OCTETS
+    client: tuple[Namespace, str],
+    server: tuple[Namespace, str],
+    octets: int = OCTETS,
+    port: int = 0,
 ) -> None:
     """Send octets over TCP from one address to another; the hash of what arrived must be right."""
     family = socket.AF_INET6 if ":" in server[1] else socket.AF_INET
-    listener = server[0].inside(lambda: socket.create_server((server[1], 0), family=family))
+    listener = server[0].inside(lambda: socket.create_server((server[1], port), family=family))
     listener.settimeout(10)
     sender = client[0].inside(lambda: socket.socket(family, socket.SOCK_STREAM))
     sender.settimeout(10)

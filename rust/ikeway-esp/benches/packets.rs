@@ -24,12 +24,12 @@ fn packets(criterion: &mut Criterion) {
             let mut buffer = vec![0; outbound.sealed_length(size)];
             group.throughput(Throughput::Bytes(size as u64));
             group.bench_function(format!("seal {size}"), |bencher| {
-                bencher.iter(|| outbound.seal_from(black_box(&inner), &mut buffer).unwrap());
+                bencher.iter(|| outbound.seal(black_box(&inner), &mut buffer).unwrap());
             });
             group.bench_function(format!("open {size}"), |bencher| {
                 bencher.iter_batched_ref(
                     || {
-                        outbound.seal_from(&inner, &mut buffer).unwrap();
+                        outbound.seal(&inner, &mut buffer).unwrap();
                         buffer.clone()
                     },
                     |packet| inbound.open(black_box(packet)).unwrap(),

@@ -25,15 +25,18 @@ impl Aead {
         Some(Self { key: LessSafeKey::new(key), salt: *salt, esn })
     }
 
-    /// Seals the plaintext between IV and ICV. The IV is there already.
-    pub(crate) fn seal(&self, sequence: u64, packet: &mut [u8]) -> Option<()> {
+    /// Seals `inner` and `trailer` to behind the header and the IV, which are there already.
+    pub(crate) fn seal(
+        &self,
+        sequence: u64,
+        inner: &[u8],
+        trailer: &[u8],
+        packet: &mut [u8],
+    ) -> Option<()> {
         let aad = self.aad(sequence, packet)?;
         let nonce = self.nonce(packet)?;
-        let (body, icv) = packet.split_last_chunk_mut::<ICV_OCTETS>()?;
-        let plaintext = body.get_mut(START..)?;
-        let tag = self.key.seal_in_place_separate_tag(nonce, aad, plaintext).ok()?;
-        *icv = tag.as_ref().try_into().ok()?;
-        Some(())
+        let (ciphertext, rest) = packet.get_mut(START..)?.split_at_mut_checked(inner.len())?;
+        self.key.seal_out_of_place_scatter(nonce, aad, inner, ciphertext, trailer, rest).ok()
     }
 
     /// Opens the ciphertext between IV and ICV. After an error the octets there are not plaintext.

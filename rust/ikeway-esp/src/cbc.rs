@@ -108,9 +108,18 @@ impl CbcMac {
         self.icv_octets
     }
 
-    /// Seals the plaintext between IV and ICV. The IV is there already.
-    pub(crate) fn seal(&self, sequence: u64, packet: &mut [u8]) -> Option<()> {
+    /// Seals `inner` and `trailer` to behind the header and the IV, which are there already.
+    pub(crate) fn seal(
+        &self,
+        sequence: u64,
+        inner: &[u8],
+        trailer: &[u8],
+        packet: &mut [u8],
+    ) -> Option<()> {
         let end = packet.len().checked_sub(self.icv_octets)?;
+        let (payload, space) = packet.get_mut(START..end)?.split_at_mut_checked(inner.len())?;
+        payload.copy_from_slice(inner);
+        (space.len() == trailer.len()).then(|| space.copy_from_slice(trailer))?;
         let iv = *packet.get(ESP_HEADER..)?.first_chunk()?;
         self.aes.run(&iv, packet.get_mut(START..end)?);
         let mac = self.mac(sequence, packet, end)?;

@@ -14,8 +14,8 @@ use crate::transform::{DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
 /// More octets than sealing adds before and after an inner packet, with any suite.
 pub const SEAL_ROOM: usize = ESP_HEADER + 16 + 15 + TRAILER + 32;
 
-/// The padding of RFC 4303 §2.4, as long as the longest alignment needs.
-const PADDING: [u8; 15] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+/// The longest trailer: padding up to a block.
+const MAX_TRAILER: usize = 15 + TRAILER;
 
 /// An SA that we send on, from `local` to `peer`.
 pub struct OutboundSa {
@@ -71,9 +71,7 @@ impl OutboundSa {
         &self.shared.counters
     }
 
-    /// Returns where in a buffer the inner packet stands before it is sealed.
-    #[must_use]
-    pub const fn payload_offset(&self) -> usize {
+    const fn payload_offset(&self) -> usize {
         ESP_HEADER + self.transform.iv_octets()
     }
 
@@ -83,37 +81,22 @@ impl OutboundSa {
         self.payload_offset() + self.padded_length(inner) + self.transform.icv_octets()
     }
 
-    /// Seals the `inner` octets at [`Self::payload_offset`] where they stand, and returns the packet's length.
+    /// Seals `inner` into the beginning of `buffer`, and returns the length of the packet there.
     ///
     /// # Errors
     /// [`Refusal::SequenceExhausted`] for good when the last number was used, [`Refusal::TooLong`] if `buffer`
-    /// has no room, [`Refusal::NotIp`] if the inner octets are no IP packet.
-    pub fn seal(&self, buffer: &mut [u8], inner: usize) -> Result<usize, Refusal> {
-        if inner > usize::from(u16::MAX) {
+    /// has no room, [`Refusal::NotIp`] if `inner` is no IP packet.
+    pub fn seal(&self, inner: &[u8], buffer: &mut [u8]) -> Result<usize, Refusal> {
+        if inner.len() > usize::from(u16::MAX) {
             return Err(Refusal::TooLong);
         }
-        let offset = self.payload_offset();
-        let packet = buffer.get_mut(..self.sealed_length(inner)).ok_or(Refusal::TooLong)?;
-        let next = packet.get(offset..).and_then(next_header).ok_or(Refusal::NotIp)?;
+        let packet = buffer.get_mut(..self.sealed_length(inner.len())).ok_or(Refusal::TooLong)?;
+        let next = next_header(inner).ok_or(Refusal::NotIp)?;
+        let trailer = Trailer::new(self.padded_length(inner.len()) - inner.len(), next);
         let sequence = self.sequence.next().ok_or(Refusal::SequenceExhausted)?;
         self.write_header(sequence, packet).ok_or(Refusal::TooLong)?;
-        self.write_trailer(inner, next, packet).ok_or(Refusal::TooLong)?;
-        self.transform.seal(sequence, packet).ok_or(Refusal::TooLong)?;
+        self.transform.seal(sequence, inner, trailer.octets(), packet).ok_or(Refusal::TooLong)?;
         Ok(packet.len())
-    }
-
-    /// Seals `inner` into `buffer` and returns the length of the packet there.
-    ///
-    /// # Errors
-    /// As [`Self::seal`].
-    pub fn seal_from(&self, inner: &[u8], buffer: &mut [u8]) -> Result<usize, Refusal> {
-        let start = self.payload_offset();
-        let place = buffer
-            .get_mut(start..)
-            .and_then(|rest| rest.get_mut(..inner.len()))
-            .ok_or(Refusal::TooLong)?;
-        place.copy_from_slice(inner);
-        self.seal(buffer, inner.len())
     }
 
     fn padded_length(&self, inner: usize) -> usize {
@@ -131,14 +114,25 @@ impl OutboundSa {
         }
         Some(())
     }
+}
 
-    fn write_trailer(&self, inner: usize, next: u8, packet: &mut [u8]) -> Option<()> {
-        let padding = PADDING.get(..self.padded_length(inner) - inner - TRAILER)?;
-        let start = self.payload_offset() + inner;
-        let trailer = packet.get_mut(start..start + padding.len() + TRAILER)?;
-        let (space, end) = trailer.split_last_chunk_mut()?;
-        space.copy_from_slice(padding);
-        *end = [u8::try_from(padding.len()).ok()?, next];
-        Some(())
+/// Padding 1, 2, 3 …, its length and the next header (RFC 4303 §2.4 to §2.6).
+struct Trailer {
+    octets: [u8; MAX_TRAILER],
+    length: usize,
+}
+
+impl Trailer {
+    fn new(length: usize, next: u8) -> Self {
+        let padding = length.saturating_sub(TRAILER);
+        let mut octets = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 0];
+        if let Some(end) = octets.get_mut(padding..).and_then(<[u8]>::first_chunk_mut) {
+            *end = [u8::try_from(padding).unwrap_or(0), next];
+        }
+        Self { octets, length }
+    }
+
+    fn octets(&self) -> &[u8] {
+        self.octets.get(..self.length).unwrap_or_default()
     }
 }

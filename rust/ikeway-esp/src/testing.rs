@@ -55,9 +55,7 @@ pub(crate) fn inbound(suite: &'static Suite, esn: bool) -> InboundSa {
 
 pub(crate) fn seal(sa: &OutboundSa, inner: &[u8]) -> Vec<u8> {
     let mut buffer = vec![0; sa.sealed_length(inner.len())];
-    let offset = sa.payload_offset();
-    buffer[offset..offset + inner.len()].copy_from_slice(inner);
-    let length = sa.seal(&mut buffer, inner.len()).unwrap();
+    let length = sa.seal(inner, &mut buffer).unwrap();
     assert_eq!(length, buffer.len());
     buffer
 }
@@ -68,9 +66,8 @@ pub(crate) fn craft(suite: &'static Suite, esn: bool, sequence: u64, plaintext: 
     let mut packet = SPI.to_be_bytes().to_vec();
     packet.extend_from_slice(&sequence.to_be_bytes()[4..]);
     packet.resize(ESP_HEADER + transform.iv_octets(), 0x55);
-    packet.extend_from_slice(plaintext);
-    packet.resize(packet.len() + transform.icv_octets(), 0);
-    transform.seal(sequence, &mut packet).unwrap();
+    packet.resize(packet.len() + plaintext.len() + transform.icv_octets(), 0);
+    transform.seal(sequence, plaintext, &[], &mut packet).unwrap();
     packet
 }
 

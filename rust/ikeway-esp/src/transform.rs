@@ -125,10 +125,17 @@ impl Transform {
         }
     }
 
-    pub(crate) fn seal(&self, sequence: u64, packet: &mut [u8]) -> Option<()> {
+    /// Seals `inner` and `trailer` into `packet`, whose header and IV are there already.
+    pub(crate) fn seal(
+        &self,
+        sequence: u64,
+        inner: &[u8],
+        trailer: &[u8],
+        packet: &mut [u8],
+    ) -> Option<()> {
         match self {
-            Self::Aead(aead) => aead.seal(sequence, packet),
-            Self::Cbc(cbc) => cbc.seal(sequence, packet),
+            Self::Aead(aead) => aead.seal(sequence, inner, trailer, packet),
+            Self::Cbc(cbc) => cbc.seal(sequence, inner, trailer, packet),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::events::{Reporter, Stray};
 use crate::mailbox::Inbox;
 use crate::tun::{Coalescer, Tun};
 use crate::udp::ReceiveBatch;
-use crate::wiring::Wiring;
+use crate::wiring::{Wiring, is_ready};
 
 /// Calls on one socket before the others and the mailbox have their turn.
 const CALLS: usize = 16;
@@ -36,8 +36,10 @@ impl Inbound {
         self.wiring.repeat(|| {
             // An interrupted wait is a short wait.
             let _ = poll(&mut ready, None);
-            self.inbox.run(&mut lane.table);
-            for listening in listening.iter() {
+            if ready.last().is_some_and(is_ready) {
+                self.inbox.run(&mut lane.table);
+            }
+            for (listening, _) in listening.iter().zip(&ready).filter(|(_, fd)| is_ready(fd)) {
                 lane.drain(listening.address, listening.esp.as_fd(), &mut batch);
             }
         });

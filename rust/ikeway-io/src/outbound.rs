@@ -12,12 +12,12 @@ use crate::events::Reporter;
 use crate::mailbox::Inbox;
 use crate::tun::{HEADER_OCTETS, Handed};
 use crate::udp::{Listening, Path, SendBatch};
-use crate::wiring::Wiring;
+use crate::wiring::{Wiring, is_ready};
 
 /// The longest packet that the interface hands over, with its header.
 const READ_OCTETS: usize = HEADER_OCTETS + (1 << 16);
 /// Packets read before what was sealed is sent.
-const READS: usize = 64;
+const READS: usize = 16;
 
 /// The thread: what it shares with the others, and its mail.
 pub(crate) struct Outbound {
@@ -41,31 +41,28 @@ impl Outbound {
         self.wiring.repeat(|| {
             // An interrupted wait is a short wait.
             let _ = poll(&mut ready, None);
-            self.inbox.run(&mut lane.table);
+            if is_ready(&ready[1]) {
+                self.inbox.run(&mut lane.table);
+            }
             self.drain(&mut lane, &mut buffer);
         });
     }
 
-    /// Reads what is there, a batch at a time.
+    /// Reads what is there, up to a batch, and sends it.
     fn drain(&self, lane: &mut Lane<'_>, buffer: &mut [u8]) {
-        let mut is_more = true;
-        while is_more {
-            for _ in 0..READS {
-                match self.wiring.tun.read(buffer) {
-                    Ok(length) => lane.take(buffer.get_mut(..length).unwrap_or_default()),
-                    Err(Errno::INTR) => (),
-                    Err(errno) => {
-                        is_more = false;
-                        if errno != Errno::AGAIN {
-                            // The interface was taken away.
-                            self.wiring.fail();
-                        }
-                        break;
-                    }
+        for _ in 0..READS {
+            match self.wiring.tun.read(buffer) {
+                Ok(length) => lane.take(buffer.get_mut(..length).unwrap_or_default()),
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => (),
+                Err(_) => {
+                    // The interface was taken away.
+                    self.wiring.fail();
+                    break;
                 }
             }
-            lane.sender.flush();
         }
+        lane.sender.flush();
     }
 }
 
@@ -117,7 +114,7 @@ impl<'engine> Sender<'engine> {
         if !self.batch.has_room(inner.len() + SEAL_ROOM) {
             self.flush();
         }
-        let length = sa.seal_from(inner, self.batch.free())?;
+        let length = sa.seal(inner, self.batch.free())?;
         self.batch.push(path, length);
         sa.counters().sent.add(1, u64::try_from(inner.len()).unwrap_or(u64::MAX));
         Ok(())

@@ -5,9 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::event::PollFd;
+
 use crate::events::Reporter;
 use crate::tun::Tun;
 use crate::udp::Listening;
+
+/// Whether `poll` found something to do there, be it an error to hear of.
+pub(crate) fn is_ready(fd: &PollFd<'_>) -> bool {
+    !fd.revents().is_empty()
+}
 
 #[derive(Clone)]
 pub(crate) struct Wiring {

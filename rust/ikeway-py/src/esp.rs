@@ -52,11 +52,7 @@ impl EspSa {
     /// Return the ESP packet that carries the IP packet `inner`.
     fn seal<'py>(&self, py: Python<'py>, inner: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let mut packet = vec![0; self.outbound.sealed_length(inner.len())];
-        let start = self.outbound.payload_offset();
-        if let Some(place) = packet.get_mut(start..start + inner.len()) {
-            place.copy_from_slice(inner);
-        }
-        self.outbound.seal(&mut packet, inner.len()).map_err(refused)?;
+        self.outbound.seal(inner, &mut packet).map_err(refused)?;
         Ok(PyBytes::new(py, &packet))
     }
 

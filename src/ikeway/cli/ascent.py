@@ -5,13 +5,14 @@ import time
 from typing import Final
 
 from ikeway.cli.background import Background
-from ikeway.cli.options import clean, console
+from ikeway.cli.options import console
 from ikeway.control.client import ControlClient, Watching
 from ikeway.control.rundir import RunDir
 from ikeway.control.schema import EventLine
 from ikeway.control.status import IkeStatus
 from ikeway.model.errors import HostError, UsageError
 from ikeway.model.time import Seconds
+from ikeway.runtime.log import plain
 
 _STEP: Final[Seconds] = 0.25
 _QUIET: Final = frozenset({"MessageSent", "MessageReceived", "Dropped"})
@@ -30,7 +31,7 @@ def ascend(
     deadline = time.monotonic() + patience
     with (
         client.watch() as events,
-        console(stderr=True).status(f"{clean(name)}: connecting") as spin,
+        console(stderr=True).status(f"{plain(name)}: connecting") as spin,
     ):
         # One that starts itself may have been up before we watched.
         found = _established(client, name)
@@ -45,7 +46,7 @@ def ascend(
             if event is not None:
                 _check(event, name)
                 if event.event not in _QUIET:
-                    spin.console.print(f"  {clean(event.text)}", style="dim")
+                    spin.console.print(f"  {plain(event.text)}", style="dim")
             found = _established(client, name)
     return found
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
-from ikeway.control.rundir import DEFAULT, VARIABLE
+from ikeway.control.rundir import VARIABLE
+from ikeway.runtime.log import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +21,6 @@ RunDirOption: TypeAlias = Annotated[
         "--run-dir",
         envvar=VARIABLE,
         help="Folder of the daemon: control socket, pid file, engine socket.",
-        show_default=str(DEFAULT),
     ),
 ]
 ConfigOption: TypeAlias = Annotated[
@@ -39,14 +39,4 @@ def console(*, stderr: bool = False) -> "Console":
 def complain(text: str) -> None:
     """Say what is wrong, on standard error."""
     for line in text.splitlines():
-        print(f"ikeway: {clean(line)}", file=sys.stderr)
-
-
-def clean(text: object) -> str:
-    """Return text that cannot steer the terminal."""
-    words = str(text)
-    if words.isprintable():
-        return words
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in words
-    )
+        print(f"ikeway: {plain(line)}", file=sys.stderr)

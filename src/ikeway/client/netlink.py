@@ -25,6 +25,7 @@ from ikeway.client.plan import (
     Version,
     rules,
 )
+from ikeway.model.address import Address
 from ikeway.model.errors import HostError
 
 _FAMILIES: Final[dict[int, int]] = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -72,15 +73,15 @@ class Kernel:
     def facts(self, interface: str) -> Facts:
         """Return what plans for this interface have to know."""
         with _explained("reading this host's addresses"):
-            found = self._netlink.get_addr(scope=_GLOBAL_SCOPE)
-            addresses = tuple(ip_address(_local(message)) for message in found)
+            found = list(self._netlink.get_addr(scope=_GLOBAL_SCOPE))
         is_off = _setting(f"ipv6/conf/{interface}/disable_ipv6")
         forwarded = {4: _setting("ipv4/ip_forward"), 6: _setting("ipv6/conf/all/forwarding")}
         return Facts(
-            addresses=addresses,
+            addresses=tuple(_local(message) for message in found),
             known=frozenset(self._versions),
             carried=frozenset({4, 6} if is_off == "0" else {4}),
             forwarded=frozenset(version for version, value in forwarded.items() if value == "1"),
+            strict=tuple(_strict(found)),
         )
 
     def add_rules(self, table: int) -> None:
@@ -164,8 +165,8 @@ class Kernel:
 
     def _knows_ports(self, version: Version, table: int) -> bool:
         found = self._netlink.get_rules(family=_FAMILIES[version])
-        ours = [rule for rule in found if _is_of(rule, table) and rule.get_attr("FRA_IIFNAME")]
-        return all(rule.get_attr("FRA_SPORT_RANGE") is not None for rule in ours)
+        ours = [rule for rule in found if _is_of(rule, table)]
+        return all(rule.get_attr("FRA_SPORT_RANGE") or rule.get_attr("FRA_FWMARK") for rule in ours)
 
 
 def _rule(rule: AddRule, table: int) -> dict[str, Any]:
@@ -181,8 +182,9 @@ def _rule(rule: AddRule, table: int) -> dict[str, Any]:
         asked["fwmark"] = rule.mark
     if rule.source_port:
         ports = f"{rule.source_port}:{rule.source_port}"
-        # `lo` stands for what this host itself sends. Packets of others are the tunnel's.
-        asked |= {"iifname": "lo", "ip_proto": socket.IPPROTO_UDP, "sport_range": ports}
+        asked |= {"ip_proto": socket.IPPROTO_UDP, "sport_range": ports}
+        if rule.action == "goto":
+            asked["iifname"] = "lo"  # stands for what this host itself sends
     return asked
 
 
@@ -221,8 +223,20 @@ def _route(step: AddRoute, index: int, table: int) -> dict[str, Any]:
     return asked | {"oif": index}
 
 
-def _local(message: Any) -> str:
-    return str(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
+def _local(message: Any) -> Address:
+    return ip_address(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
+
+
+def _strict(found: Iterable[Any]) -> Iterator[tuple[Address, str]]:
+    """Yield the IPv4 addresses on interfaces whose reverse path filter is strict (RFC 3704)."""
+    everywhere = _setting("ipv4/conf/all/rp_filter") or "0"
+    for message in found:
+        interface = message.get_attr("IFA_LABEL")  # IPv4 only, with an alias behind a colon
+        if interface is not None:
+            name = str(interface).split(":")[0]
+            own = _setting(f"ipv4/conf/{name}/rp_filter") or "0"
+            if max(everywhere, own) == "1":
+                yield _local(message), name
 
 
 def _is_of(rule: Any, table: int) -> bool:

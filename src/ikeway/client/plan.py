@@ -8,18 +8,20 @@ table, so that they never go round in circles, whatever the traffic selectors co
     4500  with mark 4500                              goto 4504
     4501  from this host, UDP source port 500 or 4500 goto 4504
     4503  everything                                  lookup the tunnel's table
-    4504  (go on with the host's own rules)
+    4504  UDP source port 4500                        go on with the host's own rules, as all do
 
 Every rule carries the number of the table, which is made from the index of the interface: so
 several instances live side by side, and all that is ours is found again after a crash.
-The port rules also answer reverse path filters, which ask for the way back to the peer.
+The port rules also answer reverse path filters, which ask for the way back to the peer: in that
+direction the kernel looks at ports only if some rule wants them that is not about this host's own
+packets, which is why the last rule has one.
 """
 
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from ikeway.model.address import IKE_PORT, NAT_PORT, Address, Network
-from ikeway.model.selectors import ANY_PROTOCOL, PORT_MAX, TrafficSelector
+from ikeway.model.selectors import ANY_PROTOCOL, PORT_MAX, Selectors, TrafficSelector
 from ikeway.runtime.network import OUTER_MARK, TunnelPlan
 
 TABLES: Final = 450_000
@@ -33,13 +35,15 @@ class Facts:
     """What is so on this host.
 
     `addresses` are of global scope; `known` are the IP versions that the kernel has, `carried`
-    those that the tunnel's interface can have, `forwarded` those that this host forwards.
+    those that the tunnel's interface can have, `forwarded` those that this host forwards. `strict`
+    are the addresses on interfaces with a strict reverse path filter, and those interfaces.
     """
 
     addresses: tuple[Address, ...]
     known: frozenset[int]
     carried: frozenset[int]
     forwarded: frozenset[int]
+    strict: tuple[tuple[Address, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,10 @@ class AddRoute:
 
 @dataclass(frozen=True, slots=True)
 class AddRule:
-    """A rule about which table is asked; `mark` and `source_port` 0 mean any."""
+    """A rule about which table is asked; `mark` and `source_port` 0 mean any.
+
+    A jump is for packets that this host itself sends: those that it forwards belong to the tunnel.
+    """
 
     version: Version
     priority: int
@@ -85,7 +92,7 @@ Step: TypeAlias = AddAddress | AddRoute
 def rules(version: Version) -> tuple[AddRule, ...]:
     """Return the rules of an interface, in the order in which they may come into force."""
     return (
-        AddRule(version, _HOST, "pass"),
+        AddRule(version, _HOST, "pass", source_port=NAT_PORT),
         AddRule(version, _MARKED, "goto", mark=OUTER_MARK),
         AddRule(version, _FROM_PORT, "goto", source_port=IKE_PORT),
         AddRule(version, _FROM_PORT, "goto", source_port=NAT_PORT),
@@ -115,6 +122,7 @@ def warnings(tunnel: TunnelPlan, facts: Facts) -> tuple[str, ...]:
     found = [
         *_uncarried(tunnel, facts),
         *_unforwarded(tunnel, facts),
+        *_filtered(tunnel, facts),
         *(_narrow(selector) for selector in tunnel.peer_ts if _is_narrow(selector)),
     ]
     if tunnel.dns:
@@ -130,7 +138,11 @@ def source(tunnel: TunnelPlan, facts: Facts, version: int) -> Address | None:
     """
     lent = [address for address in tunnel.virtual_ips if address.version in facts.carried]
     own = sorted(facts.addresses, key=lambda address: address == tunnel.outer_local)
-    fitting = (address for address in (*lent, *own) if _is_selected(tunnel, address, version))
+    fitting = (
+        address
+        for address in (*lent, *own)
+        if address.version == version and _is_within(address, tunnel.local_ts)
+    )
     return next(fitting, None)
 
 
@@ -140,10 +152,11 @@ def _route(network: Network, tunnel: TunnelPlan, facts: Facts) -> AddRoute:
     return AddRoute(network, source(tunnel, facts, network.version))
 
 
-def _is_selected(tunnel: TunnelPlan, address: Address, version: int) -> bool:
-    return address.version == version and any(
-        selector.version == version and int(selector.start) <= int(address) <= int(selector.end)
-        for selector in tunnel.local_ts
+def _is_within(address: Address, selectors: Selectors) -> bool:
+    return any(
+        selector.version == address.version
+        and int(selector.start) <= int(address) <= int(selector.end)
+        for selector in selectors
     )
 
 
@@ -164,6 +177,17 @@ def _unforwarded(tunnel: TunnelPlan, facts: Facts) -> list[str]:
         f"{switches[version]} is 0, so the peer reaches this host only and nothing behind it;"
         f" if it should: sysctl -w {switches[version]}=1"
         for version in sorted((behind & facts.carried) - facts.forwarded)
+    ]
+
+
+def _filtered(tunnel: TunnelPlan, facts: Facts) -> list[str]:
+    """Neighbours that the selectors cover cannot ask for our address where the filter is strict."""
+    return [
+        f"net.ipv4.conf.{interface}.rp_filter is strict, so neighbours on {interface} get no answer"
+        f" to ARP while the tunnel has their addresses; sysctl -w net.ipv4.conf.{interface}"
+        ".rp_filter=2"
+        for address, interface in facts.strict
+        if address == tunnel.outer_local and _is_within(address, tunnel.peer_ts)
     ]
 
 

@@ -24,6 +24,8 @@ _KINDS: Final = {
     "model_type": "a table",
 }
 
+_SECRET: Final = frozenset({"secrets", "psk", "key_password"})
+"""Keys whose values must not be repeated in a message, which may end up anywhere."""
 _SENTENCES: Final = {
     "missing": "this key is required",
     "too_short": "the list is empty; it needs at least one item",
@@ -40,8 +42,7 @@ def complain(error: ValidationError, findings: Findings) -> None:
 
 def _words(detail: ErrorDetails, path: KeyPath) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
-    seen = repr(detail["input"])
-    seen = seen if len(seen) <= 60 else seen[:57] + "..."
+    seen = "what stands here" if _SECRET.intersection(path) else _shown(detail["input"])
     if kind in _KINDS:
         return f"{seen} is not {_KINDS[kind]}"
     match kind:
@@ -84,6 +85,11 @@ def _name(context: dict[str, object]) -> str:
     longest = re.search(r",(\d+)\}", str(context.get("pattern", "")))
     count = int(longest[1]) + 1 if longest else 64
     return f"a letter or digit, then letters, digits and _ . - up to {count} characters in all"
+
+
+def _shown(seen: object) -> str:
+    text = repr(seen)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _bound(context: dict[str, object]) -> str:

@@ -14,7 +14,7 @@ from ikeway.config.connections import Surroundings, build_connection
 from ikeway.config.credentials import build_credentials
 from ikeway.config.findings import Finding, Findings, InvalidConfigError
 from ikeway.config.positions import positions
-from ikeway.config.schema import Document
+from ikeway.config.schema import Document, StoreTable
 from ikeway.config.secrets import Sources
 from ikeway.crypto.keypair import PrivateKey
 from ikeway.model.address import Address
@@ -24,9 +24,7 @@ from ikeway.policy.connection import Connection
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.pools import Pool
 
-DEFAULT_FILE: Final = Path("/etc/ikeway/ikeway.toml")
 FILE_OCTETS: Final = 16 << 20
-STORE_DEFAULT: Final = "sqlite:///var/lib/ikeway/ikeway.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +156,5 @@ def _check_store(url: str, findings: Findings) -> None:
             ("store", "url"),
             f"{scheme!r} is not in this release, it waits for the part on the store; leave it out",
         )
-    elif url != STORE_DEFAULT:
+    elif url != StoreTable().url:
         findings.warn(("store", "url"), "not used in this release: leases are kept in memory")

@@ -2,6 +2,7 @@
 """On which line each key of a TOML document stands, which `tomllib` does not tell."""
 
 import re
+import tomllib
 from bisect import bisect_right
 from typing import Final, TypeAlias
 
@@ -115,7 +116,8 @@ class _Scanner:
     def _keys(self) -> tuple[str, ...]:
         keys: list[str] = []
         while match := _KEY.match(self._text, self._at):
-            keys.append(next(group for group in match.groups() if group is not None))
+            basic, literal, bare = match.groups()
+            keys.append(_meant(basic) if basic is not None else literal or bare or "")
             self._at = match.end()
             if self._text[self._at : self._at + 1] != ".":
                 break
@@ -139,3 +141,8 @@ class _Scanner:
 
     def _line(self) -> int:
         return bisect_right(self._starts, self._at) + 1
+
+
+def _meant(key: str) -> str:
+    """Return a key without its escapes."""
+    return str(tomllib.loads(f'key = "{key}"')["key"]) if "\\" in key else key

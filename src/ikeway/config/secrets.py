@@ -59,7 +59,9 @@ class Sources:
         """
         file = self.folder / name
         try:
-            with file.open("rb") as stream:
+            # Without O_NONBLOCK a named pipe would hold us up for ever.
+            handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+            with os.fdopen(handle, "rb") as stream:
                 facts = os.fstat(stream.fileno())
                 if not stat.S_ISREG(facts.st_mode):
                     raise ConfigError(f"{name!r} ({file}) is not a file")

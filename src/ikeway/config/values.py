@@ -32,7 +32,7 @@ def duration(least: Seconds = 1.0, most: Seconds = 366 * SECONDS["d"]) -> Callab
     """Return a parser of times between two limits, such as `4h` or `1m30s`."""
 
     def parse(text: str) -> Seconds:
-        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|min|[smhd])", text)
+        parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|min|[smhd])", text)
         if not parts or "".join(number + unit for number, unit in parts) != text:
             raise ConfigError(f'{text!r} is not a length of time; write "30s", "4h" or "1h30m"')
         seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
@@ -51,7 +51,7 @@ def octets(text: str) -> int:
     """
     if text == "none":
         return 0
-    match = re.fullmatch(r"(\d+) ?([kKMGT]?i?B)", text)
+    match = re.fullmatch(r"([0-9]{1,18}) ?([kKMGT]?i?B)", text)
     if match is None or match[2] not in OCTETS:
         raise ConfigError(f'{text!r} is not an amount of data; write "64GiB", "500MB" or "none"')
     amount = int(match[1]) * OCTETS[match[2]]
@@ -96,7 +96,7 @@ def peer(text: str) -> PeerAddress:
     found = PeerAddress.parse(text)
     if found.host is None:
         return found
-    if not _HOST.fullmatch(text) or re.fullmatch(r"[\d.]+", text):
+    if not _HOST.fullmatch(text) or re.fullmatch(r"[0-9.]+", text):
         raise ConfigError(f'{text!r} is not an address, a prefix, a host name or "any"')
     return found
 
@@ -166,7 +166,7 @@ def _ports(protocol: int, text: str) -> tuple[int, int]:
         return PORT_MAX, 0
     if protocol in _ICMP:
         return _icmp(text)
-    match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", text)
+    match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", text)
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
     if not first <= last <= PORT_MAX:
         raise ConfigError(f"{text!r} is not a port or range of ports from 0 to {PORT_MAX}")
@@ -174,7 +174,7 @@ def _ports(protocol: int, text: str) -> tuple[int, int]:
 
 
 def _icmp(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,3})(?:\.(\d{1,3}))?", text)
+    match = re.fullmatch(r"([0-9]{1,3})(?:\.([0-9]{1,3}))?", text)
     kind, code = (int(match[1]), match[2]) if match else (256, None)
     if kind > 255 or int(code or 0) > 255:
         raise ConfigError(f"{text!r} is not an ICMP type, or type.code, of numbers from 0 to 255")

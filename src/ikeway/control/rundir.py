@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -61,15 +62,16 @@ class RunDir:
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            owner = self.path.stat().st_uid
+            facts = self.path.stat()
         except OSError as error:
             raise HostError(
                 f"run directory {self.path}: {error.strerror}; choose another with --run-dir"
             ) from error
-        if owner not in {0, os.geteuid()}:
+        if facts.st_uid not in {0, os.geteuid()} or facts.st_mode & 0o022:
             raise HostError(
-                f"run directory {self.path} belongs to user {owner}, who could stand in for us;"
-                " choose another with --run-dir"
+                f"run directory {self.path} can be changed by others, who could stand in for us"
+                f" (user {facts.st_uid}, mode {stat.S_IMODE(facts.st_mode):04o}); make it yours,"
+                " or choose another with --run-dir"
             )
 
     def running(self) -> int | None:

@@ -113,8 +113,8 @@ class ControlServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             self._check(writer.get_extra_info("socket"))
-            while line := await _line(reader):
-                await self._answer(line, reader, writer)
+            while (line := await _line(reader)) and await self._answer(line, reader, writer):
+                pass
         except UsageError as error:
             await _last_words(writer, str(error))
         except (OSError, TimeoutError):
@@ -133,17 +133,19 @@ class ControlServer:
 
     async def _answer(
         self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    ) -> bool:
+        """Answer a request; return whether the caller may ask more over this connection."""
         reply: Reply
         try:
             request = parse_request(line)
             if isinstance(request, Watch):
                 await _stream(self._daemon.watch(), reader, writer)
-                return
+                return False
             reply = await self._perform(request)
         except IkewayError as error:
             reply = Failed(error=str(error))
         await _write(writer, reply)
+        return True
 
     async def _perform(
         self, request: StatusRequest | Disconnect | Initiate | Shutdown | Ping

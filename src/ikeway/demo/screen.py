@@ -55,6 +55,14 @@ class Screen:
             yield step
         self._done(label, step.detail, time.perf_counter() - started)
 
+    def ladder(self) -> None:
+        """Name the sides of the ladder whose rungs follow."""
+        gap = " " * (self._width - len("laptop") - len("gateway") - 12)
+        line = Text(" " * 12, no_wrap=True, overflow="ellipsis")
+        self._console.print(
+            line.append("laptop", "bold cyan").append(gap + "gateway", "bold green")
+        )
+
     def message(self, message: Message) -> None:
         """Draw one rung of the ladder."""
         tone = "cyan" if message.is_ours else "green"

@@ -29,6 +29,7 @@ from ikeway.model.time import Seconds
 
 _PINGS: Final = 10
 _FILE_OCTETS: Final = 16 << 20
+_FOLDER_LENGTH: Final = 50
 _RATE_TIME: Final[Seconds] = 2.0
 _FAILED, _INTERRUPTED = 1, 130
 
@@ -86,7 +87,7 @@ def _prepare(screen: Screen, stack: ExitStack) -> tuple[World, Watcher]:
 
 def _issue(screen: Screen, stack: ExitStack) -> Papers:
     with screen.step("Certificates", "making an authority") as step:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ikeway-demo-")))
+        folder = Path(stack.enter_context(_short_folder()))
         step.detail = "from an authority of the demo's own, ECDSA P-256"
         return issue_papers(folder)
 
@@ -120,6 +121,7 @@ def _use(
 
 
 def _connect(screen: Screen, facts: Facts, laptop: Program) -> IkeStatus:
+    screen.ladder()
     with screen.step("Handshake", "IKEv2") as step:
         for event in shake_hands(laptop.client):
             if isinstance(event, Done):
@@ -203,6 +205,13 @@ def _leave(screen: Screen, programs: list[Program], hosts: World) -> None:
         if any(codes) or any(left):
             raise HostError(f"not taken down cleanly: exit statuses {codes}, left over: {left}")
         step.detail = "all ended; no interface, route or rule is left"
+
+
+def _short_folder() -> "tempfile.TemporaryDirectory[str]":
+    """Return a folder for the run directories, whose sockets cannot have long paths."""
+    usual = tempfile.gettempdir()
+    chosen = usual if len(usual) <= _FOLDER_LENGTH else "/tmp"  # noqa: S108 - a fresh one in it
+    return tempfile.TemporaryDirectory(prefix="ikeway-demo-", dir=chosen)
 
 
 @contextmanager

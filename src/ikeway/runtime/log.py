@@ -9,8 +9,6 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final, TextIO
 
-import structlog
-
 Event = MutableMapping[str, Any]
 
 
@@ -35,6 +33,8 @@ _COLOURS: Final = {"debug": "2", "warning": "33", "error": "31"}
 
 def setup(form: LogFormat, level: LogLevel, stream: TextIO | None = None) -> None:
     """Send every structlog line from `level` on to a stream, by default standard error."""
+    import structlog  # slow, and commands that only ask do not need it
+
     target = sys.stderr if stream is None else stream
     render = as_json if form is LogFormat.JSON else as_text(colour=target.isatty())
     structlog.configure(
@@ -77,24 +77,25 @@ def as_text(*, colour: bool) -> Callable[[object, str, Event], str]:
         at = datetime.fromisoformat(event.pop("at"))
         level, text = event.pop("level"), event.pop("event")
         facts = "".join(f"  {key}={_quoted(value)}" for key, value in event.items())
-        line = f"{at:%H:%M:%S}.{at.microsecond // 1000:03} {level:7} {plain(str(text))}{facts}"
+        line = f"{at:%H:%M:%S}.{at.microsecond // 1000:03} {level:7} {plain(text)}{facts}"
         paint = _COLOURS.get(level) if colour else None
         return f"\x1b[{paint}m{line}\x1b[0m" if paint else line
 
     return render
 
 
-def plain(text: str) -> str:
+def plain(text: object) -> str:
     """Return text without what could steer a terminal or forge a line: peers choose some of it."""
-    if text.isprintable():
-        return text
+    words = str(text)
+    if words.isprintable():
+        return words
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in words
     )
 
 
 def _quoted(value: object) -> str:
-    text = plain(str(value))
+    text = plain(value)
     return json.dumps(text, ensure_ascii=False) if " " in text or not text else text
 
 

@@ -91,3 +91,12 @@ def test_a_pid_file_that_is_a_symbolic_link_is_not_followed(tmp_path: Path) -> N
     with pytest.raises(HostError), RunDir(tmp_path).claim():
         pass
     assert target.read_text() == "data"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
+def test_a_run_directory_that_others_can_change_is_refused(tmp_path: Path, mode: int) -> None:
+    place = RunDir(tmp_path / "run")
+    place.path.mkdir()
+    place.path.chmod(mode)
+    with pytest.raises(HostError, match=rf"can be changed by others.*mode {mode:04o}"):
+        place.make()

@@ -137,13 +137,16 @@ fn send(call: &mut Call, socket: BorrowedFd<'_>, octets: &[u8], mut runs: &[Run]
     refused
 }
 
-/// Sends the datagrams of a run one by one; what cannot be sent is lost, as on any network.
+/// Sends the datagrams of a run as messages of their own; what cannot be sent is lost, as on any network.
 fn send_singly(call: &mut Call, socket: BorrowedFd<'_>, octets: &[u8], run: &Run) {
     let octets = octets.get(run.octets.clone()).unwrap_or_default();
-    for datagram in octets.chunks(run.segment.max(1)) {
+    let mut next = 0;
+    while next < run.datagrams {
         call.clear();
-        call.add(run.path, datagram, datagram.len());
-        let _ = call.send(socket);
+        for datagram in octets.chunks(run.segment.max(1)).skip(next) {
+            call.add(run.path, datagram, datagram.len());
+        }
+        next += call.send(socket).unwrap_or(0).max(1);
     }
 }
 

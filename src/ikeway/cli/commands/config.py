@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from ikeway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, clean, complain
+from ikeway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, complain
+from ikeway.runtime.log import plain
 
 if TYPE_CHECKING:
     from ikeway.config.findings import InvalidConfigError
@@ -32,7 +33,7 @@ def check(*, config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = False) ->
         _print({"ok": True, "errors": [], "warnings": list(loaded.warnings)})
         return
     for warning in loaded.warnings:
-        print(f"warning: {clean(warning)}")
+        print(f"warning: {plain(warning)}")
     print(f"ok: {_counted(len(loaded.connections), 'connection')}{_names(loaded.connections)}")
 
 

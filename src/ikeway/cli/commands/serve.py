@@ -22,14 +22,15 @@ def serve(
 
     Connections with start = "now" are initiated. The log goes to standard error.
     """
+    from ikeway.config.load import load
+
+    loaded = load(config)
     import structlog
 
     from ikeway.client.network import PyrouteNetwork
-    from ikeway.config.load import load
     from ikeway.daemon.supervisor import run
 
     setup(log_format, log_level)
-    loaded = load(config)
     for warning in loaded.warnings:
         structlog.get_logger("ikeway").warning(warning)
     carries_packets = loaded.dataplane.backend != "null"

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ikeway.cli.options import JsonOption, RunDirOption, clean, console
+from ikeway.cli.options import JsonOption, RunDirOption, console
 from ikeway.control.rundir import DEFAULT
+from ikeway.runtime.log import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ikeway.control.status import ChildStatus, IkeStatus, PartyStatus
+    from ikeway.control.status import ChildStatus, IkeStatus, NatStatus, PartyStatus
 
 EXAMPLE: Final = "Example: ikeway status --json | jq '.ike_sas[].peer.id'"
 DISCONNECT_EXAMPLE: Final = "Example: ikeway disconnect office"
@@ -29,9 +30,9 @@ def status(*, run_dir: RunDirOption = DEFAULT, json: JsonOption = False) -> None
     if not found.ike_sas:
         out.print("no IKE SAs")
     for sa in found.ike_sas:
-        out.print(f"{clean(sa.connection or '(unknown)')}: {sa.state}", style="bold")
+        out.print(f"{plain(sa.connection or '(unknown)')}: {sa.state}", style="bold")
         for word, text in _lines(sa):
-            out.print(f"  {word:9} {clean(text)}")
+            out.print(f"  {word:9} {plain(text)}")
 
 
 def disconnect(
@@ -50,8 +51,10 @@ def disconnect(
 def _lines(sa: "IkeStatus") -> "Iterator[tuple[str, str]]":
     since = f", up for {_age(sa.established_at)}" if sa.established_at else ""
     yield "id", f"{sa.id} ({sa.role}{since})"
-    yield "local", _party(sa.local, behind_nat=sa.nat.local)
-    yield "peer", _party(sa.peer, behind_nat=sa.nat.peer)
+    yield "local", _party(sa.local)
+    yield "peer", _party(sa.peer)
+    if words := _nat(sa.nat):
+        yield "NAT", words
     if sa.virtual_ips:
         yield "addresses", ", ".join(sa.virtual_ips)
     if sa.suite:
@@ -67,10 +70,17 @@ def _child(child: "ChildStatus") -> "Iterator[tuple[str, str]]":
     yield "", f"out {_amount(child.bytes_out)}, {child.packets_out} packets"
 
 
-def _party(party: "PartyStatus", *, behind_nat: bool) -> str:
+def _nat(nat: "NatStatus") -> str:
+    """Return what NAT detection found; who forces encapsulation looks like one behind a NAT."""
+    found = [side for side, is_there in (("us", nat.local), ("the peer", nat.peer)) if is_there]
+    forced = ["UDP encapsulation forced"] if nat.forced else []
+    return ", ".join(([f"detected in front of {' and '.join(found)}"] if found else []) + forced)
+
+
+def _party(party: "PartyStatus") -> str:
     host = f"[{party.address}]" if ":" in party.address else party.address
     name = f"{party.id} at " if party.id else ""
-    return f"{name}{host}:{party.port}{', behind a NAT' if behind_nat else ''}"
+    return f"{name}{host}:{party.port}"
 
 
 def _age(since: float) -> str:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ikeway.cli.options import DEFAULT_CONFIG, RunDirOption, clean, complain, console
+from ikeway.cli.options import DEFAULT_CONFIG, JsonOption, RunDirOption, complain, console
 from ikeway.control.rundir import DEFAULT, RunDir
 from ikeway.model.errors import UsageError
+from ikeway.runtime.log import plain
 
 if TYPE_CHECKING:
     from ikeway.config.load import Loaded
@@ -23,7 +24,8 @@ def up(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="FILE|NAME", help="A configuration file, or a connection of the default one."
+            metavar="FILE|NAME",
+            help="A configuration file (with .toml or a slash), or a connection of the default.",
         ),
     ],
     connection: Annotated[
@@ -32,21 +34,30 @@ def up(
     ] = None,
     run_dir: RunDirOption = DEFAULT,
     wait: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait.")] = PATIENCE,
+    *,
+    json: JsonOption = False,
 ) -> None:
     """Connect: start the daemon in the background and wait until the connection is up.
 
     If it does not come up, the reason is told and the daemon is ended again.
     """
     place = RunDir(run_dir)
-    is_file = target.endswith(".toml") or "/" in target or Path(target).is_file()
+    # A plain name is never a file: it must not mean another thing in another folder.
+    is_file = target.endswith(".toml") or "/" in target
     if place.running() is not None:
-        _join(place, target, wait, is_file=is_file)
-        return
-    config, name = (Path(target), connection) if is_file else (DEFAULT_CONFIG, target)
-    _begin(place, config, name, wait)
+        sa = _join(place, target, wait, is_file=is_file)
+    else:
+        config, name = (Path(target), connection) if is_file else (DEFAULT_CONFIG, target)
+        sa = _begin(place, config, name, wait)
+    if json:
+        print(sa.model_dump_json())
+    else:
+        _tell(sa)
+        if place.is_client:
+            print(f"`ikeway down` ends it; its log is {place.log}")
 
 
-def _begin(place: RunDir, config: Path, name: str | None, wait: float) -> None:
+def _begin(place: RunDir, config: Path, name: str | None, wait: float) -> "IkeStatus":
     """Start a daemon for the connection, and end it if the connection fails."""
     from ikeway.cli.ascent import ascend
     from ikeway.cli.background import Background
@@ -59,14 +70,13 @@ def _begin(place: RunDir, config: Path, name: str | None, wait: float) -> None:
     daemon = Background(config, place)
     try:
         daemon.await_ready()
-        _tell(ascend(place, chosen.name, wait, starts_itself=_starts(chosen), daemon=daemon))
+        return ascend(place, chosen.name, wait, starts_itself=_starts(chosen), daemon=daemon)
     except BaseException:
         daemon.end()
         raise
-    print(f"`ikeway down` ends it; its log is {place.log}")
 
 
-def _join(place: RunDir, target: str, wait: float, *, is_file: bool) -> None:
+def _join(place: RunDir, target: str, wait: float, *, is_file: bool) -> "IkeStatus":
     """Start a connection of a daemon that runs already."""
     from ikeway.cli.ascent import ascend
 
@@ -75,7 +85,7 @@ def _join(place: RunDir, target: str, wait: float, *, is_file: bool) -> None:
             f"an ikeway already runs at {place.path} (process {place.running()}); end it with"
             " `ikeway down`, or give this one another --run-dir"
         )
-    _tell(ascend(place, target, wait, starts_itself=False, daemon=None))
+    return ascend(place, target, wait, starts_itself=False, daemon=None)
 
 
 def _choose(loaded: "Loaded", name: str | None) -> "Connection":
@@ -98,7 +108,7 @@ def _starts(connection: "Connection") -> bool:
 
 def _tell(sa: "IkeStatus") -> None:
     out = console()
-    out.print(f"{clean(sa.connection)} is up", style="bold green")
+    out.print(f"{plain(sa.connection)} is up", style="bold green")
     children = sa.child_sas
     facts = {
         "peer": f"{sa.peer.id} at {sa.peer.address}",
@@ -110,4 +120,4 @@ def _tell(sa: "IkeStatus") -> None:
     }
     for word, text in facts.items():
         if text:
-            out.print(f"  {word:9} {clean(text)}")
+            out.print(f"  {word:9} {plain(text)}")

@@ -3,8 +3,9 @@
 
 from typing import Final
 
-from ikeway.cli.options import JsonOption, RunDirOption, clean, console
+from ikeway.cli.options import JsonOption, RunDirOption, console
 from ikeway.control.rundir import DEFAULT
+from ikeway.runtime.log import plain
 
 EXAMPLE: Final = "Example: ikeway watch --json | jq .text"
 _STYLES: Final = {"debug": "dim", "warning": "yellow", "error": "red"}
@@ -23,5 +24,5 @@ def watch(*, run_dir: RunDirOption = DEFAULT, json: JsonOption = False) -> None:
                 print(event.model_dump_json(), flush=True)
                 continue
             at = datetime.fromtimestamp(event.at).astimezone()
-            facts = "".join(f"  {key}={clean(value)}" for key, value in event.facts.items())
-            out.print(f"{at:%H:%M:%S} {clean(event.text)}{facts}", style=_STYLES.get(event.level))
+            facts = "".join(f"  {key}={plain(value)}" for key, value in event.facts.items())
+            out.print(f"{at:%H:%M:%S} {plain(event.text)}{facts}", style=_STYLES.get(event.level))

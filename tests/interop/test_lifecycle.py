@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How tunnels end, break and come back (RFC 7296 §1.4, §2.4)."""
+
+import json
+import time
+
+import pytest
+
+from support.pair import INITIATOR, RESPONDER, Case, Tunnel
+from support.strongswan import wait_until
+
+pytestmark = [pytest.mark.interop, pytest.mark.system]
+
+IMPATIENT = {"first": "100ms", "factor": 1.5, "longest": "300ms", "give_up": "1s"}
+
+
+@pytest.mark.conformance("CF-H06")
+def test_we_end_the_tunnel(tunnel: Tunnel) -> None:
+    """RFC 7296 §1.4.1: a Delete for the IKE SA takes its Child SAs along."""
+    pair = tunnel(Case(inside=(4, 6)))
+    pair.connect()
+    done = pair.ikeway.command("disconnect", "lab")
+    assert done.returncode == 0, done.stderr
+    wait_until(pair.is_down, 4.0, "both ends to be down")
+    pair.nothing_is_left()
+
+
+@pytest.mark.conformance("CF-H06")
+def test_strongswan_ends_the_tunnel(tunnel: Tunnel) -> None:
+    pair = tunnel(Case(inside=(4, 6)))
+    pair.connect()
+    pair.strongswan.terminate()
+    wait_until(pair.is_down, 4.0, "both ends to be down")
+    pair.nothing_is_left()
+
+
+def test_strongswan_ends_the_child_sa_only(tunnel: Tunnel) -> None:
+    """RFC 7296 §1.4.1: the answer has the Delete for the other direction."""
+    pair = tunnel(Case())
+    pair.connect()
+    pair.strongswan.terminate_child()
+    wait_until(lambda: not pair.ikeway.children(), 4.0, "the Child SA to go")
+    pair.no_child_is_left()
+
+
+def test_the_daemon_says_goodbye_and_tidies_up(tunnel: Tunnel) -> None:
+    pair = tunnel(Case(inside=(4, 6)))
+    pair.connect()
+    assert pair.ikeway.stop() == 0
+    wait_until(lambda: not pair.strongswan.sas(), 2.0, "strongSwan to hear of it")
+    host = pair.link.ours.namespace
+    assert "ikeway0" not in host.ip("link")
+    assert not pair.routes()
+    rules = host.ip("rule").splitlines() + host.ip("-6", "rule").splitlines()
+    assert all("main" in rule or "local" in rule or "default" in rule for rule in rules)
+
+
+@pytest.mark.parametrize("role", [INITIATOR])
+def test_the_daemon_starts_and_restarts_the_connection_by_itself(tunnel: Tunnel) -> None:
+    """`start = "now"`: up with the daemon, and again after the peer went away."""
+    pair = tunnel(Case(ikeway={"start": "now"}))
+    wait_until(pair.is_up, 6.0, "the tunnel")
+    pair.carry()
+    pair.strongswan.terminate()
+    wait_until(pair.is_up, 6.0, "the tunnel to come back")
+    pair.carry()
+
+
+def test_a_peer_that_asks_whether_we_live_is_answered(tunnel: Tunnel) -> None:
+    """RFC 7296 §2.4: an empty INFORMATIONAL request."""
+    pair = tunnel(Case(strongswan={"dpd": "1"}))
+    pair.connect()
+    pair.ikeway.wait_for_log("received INFORMATIONAL request", 4.0)
+    time.sleep(1.2)
+    assert pair.is_up()
+    pair.carry()
+
+
+def test_we_ask_whether_the_peer_lives(tunnel: Tunnel) -> None:
+    pair = tunnel(Case(ikeway={"liveness": "1s"}))
+    pair.connect()
+    pair.strongswan.wait_for_log("parsed INFORMATIONAL request", 4.0)
+    pair.ikeway.wait_for_log("received INFORMATIONAL response", 2.0)
+    assert pair.is_up()
+    pair.carry()
+
+
+def test_a_peer_that_crashed_is_noticed(tunnel: Tunnel) -> None:
+    """RFC 7296 §2.4: no answer to repeated requests; everything of the SA goes."""
+    pair = tunnel(Case(ikeway={"liveness": "1s", "retransmission": IMPATIENT}))
+    pair.connect()
+    pair.strongswan.kill()
+    wait_until(lambda: not pair.ikeway.sas(), 6.0, "ikeway to notice")
+    assert not pair.routes()
+
+
+@pytest.mark.parametrize("role", [RESPONDER])
+def test_a_peer_that_restarted_takes_its_place_again(tunnel: Tunnel) -> None:
+    """RFC 7296 §2.4: INITIAL_CONTACT says that the old IKE SA is dead."""
+    pair = tunnel(Case())
+    pair.connect()
+    old = pair.ikeway.established()[0].id
+    pair.strongswan.kill()
+    pair.strongswan.up(**pair.options())
+    pair.connect()
+    assert pair.ikeway.established()[0].id != old
+    pair.carry()
+
+
+@pytest.mark.parametrize("role", [INITIATOR])
+def test_the_daemon_comes_back_after_a_crash(tunnel: Tunnel) -> None:
+    """What the crash left is cleaned up: engine, routes, and the peer's old IKE SA."""
+    pair = tunnel(Case(inside=(4, 6), ikeway={"start": "now", "initial_contact": True}))
+    wait_until(pair.is_up, 6.0, "the tunnel")
+    pair.ikeway.kill()
+    pair.ikeway.begin()
+    pair.ikeway.ready()
+    wait_until(pair.is_up, 8.0, "the tunnel to come back")
+    pair.carry()
+    assert pair.routes().count("10.2.0.0/16") == 1
+
+
+@pytest.mark.parametrize("what", ["child", "ike"])
+def test_a_rekey_that_we_refuse_leaves_the_tunnel_working(tunnel: Tunnel, what: str) -> None:
+    """RFC 7296 §1.3: NO_ADDITIONAL_SAS, until CREATE_CHILD_SA is here."""
+    pair = tunnel(Case())
+    pair.connect()
+    pair.strongswan.rekey(what)
+    pair.strongswan.wait_for_log("parsed CREATE_CHILD_SA response")
+    pair.strongswan.wait_for_log("NO_ADD_SAS")
+    pair.carry()
+
+
+def test_status_tells_scripts_what_strongswan_sees(tunnel: Tunnel) -> None:
+    pair = tunnel(Case())
+    pair.connect()
+    pair.carry()
+    printed = pair.ikeway.command("status", "--json")
+    assert printed.returncode == 0, printed.stderr
+    (sa,) = json.loads(printed.stdout)["ike_sas"]
+    (child,) = sa["child_sas"]
+    (theirs,) = pair.peer_children()
+    assert sa["role"] == ("initiator" if pair.is_initiator else "responder")
+    assert (int(child["spi_in"], 16), int(child["spi_out"], 16)) == (
+        theirs.spi_out,
+        theirs.spi_in,
+    )
+    assert (child["packets_in"], child["packets_out"]) == (theirs.packets_out, theirs.packets_in)
+    assert (child["bytes_in"], child["bytes_out"]) == (theirs.octets_out, theirs.octets_in)

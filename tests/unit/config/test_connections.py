@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A connection has what it refers to and can work, or the configuration is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from ikeway.crypto.certificate import distinguished_name
+from ikeway.model.identity import Identity
+from ikeway.policy.connection import Proof
+from support.configured import CERTIFICATE, PSK, errors, loaded
+
+
+def only(found: list[str]) -> str:
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_our_id_is_that_of_the_connection_else_of_the_host_else_of_the_certificate(
+    tmp_path: Path,
+) -> None:
+    text = CERTIFICATE.replace("[credentials]", '[host]\nidentity = "192.0.2.1"\n[credentials]')
+    assert loaded(tmp_path, PSK).connections[0].local_id == Identity.parse("a.example.com")
+    assert loaded(tmp_path, text).connections[0].local_id == Identity.parse("192.0.2.1")
+    own = text + 'local_id = "vpn.example.com"'
+    assert loaded(tmp_path, own).connections[0].local_id == Identity.parse("vpn.example.com")
+    certificate = loaded(tmp_path, CERTIFICATE)
+    assert certificate.connections[0].local_id == Identity.parse("vpn.example.com")
+    assert certificate.warnings == ()
+
+
+def test_without_any_of_these_the_error_asks_who_we_are(tmp_path: Path) -> None:
+    text = PSK.replace('identity = "a.example.com"', "")
+    assert "connections.b.local_id: who are we?" in only(errors(tmp_path, text))
+
+
+@pytest.mark.conformance("CF-I18")
+@pytest.mark.parametrize(
+    "text",
+    ["192.0.2.1", "2001:db8::1", "a.example.com", "me@example.com", "@#00ff", "C=CH, O=Ex, CN=vpn"],
+)
+def test_every_type_of_identity_can_be_ours_and_the_peers(tmp_path: Path, text: str) -> None:
+    wanted = distinguished_name(text) if "=" in text else Identity.parse(text)
+    config = PSK.replace("a.example.com", text).replace("b.example.com", text)
+    (connection,) = loaded(tmp_path, config).connections
+    assert connection.local_id == wanted
+    assert connection.peer_id.exact == wanted
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "words"),
+    [
+        ('peer = "any"\nstart = "now"', "peer", "must be one address or a host name"),
+        ('peer = "192.0.2.0/24"\nrole = "initiator"', "peer", "must be one address"),
+        ('peer = "192.0.2.1"\nstart = "now"\nrole = "responder"', "start", "does not start"),
+        ('role = "responder"\nvirtual_ips = ["::"]', "virtual_ips", "only an initiator asks"),
+        ('peer = "h"\nrole = "initiator"\npool = "p"', "pool", "only a responder lends"),
+        ('peer = "192.0.2.1"\nlocal_address = "::1"', "local_address", "IPv4 and IPv6"),
+        ('pool = "pq"', "pool", "no pool 'pq'; did you mean 'p'? known here: p"),
+        ("require_address_request = true", "require_address_request", "no pool to lend from"),
+        ("replay_window = 31", "replay_window", "allowed are 0 and 32 to 65536"),
+        ('retransmission = { give_up = "400ms" }', "retransmission", "longer than give_up"),
+        ('ike = ["aes128-sha1-modp1024"]', "ike[0]", "sha1, modp1024: weak; only with `legacy"),
+        ('ike = ["aes128-sha256-x25519", "x"]', "ike[1]", "'x' is not known; allowed are"),
+        ('esp = ["aes128gcm16-sha256"]', "esp[0]", "takes no integrity algorithm"),
+    ],
+)
+def test_a_connection_that_cannot_work_is_refused(
+    tmp_path: Path, settings: str, key: str, words: str
+) -> None:
+    pools = '[pools.p]\nranges = ["10.66.0.0/24"]\n'
+    text = pools + CERTIFICATE.replace('role = "responder"', settings)
+    found = only(errors(tmp_path, text))
+    assert f"connections.staff.{key}: " in found
+    assert words in found
+
+
+@pytest.mark.conformance("CF-N08")
+def test_sha_1_needs_its_named_opt_in(tmp_path: Path) -> None:
+    assert not loaded(tmp_path, CERTIFICATE).connections[0].allow_sha1_signatures
+    text = CERTIFICATE + 'legacy = true\nike = ["aes128-sha1-modp1024"]'
+    found = loaded(tmp_path, text)
+    assert found.connections[0].allow_sha1_signatures
+    assert "connections.staff.legacy: old and weak algorithms are allowed here" in found.warnings[0]
+
+
+def test_a_secret_must_fit_the_identities_of_the_connection(tmp_path: Path) -> None:
+    other = PSK.replace('id = "b.example.com"\n', 'id = "c.example.com"\n', 1)
+    assert "no secret for a.example.com with b.example.com" in only(errors(tmp_path, other))
+    local = PSK.replace("psk =", 'local = "z.example.com"\npsk =', 1)
+    assert "no secret for a.example.com with b.example.com" in only(errors(tmp_path, local))
+    anybody = other.replace('peer_id = "b.example.com"', 'peer_id = "*.example.com"')
+    assert len(loaded(tmp_path, anybody).connections) == 1
+    nobody = 'local_id = "x"\nlocal_auth = "psk"\npeer_auth = ["psk"]\n'
+    assert "with any peer" in only(errors(tmp_path, f"[connections.a]\n{nobody}"))
+
+
+def test_each_side_may_prove_itself_in_its_own_way(tmp_path: Path) -> None:
+    text = PSK.replace('peer_auth = ["psk"]', 'peer_auth = ["certificate"]')
+    assert "set authorities in [credentials]" in only(errors(tmp_path, text))
+    text = text.replace(
+        "[[credentials", '[credentials]\nauthorities = ["ca.crt"]\n[[credentials', 1
+    )
+    (connection,) = loaded(tmp_path, text).connections
+    assert (connection.local_auth, connection.peer_auth) == (Proof.PSK, (Proof.CERTIFICATE,))
+
+
+def test_a_certificate_that_is_not_for_our_id_is_warned_about(tmp_path: Path) -> None:
+    found = loaded(tmp_path, CERTIFICATE + 'local_id = "other.example.com"')
+    assert len(found.warnings) == 1
+    assert "not for other.example.com" in found.warnings[0]
+    assert "it is for: vpn.example.com, 192.0.2.1" in found.warnings[0]
+
+
+def test_a_certificate_is_needed_to_prove_our_id_by_one(tmp_path: Path) -> None:
+    text = PSK.replace('local_auth = "psk"', "")
+    assert "local_auth: we have no certificate" in only(errors(tmp_path, text))

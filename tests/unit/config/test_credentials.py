@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets come out octet for octet; certificates, keys and authorities fit together."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ikeway.config.findings import InvalidConfigError
+from ikeway.config.load import load
+from ikeway.crypto.authority import generate_key, issue, pem
+from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.model.identity import Identity
+from support.configured import CERTIFICATE, PSK, authority, errors, loaded, secret, server, write
+
+LONG = "correct horse battery staple, correct horse battery staple, and again: 64+"
+
+
+def psk_of(folder: Path, value: str) -> bytes:
+    found = loaded(folder, PSK.replace('"file:site.psk"', value))
+    return found.credentials.secrets[0].secret.octets
+
+
+@pytest.mark.conformance("CF-I02")
+@pytest.mark.parametrize(
+    ("value", "octets"),
+    [
+        (f'"{LONG}"', LONG.encode()),
+        ('"  white space stays  "', b"  white space stays  "),
+        ('"ends with a newline\\n"', b"ends with a newline\n"),
+        ('"naïve Grüße, in UTF-8"', "naïve Grüße, in UTF-8".encode()),
+        ('"0x00112233445566778899aabbccddeeff"', bytes(17 * n for n in range(16))),
+        ('"0X' + "5a" * 64 + '"', b"Z" * 64),
+        ('"0sAAECAwQFBgcICQoLDA0ODw=="', bytes(range(16))),
+    ],
+)
+def test_a_literal_secret_is_text_hex_or_base64_and_nothing_is_added(
+    tmp_path: Path, value: str, octets: bytes
+) -> None:
+    assert psk_of(tmp_path, value) == octets
+
+
+@pytest.mark.conformance("CF-I02")
+@pytest.mark.parametrize(
+    ("content", "octets"),
+    [
+        (b"a secret\n", b"a secret"),
+        (b"a secret\r\n", b"a secret"),
+        (b"a secret\n\n", b"a secret\n"),
+        (b" a secret \t", b" a secret \t"),
+        (b"a secret\r", b"a secret\r"),
+        (b"0x1234", b"0x1234"),
+        (b"\x00\xff\n\x80", b"\x00\xff\n\x80"),
+        (LONG.encode() + b"\n", LONG.encode()),
+    ],
+)
+def test_of_a_file_one_newline_is_dropped_and_nothing_else(
+    tmp_path: Path, content: bytes, octets: bytes
+) -> None:
+    file = write(tmp_path, PSK)
+    (tmp_path / "site.psk").write_bytes(content)
+    assert load(file).credentials.secrets[0].secret.octets == octets
+
+
+def test_a_secret_may_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SITE_PSK", " from the environment \n")
+    assert psk_of(tmp_path, '"env:SITE_PSK"') == b" from the environment \n"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ('"file:none.psk"', "cannot read 'none.psk'"),
+        ('"file:."', "cannot read '.'"),
+        ('"file:/dev/zero"', "is not a file"),
+        ('"file:a\\u0000b"', "cannot read"),
+        ('"env:NO_SUCH_VARIABLE"', "no environment variable 'NO_SUCH_VARIABLE'"),
+        ('"0x123"', "what follows 0x is not hex digits"),
+        ('"0s!"', "what follows 0s is not base64"),
+        ('"0x"', "the secret is empty"),
+        ('""', "the string is empty"),
+    ],
+)
+def test_a_secret_that_is_not_there_is_refused_with_its_line(
+    tmp_path: Path, value: str, words: str
+) -> None:
+    (found,) = errors(tmp_path, PSK.replace('"file:site.psk"', value))
+    assert found.startswith("6: credentials.secrets[0].psk: ")
+    assert words in found
+
+
+def test_no_error_or_warning_shows_a_secret(tmp_path: Path) -> None:
+    text = PSK.replace('"file:site.psk"', '"hunter2"')
+    assert "hunter2" not in "".join(loaded(tmp_path, text).warnings)
+    for value in ('"0xhunter2"', '["hunter2"]', "{ x = 'hunter2' }", "'0shunter2!'"):
+        (found,) = errors(tmp_path, PSK.replace('"file:site.psk"', value))
+        assert "hunter2" not in found
+    (found,) = errors(tmp_path, '[credentials]\nsecrets = ["hunter2"]')
+    assert found == "2: credentials.secrets[0]: what stands here is not a table"
+
+
+def test_a_secret_in_the_configuration_and_a_short_one_are_warned_about(tmp_path: Path) -> None:
+    literal, short = loaded(tmp_path, PSK.replace('"file:site.psk"', '"hunter2"')).warnings
+    assert "the secret itself stands in this file" in literal
+    assert "a secret of 7 octets can be guessed" in short
+
+
+@pytest.mark.parametrize("name", ["site.psk", "server.key"])
+def test_a_secret_file_that_others_can_use_is_warned_about(tmp_path: Path, name: str) -> None:
+    file = write(tmp_path, PSK if name == "site.psk" else CERTIFICATE)
+    (tmp_path / name).chmod(0o644)
+    (warning,) = load(file).warnings
+    assert f"others can use {tmp_path / name} (mode 0644); chmod 600" in warning
+
+
+def test_a_named_pipe_is_no_secret_file_and_holds_nothing_up(tmp_path: Path) -> None:
+    file = write(tmp_path, PSK)
+    (tmp_path / "site.psk").unlink()
+    os.mkfifo(tmp_path / "site.psk")
+    with pytest.raises(InvalidConfigError, match="is not a file"):
+        load(file)
+
+
+def test_two_secrets_for_the_same_pair_are_refused(tmp_path: Path) -> None:
+    again = '[[credentials.secrets]]\nid = "b.example.com"\npsk = "file:site.psk"\n'
+    (found,) = errors(tmp_path, PSK + again)
+    assert "credentials.secrets[1]: a second secret for b.example.com" in found
+
+
+def test_the_certificate_comes_with_its_chain_and_key(tmp_path: Path) -> None:
+    file = write(tmp_path, CERTIFICATE)
+    leaf, key = server()
+    (tmp_path / "server.crt").write_bytes(pem(leaf, authority().certificate))
+    found = load(file)
+    (own,) = found.credentials.certificates
+    assert own.chain == (leaf, authority().certificate)
+    assert found.private_keys[own.key].public == key.public
+    assert found.credentials.authorities == (authority().certificate,)
+
+
+def test_an_encrypted_key_needs_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY_PASSWORD", "open sesame")
+    file = write(tmp_path, CERTIFICATE, password=b"open sesame")
+    with pytest.raises(InvalidConfigError, match="no private key that we can use"):
+        load(file)
+    opened = CERTIFICATE.replace("key =", 'key_password = "env:KEY_PASSWORD"\nkey =')
+    file.write_text(opened)
+    assert len(load(file).private_keys) == 1
+    monkeypatch.setenv("KEY_PASSWORD", "wrong")
+    with pytest.raises(InvalidConfigError, match=r"credentials\.key: no private key"):
+        load(file)
+
+
+def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path, CERTIFICATE)
+    secret(tmp_path / "server.key", generate_key(KeyAlgorithm.ED25519).pem())
+    with pytest.raises(InvalidConfigError, match=r"'server.key' is not the private key of CN=vpn"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("server.crt", "credentials.certificate: certificate file:"),
+        ("server.key", "credentials.key: no private key"),
+        ("ca.crt", "credentials.authorities[0]: certificate file:"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_refused(tmp_path: Path, name: str, words: str) -> None:
+    file = write(tmp_path, CERTIFICATE)
+    (tmp_path / name).write_bytes(b"-----BEGIN NONSENSE-----\n")
+    with pytest.raises(InvalidConfigError) as caught:
+        load(file)
+    assert words in str(caught.value)
+
+
+def test_a_certificate_without_key_and_a_key_without_certificate_are_refused(
+    tmp_path: Path,
+) -> None:
+    found = errors(tmp_path, CERTIFICATE.replace('key = "server.key"\n', ""))[0]
+    assert "a certificate without key" in found
+    text = CERTIFICATE.replace('certificate = "server.crt"\n', "") + 'local_id = "x"'
+    (found,) = errors(tmp_path, text)
+    assert "a key without certificate" in found
+
+
+@pytest.mark.parametrize(
+    ("age", "days", "words"),
+    [(30, 10, "expired on"), (-30, 10, "is not valid before"), (0, 3, "expires on")],
+)
+def test_a_certificate_out_of_its_time_is_warned_about(
+    tmp_path: Path, age: int, days: int, words: str
+) -> None:
+    file = write(tmp_path, CERTIFICATE)
+    begin = datetime.now(UTC) - timedelta(days=age)
+    key = server()[1]
+    leaf = issue(authority(), key.public, [Identity.parse("x.example.com")], "server", begin, days)
+    (tmp_path / "server.crt").write_bytes(pem(leaf))
+    (warning,) = load(file).warnings
+    assert f"the certificate of CN=x.example.com {words}" in warning
