@@ -2,13 +2,14 @@
 """Rekeying, alone and crossed (RFC 7296 §2.8, §2.25)."""
 
 import pytest
-from support.ladder import Ladder, psk_ladder
+from support.hosts import GCM
+from support.ladder import Ladder
 
 from ikeway.ike.io import Rekey
 
 
 def connected() -> tuple[Ladder, bytes, bytes]:
-    ladder = psk_ladder()
+    ladder = GCM.psk()
     left = ladder.connect()
     (right,) = [sa.spi for sa in ladder.right.endpoint.sas]
     return ladder, left, right
@@ -43,7 +44,7 @@ def test_either_side_rekeys(who, child):
     host, spi = (ladder.left, left) if who == "left" else (ladder.right, right)
     rekey(ladder, host, spi, child)
     ladder.settle()
-    ladder.run(until=30)
+    ladder.wait(30)
     agree(ladder)
     assert (set(ladder.left.installed) != before) == child
 
@@ -54,5 +55,5 @@ def test_both_sides_rekey_at_once(child):
     rekey(ladder, ladder.left, left, child)
     rekey(ladder, ladder.right, right, child)
     ladder.settle()
-    ladder.run(until=100)
+    ladder.wait(100)
     agree(ladder)

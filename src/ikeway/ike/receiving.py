@@ -92,7 +92,7 @@ def _fresh(state: Keyed, message: Message, datagram: Datagram, now: Instant) -> 
         step = handle(state, message, datagram, now)
     except PeerError as error:
         step = faults.take(state, faults.Fault(message, datagram, error), now)
-    return Step(step.state, (state.session.report(said), *step.actions))
+    return replace(step, actions=(state.session.report(said), *step.actions))
 
 
 # Requests of the peer -----------------------------------------------------------------------------
