@@ -4,10 +4,10 @@
 from dataclasses import replace
 
 from ikeway.ike import ending
-from ikeway.ike.exchanges import informational, rekey_child, rekey_ike
+from ikeway.ike.exchanges import child_sa, informational, rekey_ike
 from ikeway.ike.io import Action, CheckLiveness, Rekey
 from ikeway.ike.states import Established, State, Step
-from ikeway.ike.tasks import DeleteChild, Inform, RekeyChild, RekeyIke, Task
+from ikeway.ike.tasks import CreateChild, DeleteChild, Inform, RekeyChild, RekeyIke, Task
 from ikeway.model.time import Instant
 
 
@@ -30,6 +30,8 @@ def proceed(state: State, now: Instant) -> Step:
         and state.session.window.may_request
     ):
         task, *later = state.queued
+        if isinstance(task, RekeyIke) and any(not c.is_installed for c in state.children):
+            break
         step = _ask(replace(state, queued=tuple(later)), task, now)
         state, actions = step.state, actions + step.actions
     return Step(state, actions)
@@ -42,7 +44,9 @@ def _ask(state: Established, task: Task, now: Instant) -> Step:
         case DeleteChild():
             return informational.delete_child(state, task, now)
         case RekeyChild():
-            return rekey_child.request(state, task, now)
+            return child_sa.rekey(state, task, now)
+        case CreateChild():
+            return child_sa.create(state, task, now)
         case RekeyIke():
             return rekey_ike.request(state, task, now)
 
@@ -54,6 +58,8 @@ def command(state: State, wish: CheckLiveness | Rekey) -> Step:
     match wish:
         case CheckLiveness():
             return Step(informational.ask(state, ()))
+        case Rekey() if state.is_provisional:
+            return Step(state)
         case Rekey(spi_in):
             return Step(want(state, RekeyChild(spi_in) if spi_in else RekeyIke()))
 
@@ -73,5 +79,5 @@ def due(state: Established, now: Instant) -> Step:
             after = want(after, DeleteChild(spi))
         elif now >= child.rekey_at:
             aged = replace(child, rekey_at=child.expires_at)
-            after = want(rekey_child.change(after, aged), RekeyChild(spi))
+            after = want(child_sa.change(after, aged), RekeyChild(spi))
     return Step(after)

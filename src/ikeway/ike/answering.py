@@ -6,10 +6,10 @@ from dataclasses import replace
 from ikeway.ike import proof
 from ikeway.ike.children import Child
 from ikeway.ike.exchanges import (
+    child_sa,
     ike_auth_initiator,
     ike_auth_responder,
     informational,
-    rekey_child,
 )
 from ikeway.ike.io import Answer, Answered, Installed, Measured, Refused, RemoveChild, Ticket
 from ikeway.ike.reports import ChildEstablished, ChildFailed
@@ -110,12 +110,12 @@ def _answer_ready(state: Established, answering: Answering, given: Answer, now: 
     """The data plane can receive, or never will: the peer's request gets its answer."""
     name, child = state.connection.name, answering.child.sa
     if isinstance(given, Installed):
-        step = rekey_child.installed(state, answering, now)
+        step = child_sa.installed(state, answering, now)
         report = ChildEstablished(name, child, esp_words(child.suite))
         return step.then(state.session.report(report))
     reason = given.reason if isinstance(given, Refused) else "it could not be installed"
     failed = state.session.report(ChildFailed(name, f"the data plane says: {reason}"))
-    return rekey_child.refuse(state, answering).then(failed)
+    return child_sa.refuse(state, answering).then(failed)
 
 
 def _installed(state: Established, child: Child, given: Answer) -> Step:

@@ -28,6 +28,7 @@ class ChildDraft:
 class Child:
     """A Child SA. `is_installed` once the data plane has it.
 
+    `is_replaced` once it was rekeyed: who rekeyed it is about to delete it.
     `method` is the key exchange method that it was made with, 0 for none. `replaces` is the inbound
     SPI of the child that it is to replace, 0 for none. It is rekeyed at `rekey_at` and not used
     after `expires_at` (RFC 7296 §2.8).
@@ -36,6 +37,7 @@ class Child:
     sa: ChildSa
     is_installed: bool = False
     is_deleting: bool = False
+    is_replaced: bool = False
     method: int = 0
     replaces: int = 0
     rekey_at: Instant = math.inf

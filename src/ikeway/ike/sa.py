@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One IKE SA. One door, `IkeSa.handle`: an input and the time go in, actions come out."""
 
-from dataclasses import replace
 from typing import assert_never
 
-from ikeway.ike import agenda, candidates, ending
+from ikeway.ike import agenda, candidates, ending, succession
 from ikeway.ike.answering import answer
-from ikeway.ike.children import Child
 from ikeway.ike.io import (
     Action,
     Answered,
@@ -37,10 +35,11 @@ class IkeSa:
         self.offspring: tuple[Offspring, ...] = ()
 
     @classmethod
-    def start(cls, spi: bytes, step: Step) -> tuple["IkeSa", tuple[Action, ...]]:
+    def start(cls, spi: bytes, step: Step, now: Instant) -> tuple["IkeSa", tuple[Action, ...]]:
         """Return an SA in the state of its first step, and the actions of that step."""
-        sa = cls(spi, step.state)
-        return sa, step.actions + sa._rearm()
+        asked = agenda.proceed(step.state, now)
+        sa = cls(spi, asked.state)
+        return sa, step.actions + asked.actions + sa._rearm()
 
     @property
     def state(self) -> State:
@@ -58,12 +57,14 @@ class IkeSa:
         self.offspring = step.offspring
         return step.actions + spent.actions + asked.actions + self._rearm()
 
-    def inherit(self, children: tuple[Child, ...]) -> tuple[Action, ...]:
+    def inherit(self, born: Offspring, now: Instant) -> tuple[Action, ...]:
         """Take over the Child SAs of the IKE SA that this one replaced (RFC 7296 §2.8)."""
         if isinstance(self._state, Established):
-            kept = (*self._state.children, *children)
-            self._state = replace(self._state, children=kept)
-        return self._rearm()
+            heir = succession.inherit(self._state, born, now)
+            asked = agenda.proceed(heir.state, now)
+            self._state = asked.state
+            return heir.actions + asked.actions + self._rearm()
+        return ()
 
     def _rearm(self) -> tuple[Action, ...]:
         """Return the timer to set, if it is another one than before."""

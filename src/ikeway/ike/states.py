@@ -165,7 +165,9 @@ class Established:
 
     `heard` is when a valid message or packet last came in. `queued` is what we want to ask, `asked`
     what we have asked; `answering` is a request of the peer's that waits for the data plane.
-    `crossed` and `rival` are rekeys of the peer's that crossed ours.
+    `crossed` and `rival` are rekeys of the peer's that crossed ours. An IKE SA that came of such a
+    rekey is provisional until the nonces decide: nothing is changed on it (RFC 7296 §2.8.2).
+    `stillborn` are outbound SPIs that the peer deleted before its answer told us of them.
     """
 
     session: Session
@@ -184,6 +186,8 @@ class Established:
     answering: Answering | None = None
     crossed: tuple[Crossed, ...] = ()
     rival: Rival | None = None
+    is_provisional: bool = False
+    stillborn: tuple[int, ...] = ()
     rekey_at: Instant = math.inf
     expires_at: Instant = math.inf
 
@@ -277,6 +281,7 @@ class Offspring:
     spi: bytes
     begins: Established | Deleting | None
     children: tuple[Child, ...] = ()
+    queued: tuple[Task, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

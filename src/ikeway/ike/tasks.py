@@ -41,20 +41,29 @@ class RekeyChild:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateChild:
+    """Make a Child SA with these selectors (§1.3.1). `method` 0 leaves the choice open."""
+
+    local_ts: Selectors
+    peer_ts: Selectors
+    method: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RekeyIke:
     """Replace the IKE SA (§1.3.2). `method` 0 leaves the choice open."""
 
     method: int = 0
 
 
-Task: TypeAlias = Inform | DeleteChild | RekeyChild | RekeyIke
+Task: TypeAlias = Inform | DeleteChild | RekeyChild | CreateChild | RekeyIke
 
 # Asked --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class AskedChild:
-    """We asked for a Child SA in place of the one with the inbound SPI `replaces`."""
+    """We asked for a Child SA, in place of the one with the inbound SPI `replaces` if not 0."""
 
     spi_in: int
     replaces: int
@@ -94,7 +103,7 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class Crossed:
-    """The peer rekeyed the child with the inbound SPI `old`; `lowest` is the lower of its nonces."""
+    """The peer rekeyed the child with the inbound SPI `old`; `lowest` is its lower nonce."""
 
     old: int
     new: int

@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 from ikeway.ike import agenda, ending, messages
-from ikeway.ike.exchanges import informational, rekey_child
+from ikeway.ike.exchanges import child_sa, informational
 from ikeway.ike.io import Ask, MeasureUsage
 from ikeway.ike.states import (
     AwaitAuthRequest,
@@ -93,7 +93,7 @@ def _established(state: Established, now: Instant) -> Step:
     if state.session.window.outstanding is not None:
         return _repeat(state, now)
     if state.answering is not None:
-        return rekey_child.refuse(state, state.answering)
+        return child_sa.refuse(state, state.answering)
     if now >= next_age(state):
         return agenda.due(state, now)
     return _idle(state, now)

@@ -16,6 +16,7 @@ from ikeway.wire.payloads import Delete
 from ikeway.wire.registry import ExchangeType, NotifyType, ProtocolId
 
 TYPE = ExchangeType.INFORMATIONAL
+STILLBORN_MOST = 16
 
 
 def ask(state: Established, payloads: tuple[Body, ...]) -> Established:
@@ -64,6 +65,7 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
         closed = ending.closed(session.sa, name, reason, is_failure=failure is not None)
         return Step(ending.linger(session, now), (*actions, *removed, closed))
     gone = _deleted(state, message)
+    state = _note_stillborn(state, message)
     # What we are deleting ourselves is named in our own request, not in this response (§1.4.1).
     spis = tuple(child.sa.spi_in.to_bytes(4) for child in gone if not child.is_deleting)
     payloads = (Delete(ProtocolId.ESP, 4, spis),) if spis else ()
@@ -88,13 +90,26 @@ def ends_sa(message: Message) -> bool:
 
 def _deleted(state: Established, message: Message) -> tuple[Child, ...]:
     """Return our children that the peer's inbound SPIs name: our outbound ones (§1.4.1)."""
-    spis = {
+    spis = _spis(message)
+    return tuple(child for child in state.children if child.sa.spi_out in spis)
+
+
+def _spis(message: Message) -> set[int]:
+    return {
         int.from_bytes(spi)
         for body in message.all(Delete)
         if body.protocol is ProtocolId.ESP
         for spi in body.spis
     }
-    return tuple(child for child in state.children if child.sa.spi_out in spis)
+
+
+def _note_stillborn(state: Established, message: Message) -> Established:
+    """Remember what the peer deletes before we know, or have inherited, that it was made."""
+    if not (isinstance(state.asked, AskedChild) or state.is_provisional):
+        return state
+    known = {child.sa.spi_out for child in state.children}
+    unknown = dict.fromkeys((*state.stillborn, *sorted(_spis(message) - known)))
+    return replace(state, stillborn=tuple(unknown)[-STILLBORN_MOST:])
 
 
 def conclude(state: Established, asked: Inform | DeleteChild, reply: Message) -> Step:

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rekeying the IKE SA (RFC 7296 §1.3.2, §2.8.2, §2.18, §2.25)."""
 
+import math
 from dataclasses import dataclass, replace
 
 from ikeway.crypto.kex import key_exchange
 from ikeway.ike import ending, messages, negotiate
+from ikeway.ike.exchanges.child_sa import RETRY
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
-from ikeway.ike.exchanges.rekey_child import RETRY
 from ikeway.ike.io import Datagram
 from ikeway.ike.keys import Keyring
 from ikeway.ike.reports import Rekeyed, Warned
 from ikeway.ike.session import Link, Session
 from ikeway.ike.shape import Shape, need, one
 from ikeway.ike.states import Established, Offspring, Replaced, Step
-from ikeway.ike.tasks import AskedChild, AskedIke, DeleteChild, RekeyIke, Rival
+from ikeway.ike.tasks import AskedChild, AskedIke, DeleteChild, RekeyIke, Rival, Task
 from ikeway.ike.timers import REPLACED
 from ikeway.ike.window import Window
 from ikeway.model.errors import BusyError, MalformedError, NoProposalError
@@ -118,8 +119,14 @@ def _make(
         heard=now,
         probe_at=now + state.connection.liveness,
         usage=state.usage,
+        queued=_inherited(state),
     )
     return Made(ending.aging(fresh, now), lowest(*nonces))
+
+
+def _inherited(state: Established) -> tuple[Task, ...]:
+    """Return what the successor still has to ask: all but what has just happened."""
+    return tuple(task for task in state.queued if not isinstance(task, RekeyIke))
 
 
 def _take_over(state: Established, made: Made, now: Instant) -> Step:
@@ -152,7 +159,8 @@ def hand_over(state: Established, now: Instant) -> Step:
     said = state.session.report(Rekeyed(state.connection.name, state.rival.spi, suite))
     until = now + (REPLACED.length or 0.0)
     left = Replaced(state.session, state.connection, until)
-    return Step(left, (said,), (Offspring(state.rival.spi, None, state.children),))
+    queued = _inherited(state)
+    return Step(left, (said,), (Offspring(state.rival.spi, None, state.children, queued),))
 
 
 def _failed(state: Established, asked: AskedIke, failure: Notify, now: Instant) -> Step:
@@ -177,7 +185,8 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     Raises:
         PeerError: not now, or what is asked for cannot be.
     """
-    if isinstance(state.asked, AskedChild | DeleteChild) or state.answering or state.rival:
+    is_busy = isinstance(state.asked, AskedChild | DeleteChild) or state.answering or state.rival
+    if is_busy or any(not child.is_installed for child in state.children):
         raise BusyError("Child SAs are being changed")
     REQUEST.check(message)
     exchange = need(message, KeyExchange)
@@ -207,7 +216,11 @@ def _answered(state: Established, made: Made, actions, now: Instant) -> Step:  #
     """Make way for the new SA, unless a rekey of ours is under way that may win."""
     if isinstance(state.asked, AskedIke):
         rival = replace(state, rival=Rival(made.spi, made.lowest))
-        return Step(rival, actions, (Offspring(made.spi, made.state),))
+        until = now + (REPLACED.length or 0.0)
+        waits = replace(
+            made.state, is_provisional=True, queued=(), rekey_at=math.inf, expires_at=until
+        )
+        return Step(rival, actions, (Offspring(made.spi, waits),))
     heir = replace(made.state, children=state.children)
     left = Replaced(state.session, state.connection, now + (REPLACED.length or 0.0))
     return Step(left, (*actions, _rekeyed(state, made)), (Offspring(made.spi, heir),))

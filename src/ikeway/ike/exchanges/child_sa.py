@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rekeying a Child SA (RFC 7296 §1.3.3, §2.8, §2.9.2, §2.25)."""
+"""Child SAs by CREATE_CHILD_SA: new ones and successors (RFC 7296 §1.3.1, §1.3.3, §2.8, §2.25)."""
 
 from dataclasses import replace
 
@@ -11,17 +11,27 @@ from ikeway.ike.io import Datagram, InstallChild, RemoveChild
 from ikeway.ike.reports import ChildFailed
 from ikeway.ike.shape import Shape, maybe, need, one
 from ikeway.ike.states import Established, Step
-from ikeway.ike.tasks import Answering, AskedChild, Crossed, DeleteChild, RekeyChild
+from ikeway.ike.tasks import (
+    Answering,
+    AskedChild,
+    CreateChild,
+    Crossed,
+    DeleteChild,
+    RekeyChild,
+    Task,
+)
 from ikeway.ike.timers import HALF_OPEN
 from ikeway.model.errors import (
     BusyError,
     ChildNotFoundError,
     MalformedError,
+    NoAdditionalSasError,
     NoProposalError,
 )
 from ikeway.model.secret import Secret
+from ikeway.model.selectors import Selectors
 from ikeway.model.time import Instant, Seconds
-from ikeway.policy.connection import Connection
+from ikeway.policy.connection import Connection, resolve_selectors
 from ikeway.policy.proposals import ProposalSpec
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
@@ -32,6 +42,7 @@ TYPE = ExchangeType.CREATE_CHILD_SA
 REQUEST = Shape(one(SecurityAssociation), one(Nonce), maybe(KeyExchange), one(TsI), one(TsR))
 RESPONSE = REQUEST
 SPI_OCTETS = 4
+CHILDREN_MOST = 64
 RETRY: Seconds = 5.0
 """How long to leave a peer alone that says TEMPORARY_FAILURE (§2.25)."""
 
@@ -47,31 +58,48 @@ def change(state: Established, child: Child) -> Established:
     return replace(state, children=tuple(others))
 
 
-# We rekey -----------------------------------------------------------------------------------------
+# We ask -------------------------------------------------------------------------------------------
 
 
-def request(state: Established, task: RekeyChild, now: Instant) -> Step:
+def rekey(state: Established, task: RekeyChild, now: Instant) -> Step:
     """Ask for the successor of a child, with the same selectors (§2.9.2)."""
     old = find(state, task.spi_in)
-    if old is None or old.is_deleting:
+    if old is None or old.is_deleting or old.is_replaced:
         return Step(state)
-    env, connection = state.session.env, state.connection
-    specs = _specs(connection, old.method)
-    methods = [code for spec in specs for code, _ in spec.ke]
-    method = task.method or (methods[0] if methods else 0)
-    offer = key_exchange(method).offer(env.random) if method else None
-    spi_in, nonce = env.new_esp_spi(), env.random.octets(NONCE_OCTETS)
-    asked = AskedChild(spi_in, task.spi_in, old.sa.local_ts, old.sa.peer_ts, nonce, method, offer)
-    rekey = Notify(
+    wanted = CreateChild(old.sa.local_ts, old.sa.peer_ts, task.method)
+    notify = Notify(
         NotifyType.REKEY_SA, protocol=ProtocolId.ESP, spi=old.sa.spi_in.to_bytes(SPI_OCTETS)
     )
+    return _request(state, wanted, old, (notify,), now)
+
+
+def create(state: Established, task: CreateChild, now: Instant) -> Step:
+    """Ask for one more child (§1.3.1)."""
+    return _request(state, task, None, (), now)
+
+
+def _request(
+    state: Established,
+    wanted: CreateChild,
+    old: Child | None,
+    lead: tuple[Body, ...],
+    now: Instant,
+) -> Step:
+    env, connection = state.session.env, state.connection
+    specs = _specs(connection, old.method if old else 0)
+    methods = [code for spec in specs for code, _ in spec.ke]
+    method = wanted.method or (methods[0] if methods else 0)
+    offer = key_exchange(method).offer(env.random) if method else None
+    spi_in, nonce = env.new_esp_spi(), env.random.octets(NONCE_OCTETS)
+    replaces = old.sa.spi_in if old else 0
+    asked = AskedChild(spi_in, replaces, wanted.local_ts, wanted.peer_ts, nonce, method, offer)
     payloads: tuple[Body, ...] = (
-        rekey,
+        *lead,
         negotiate.offer(specs, spi_in.to_bytes(SPI_OCTETS), with_ke=bool(method)),
         Nonce(nonce),
         *((KeyExchange(KeMethod(method), offer.public),) if offer else ()),
-        TsI(old.sa.local_ts),
-        TsR(old.sa.peer_ts),
+        TsI(wanted.local_ts),
+        TsR(wanted.peer_ts),
     )
     timing = connection.retransmission
     session, actions = messages.request(state.session, TYPE, payloads, timing, now)
@@ -112,11 +140,15 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
     narrow.check_subset(local_ts, asked.local_ts)
     narrow.check_subset(peer_ts, asked.peer_ts)
     shared = _finish(asked, chosen.method, reply)
+    spi_out = first_child.peer_spi(chosen)
+    if spi_out in state.stillborn:
+        return Step(replace(state, stillborn=(), crossed=()))
+    state = replace(state, stillborn=())
     session = state.session
     nonces = asked.nonce, need(reply, Nonce).data
     terms = Terms(
         asked.spi_in,
-        first_child.peer_spi(chosen),
+        spi_out,
         chosen.esp,
         local_ts,
         peer_ts,
@@ -127,6 +159,9 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
     made = build(terms, session.keyring, seed, path, first_child.encapsulation(session))
     child = Child(made, method=chosen.method, replaces=asked.replaces)
     child = child.aging(state.connection.lifetimes, session.env.random, now)
+    old = find(state, asked.replaces)
+    if old is not None:
+        state = change(state, replace(old, is_replaced=True, rekey_at=old.expires_at))
     after, child = _resolve(state, child, lowest(*nonces))
     install = InstallChild(
         session.install_ticket(made.spi_in), state.connection.name, made, state.virtual_ips
@@ -155,28 +190,36 @@ def _resolve(state: Established, child: Child, ours: bytes) -> tuple[Established
     after = replace(state, crossed=left)
     if ours < crossed.lowest:
         queued = (*after.queued, DeleteChild(child.sa.spi_in))
-        return replace(after, queued=queued), replace(child, replaces=0)
+        return replace(after, queued=queued), replace(child, replaces=0, is_replaced=True)
+    theirs = find(after, crossed.new)
+    if theirs is not None:
+        after = change(after, replace(theirs, is_replaced=True, rekey_at=theirs.expires_at))
     return after, child
 
 
 def _failed(state: Established, asked: AskedChild, failure: Notify, now: Instant) -> Step:
     """Take a refusal (§2.25): try again in another way or later, or see that the child is gone."""
     old = find(state, asked.replaces)
+    said = state.session.report(
+        ChildFailed(state.connection.name, f"the peer says {failure.type.name}")
+    )
+    if failure.type is NotifyType.INVALID_KE_PAYLOAD and _may_use(state, asked, failure):
+        return _again(state, asked, int.from_bytes(failure.data))
     if old is None or any(each.old == asked.replaces for each in state.crossed):
-        return Step(state)
-    name = state.connection.name
-    match failure.type:
-        case NotifyType.INVALID_KE_PAYLOAD if _may_use(state, asked, failure):
-            again = RekeyChild(asked.replaces, int.from_bytes(failure.data))
-            return Step(replace(state, queued=(again, *state.queued)))
-        case NotifyType.CHILD_SA_NOT_FOUND:
-            said = ChildFailed(name, "the peer has lost the Child SA that we rekey")
-            after = replace(state, queued=(*state.queued, DeleteChild(asked.replaces)))
-            return Step(after, (state.session.report(said),))
-        case _:
-            later = replace(old, rekey_at=now + RETRY)
-            said = ChildFailed(name, f"rekeying: the peer says {failure.type.name}")
-            return Step(change(state, later), (state.session.report(said),))
+        return Step(replace(state, crossed=()), (said,) if old is None else ())
+    if failure.type is NotifyType.CHILD_SA_NOT_FOUND:
+        left = tuple(child for child in state.children if child is not old)
+        anew = CreateChild(old.sa.local_ts, old.sa.peer_ts)
+        after = replace(state, children=left, queued=(anew, *state.queued))
+        return Step(after, (RemoveChild(state.session.sa, old.sa.spi_in), said))
+    return Step(change(state, replace(old, rekey_at=now + RETRY)), (said,))
+
+
+def _again(state: Established, asked: AskedChild, method: int) -> Step:
+    task: Task = CreateChild(asked.local_ts, asked.peer_ts, method)
+    if asked.replaces:
+        task = RekeyChild(asked.replaces, method)
+    return Step(replace(state, queued=(task, *state.queued)))
 
 
 def _may_use(state: Established, asked: AskedChild, failure: Notify) -> bool:
@@ -185,22 +228,24 @@ def _may_use(state: Established, asked: AskedChild, failure: Notify) -> bool:
     return len(failure.data) == 2 and method in offered and method != asked.method
 
 
-# The peer rekeys ----------------------------------------------------------------------------------
+# The peer asks ------------------------------------------------------------------------------------
 
 
-def respond(
-    state: Established, rekey: Notify, message: Message, datagram: Datagram, now: Instant
-) -> Step:
-    """Agree on the successor of a child; the answer leaves once the data plane can receive (§2.8).
+def respond(state: Established, message: Message, datagram: Datagram, now: Instant) -> Step:
+    """Agree on a child; the answer leaves once the data plane can receive (§2.8).
 
     Raises:
-        PeerError: the child is not there, is going, or what is asked for cannot be.
+        PeerError: the child to rekey is not there, or what is asked for cannot be.
     """
-    old = _rekeyed(state, rekey)
+    rekeyed = message.notify(NotifyType.REKEY_SA)
+    old = _rekeyed(state, rekeyed) if rekeyed is not None else None
     REQUEST.check(message)
+    if old is None and len(state.children) >= CHILDREN_MOST:
+        raise NoAdditionalSasError(f"{len(state.children)} Child SAs are enough")
     chosen = choose(state, message)
-    ts_i = narrow.narrow(need(message, TsI).selectors, old.sa.peer_ts)
-    ts_r = narrow.narrow(need(message, TsR).selectors, old.sa.local_ts)
+    local, peer = (old.sa.local_ts, old.sa.peer_ts) if old else _allowed(state)
+    ts_i = narrow.narrow(need(message, TsI).selectors, peer)
+    ts_r = narrow.narrow(need(message, TsR).selectors, local)
     method = chosen.method
     env, session = state.session.env, state.session
     public, shared = b"", None
@@ -222,7 +267,7 @@ def respond(
         TsI(ts_i),
         TsR(ts_r),
     )
-    child = Child(made, method=method, replaces=old.sa.spi_in)
+    child = Child(made, method=method, replaces=old.sa.spi_in if old else 0)
     expires = now + (HALF_OPEN.length or 0.0)
     answering = Answering(message.header, path, payloads, child, nonces, expires)
     install = InstallChild(
@@ -235,19 +280,32 @@ def respond(
     return Step(replace(state, answering=answering), (install,))
 
 
+def _allowed(state: Established) -> tuple[Selectors, Selectors]:
+    """Return what the connection allows on our side and on the peer's."""
+    connection, link = state.connection, state.session.link
+    ours = state.virtual_ips if connection.virtual_ips else (link.local.address,)
+    theirs = state.virtual_ips if connection.pool else (link.peer.address,)
+    return (
+        resolve_selectors(connection.local_ts, ours),
+        resolve_selectors(connection.peer_ts, theirs),
+    )
+
+
 def _rekeyed(state: Established, rekey: Notify) -> Child:
     """Return the child that REKEY_SA names by the peer's inbound SPI, our outbound one.
 
     Raises:
         ChildNotFoundError: there is none; its data is empty, the notify names the SPI.
-        BusyError: we are deleting it.
+        BusyError: we are deleting it, it is replaced already, or it may be about to come.
     """
     spi = int.from_bytes(rekey.spi)
     old = next((child for child in state.children if child.sa.spi_out == spi), None)
+    if old is None and isinstance(state.asked, AskedChild):
+        raise BusyError(f"Child SA {spi:08x} may be the one that we have asked for")
     if rekey.protocol is not ProtocolId.ESP or old is None:
         raise ChildNotFoundError(f"no Child SA {spi:08x}", rekey.spi)
-    if old.is_deleting:
-        raise BusyError(f"Child SA {spi:08x} is being deleted")
+    if old.is_deleting or old.is_replaced:
+        raise BusyError(f"Child SA {spi:08x} is going")
     return old
 
 
@@ -296,6 +354,5 @@ def installed(state: Established, answering: Answering, now: Instant) -> Step:
     )
     old = find(after, child.replaces)
     if old is not None:
-        # The peer deletes it; should it forget to, ours comes once it is due.
-        after = change(after, replace(old, rekey_at=old.expires_at))
+        after = change(after, replace(old, is_replaced=True, rekey_at=old.expires_at))
     return Step(after, actions)
