@@ -104,7 +104,7 @@ def test_no_common_ike_proposal_leaves_nothing(tunnel: Tunnel, role: str) -> Non
     pair.nothing_is_left()
 
 
-@pytest.mark.conformance("CF-D20")
+@pytest.mark.conformance("CF-A08", "CF-E02")
 def test_no_common_esp_proposal_costs_the_child_sa_only(tunnel: Tunnel) -> None:
     """RFC 7296 §2.21.2: the IKE SA is up; NO_PROPOSAL_CHOSEN is about the Child SA."""
     pair = tunnel(

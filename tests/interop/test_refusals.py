@@ -15,7 +15,7 @@ from support.pair import INITIATOR, PKI, RESPONDER, Case, Pair, Tunnel
 pytestmark = [pytest.mark.interop, pytest.mark.system]
 
 
-@pytest.mark.conformance("CF-D17")
+@pytest.mark.conformance("CF-A04")
 def test_a_wrong_pre_shared_key_is_refused(tunnel: Tunnel) -> None:
     pair = tunnel(Case(strongswan={"psk": "not-the-same-secret"}))
     _refused(pair)

@@ -23,7 +23,7 @@ def beside(row: Row, ladder: Ladder, name: str, **changes: object) -> Ladder:
 
 @pytest.mark.conformance("CF-C08")
 def test_older_sas_of_the_same_identity_go(row: Row) -> None:
-    """§2.4: "delete any other IKE SAs it had with that identity" without a word."""
+    """§2.4: "delete any other IKE SAs it has to the same authenticated identity" without a word."""
     ladder = row.psk()
     ladder.connect()
     (old,) = ladder.right.endpoint.sas

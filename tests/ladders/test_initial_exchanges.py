@@ -8,6 +8,7 @@ import pytest
 from ikeway.crypto.keypair import KeyAlgorithm
 from ikeway.ike.io import Datagram
 from ikeway.ike.states import AwaitAuthRequest, Established
+from ikeway.model.esp import Mode
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Proof
@@ -35,7 +36,7 @@ AUTH = ExchangeType.IKE_AUTH
 def test_two_hosts_with_a_shared_key_establish_an_ike_sa_with_one_child(row: Row) -> None:
     """§1.2: four messages set up the IKE SA and the first Child SA.
 
-    §2.2: "The IKE_SA_INIT exchange has Message ID 0 ... the first IKE_AUTH request will be 1."
+    §2.2: IKE_SA_INIT has Message ID 0, the first IKE_AUTH request 1.
     """
     ladder = row.psk()
     ladder.connect()
@@ -69,7 +70,7 @@ def test_two_hosts_with_certificates_establish_an_ike_sa_with_one_child(
 
 @pytest.mark.conformance("CF-I05")
 def test_each_side_proves_itself_in_its_own_way(row: Row) -> None:
-    """§2.15: "There is no requirement that both parties use the same algorithms"."""
+    """§2.15: initiator and responder need not "sign with the same cryptographic algorithms"."""
     ladder = row.certificates()
     one, two = ladder.left.endpoint.env, ladder.right.endpoint.env
     secrets = (PreSharedKey(IdPattern("*"), Secret(b"secret")),)
@@ -96,7 +97,7 @@ def test_a_wrong_shared_key_ends_the_sa_on_both_sides_and_installs_nothing(row: 
 
 @pytest.mark.conformance("CF-A04")
 def test_a_responder_with_another_key_is_not_believed(row: Row) -> None:
-    """§1.2: "Both parties ... MUST verify that all signatures and MACs are computed correctly"."""
+    """§1.2: all signatures and MACs have to be "computed correctly"."""
     ladder = row.psk()
 
     def spoil(payloads: tuple[Body, ...]) -> tuple[Body, ...]:
@@ -150,7 +151,7 @@ def test_the_first_certificate_is_the_one_that_signs(row: Row, side: str) -> Non
 @pytest.mark.conformance("CF-A05")
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_further_certificates_may_follow(row: Row, side: str) -> None:
-    """§1.2: "any other certificates" may help, and need not."""
+    """§1.2: certificates after the first may help, and need not."""
     ladder = row.certificates()
     other = Certificate(
         CertEncoding.X509_SIGNATURE, leaf("other.example", KeyAlgorithm.ECDSA_256, CA).leaf.der
@@ -257,7 +258,7 @@ def test_nothing_but_ike_auth_is_taken_before_ike_auth(row: Row) -> None:
 
 @pytest.mark.conformance("CF-B03", "CF-K05")
 def test_ike_auth_before_ike_sa_init_is_refused(row: Row) -> None:
-    """§2: "IKE_SA_INIT ... MUST complete before any further exchanges"."""
+    """§2: "all IKE_SA_INIT exchanges MUST complete before any other exchange type"."""
     ladder = row.psk()
     message = first_message(ladder)
     header = replace(message.header, exchange=AUTH, message_id=1)
@@ -277,7 +278,7 @@ def test_payloads_may_come_in_any_order(row: Row, side: str) -> None:
 
 @pytest.mark.conformance("CF-B13")
 def test_the_first_request_of_the_responder_has_message_id_0(row: Row) -> None:
-    """§2.2: "each endpoint in the IKE SA maintains two 'current' Message IDs"."""
+    """§2.2: each endpoint counts its own requests, from 0 on."""
     ladder = row.psk()
     ladder.connect()
     ladder.check_liveness(ladder.right)
@@ -333,3 +334,30 @@ def assert_down(ladder: Ladder) -> None:
         assert host.installed == {}
         assert host.timers == {}
         assert len(host.ends) == 1
+
+
+@pytest.mark.conformance("CF-A11")
+def test_transport_mode_that_we_do_not_do_becomes_tunnel_mode(row: Row) -> None:
+    """§1.3.1: "If the request is accepted, the response MUST also include a notification"."""
+    ladder = row.psk()
+    wish = Notify(NotifyType.USE_TRANSPORT_MODE)
+    edited(ladder, lambda payloads: (*payloads, wish), AUTH, ladder.left)
+    ladder.connect()
+    assert "USE_TRANSPORT_MODE" not in ladder.right.said[-1]
+    assert ladder.right.child.mode is Mode.TUNNEL
+
+
+@pytest.mark.conformance("CF-J16")
+@pytest.mark.parametrize(
+    "granted",
+    [Notify(NotifyType.IPCOMP_SUPPORTED, b"\0\1\2"), Notify(NotifyType.USE_TRANSPORT_MODE)],
+)
+def test_what_we_did_not_ask_for_costs_the_child(row: Row, granted: Notify) -> None:
+    """§2.22, §1.3.1: the two sides would not understand each other's packets."""
+    ladder = row.psk()
+    edited(ladder, lambda payloads: (*payloads, granted), AUTH, ladder.right)
+    ladder.connect()
+    assert ladder.left.established
+    assert ladder.left.installs == []
+    assert ladder.left.said[-1] == "INFORMATIONAL request 2 [D(ESP)]"
+    assert ladder.right.installed == {}

@@ -45,7 +45,7 @@ def test_a_lost_request_is_sent_again_unchanged(row: Row, lost: int) -> None:
 
 @pytest.mark.conformance("CF-B05", "CF-B10")
 def test_a_repeated_request_gets_the_same_response_and_no_second_effect(row: Row) -> None:
-    """§2.1: the responder "MUST remember each response until it receives the next request"."""
+    """§2.1: the responder "MUST remember each response" until a newer request comes."""
     ladder = row.psk()
     ladder.fate = lambda host, datagram: [datagram] * (3 if host is ladder.left else 1)
     ladder.connect()
@@ -97,7 +97,7 @@ def test_another_request_with_the_same_message_id_is_a_repetition(row: Row) -> N
 def test_an_sa_whose_peer_does_not_answer_is_discarded_with_its_children(
     row: Row, up_first: bool
 ) -> None:
-    """§2.1: "an IKE endpoint MUST ... retransmit ... or deem the IKE SA to have failed"."""
+    """§2.1: "the initiator discards all state associated with the IKE SA and any Child SAs"."""
     ladder = row.psk()
     if up_first:
         ladder.connect()
@@ -116,7 +116,7 @@ def test_an_sa_whose_peer_does_not_answer_is_discarded_with_its_children(
 
 @pytest.mark.conformance("CF-B08", "CF-C14")
 def test_the_waits_between_repetitions_grow(row: Row) -> None:
-    """§2.1: "retransmission intervals MUST increase exponentially"."""
+    """§2.1: "retransmission times MUST increase exponentially"."""
     ladder = row.psk()
     ladder.fate = lambda _host, _datagram: []
     ladder.initiate()
@@ -185,7 +185,7 @@ def test_a_repeated_ike_sa_init_request_makes_one_half_open_sa(row: Row) -> None
 
 @pytest.mark.conformance("CF-B11")
 def test_two_initiators_behind_one_nat_may_choose_the_same_spi(row: Row) -> None:
-    """§2.1: "the responder needs to look at the whole packet" where SPIi and address are alike."""
+    """§2.1: "a robust responder will do the IKE SA lookup using the whole packet"."""
     ladder = row.psk()
     message = first_message(ladder)
     other = put(message, replace(message.payloads[2], data=bytes(range(32))))  # type: ignore[call-arg]

@@ -107,7 +107,7 @@ def near_the_end(ladder: Ladder, next_request: int, expected: int) -> None:
 
 @pytest.mark.conformance("CF-B15")
 def test_the_last_message_id_of_ours_is_for_the_delete(row: Row) -> None:
-    """§2.2: "the Message ID ... MUST NOT wrap": the IKE SA is closed before."""
+    """§2.2: Message IDs do not wrap: the IKE SA is closed before."""
     ladder = row.psk()
     ladder.connect()
     near_the_end(ladder, MESSAGE_ID_LAST - 1, 0)

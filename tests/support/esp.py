@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-from support.suites import Suite
+from support.suites import NULL, Suite
 
+AES_CBC = 12
 _MACS = {12: (hashlib.sha256, 16), 13: (hashlib.sha384, 24), 14: (hashlib.sha512, 32)}
 
 
@@ -29,13 +30,15 @@ class Peer:
         """Return the packet with that number that carries `inner`."""
         if next_header is None:
             next_header = 4 if inner[0] >> 4 == 4 else 41
-        size = 16 if self.suite.integ else 4
+        size = 16 if self.suite.encr == AES_CBC else 4
         padding = bytes(range(1, 1 + -(len(inner) + 2) % size))
         return self.seal_plaintext(sequence, inner + padding + bytes((len(padding), next_header)))
 
     def seal_plaintext(self, sequence: int, plaintext: bytes) -> bytes:
         """Return the packet with that number and plaintext, trailer included."""
         header = struct.pack(">II", self.spi, sequence & 0xFFFFFFFF)
+        if self.suite.encr == NULL:
+            return header + plaintext + self._icv(sequence, header + plaintext)
         if self.suite.integ:
             iv = hashlib.sha256(struct.pack(">Q", sequence)).digest()[:16]
             encryptor = Cipher(algorithms.AES(self.encr_key), modes.CBC(iv)).encryptor()
@@ -50,6 +53,8 @@ class Peer:
         if self.suite.integ:
             length = _MACS[self.suite.integ][1]
             assert hmac.compare_digest(packet[-length:], self._icv(sequence, packet[:-length]))
+            if self.suite.encr == NULL:
+                return packet[8:-length]
             decryptor = Cipher(algorithms.AES(self.encr_key), modes.CBC(packet[8:24])).decryptor()
             return decryptor.update(packet[24:-length])
         nonce = self.encr_key[-4:] + packet[8:16]

@@ -163,3 +163,17 @@ def template(text: str, protocol: int = 0, ports: tuple[int, int] = (0, 65535)) 
     """Return a selector of a connection; `dynamic` is the outer or virtual address."""
     network = None if text == "dynamic" else ip_network(text)
     return SelectorTemplate(network, protocol, ports)
+
+
+ANY: tuple[Address, ...] = (ip_address("0.0.0.0"), ip_address("::"))
+POOL = Pool(
+    "staff",
+    (ip_network("10.66.0.0/24"), ip_network("fd66::/64")),
+    (ip_address("10.66.0.1"), ip_address("fd66::53")),
+    ("corp.example.com",),
+)
+EVERYTHING = (template("0.0.0.0/0"), template("::/0"))
+DYNAMIC = (template("dynamic"),)
+CLIENT: Changes = {"virtual_ips": ANY, "local_ts": DYNAMIC, "peer_ts": EVERYTHING}
+GATEWAY: Changes = {"pool": "staff", "peer_ts": DYNAMIC, "local_ts": EVERYTHING}
+"""The two ends of a remote access: one asks for addresses, the other has a pool."""

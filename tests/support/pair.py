@@ -11,7 +11,7 @@ from support.daemon import Daemon
 from support.link import Link
 from support.strongswan import PeerChild, PeerSa, StrongSwan, wait_until
 from support.swanctl import base, merge, render
-from support.traffic import Witness, exchange, ping
+from support.traffic import PINGS, Witness, ping, transfer
 
 PSK: Final = "lab-psk-0123456789"
 PKI: Final = Path("/var/cache/ikeway-lab/pki")
@@ -117,8 +117,8 @@ class Pair:
         before = self.witness.look()["esp"]
         ours, peer = self.link.ours, self.link.peer
         for version in self.case.inside:
-            assert ping(ours.namespace, ours.inner[version], peer.inner[version], 2, "0.2") == 0
-            assert ping(peer.namespace, peer.inner[version], ours.inner[version], 2, "0.2") == 0
+            assert ping(ours.namespace, ours.inner[version], peer.inner[version], 2, 0.2) == 0
+            assert ping(peer.namespace, peer.inner[version], ours.inner[version], 2, 0.2) == 0
         assert self.witness.look()["esp"] == before
         assert not self.witness.leaks
 
@@ -145,17 +145,22 @@ class Pair:
     def carry(self, ours: dict[int, str] | None = None, peer: dict[int, str] | None = None) -> None:
         """Ping both ways and send a file; both ends count the same packets, none is in clear."""
         before = self._counts()
-        exchange(
-            self.link,
-            self.case.inside,
-            ours or self.link.ours.inner,
-            peer or self.link.peer.inner,
-        )
-        wait_until(self._agree, 2.0, self._differ)
+        for version in self.case.inside:
+            self._exchange(
+                (ours or self.link.ours.inner)[version], (peer or self.link.peer.inner)[version]
+            )
+        wait_until(self._agree, 2.0, self._tally)
         after = self._counts()
         assert all(new > old for new, old in zip(after, before, strict=True)), (before, after)
         assert self.witness.look()["esp"] >= sum(after) - sum(before)
         assert not self.witness.leaks
+
+    def _exchange(self, ours: str, peer: str) -> None:
+        here, there = (self.link.ours.namespace, ours), (self.link.peer.namespace, peer)
+        for (source, from_), (_, to) in ((here, there), (there, here)):
+            answered = ping(source, from_, to)
+            assert answered == PINGS, f"{answered} of {PINGS} pings to {to}; {self._tally()}"
+        transfer(here, there)
 
     def _agree(self) -> bool:
         ours_in, ours_out = self._counts()
@@ -164,10 +169,10 @@ class Pair:
         peer_out = sum(child.packets_out for child in children)
         return (ours_in, ours_out) == (peer_out, peer_in)
 
-    def _differ(self) -> str:
+    def _tally(self) -> str:
         children = self.peer_children()
         peer = [(child.packets_in, child.packets_out) for child in children]
-        return f"equal counts: ikeway {self._counts()} in and out, strongSwan {peer}"
+        return f"packets in and out: ikeway {self._counts()}, strongSwan {peer}"
 
     def _counts(self) -> tuple[int, int]:
         children = self.ikeway.children()

@@ -2,19 +2,21 @@
 """Traffic between two namespaces, and a witness on the cable who reads every frame."""
 
 import hashlib
-import re
+import secrets
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from support.link import OURS_NETWORKS, OUTER, PEER_NETWORKS, Host, Link
+from support.link import OURS_NETWORKS, OUTER, PEER_NETWORKS, Host
 from support.netns import Namespace
 
 PINGS: Final = 5
+PATIENCE: Final = 5.0
 OCTETS: Final = 300_000
 WINDOW: Final = 16_384
 """So little in flight that a slow peer's socket does not overflow, and counts can be exact."""
@@ -31,12 +33,45 @@ _ESP: Final = 50
 _FRAGMENT: Final = 44
 
 
-def ping(source: Namespace, from_: str, to: str, count: int = PINGS, wait: str = "1") -> int:
-    """Return how many of `count` echo requests were answered."""
-    arguments = ["-n", "-q", "-c", str(count), "-i", "0.01", "-W", wait, "-I", from_, to]
-    said = source.run("sh", "-c", 'ping "$@" || true', "ping", *arguments)
-    found = re.search(r"(\d+) received", said)
-    return int(found[1]) if found else 0
+def ping(source: Namespace, from_: str, to: str, count: int = PINGS, wait: float = PATIENCE) -> int:
+    """Return how many of `count` echo requests were answered, each within `wait` seconds."""
+    is_v6 = ":" in to
+    family = socket.AF_INET6 if is_v6 else socket.AF_INET
+    protocol = socket.IPPROTO_ICMPV6 if is_v6 else socket.IPPROTO_ICMP
+    echo = source.inside(lambda: socket.socket(family, socket.SOCK_RAW, protocol))
+    with echo:
+        try:
+            echo.bind((from_, 0))
+        except OSError:
+            return 0
+        return sum(_is_answered(echo, to, number, wait) for number in range(count))
+
+
+def _is_answered(echo: socket.socket, to: str, number: int, wait: float) -> bool:
+    is_v6 = echo.family is socket.AF_INET6
+    request, reply = (128, 129) if is_v6 else (8, 0)
+    rest = secrets.token_bytes(4) + struct.pack(">H", number) + bytes(50)
+    message = bytes([request, 0]) + _checksum(bytes([request, 0]) + rest) + rest
+    end = time.monotonic() + wait
+    try:
+        echo.sendto(message, (to, 0))
+        while (left := end - time.monotonic()) > 0:
+            echo.settimeout(left)
+            received = echo.recv(2048)
+            answer = received if is_v6 else received[(received[0] & 15) * 4 :]
+            if answer[0] == reply and answer[4:] == rest:
+                return True
+    except OSError:
+        pass
+    return False
+
+
+def _checksum(octets: bytes) -> bytes:
+    """Return the Internet checksum; for ICMPv6 the kernel puts its own."""
+    total = sum(struct.unpack(f">{len(octets) // 2}H", octets))
+    while total > 0xFFFF:
+        total = (total >> 16) + (total & 0xFFFF)
+    return struct.pack(">H", total ^ 0xFFFF)
 
 
 def transfer(
@@ -79,17 +114,6 @@ def _serve(listener: socket.socket) -> None:
         while received := connection.recv(65536):
             digest.update(received)
         connection.sendall(digest.digest())
-
-
-def exchange(
-    link: Link, versions: tuple[int, ...], ours: dict[int, str], peer: dict[int, str]
-) -> None:
-    """Ping both ways and send a file, between these inner addresses."""
-    for version in versions:
-        one, other = ours[version], peer[version]
-        assert ping(link.ours.namespace, one, other) == PINGS
-        assert ping(link.peer.namespace, other, one) == PINGS
-        transfer((link.ours.namespace, one), (link.peer.namespace, other))
 
 
 @dataclass

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,19 @@ def test_a_program_that_cannot_work_says_why_and_shows_what_it_said(tmp_path: Pa
     assert not list(tmp_path.glob("ikeway-demo-*"))
 
 
+ORDINARY = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+POWERLESS = ["setpriv", "--bounding-set=-net_admin,-sys_admin", "--inh-caps=-net_admin,-sys_admin"]
+
+
+@pytest.mark.parametrize("become", [ORDINARY, POWERLESS], ids=["ordinary user", "powerless root"])
+def test_who_has_no_rights_takes_a_user_namespace(tmp_path: Path, become: list[str]) -> None:
+    if subprocess.run(["unshare", "--user", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this kernel lets nobody make user namespaces")
+    done = demo(tmp_path, "--json", become=become)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["ok"] is True
+
+
 def test_a_temporary_folder_with_a_long_path_is_no_problem(tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 90)
     deep.mkdir()
@@ -99,9 +113,11 @@ if "serve" in sys.orig_argv:
 """
 
 
-def demo(folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+def demo(
+    folder: Path, *arguments: str, become: Sequence[str] = (), **variables: str
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [*DEMO, *arguments],
+        [*become, *DEMO, *arguments],
         env=environment(folder) | variables,
         check=False,
         capture_output=True,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two engines, two namespaces, real packets (RFC 4303, RFC 3948, RFC 4301 §5)."""
 
+import secrets
 import socket
 import struct
 from collections.abc import Iterator
@@ -8,19 +9,32 @@ from dataclasses import replace
 
 import pytest
 
-from ikeway._engine import EspSa
 from ikeway.dataplane import IkeDatagram, PacketsRefused, PlaneEvent, Refusal
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa
 from ikeway.model.selectors import TrafficSelector
+from support.attacker import (
+    UDP,
+    Attacker,
+    checksum,
+    drain,
+    dummy,
+    esp_of,
+    esp_sa,
+    ike_message,
+    ipv4,
+    is_ip,
+    read_all,
+    sent_to,
+    tap,
+    traffic_class,
+)
 from support.suites import SUITES, Suite
 from support.tunnel import INNER, OUTER, Host, child_pair, eventually, ping, transfer, two_hosts
 
 pytestmark = pytest.mark.system
 
 GCM = SUITES[2]
-SOL_UDP, UDP_SEGMENT = 17, 103
-ETH_P_ALL = 3
 
 Hosts = tuple[Host, Host]
 
@@ -87,7 +101,7 @@ def test_replays_and_changed_packets_are_dropped(hosts: Hosts) -> None:
         ping(*hosts)
         packets = sent_to(hosts[1], drain(link))
     before = received(hosts[1], children[1])
-    with attacker(hosts[0]) as send:
+    with Attacker(hosts[0]) as send:
         send(packets[0])
         changed = bytearray(packets[0])
         changed[7] = 99
@@ -105,7 +119,7 @@ def test_an_inner_packet_with_another_source_is_dropped(hosts: Hosts) -> None:
     children = child_pair(GCM)
     install(hosts, children)
     liar = esp_sa(children[0], after=500)
-    with attacker(hosts[0]) as send:
+    with Attacker(hosts[0]) as send:
         send(liar.seal(ipv4(source="10.9.9.9", destination=INNER[1][0])))
         send(liar.seal(ipv4(source=INNER[0][0], destination="10.9.9.9")))
     assert refusal(hosts[1], Refusal.SELECTOR_MISMATCH).count == 2
@@ -114,7 +128,7 @@ def test_an_inner_packet_with_another_source_is_dropped(hosts: Hosts) -> None:
 
 @pytest.mark.conformance("CF-U01")
 def test_an_unknown_spi_is_dropped_and_told(hosts: Hosts) -> None:
-    with attacker(hosts[0]) as send:
+    with Attacker(hosts[0]) as send:
         for _ in range(5):
             send(struct.pack(">II", 0xDEAD0000, 1) + bytes(40))
     event = refusal(hosts[1], Refusal.UNKNOWN_SPI)
@@ -130,11 +144,43 @@ def test_a_dummy_packet_is_dropped_in_silence(hosts: Hosts) -> None:
     before = hosts[1].call(hosts[1].plane.refused).get("dummy", 0)
     # A dummy can be made by changing the next header, which is the last octet before the ICV.
     sealed = esp_sa(children[0], after=900)
-    with attacker(hosts[0]) as send:
+    with Attacker(hosts[0]) as send:
         send(dummy(children[0], sealed))
     ping(*hosts)
     assert hosts[1].call(hosts[1].plane.refused).get("dummy", 0) == before + 1
     assert not hosts[1].events
+
+
+@pytest.mark.conformance("CF-V01")
+def test_esp_uses_the_ports_of_ike_and_needs_no_udp_checksum(hosts: Hosts) -> None:
+    children = child_pair(GCM)
+    install(hosts, children)
+    with tap(hosts[0]) as link:
+        ping(*hosts)
+        frames = [frame for frame in drain(link) if esp_of(frame) is not None]
+    assert {struct.unpack(">HH", frame[34:38]) for frame in frames} == {(4500, 4500)}
+    before = received(hosts[1], children[1])
+    with Attacker(hosts[0]) as send:
+        send.without_checksum()
+        send(esp_sa(children[0], after=500).seal(ipv4(INNER[0][0], INNER[1][0])))
+    eventually(lambda: received(hosts[1], children[1]) == before + 1 or None)
+
+
+@pytest.mark.conformance("CF-U09")
+def test_a_lone_fragment_of_the_outer_network_never_reaches_esp(hosts: Hosts) -> None:
+    """RFC 4303 §3.4.1: reassembly comes before ESP, here in the kernel."""
+    udp = (
+        struct.pack(">HHHH", 4500, 4500, 2008, 0) + struct.pack(">II", 0xDEAD0009, 1) + bytes(1400)
+    )
+    first = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 7, 0x2000, 64, UDP, 0)
+    addresses = b"".join(socket.inet_aton(OUTER[side][0]) for side in (0, 1))
+    raw = hosts[0].namespace.inside(
+        lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    )
+    with raw, Attacker(hosts[0]) as send:
+        raw.sendto(first + addresses + udp, (OUTER[1][0], 0))
+        send(struct.pack(">II", 0xDEAD000A, 1) + bytes(40))
+    assert refusal(hosts[1], Refusal.UNKNOWN_SPI).count == 1
 
 
 @pytest.mark.conformance("CF-V02", "CF-V04", "CF-V05")
@@ -142,7 +188,7 @@ def test_ike_and_esp_share_port_4500(hosts: Hosts) -> None:
     """RFC 3948 §2.2: the non-ESP marker tells IKE from ESP; stumps and keepalives go nowhere."""
     ike = hosts[1].plane.ike_sockets()[0]
     message = ike_message(100)
-    with attacker(hosts[0]) as send:
+    with Attacker(hosts[0]) as send:
         for stump in (b"\xff", b"", b"\0\0"):
             send(stump)
         send(message)
@@ -154,13 +200,33 @@ def test_ike_datagrams_that_the_kernel_joined_to_esp_come_as_events(hosts: Hosts
     """Datagrams of one peer can arrive as one; the engine takes them apart and loses none."""
     first = struct.pack(">II", 0xDEAD0001, 1) + bytes(192)
     message = ike_message(150)
-    with attacker(hosts[0], segment=200) as send:
+    with Attacker(hosts[0], segment=200) as send:
         send(first + message)
     event = hosts[1].seen(lambda event: isinstance(event, IkeDatagram))
     assert isinstance(event, IkeDatagram)
     assert event.octets == message
     assert (str(event.local.address), event.local.port) == (OUTER[1][0], 4500)
     assert refusal(hosts[1], Refusal.UNKNOWN_SPI).spi == 0xDEAD0001
+
+
+def test_a_flood_of_rubbish_is_survived(hosts: Hosts) -> None:
+    """I1 and I5: the engine goes on, tells of it once a second, and loses no good packet after."""
+    children = child_pair(GCM)
+    install(hosts, children)
+    known = struct.pack(">I", children[1].spi_in)
+    with Attacker(hosts[0]) as send:
+        for size in range(1500):
+            send(secrets.token_bytes(size))
+            send(known + secrets.token_bytes(size))
+        for size in range(64, 9000, 500):
+            send(known * (size // 4))
+    with Attacker(hosts[0], segment=100) as send:
+        for size in range(101, 6000, 100):
+            send(known + secrets.token_bytes(size))
+    ping(*hosts)
+    assert refusal(hosts[1], Refusal.INTEGRITY_FAILED).spi == children[1].spi_in
+    told = [event for event in hosts[1].events if isinstance(event, PacketsRefused)]
+    assert len([event for event in told if event.spi == children[1].spi_in]) <= 9
 
 
 def test_the_newest_of_equal_pairs_sends_and_the_older_still_receives(hosts: Hosts) -> None:
@@ -201,6 +267,29 @@ def test_a_packet_goes_only_where_ports_and_protocol_agree(hosts: Hosts) -> None
     fail_to_ping(hosts)
 
 
+@pytest.mark.conformance("CF-J27")
+@pytest.mark.parametrize("outer", [0, 1], ids=["IPv4", "IPv6"])
+def test_congestion_on_the_way_reaches_the_inner_packet(hosts: Hosts, outer: int) -> None:
+    """RFC 6040 §4: the outer header starts as the inner one; CE comes back in, or is a loss."""
+    children = child_pair(GCM, outer=outer)
+    install(hosts, children)
+    with tap(hosts[0]) as link:
+        hosts[0].namespace.run("ping", "-c", "2", "-i", "0.02", "-Q", "0xba", INNER[1][0])
+        frames = [frame for frame in drain(link) if is_ip(frame) and b"\x11\x94\x11\x94" in frame]
+    assert {traffic_class(frame) for frame in frames} == {0xBA}
+    capable, deaf = (ipv4(INNER[0][0], INNER[1][0], class_) for class_ in (0xBA, 0xB8))
+    before = hosts[1].call(hosts[1].plane.refused).get("congested", 0)
+    sealing = esp_sa(children[0], after=500)
+    with tap(hosts[1], "ikeway0") as link, Attacker(hosts[0], outer=outer) as send:
+        send.congested()
+        send(sealing.seal(capable))
+        send(sealing.seal(deaf))
+        arrived = [packet for packet in drain(link) if packet[9] == UDP]
+    assert [packet[1] for packet in arrived] == [0xBB]
+    assert checksum(arrived[0][:20]) == 0
+    assert hosts[1].call(hosts[1].plane.refused).get("congested", 0) == before + 1
+
+
 # What the tests above are made of ----------------------------------------------------------------
 
 
@@ -239,104 +328,3 @@ def refusal(host: Host, wanted: Refusal) -> PacketsRefused:
     event = host.seen(is_wanted)
     assert isinstance(event, PacketsRefused)
     return event
-
-
-def esp_sa(child: ChildSa, after: int) -> EspSa:
-    """Return the sealing half of a child, further on in its numbers."""
-    return EspSa(
-        child.spi_out,
-        encr=child.suite.encr,
-        key_bits=child.suite.key_bits,
-        integ=child.suite.integ,
-        encr_key=child.keys_out.encr.octets,
-        integ_key=child.keys_out.integ.octets,
-        esn=child.suite.esn,
-        after=after,
-    )
-
-
-def dummy(child: ChildSa, sealed: EspSa) -> bytes:
-    """Return a packet with next header 59, made by pyca from one that the engine sealed."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    packet = sealed.seal(ipv4(INNER[0][0], INNER[1][0]))
-    key, salt = child.keys_out.encr.octets[:-4], child.keys_out.encr.octets[-4:]
-    aad, nonce = packet[:4] + bytes(4) + packet[4:8], salt + packet[8:16]
-    plain = AESGCM(key).decrypt(nonce, packet[16:], aad)
-    return packet[:16] + AESGCM(key).encrypt(nonce, plain[:-1] + b"\x3b", aad)
-
-
-def ipv4(source: str, destination: str) -> bytes:
-    addresses = socket.inet_aton(source) + socket.inet_aton(destination)
-    return bytes.fromhex("4500001c000000004011") + b"\0\0" + addresses + bytes(8)
-
-
-def ike_message(octets: int) -> bytes:
-    """Return a non-ESP marker and what looks like an IKE message of so many octets in all."""
-    header = bytes(8) + bytes(8) + bytes((33, 0x20, 34, 8)) + bytes(4)
-    return bytes(4) + header + struct.pack(">I", octets - 4) + bytes(octets - 32)
-
-
-class attacker:  # noqa: N801 - reads as a statement
-    """A UDP socket on a host that sends anything to the other host's port 4500."""
-
-    def __init__(self, host: Host, segment: int = 0) -> None:
-        target = (OUTER[1 - host.side][0], 4500)
-        self._socket = host.namespace.inside(lambda: socket.socket(type=socket.SOCK_DGRAM))
-        if segment:
-            self._socket.setsockopt(SOL_UDP, UDP_SEGMENT, segment)
-        self._socket.connect(target)
-
-    def __enter__(self) -> "attacker":
-        return self
-
-    def __call__(self, datagram: bytes) -> None:
-        self._socket.send(datagram)
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-
-def tap(host: Host) -> socket.socket:
-    """Return a socket that sees what passes the host's outer interface."""
-
-    def make() -> socket.socket:
-        link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        link.bind(("outer0", ETH_P_ALL))
-        return link
-
-    return host.namespace.inside(make)
-
-
-def drain(link: socket.socket) -> list[bytes]:
-    link.settimeout(0.2)
-    frames = []
-    try:
-        while True:
-            frames.append(link.recv(1 << 17))
-    except TimeoutError:
-        return frames
-
-
-def read_all(listening: socket.socket) -> list[bytes]:
-    copy = listening.dup()
-    copy.setblocking(True)
-    with copy:
-        return drain(copy)
-
-
-def is_ip(frame: bytes) -> bool:
-    return frame[12:14] in {b"\x08\x00", b"\x86\xdd"}
-
-
-def esp_of(frame: bytes) -> bytes | None:
-    """Return the ESP packet of an Ethernet frame with IPv4 and UDP port 4500."""
-    if frame[12:14] != b"\x08\x00" or frame[23] != 17 or frame[36:38] != b"\x11\x94":
-        return None
-    return frame[42:] if frame[42:46] != bytes(4) else None
-
-
-def sent_to(host: Host, frames: list[bytes]) -> list[bytes]:
-    address = socket.inet_aton(OUTER[host.side][0])
-    found = [esp_of(frame) for frame in frames if frame[30:34] == address]
-    return [packet for packet in found if packet is not None]

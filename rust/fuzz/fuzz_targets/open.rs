@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Octets from the network, from a peer that has the keys, and from the host: none may panic the engine.
+//! Octets from the network, from a peer with the keys, and from the host: none panic the engine.
 //!
 //! The first octet chooses the suite, the second what the rest is.
 #![no_main]
@@ -33,7 +33,7 @@ fn from_the_network(suite: &'static Suite, esn: bool, octets: &[u8]) {
     assert!(inbound(suite, esn).open(&mut packet).is_err());
 }
 
-/// A peer may seal what it likes: what comes out is a whole IP packet of the length that it gives itself.
+/// A peer may seal what it likes: what comes out is a whole IP packet.
 fn from_a_peer(suite: &'static Suite, esn: bool, octets: &[u8]) {
     let mut packet = vec![0; octets.len() + ikeway_esp::SEAL_ROOM];
     let Ok(length) = outbound(suite, esn).seal(octets, &mut packet) else { return };

@@ -62,9 +62,14 @@ fn packet(octets: usize) -> Vec<u8> {
     packet
 }
 
+fn quick() -> Criterion {
+    let criterion = Criterion::default().warm_up_time(Duration::from_millis(300));
+    criterion.measurement_time(Duration::from_secs(1))
+}
+
 criterion_group! {
     name = benches;
-    config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    config = quick();
     targets = packets
 }
 criterion_main!(benches);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! AEAD ciphers in ESP: salt and IV make the nonce, SPI and sequence number the AAD (RFC 4106, RFC 7634).
+//! AEAD ciphers in ESP: salt and IV make the nonce, SPI and sequence number the AAD (RFC 4106, RFC
+//! 7634).
 
 use aws_lc_rs::aead::{Aad, Algorithm, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! AES-CBC with a separate MAC in ESP: encrypt, then MAC (RFC 3602, RFC 4868).
+//! AES-CBC over whole blocks, and its IVs (RFC 3602).
 
 use aes::cipher::array::Array;
 use aes::cipher::{
@@ -7,16 +7,9 @@ use aes::cipher::{
     KeyInit, typenum::U16,
 };
 use aes::{Aes128Dec, Aes128Enc, Aes192Dec, Aes192Enc, Aes256Dec, Aes256Enc};
-use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
-
-use crate::sequence::halves;
-use crate::transform::{BadIcv, ESP_HEADER};
 
 pub(crate) const IV_OCTETS: usize = 16;
 pub(crate) const BLOCK_OCTETS: usize = 16;
-
-const START: usize = ESP_HEADER + IV_OCTETS;
-const MAX_ICV_OCTETS: usize = 32;
 
 /// An AES key expanded for the one direction that its SA uses.
 pub(crate) enum Aes {
@@ -29,7 +22,7 @@ pub(crate) enum Aes {
 }
 
 impl Aes {
-    fn sealing(key: &[u8]) -> Option<Self> {
+    pub(crate) fn sealing(key: &[u8]) -> Option<Self> {
         match key.len() {
             16 => Aes128Enc::new_from_slice(key).ok().map(Self::Seal128),
             24 => Aes192Enc::new_from_slice(key).ok().map(Self::Seal192),
@@ -37,7 +30,7 @@ impl Aes {
         }
     }
 
-    fn opening(key: &[u8]) -> Option<Self> {
+    pub(crate) fn opening(key: &[u8]) -> Option<Self> {
         match key.len() {
             16 => Aes128Dec::new_from_slice(key).ok().map(Self::Open128),
             24 => Aes192Dec::new_from_slice(key).ok().map(Self::Open192),
@@ -74,87 +67,6 @@ fn decrypt<C: BlockCipherDecrypt<BlockSize = U16>>(
 ) {
     let (blocks, _) = Array::slice_as_chunks_mut(octets);
     cbc::Decryptor::inner_iv_init(key, &Array(*iv)).decrypt_blocks(blocks);
-}
-
-pub(crate) struct CbcMac {
-    aes: Aes,
-    mac: hmac::Key,
-    icv_octets: usize,
-    esn: bool,
-}
-
-pub(crate) enum Direction {
-    Seal,
-    Open,
-}
-
-impl CbcMac {
-    /// Returns the expanded keys, or `None` if `encr` is no AES key.
-    pub(crate) fn new(
-        direction: &Direction,
-        encr: &[u8],
-        mac: hmac::Key,
-        icv_octets: usize,
-        esn: bool,
-    ) -> Option<Self> {
-        let aes = match direction {
-            Direction::Seal => Aes::sealing(encr),
-            Direction::Open => Aes::opening(encr),
-        }?;
-        Some(Self { aes, mac, icv_octets, esn })
-    }
-
-    pub(crate) const fn icv_octets(&self) -> usize {
-        self.icv_octets
-    }
-
-    /// Seals `inner` and `trailer` to behind the header and the IV, which are there already.
-    pub(crate) fn seal(
-        &self,
-        sequence: u64,
-        inner: &[u8],
-        trailer: &[u8],
-        packet: &mut [u8],
-    ) -> Option<()> {
-        let end = packet.len().checked_sub(self.icv_octets)?;
-        let (payload, space) = packet.get_mut(START..end)?.split_at_mut_checked(inner.len())?;
-        payload.copy_from_slice(inner);
-        (space.len() == trailer.len()).then(|| space.copy_from_slice(trailer))?;
-        let iv = *packet.get(ESP_HEADER..)?.first_chunk()?;
-        self.aes.run(&iv, packet.get_mut(START..end)?);
-        let mac = self.mac(sequence, packet, end)?;
-        packet.get_mut(end..)?.copy_from_slice(mac.as_ref().get(..self.icv_octets)?);
-        Some(())
-    }
-
-    /// Checks the ICV, and only then opens the ciphertext between IV and ICV.
-    pub(crate) fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
-        self.verify(sequence, packet).ok_or(BadIcv)?;
-        let end = packet.len().checked_sub(self.icv_octets).ok_or(BadIcv)?;
-        let iv = *packet.get(ESP_HEADER..).and_then(<[u8]>::first_chunk).ok_or(BadIcv)?;
-        self.aes.run(&iv, packet.get_mut(START..end).ok_or(BadIcv)?);
-        Ok(())
-    }
-
-    fn verify(&self, sequence: u64, packet: &mut [u8]) -> Option<()> {
-        let end = packet.len().checked_sub(self.icv_octets)?;
-        let mut saved = [0; MAX_ICV_OCTETS];
-        let saved = saved.get_mut(..self.icv_octets)?;
-        saved.copy_from_slice(packet.get(end..)?);
-        let mac = self.mac(sequence, packet, end)?;
-        verify_slices_are_equal(mac.as_ref().get(..self.icv_octets)?, saved).ok()
-    }
-
-    /// With ESN the high half follows the ciphertext; its place is where the ICV goes (RFC 4303 §2.2.1).
-    fn mac(&self, sequence: u64, packet: &mut [u8], end: usize) -> Option<hmac::Tag> {
-        let mut signed = end;
-        if self.esn {
-            let [high, _] = halves(sequence);
-            signed = end.checked_add(4)?;
-            packet.get_mut(end..signed)?.copy_from_slice(&high.to_be_bytes());
-        }
-        Some(hmac::sign(&self.mac, packet.get(..signed)?))
-    }
 }
 
 /// A source of IVs that are unique and that nobody without the seed can predict.

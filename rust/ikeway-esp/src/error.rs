@@ -37,11 +37,14 @@ pub enum Refusal {
     /// The sealed packet would not fit into a datagram.
     #[error("packet too long")]
     TooLong,
+    /// There was congestion on the way, and only loss can tell the sender (RFC 6040 §4.2).
+    #[error("congestion on the way of a packet without ECN")]
+    Congested,
 }
 
 impl Refusal {
     /// Every refusal, in the order of [`Refusal::index`].
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Malformed,
         Self::UnknownSpi,
         Self::Replayed,
@@ -53,6 +56,7 @@ impl Refusal {
         Self::NoSa,
         Self::SequenceExhausted,
         Self::TooLong,
+        Self::Congested,
     ];
 
     /// Returns the place of this refusal in tables of counters.
@@ -76,6 +80,7 @@ impl Refusal {
             Self::NoSa => "no_sa",
             Self::SequenceExhausted => "sequence_exhausted",
             Self::TooLong => "too_long",
+            Self::Congested => "congested",
         }
     }
 }

@@ -22,7 +22,8 @@ impl InboundSa {
     /// Returns an SA with an empty replay window of `window` packets; 0 switches anti-replay off.
     ///
     /// # Errors
-    /// [`InstallError`] if the SPI is reserved, a key does not fit the suite or the window is out of range.
+    /// [`InstallError`] if the SPI is reserved, a key does not fit the suite or the window is out
+    /// of range.
     pub fn new(shared: Shared, keys: &DirectionKeys, window: u32) -> Result<Self, InstallError> {
         shared.check_spi()?;
         let transform = Transform::opening(shared.suite, keys, shared.esn)?;
@@ -43,11 +44,12 @@ impl InboundSa {
 
     /// Opens a packet where it stands and returns where in it the inner packet is.
     ///
-    /// The order is that of RFC 4303 §3.4: number, integrity, window, padding, next header, selectors. After a
-    /// refusal the octets are to be thrown away.
+    /// The order is that of RFC 4303 §3.4: number, integrity, window, padding, next header,
+    /// selectors. After a refusal the octets are to be thrown away.
     ///
     /// # Errors
-    /// [`Refusal`] says why the packet goes no further. Only a packet with a valid ICV changes the window.
+    /// [`Refusal`] says why the packet goes no further. Only a packet with a valid ICV changes the
+    /// window.
     pub fn open(&mut self, packet: &mut [u8]) -> Result<Range<usize>, Refusal> {
         let body = self.body(packet.len())?;
         let low = low_sequence(packet).ok_or(Refusal::Malformed)?;
@@ -68,7 +70,8 @@ impl InboundSa {
         if is_whole { Ok(start..end) } else { Err(Refusal::Malformed) }
     }
 
-    /// Returns the length of the inner packet; what follows it is padding, also for traffic flow confidentiality.
+    /// Returns the length of the inner packet; what follows it is padding, also for traffic flow
+    /// confidentiality.
     fn inner(&self, plaintext: &[u8]) -> Result<usize, Refusal> {
         let (payload, next) = cut_trailer(plaintext)?;
         match next {

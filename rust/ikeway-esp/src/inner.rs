@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reads of the inner packet what selectors and trailers need: version, length, addresses, protocol, ports (RFC 4301 §4.4.1.1).
+//! Reads of the inner packet what selectors and trailers need: version, length, addresses,
+//! protocol, ports (RFC 4301 §4.4.1.1).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,7 +27,8 @@ pub enum Port {
     Known(u16),
     /// The packet has none, or it is in another fragment.
     Hidden,
-    /// The protocol has no such field on this side: ICMP and Mobility Header have one only (RFC 4301 §4.4.1.3).
+    /// The protocol has no such field on this side: ICMP and Mobility Header have one only (RFC
+    /// 4301 §4.4.1.3).
     Absent,
 }
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! ESP in tunnel mode as values and functions: no socket, thread, clock or random source (RFC 4301, RFC 4303).
+//! ESP in tunnel mode as values and functions: no socket, thread, clock or random source (RFC 4301,
+//! RFC 4303).
 //!
 //! A packet goes out through [`OutboundTable::find`] and [`OutboundSa::seal`], and comes in through
-//! [`InboundTable::get_mut`] and [`InboundSa::open`]. Nothing here panics on any octets of a packet.
+//! [`InboundTable::get_mut`] and [`InboundSa::open`]. Nothing here panics on any octets of a
+//! packet.
 #![forbid(unsafe_code)]
 
 mod aead;
 mod cbc;
+mod congestion;
 mod counters;
 mod error;
 mod inbound;
@@ -14,6 +17,7 @@ mod inner;
 mod outbound;
 mod replay;
 mod selector;
+mod separate;
 mod sequence;
 mod suite;
 mod table;
@@ -21,6 +25,7 @@ mod table;
 mod testing;
 mod transform;
 
+pub use congestion::{carry_congestion, traffic_class};
 pub use counters::{Counters, Tally};
 pub use error::{InstallError, Refusal};
 pub use inbound::InboundSa;

@@ -84,8 +84,8 @@ impl OutboundSa {
     /// Seals `inner` into the beginning of `buffer`, and returns the length of the packet there.
     ///
     /// # Errors
-    /// [`Refusal::SequenceExhausted`] for good when the last number was used, [`Refusal::TooLong`] if `buffer`
-    /// has no room, [`Refusal::NotIp`] if `inner` is no IP packet.
+    /// [`Refusal::SequenceExhausted`] for good when the last number was used, [`Refusal::TooLong`]
+    /// if `buffer` has no room, [`Refusal::NotIp`] if `inner` is no IP packet.
     pub fn seal(&self, inner: &[u8], buffer: &mut [u8]) -> Result<usize, Refusal> {
         if inner.len() > usize::from(u16::MAX) {
             return Err(Refusal::TooLong);
@@ -103,14 +103,16 @@ impl OutboundSa {
         (inner + TRAILER).next_multiple_of(self.transform.alignment())
     }
 
-    /// An AEAD's IV is the sequence number, which never repeats; CBC's is unpredictable (RFC 4106 §3.1, RFC 3602 §3).
+    /// An AEAD's IV is the sequence number, which never repeats; CBC's is unpredictable (RFC 4106
+    /// §3.1, RFC 3602 §3).
     fn write_header(&self, sequence: u64, packet: &mut [u8]) -> Option<()> {
         let [_, low] = halves(sequence);
         let (header, rest) = packet.split_first_chunk_mut::<ESP_HEADER>()?;
         *header = (u64::from(self.shared.spi) << 32 | u64::from(low)).to_be_bytes();
         match self.transform {
             Transform::Aead(_) => *rest.first_chunk_mut()? = sequence.to_be_bytes(),
-            Transform::Cbc(_) => *rest.first_chunk_mut()? = self.ivs.iv(sequence),
+            Transform::Separate(_) if self.transform.iv_octets() == 0 => (),
+            Transform::Separate(_) => *rest.first_chunk_mut()? = self.ivs.iv(sequence),
         }
         Some(())
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The anti-replay window: a ring of 64-bit words that never shifts (RFC 4303 §3.4.3, after RFC 6479).
+//! The anti-replay window: a ring of 64-bit words that never shifts (RFC 4303 §3.4.3, after RFC
+//! 6479).
 
 use crate::error::InstallError;
 use crate::sequence::infer;
@@ -13,7 +14,8 @@ const WORD_BITS: u64 = 64;
 /// How far around the top a number is looked for when the window is off: half the 32-bit space.
 const UNGUARDED: u32 = 1 << 31;
 
-/// Which sequence numbers of an SA were received. It has one owner and moves only by [`Pending::accept`].
+/// Which sequence numbers of an SA were received. It has one owner and moves only by
+/// [`Pending::accept`].
 #[derive(Debug)]
 pub struct Window {
     top: u64,
@@ -38,7 +40,8 @@ impl Window {
 
     /// Returns the full sequence number of a packet that carries `low`, if it may be new.
     ///
-    /// `None` if it was received before, is too old, or is no number at all (RFC 4303 §3.4.3, App. A2).
+    /// `None` if it was received before, is too old, or is no number at all (RFC 4303 §3.4.3, App.
+    /// A2).
     pub fn check(&mut self, low: u32) -> Option<Pending<'_>> {
         let sequence = self.full(low)?;
         if sequence == 0 || self.is_too_old(sequence) || self.is_marked(sequence) {
@@ -142,7 +145,8 @@ mod tests {
         Some(sequence)
     }
 
-    /// CF-U05: RFC 4303 §3.4.3: a duplicate is rejected; an unseen number within the window is taken.
+    /// CF-U05: RFC 4303 §3.4.3: a duplicate is rejected; an unseen number within the window is
+    /// taken.
     #[test]
     fn a_number_is_taken_once() {
         let mut window = Window::new(64, false).unwrap();
@@ -163,7 +167,8 @@ mod tests {
         assert_eq!(receive(&mut window, 1), Some(1));
     }
 
-    /// CF-U06: RFC 4303 §3.4.3: 32 is supported; the counters start at 0, so 0 is no packet's number.
+    /// CF-U06: RFC 4303 §3.4.3: 32 is supported; the counters start at 0, so 0 is no packet's
+    /// number.
     #[test]
     fn widths_and_the_number_zero() {
         for width in [0, 32, 64, 1000, 1024, 65_536] {
@@ -208,10 +213,10 @@ mod tests {
     }
 
     proptest! {
-        /// CF-U05, CF-U07: the ring against a plain set of what was seen, near and far jumps, with and without ESN.
+        /// CF-U05, CF-U07: the ring against a plain set of what was seen, near and far.
         #[test]
         fn the_window_is_a_set_of_numbers(
-            width in prop_oneof![Just(32_u32), Just(63), Just(64), Just(65), Just(128), Just(1000), Just(65_536)],
+            width in prop::sample::select(vec![32_u32, 63, 64, 65, 128, 1000, 65_536]),
             esn: bool,
             start in prop_oneof![Just(0_u64), Just(0xffff_ff00), Just(0x5_0000_0010)],
             steps in prop::collection::vec((-1500_i64..1500, any::<bool>(), 0_u8..20), 1..400),
@@ -229,11 +234,12 @@ mod tests {
                 if !esn && sequence > u64::from(u32::MAX) {
                     continue;
                 }
-                let new = sequence != 0
-                    && (sequence > top || (top - sequence < u64::from(width) && !seen.contains(&sequence)));
+                let is_inside = sequence <= top && top - sequence < u64::from(width);
+                let is_unseen = is_inside && !seen.contains(&sequence);
+                let new = sequence != 0 && (sequence > top || is_unseen);
                 let [_, low] = crate::sequence::halves(sequence);
                 let pending = window.check(low);
-                // A number left of the window is indistinguishable from one 2^32 later, which only the ICV refutes.
+                // Left of the window it looks like the number 2^32 later, which the ICV refutes.
                 let taken = pending.as_ref().is_some_and(|pending| pending.sequence() == sequence);
                 prop_assert_eq!(taken, new, "{} after {}", sequence, top);
                 if let (Some(pending), true, true) = (pending, taken, verified) {

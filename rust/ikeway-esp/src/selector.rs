@@ -45,7 +45,8 @@ impl Selector {
         (self.start, self.end)
     }
 
-    /// Returns a rank: of two selectors that match a packet, the one with the higher rank says more about it.
+    /// Returns a rank: of two selectors that match a packet, the one with the higher rank says more
+    /// about it.
     pub(crate) fn rank(&self) -> (bool, u16) {
         let span = self.port_end.saturating_sub(self.port_start);
         (self.protocol != 0, PORT_MAX - span)
@@ -166,7 +167,8 @@ mod tests {
         assert!(!policy(6, OPAQUE, OPAQUE).admits(&inbound("10.2.0.1", "10.1.0.1", 6, WEB)));
     }
 
-    /// RFC 4301 §4.4.1.3 C: the side that sends a type has it in its "port"; the other side has no say.
+    /// RFC 4301 §4.4.1.3 C: the side that sends a type has it in its "port"; the other side has no
+    /// say.
     #[test]
     fn an_icmp_type_belongs_to_the_sender() {
         let echo = [Port::Known(8 << 8), Port::Absent];

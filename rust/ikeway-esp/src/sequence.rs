@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Sequence numbers: counting those we send, and inferring the high half of those we receive (RFC 4303 §2.2, §3.3.3, App. A2).
+//! Sequence numbers: counting those we send, and inferring the high half of those we receive (RFC
+//! 4303 §2.2, §3.3.3, App. A2).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,14 +12,16 @@ pub struct SendCounter {
 }
 
 impl SendCounter {
-    /// Returns a counter whose first number is `after + 1`. A new SA starts `after` 0 (RFC 4303 §2.2).
+    /// Returns a counter whose first number is `after + 1`. A new SA starts `after` 0 (RFC 4303
+    /// §2.2).
     #[must_use]
     pub fn new(after: u64, esn: bool) -> Self {
         let limit = if esn { u64::MAX } else { u64::from(u32::MAX) };
         Self { last: AtomicU64::new(after.min(limit)), limit }
     }
 
-    /// Returns the next number, or `None` when the last one was given out: the counter never cycles (RFC 4303 §3.3.3).
+    /// Returns the next number, or `None` when the last one was given out: the counter never cycles
+    /// (RFC 4303 §3.3.3).
     pub fn next(&self) -> Option<u64> {
         let step = |last: u64| if last < self.limit { last.checked_add(1) } else { None };
         let before = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
@@ -33,7 +36,8 @@ impl SendCounter {
 
 /// Returns the 64-bit number of a packet that carries `low`, or `None` if there is no such number.
 ///
-/// `top` is the highest number accepted so far and `window` the width W of the window (RFC 4303 App. A2.2).
+/// `top` is the highest number accepted so far and `window` the width W of the window (RFC 4303
+/// App. A2.2).
 #[must_use]
 pub fn infer(top: u64, window: u32, low: u32) -> Option<u64> {
     let [top_high, top_low] = halves(top);

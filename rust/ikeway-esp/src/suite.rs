@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The ESP algorithms, a row each, by IKEv2 code points (RFC 8221, RFC 4106, RFC 7634, RFC 3602, RFC 4868).
+//! The ESP algorithms, a row each, by IKEv2 code points (RFC 8221, RFC 4106, RFC 7634, RFC 3602,
+//! RFC 4868).
 
 use aws_lc_rs::{aead, hmac};
 
@@ -26,13 +27,14 @@ pub struct Suite {
 #[derive(Debug)]
 pub(crate) enum Mechanism {
     Aead(&'static aead::Algorithm),
-    /// AES-CBC, the length of the key given by `key_bits`, and a MAC cut to `icv_octets`.
-    Cbc {
+    /// AES-CBC, or no cipher where the key has no octets, and a MAC cut to `icv_octets`.
+    Separate {
         mac: &'static hmac::Algorithm,
         icv_octets: usize,
     },
 }
 
+const NULL: u16 = 11;
 const AES_CBC: u16 = 12;
 const AES_GCM_16: u16 = 20;
 const CHACHA20_POLY1305: u16 = 28;
@@ -41,20 +43,24 @@ const CHACHA20_POLY1305: u16 = 28;
 pub(crate) const SALT_OCTETS: usize = 4;
 
 /// Every suite that the engine knows.
-pub static SUITES: [Suite; 13] = [
+pub static SUITES: [Suite; 16] = [
     aead("aes128gcm16", AES_GCM_16, 128, 16, &aead::AES_128_GCM),
     aead("aes192gcm16", AES_GCM_16, 192, 24, &aead::AES_192_GCM),
     aead("aes256gcm16", AES_GCM_16, 256, 32, &aead::AES_256_GCM),
     aead("chacha20poly1305", CHACHA20_POLY1305, 0, 32, &aead::CHACHA20_POLY1305),
-    cbc("aes128-sha256", 128, 12, 32, &hmac::HMAC_SHA256),
-    cbc("aes128-sha384", 128, 13, 48, &hmac::HMAC_SHA384),
-    cbc("aes128-sha512", 128, 14, 64, &hmac::HMAC_SHA512),
-    cbc("aes192-sha256", 192, 12, 32, &hmac::HMAC_SHA256),
-    cbc("aes192-sha384", 192, 13, 48, &hmac::HMAC_SHA384),
-    cbc("aes192-sha512", 192, 14, 64, &hmac::HMAC_SHA512),
-    cbc("aes256-sha256", 256, 12, 32, &hmac::HMAC_SHA256),
-    cbc("aes256-sha384", 256, 13, 48, &hmac::HMAC_SHA384),
-    cbc("aes256-sha512", 256, 14, 64, &hmac::HMAC_SHA512),
+    // Integrity alone (RFC 2410), for operators who ask for it by name.
+    separate("null-sha256", NULL, 0, 12, 32, &hmac::HMAC_SHA256),
+    separate("null-sha384", NULL, 0, 13, 48, &hmac::HMAC_SHA384),
+    separate("null-sha512", NULL, 0, 14, 64, &hmac::HMAC_SHA512),
+    separate("aes128-sha256", AES_CBC, 128, 12, 32, &hmac::HMAC_SHA256),
+    separate("aes128-sha384", AES_CBC, 128, 13, 48, &hmac::HMAC_SHA384),
+    separate("aes128-sha512", AES_CBC, 128, 14, 64, &hmac::HMAC_SHA512),
+    separate("aes192-sha256", AES_CBC, 192, 12, 32, &hmac::HMAC_SHA256),
+    separate("aes192-sha384", AES_CBC, 192, 13, 48, &hmac::HMAC_SHA384),
+    separate("aes192-sha512", AES_CBC, 192, 14, 64, &hmac::HMAC_SHA512),
+    separate("aes256-sha256", AES_CBC, 256, 12, 32, &hmac::HMAC_SHA256),
+    separate("aes256-sha384", AES_CBC, 256, 13, 48, &hmac::HMAC_SHA384),
+    separate("aes256-sha512", AES_CBC, 256, 14, 64, &hmac::HMAC_SHA512),
 ];
 
 impl Suite {
@@ -88,13 +94,11 @@ const fn aead(
     }
 }
 
-#[allow(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the algorithms are statics, whose values a table cannot copy"
-)]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "a table cannot copy the value of a static")]
 /// The ICV is half the MAC, and the MAC's key as long as the MAC (RFC 4868 §2.1).
-const fn cbc(
+const fn separate(
     name: &'static str,
+    encr: u16,
     key_bits: u16,
     integ: u16,
     mac_octets: usize,
@@ -102,11 +106,11 @@ const fn cbc(
 ) -> Suite {
     Suite {
         name,
-        encr: AES_CBC,
+        encr,
         key_bits,
         integ,
         encr_octets: key_bits as usize / 8,
         integ_octets: mac_octets,
-        mechanism: Mechanism::Cbc { mac, icv_octets: mac_octets / 2 },
+        mechanism: Mechanism::Separate { mac, icv_octets: mac_octets / 2 },
     }
 }

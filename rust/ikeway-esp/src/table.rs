@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which SA a packet belongs to: by SPI inbound, by the longest matching prefix outbound (RFC 4301 §4.4.1, §4.4.2).
+//! Which SA a packet belongs to: by SPI inbound, by the longest matching prefix outbound (RFC 4301
+//! §4.4.1, §4.4.2).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -48,7 +49,8 @@ impl InboundTable {
     }
 }
 
-/// The SAs that we send on. Of several that select a packet, the longest prefix wins, then the newest.
+/// The SAs that we send on. Of several that select a packet, the longest prefix wins, then the
+/// newest.
 #[derive(Default)]
 pub struct OutboundTable {
     by_spi_in: FxHashMap<u32, Arc<OutboundSa>>,
@@ -142,7 +144,8 @@ impl OutboundTable {
 }
 
 impl Level {
-    /// Returns the octets of `address` that this level compares, or `None` if it is of the other family.
+    /// Returns the octets of `address` that this level compares, or `None` if it is of the other
+    /// family.
     fn key(&self, address: IpAddr) -> Option<u128> {
         if address.is_ipv6() != self.prefix.is_ipv6 {
             return None;

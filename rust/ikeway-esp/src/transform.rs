@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The keys of one direction, expanded once, and the shape that they give to a packet (RFC 4303 §2).
+//! The keys of one direction, expanded once, and the shape that they give to a packet (RFC 4303
+//! §2).
 
 use std::sync::Arc;
 
@@ -7,10 +8,10 @@ use aws_lc_rs::hmac;
 use zeroize::ZeroizeOnDrop;
 
 use crate::aead::{self, Aead};
-use crate::cbc::{self, CbcMac, Direction};
 use crate::counters::Counters;
 use crate::error::InstallError;
 use crate::selector::Policy;
+use crate::separate::{Direction, Separate};
 use crate::suite::{Mechanism, Suite};
 
 /// SPI and sequence number (RFC 4303 §2.1, §2.2).
@@ -57,7 +58,7 @@ pub(crate) struct BadIcv;
 
 pub(crate) enum Transform {
     Aead(Box<Aead>),
-    Cbc(Box<CbcMac>),
+    Separate(Box<Separate>),
 }
 
 impl Transform {
@@ -89,10 +90,10 @@ impl Transform {
             Mechanism::Aead(algorithm) => {
                 Aead::new(algorithm, &keys.encr, esn).map(|aead| Self::Aead(Box::new(aead)))
             }
-            Mechanism::Cbc { mac, icv_octets } => {
+            Mechanism::Separate { mac, icv_octets } => {
                 let mac = hmac::Key::new(*mac, &keys.integ);
-                CbcMac::new(direction, &keys.encr, mac, icv_octets, esn)
-                    .map(|cbc| Self::Cbc(Box::new(cbc)))
+                Separate::new(direction, &keys.encr, mac, icv_octets, esn)
+                    .map(|separate| Self::Separate(Box::new(separate)))
             }
         };
         let unknown = InstallError::UnknownSuite {
@@ -106,22 +107,23 @@ impl Transform {
     pub(crate) const fn iv_octets(&self) -> usize {
         match self {
             Self::Aead(_) => aead::IV_OCTETS,
-            Self::Cbc(_) => cbc::IV_OCTETS,
+            Self::Separate(separate) => separate.iv_octets(),
         }
     }
 
     pub(crate) fn icv_octets(&self) -> usize {
         match self {
             Self::Aead(_) => aead::ICV_OCTETS,
-            Self::Cbc(cbc) => cbc.icv_octets(),
+            Self::Separate(separate) => separate.icv_octets(),
         }
     }
 
-    /// What the ciphertext's length is a multiple of: a block, and at least 4 octets (RFC 4303 §2.4).
+    /// What the ciphertext's length is a multiple of: a block, and at least 4 octets (RFC 4303
+    /// §2.4).
     pub(crate) const fn alignment(&self) -> usize {
         match self {
             Self::Aead(_) => 4,
-            Self::Cbc(_) => cbc::BLOCK_OCTETS,
+            Self::Separate(separate) => separate.alignment(),
         }
     }
 
@@ -135,14 +137,14 @@ impl Transform {
     ) -> Option<()> {
         match self {
             Self::Aead(aead) => aead.seal(sequence, inner, trailer, packet),
-            Self::Cbc(cbc) => cbc.seal(sequence, inner, trailer, packet),
+            Self::Separate(separate) => separate.seal(sequence, inner, trailer, packet),
         }
     }
 
     pub(crate) fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
         match self {
             Self::Aead(aead) => aead.open(sequence, packet),
-            Self::Cbc(cbc) => cbc.open(sequence, packet),
+            Self::Separate(separate) => separate.open(sequence, packet),
         }
     }
 }

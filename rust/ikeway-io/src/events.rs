@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the packet threads tell the control thread: refusals, added up, and IKE datagrams that came their way.
+//! What the packet threads tell the control thread: refusals, added up, and IKE datagrams that came
+//! their way.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use ikeway_esp::{Counters, Refusal};
 
 use crate::mailbox::Bell;
 
-/// Kinds and SPIs kept apart between two reports; what exceeds them is added up under SPI 0.
+/// Kinds and SAs kept apart between two reports; what exceeds them is added up.
 const MAX_NOTES: usize = 256;
 /// IKE datagrams that may wait for the control thread; more are lost, as in a full socket.
 const MAX_STRAYS: usize = 256;
@@ -59,20 +60,35 @@ pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
 }
 
 impl Reporter {
-    /// Notes a refusal. Only packets that go no further come here, so the lock is off the path of good ones.
+    /// Notes a refusal on an SA. Only packets that go no further come here, so the lock is off the
+    /// path of good ones.
     pub(crate) fn refuse(&self, refusal: Refusal, spi: u32, peer: Option<SocketAddr>) {
         self.totals.refuse(refusal);
-        // Dummies are meant to be dropped, and a host talks to many that no SA covers.
-        if matches!(refusal, Refusal::Dummy | Refusal::NoSa) {
-            return;
+        // Dummies are meant to be dropped, and loss is how congestion is told.
+        if !matches!(refusal, Refusal::Dummy | Refusal::Congested) {
+            self.note(spi, Note { refusal, spi, peer, count: 1 });
         }
+    }
+
+    /// Notes a refusal on no SA. Whoever sends may invent an SPI for each packet, so they share a
+    /// note, which names the last.
+    pub(crate) fn refuse_unknown(&self, refusal: Refusal, spi: u32, peer: SocketAddr) {
+        self.totals.refuse(refusal);
+        self.note(0, Note { refusal, spi, peer: Some(peer), count: 1 });
+    }
+
+    /// Counts a packet of the host that no SA covers: a host talks to many.
+    pub(crate) fn refuse_own(&self, refusal: Refusal) {
+        self.totals.refuse(refusal);
+    }
+
+    fn note(&self, key: u32, new: Note) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = notes.is_empty();
-        let is_full = notes.len() >= MAX_NOTES && !notes.contains_key(&(refusal, spi));
-        let spi = if is_full { 0 } else { spi };
-        let note = notes.entry((refusal, spi)).or_insert(Note { refusal, spi, peer, count: 0 });
-        note.count = note.count.saturating_add(1);
-        note.peer = peer.or(note.peer);
+        let is_full = notes.len() >= MAX_NOTES && !notes.contains_key(&(new.refusal, key));
+        let key = if is_full { 0 } else { key };
+        let note = notes.entry((new.refusal, key)).or_insert(Note { count: 0, ..new });
+        *note = Note { count: note.count.saturating_add(1), ..new };
         drop(notes);
         if is_first {
             self.bell.ring();
@@ -134,15 +150,26 @@ mod tests {
         assert!(!reports.has_notes());
     }
 
-    /// I5: whoever invents SPIs gets no more memory for them.
+    /// I5: whoever invents SPIs gets no more memory for them, and no more events.
     #[test]
-    fn a_flood_of_spis_is_added_up_under_zero() {
+    fn a_flood_of_spis_is_one_note() {
+        let (reporter, reports) = unheard();
+        let peer = "192.0.2.1:9".parse().unwrap();
+        for spi in 1000..9000 {
+            reporter.refuse_unknown(Refusal::UnknownSpi, spi, peer);
+        }
+        let note = Note { refusal: Refusal::UnknownSpi, spi: 8999, peer: Some(peer), count: 8000 };
+        assert_eq!(reports.take_notes(), [note]);
+    }
+
+    #[test]
+    fn more_sas_than_fit_are_added_up() {
         let (reporter, reports) = unheard();
         for spi in 1000..9000 {
-            reporter.refuse(Refusal::UnknownSpi, spi, None);
+            reporter.refuse(Refusal::Replayed, spi, None);
         }
         let notes = reports.take_notes();
-        assert!(notes.len() <= MAX_NOTES + 1);
+        assert_eq!(notes.len(), MAX_NOTES + 1);
         assert_eq!(notes.iter().map(|note| note.count).sum::<u64>(), 8000);
     }
 }

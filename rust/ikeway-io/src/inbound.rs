@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The thread from the network to the TUN interface: find the SA, open, write (RFC 4301 §5.2, RFC 3948 §2).
+//! The thread from the network to the TUN interface: find the SA, open, write (RFC 4301 §5.2, RFC
+//! 3948 §2).
 
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use ikeway_esp::{ESP_HEADER, InboundTable, Refusal};
+use ikeway_esp::{ESP_HEADER, InboundSa, InboundTable, Refusal, carry_congestion};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::events::{Reporter, Stray};
 use crate::mailbox::Inbox;
 use crate::tun::{Coalescer, Tun};
-use crate::udp::ReceiveBatch;
+use crate::udp::{ReceiveBatch, Run};
 use crate::wiring::{Wiring, is_ready};
 
 /// Calls on one socket before the others and the mailbox have their turn.
@@ -61,9 +62,8 @@ impl Lane<'_> {
             let is_more = batch.receive(socket).unwrap_or(true);
             let (runs, octets) = batch.parts();
             for run in runs {
-                let local = SocketAddr::new(run.destination.unwrap_or(local.ip()), local.port());
                 for place in run.datagrams() {
-                    self.take(local, run.peer, octets, place);
+                    self.take(local, run, octets, place);
                 }
             }
             self.coalescer.flush(self.tun, octets);
@@ -73,20 +73,15 @@ impl Lane<'_> {
         }
     }
 
-    /// Takes one datagram: ESP is opened and passed on, IKE goes to the daemon, a keepalive to nobody.
-    fn take(
-        &mut self,
-        local: SocketAddr,
-        peer: SocketAddr,
-        octets: &mut [u8],
-        place: Range<usize>,
-    ) {
+    /// Takes one datagram: ESP is opened and passed on, IKE goes to the daemon, a keepalive to
+    /// nobody.
+    fn take(&mut self, local: SocketAddr, run: &Run, octets: &mut [u8], place: Range<usize>) {
         let Some(packet) = octets.get_mut(place.clone()) else { return };
         match packet.first_chunk().map(|spi| u32::from_be_bytes(*spi)) {
             None => (),
-            Some(0) => self.reporter.stray(Stray { local, peer, octets: packet.to_vec() }),
+            Some(0) => self.pass_on(local, run, packet),
             Some(spi) => {
-                if let Some(inner) = self.open(spi, peer, packet) {
+                if let Some(inner) = self.open(spi, run, packet) {
                     let inner = place.start + inner.start..place.start + inner.end;
                     self.coalescer.push(self.tun, octets, inner);
                 }
@@ -94,25 +89,38 @@ impl Lane<'_> {
         }
     }
 
+    fn pass_on(&self, local: SocketAddr, run: &Run, datagram: &[u8]) {
+        let local = SocketAddr::new(run.destination.unwrap_or(local.ip()), local.port());
+        self.reporter.stray(Stray { local, peer: run.peer, octets: datagram.to_vec() });
+    }
+
     /// Returns where in `packet` the inner packet is, if it may pass.
-    fn open(&mut self, spi: u32, peer: SocketAddr, packet: &mut [u8]) -> Option<Range<usize>> {
+    fn open(&mut self, spi: u32, run: &Run, packet: &mut [u8]) -> Option<Range<usize>> {
         let Some(sa) = self.table.get_mut(spi) else {
             // What is too short for ESP is no packet of an SA that was, either.
             let is_short = packet.len() < ESP_HEADER;
             let refusal = if is_short { Refusal::Malformed } else { Refusal::UnknownSpi };
-            self.reporter.refuse(refusal, spi, Some(peer));
+            self.reporter.refuse_unknown(refusal, spi, run.peer);
             return None;
         };
-        match sa.open(packet) {
+        match open(sa, run.class, packet) {
             Ok(inner) => {
                 sa.counters().received.add(1, u64::try_from(inner.len()).unwrap_or(u64::MAX));
                 Some(inner)
             }
             Err(refusal) => {
                 sa.counters().refuse(refusal);
-                self.reporter.refuse(refusal, spi, Some(peer));
+                self.reporter.refuse(refusal, spi, Some(run.peer));
                 None
             }
         }
     }
+}
+
+fn open(sa: &mut InboundSa, class: u8, packet: &mut [u8]) -> Result<Range<usize>, Refusal> {
+    let inner = sa.open(packet)?;
+    if class != 0 {
+        carry_congestion(packet.get_mut(inner.clone()).unwrap_or_default(), class)?;
+    }
+    Ok(inner)
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The engine process: a TUN interface, UDP sockets, two packet threads and a control socket.
 //!
-//! `outbound` seals what the TUN interface sends, `inbound` opens what the network brings, `engine` owns both and
-//! `control` is how the daemon speaks to it. All `unsafe` of ikeway is here, at the system calls.
+//! `outbound` seals what the TUN interface sends, `inbound` opens what the network brings, `engine`
+//! owns both and `control` is how the daemon speaks to it. All `unsafe` of ikeway is here, at the
+//! system calls.
 
 mod control;
 mod engine;
@@ -16,5 +17,5 @@ mod tun;
 mod udp;
 mod wiring;
 
-pub use control::Server;
+pub use control::{Server, random_seed};
 pub use error::EngineError;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How the control thread changes what a packet thread owns: work is posted, run between batches, and answered.
+//! How the control thread changes what a packet thread owns: work is posted, run between batches,
+//! and answered.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use ikeway_esp::{Flow, OutboundSa, OutboundTable, Refusal, SEAL_ROOM};
+use ikeway_esp::{Flow, OutboundSa, OutboundTable, Refusal, SEAL_ROOM, traffic_class};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
@@ -77,14 +77,14 @@ impl Lane<'_> {
     /// Seals what one read of the interface gave, or drops it: nothing leaves in clear.
     fn take(&mut self, octets: &mut [u8]) {
         if let Err(refusal) = self.protect(octets) {
-            self.reporter.refuse(refusal, 0, None);
+            self.reporter.refuse_own(refusal);
         }
     }
 
     fn protect(&mut self, octets: &mut [u8]) -> Result<(), Refusal> {
         let mut handed = Handed::read(octets)?;
         let sa = self.table.find(&Flow::read(handed.packet())?).ok_or(Refusal::NoSa)?;
-        let path = self.sender.path(sa)?;
+        let path = self.sender.path(sa, traffic_class(handed.packet()))?;
         let sealed = handed.each(|packet| self.sender.seal(sa, path, packet));
         if let Err(refusal) = sealed {
             sa.counters().refuse(refusal);
@@ -124,11 +124,12 @@ impl<'engine> Sender<'engine> {
         self.batch.flush(&self.sockets);
     }
 
-    /// The socket bound to the SA's own address is the best, else that of any address of the family.
-    fn path(&self, sa: &OutboundSa) -> Result<Path, Refusal> {
+    /// The socket bound to the SA's own address is the best, else that of any address of the
+    /// family.
+    fn path(&self, sa: &OutboundSa, class: u8) -> Result<Path, Refusal> {
         let (local, peer) = sa.path();
         let socket = place_of(&self.addresses, local.ip()).ok_or(Refusal::NoSa)?;
-        Ok(Path { socket, local, peer })
+        Ok(Path { socket, local, peer, class })
     }
 }
 

@@ -8,7 +8,8 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 use crate::error::{Attempt, EngineError};
 use crate::udp::{last_errno, outcome};
 
-/// Blocks SIGTERM and SIGINT for this thread and those that it starts, and returns what tells of them.
+/// Blocks SIGTERM and SIGINT for this thread and those that it starts, and returns what tells of
+/// them.
 pub(crate) fn termination() -> Result<OwnedFd, EngineError> {
     let what = || "signals".to_owned();
     // SAFETY: all octets zero are a valid sigset_t, and the calls below fill it.

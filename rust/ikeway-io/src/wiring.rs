@@ -52,7 +52,8 @@ impl Wiring {
     /// Runs `step` until the engine stops. A packet that makes it panic is lost, and nothing else.
     pub(crate) fn repeat(&self, mut step: impl FnMut()) {
         while !self.is_stopping() {
-            // The panic hook has printed what happened; tables and batches are changed by whole steps only.
+            // The panic hook has printed what happened; tables and batches are changed by whole
+            // steps only.
             let _ = catch_unwind(AssertUnwindSafe(&mut step));
         }
     }

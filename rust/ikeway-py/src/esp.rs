@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One direction or both of an SA, for vectors, tests and tools; packets of a running tunnel never come here.
+//! One direction or both of an SA, for vectors, tests and tools; packets of a running tunnel never
+//! come here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -7,10 +8,11 @@ use std::sync::Arc;
 use ikeway_esp::{
     DirectionKeys, InboundSa, InstallError, OutboundSa, Policy, Refusal, Selector, Shared, Suite,
 };
+use ikeway_io::random_seed;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::error::{not_installed, refused};
+use crate::error::{failed, not_installed, refused};
 
 /// An SA with the same keys both ways, that carries any inner packet.
 #[pyclass(unsendable, module = "ikeway._engine")]
@@ -21,9 +23,12 @@ pub(crate) struct EspSa {
 
 #[pymethods]
 impl EspSa {
-    /// `after` is the last sequence number sent; `iv_seed` are the 16 octets that CBC's IVs come from.
+    /// `after` is the last sequence number sent. CBC's IVs come from `iv_seed`, or are random.
     #[new]
-    #[pyo3(signature = (spi, *, encr, key_bits, integ, encr_key, integ_key, esn=false, replay_window=64, after=0, iv_seed=[0; 16]))]
+    #[pyo3(signature = (
+        spi, *, encr, key_bits, integ, encr_key, integ_key,
+        esn=false, replay_window=64, after=0, iv_seed=None,
+    ))]
     #[allow(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn new(
         spi: u32,
@@ -35,8 +40,9 @@ impl EspSa {
         esn: bool,
         replay_window: u32,
         after: u64,
-        iv_seed: [u8; 16],
+        iv_seed: Option<[u8; 16]>,
     ) -> PyResult<Self> {
+        let iv_seed = iv_seed.map_or_else(random_seed, Ok).map_err(|error| failed(&error))?;
         let keys = DirectionKeys { encr: encr_key, integ: integ_key };
         let made = Suite::find(encr, key_bits, integ).and_then(|suite| {
             let shared =

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The Python module `ikeway._engine`. It converts values and releases the GIL, and does nothing else.
+//! The Python module `ikeway._engine`. It converts values and releases the GIL, and does nothing
+//! else.
 
 mod engine;
 mod error;

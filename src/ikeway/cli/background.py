@@ -25,12 +25,14 @@ _LINES_SHOWN: Final = 8
 class Background:
     """The daemon that `ikeway up` started for one run directory."""
 
-    def __init__(self, config: Path, place: RunDir) -> None:
+    def __init__(self, config: Path, place: RunDir, keylog: Path | None = None) -> None:
         self._place = place
         place.make()
         # -P: a program run as root does not import from the folder where it happens to be.
         words = [sys.executable, "-P", "-m", "ikeway.cli.main", "serve"]
         words += ["--config", str(config.absolute()), "--run-dir", str(place.path.absolute())]
+        if keylog is not None:
+            words += ["--keylog", str(keylog.absolute())]
         with _new_log(place.log) as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program and a path
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ikeway.cli.commands import config, demo, down, serve, status, up, watch
+from ikeway.cli.commands import config, demo, down, serve, status, trace, up, watch
 from ikeway.cli.options import complain
 from ikeway.control.errors import NoDaemonError
 from ikeway.model.errors import IkewayError
@@ -31,6 +31,7 @@ app.command("down", epilog=down.EXAMPLE)(down.down)
 app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("disconnect", epilog=status.DISCONNECT_EXAMPLE)(status.disconnect)
 app.command("watch", epilog=watch.EXAMPLE)(watch.watch)
+app.command("trace", epilog=trace.EXAMPLE)(trace.trace)
 app.add_typer(config.app, name="config")
 
 

@@ -26,6 +26,14 @@ RunDirOption: TypeAlias = Annotated[
 ConfigOption: TypeAlias = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration file.")
 ]
+KeyLogOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--keylog",
+        metavar="DIR",
+        help="Write all keys into DIR, for `ikeway trace` and Wireshark: this reveals the traffic.",
+    ),
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 

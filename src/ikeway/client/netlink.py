@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel's side of the plan: each step as one netlink request, and the facts that plans need.
+"""The kernel's side of the plan: each step as one netlink request.
 
 Everything here blocks for microseconds; `network` calls it in a thread of its own.
 """
@@ -8,13 +8,12 @@ import errno
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Final
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from ikeway.client.facts import SETTINGS, read_facts
 from ikeway.client.plan import (
     JUMP_TARGET,
     AddAddress,
@@ -25,11 +24,9 @@ from ikeway.client.plan import (
     Version,
     rules,
 )
-from ikeway.model.address import Address
 from ikeway.model.errors import HostError
 
 _FAMILIES: Final[dict[int, int]] = {4: socket.AF_INET, 6: socket.AF_INET6}
-_SETTINGS: Final = Path("/proc/sys/net")
 _GONE: Final = {errno.ESRCH, errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENXIO}
 _NO_FAMILY: Final = {errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EPFNOSUPPORT}
 _NODAD: Final = 0x02
@@ -63,7 +60,7 @@ class Kernel:
 
     def bring_up(self, index: int, interface: str, mtu: int) -> None:
         """Set the interface's MTU and switch it on, with IPv6 where the host allows that."""
-        ipv6 = _SETTINGS / "ipv6/conf" / interface
+        ipv6 = SETTINGS / "ipv6/conf" / interface
         for name, value in (("disable_ipv6", "0"), ("addr_gen_mode", "1"), ("accept_ra", "0")):
             with suppress(OSError):  # no IPv6, or a container that may not set it
                 (ipv6 / name).write_text(value)
@@ -74,15 +71,7 @@ class Kernel:
         """Return what plans for this interface have to know."""
         with _explained("reading this host's addresses"):
             found = list(self._netlink.get_addr(scope=_GLOBAL_SCOPE))
-        is_off = _setting(f"ipv6/conf/{interface}/disable_ipv6")
-        forwarded = {4: _setting("ipv4/ip_forward"), 6: _setting("ipv6/conf/all/forwarding")}
-        return Facts(
-            addresses=tuple(_local(message) for message in found),
-            known=frozenset(self._versions),
-            carried=frozenset({4, 6} if is_off == "0" else {4}),
-            forwarded=frozenset(version for version, value in forwarded.items() if value == "1"),
-            strict=tuple(_strict(found)),
-        )
+        return read_facts(found, self._versions, interface)
 
     def add_rules(self, table: int) -> None:
         """Put the rules of a table into force, for every IP version that the kernel has.
@@ -223,31 +212,8 @@ def _route(step: AddRoute, index: int, table: int) -> dict[str, Any]:
     return asked | {"oif": index}
 
 
-def _local(message: Any) -> Address:
-    return ip_address(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
-
-
-def _strict(found: Iterable[Any]) -> Iterator[tuple[Address, str]]:
-    """Yield the IPv4 addresses on interfaces whose reverse path filter is strict (RFC 3704)."""
-    everywhere = _setting("ipv4/conf/all/rp_filter") or "0"
-    for message in found:
-        interface = message.get_attr("IFA_LABEL")  # IPv4 only, with an alias behind a colon
-        if interface is not None:
-            name = str(interface).split(":")[0]
-            own = _setting(f"ipv4/conf/{name}/rp_filter") or "0"
-            if max(everywhere, own) == "1":
-                yield _local(message), name
-
-
 def _is_of(rule: Any, table: int) -> bool:
     return bool(rule.get_attr("FRA_TABLE") == table)
-
-
-def _setting(name: str) -> str | None:
-    try:
-        return (_SETTINGS / name).read_text().strip()
-    except OSError:
-        return None
 
 
 @contextmanager

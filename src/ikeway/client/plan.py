@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from ikeway.model.address import IKE_PORT, NAT_PORT, Address, Network
+from ikeway.model.errors import HostError
 from ikeway.model.selectors import ANY_PROTOCOL, PORT_MAX, Selectors, TrafficSelector
 from ikeway.runtime.network import OUTER_MARK, TunnelPlan
 
@@ -104,7 +105,13 @@ JUMP_TARGET: Final = _HOST
 
 
 def plan(tunnel: TunnelPlan, facts: Facts) -> tuple[Step, ...]:
-    """Return what is to be done for a Child SA, in order; undone in the opposite order."""
+    """Return what is to be done for a Child SA, in order; undone in the opposite order.
+
+    Raises:
+        HostError: the peer lends an address that no host can have.
+    """
+    for address in tunnel.virtual_ips:
+        _check_lent(address, tunnel)
     addresses = [
         AddAddress(address) for address in tunnel.virtual_ips if address.version in facts.carried
     ]
@@ -144,6 +151,19 @@ def source(tunnel: TunnelPlan, facts: Facts, version: int) -> Address | None:
         if address.version == version and _is_within(address, tunnel.local_ts)
     )
     return next(fitting, None)
+
+
+def _check_lent(address: Address, tunnel: TunnelPlan) -> None:
+    """A peer that we trust with our traffic is not trusted with our loopback or its own place."""
+    is_odd = (
+        address.is_unspecified
+        or address.is_loopback
+        or address.is_multicast
+        or address.is_link_local
+        or address == tunnel.outer_peer
+    )
+    if is_odd:
+        raise HostError(f"the peer lends {address}, which is no address for a tunnel")
 
 
 def _route(network: Network, tunnel: TunnelPlan, facts: Facts) -> AddRoute:

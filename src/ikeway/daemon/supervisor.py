@@ -27,6 +27,7 @@ from ikeway.model.address import IKE_PORT, NAT_PORT
 from ikeway.model.errors import UsageError
 from ikeway.runtime.driver import Driver, Ports
 from ikeway.runtime.entropy import SystemRandom
+from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.network import HostNetwork
 from ikeway.runtime.pki import Pki
@@ -36,7 +37,9 @@ FAREWELL = 2.0
 """Seconds for peers to answer our Deletes before we leave."""
 
 
-def run(loaded: Loaded, run_dir: RunDir, network: HostNetwork | None) -> None:
+def run(
+    loaded: Loaded, run_dir: RunDir, network: HostNetwork | None, key_log: KeyLog | None = None
+) -> None:
     """Be the daemon of `run_dir` until SIGTERM, SIGINT or a `shutdown` request.
 
     Raises:
@@ -44,10 +47,12 @@ def run(loaded: Loaded, run_dir: RunDir, network: HostNetwork | None) -> None:
         HostError: a port, the engine or the network is not to be had.
     """
     with run_dir.claim(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(loaded, run_dir, network))
+        runner.run(_serve(loaded, run_dir, network, key_log))
 
 
-async def _serve(loaded: Loaded, run_dir: RunDir, network: HostNetwork | None) -> None:
+async def _serve(
+    loaded: Loaded, run_dir: RunDir, network: HostNetwork | None, key_log: KeyLog | None
+) -> None:
     async with AsyncExitStack() as stack:
         if network is not None:
             await network.recover()
@@ -61,7 +66,7 @@ async def _serve(loaded: Loaded, run_dir: RunDir, network: HostNetwork | None) -
         if network is not None and plane.interface is not None:
             await network.open(plane.interface, settings.mtu)
             stack.push_async_callback(network.close)
-        supervisor = Supervisor(loaded, plane, network)
+        supervisor = Supervisor(loaded, plane, network, key_log)
         stack.push_async_callback(supervisor.close)
         supervisor.listen(loaded)
         server = ControlServer(run_dir.path, supervisor)
@@ -73,7 +78,13 @@ async def _serve(loaded: Loaded, run_dir: RunDir, network: HostNetwork | None) -
 class Supervisor:
     """Owns the parts of a running daemon and answers the control protocol."""
 
-    def __init__(self, loaded: Loaded, plane: DataPlane, network: HostNetwork | None) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        plane: DataPlane,
+        network: HostNetwork | None,
+        key_log: KeyLog | None = None,
+    ) -> None:
         env = Environment(SystemRandom(), loaded.connections, loaded.credentials)
         pki = Pki(loaded.private_keys, loaded.credentials.authorities)
         self._log = structlog.get_logger("ikeway")
@@ -83,10 +94,14 @@ class Supervisor:
         self._since: dict[bytes, float] = {}
         self._ending = asyncio.Event()
         endpoint = IkeEndpoint(env)
-        ports = Ports(plane, pki, Leases(loaded.pools), network, self._heard)
+        ports = Ports(plane, pki, Leases(loaded.pools), network, self._heard, key_log)
         self._driver = Driver(endpoint, ports)
         connections = {connection.name: connection for connection in loaded.connections}
         self._starter = Starter(self._driver, connections)
+
+        if key_log is not None:
+            warning = "THE KEY LOG REVEALS ALL TRAFFIC: whoever reads it reads that, for ever"
+            self._log.warning(warning, keylog=str(key_log.folder))
 
     def listen(self, loaded: Loaded) -> None:
         """Open port 500, and take port 4500 from the data plane.

@@ -34,7 +34,7 @@ _SHUTDOWN_SECONDS: Final = 5.0
 class EngineDataPlane(DataPlane):
     """A connection to the engine process.
 
-    `is_resumed` says whether the engine was running already; `spis_in` are the pairs it held then.
+    `is_resumed` says whether the engine was running already, maybe with pairs: see `usages`.
     """
 
     def __init__(self, channel: EngineChannel, config: PlaneConfig) -> None:
@@ -43,7 +43,6 @@ class EngineDataPlane(DataPlane):
         self._sockets: tuple[socket.socket, ...] = ()
         self._interface: str | None = None
         self.is_resumed = False
-        self.spis_in: frozenset[int] = frozenset()
 
     @classmethod
     async def start(
@@ -94,11 +93,17 @@ class EngineDataPlane(DataPlane):
 
     @override
     async def usages(self) -> Mapping[int, Usage]:
-        return read_usages((await self._ask("usage")).fields)
+        usages: dict[int, Usage] = {}
+        start: int | None = 0
+        while start is not None:
+            page = (await self._ask("usages", start=start)).fields
+            usages.update(read_usages(page))
+            start = page["next"]
+        return usages
 
     async def refused(self) -> Mapping[str, int]:
         """Return how many packets the engine dropped since it started, by reason."""
-        counts: Mapping[str, int] = (await self._ask("usage")).fields["refused"]
+        counts: Mapping[str, int] = (await self._ask("usages", start=0)).fields["refused"]
         return counts
 
     async def process_id(self) -> int:
@@ -161,7 +166,6 @@ class EngineDataPlane(DataPlane):
                 return False
             raise self._error(refusal) from refusal
         self.is_resumed = hello.fields["is_configured"]
-        self.spis_in = frozenset(hello.fields["spis_in"])
         self._interface = answer.fields["interface"]
         self._sockets = tuple(socket.socket(fileno=fd) for fd in answer.descriptors)
         for each in self._sockets:

@@ -3,6 +3,7 @@
 
 import array
 import asyncio
+import errno
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -108,11 +109,12 @@ class EngineChannel:
                 self._socket.send(message)
             except BlockingIOError:
                 await asyncio.sleep(_RETRY_SECONDS)
-            except OSError:
+                continue
+            except OSError as error:
+                if error.errno == errno.EMSGSIZE:
+                    raise HostError("the request is too long for the engine") from error
                 # The engine hung up. What it said before is still to be read.
-                return
-            else:
-                return
+            return
         raise HostError(_GONE)
 
     def _read(self) -> None:

@@ -37,10 +37,10 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PacketsRefused:
-    """Packets of one SPI that were dropped for one reason, told at most once a second.
+    """Packets of one SA, or of none, that were dropped for one reason; told once a second at most.
 
-    `spi` is as it stood in the packets, for SEQUENCE_EXHAUSTED that of the outbound SA. 0 adds
-    up the SPIs of a flood. `peer` is the last of the senders, and may be made up.
+    `spi` is as it stood in the last of the packets, for SEQUENCE_EXHAUSTED that of the outbound SA.
+    `peer` is the sender of the last one, and may be made up.
     """
 
     refusal: Refusal

@@ -71,7 +71,10 @@ def _build(laptop: Place, gateway: Place) -> None:
             lambda: _configure((f"{GATEWAY}/24",), (f"{SERVER[0]}/32", f"{SERVER[1]}/128"))
         )
     except NetlinkError as error:
-        raise HostError(f"joining two namespaces with a veth: {error.args[-1]}") from error
+        raise HostError(
+            f"joining two namespaces with a cable: {error.args[-1]};"
+            " the kernel needs veth (modprobe veth) and IPv6 for this"
+        ) from error
 
 
 def _lay_cable(other: int) -> None:

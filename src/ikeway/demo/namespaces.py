@@ -15,10 +15,12 @@ from ikeway.model.errors import HostError
 _NEW_USER: Final = 0x1000_0000
 _NEW_NET: Final = 0x4000_0000
 _SUBREAPER: Final = 36
+_NEEDED: Final = 1 << 10 | 1 << 12 | 1 << 13 | 1 << 21
+"""CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN."""
 _TUN: Final = Path("/dev/net/tun")
 _ROOT_NEEDED: Final = (
-    "run it as root (sudo), or let ordinary users make namespaces:"
-    " sysctl -w user.max_user_namespaces=10000, and where they are there"
+    "run it as root (sudo; a container has to be --privileged), or let ordinary users make"
+    " namespaces: sysctl -w user.max_user_namespaces=10000, and where they are there"
     " kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0"
 )
 _T = TypeVar("_T")
@@ -51,12 +53,12 @@ class Place:
 
 
 def become_able() -> None:
-    """Become one who may make network namespaces: root stays, others enter a user namespace.
+    """Become one who may make network namespaces, if need be in a user namespace.
 
     Raises:
         HostError: the kernel does not permit it, or there is no TUN device; says what to do.
     """
-    if os.geteuid() != 0:
+    if not _is_able():
         _new_user()
     try:
         os.close(os.open(_TUN, os.O_RDWR | os.O_CLOEXEC))
@@ -73,6 +75,12 @@ def children() -> set[int]:
     """Return the processes whose parent this one is."""
     tasks = Path("/proc/self/task").iterdir()
     return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+
+
+def _is_able() -> bool:
+    status = Path("/proc/self/status").read_text().splitlines()
+    effective = next(line for line in status if line.startswith("CapEff:"))
+    return int(effective.split()[1], 16) & _NEEDED == _NEEDED
 
 
 def _new_user() -> None:

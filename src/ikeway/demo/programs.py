@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ikeway serve` as a process of its own, in a namespace, with a folder and a log."""
 
-import os
 import subprocess
 import sys
 import time
@@ -68,7 +67,6 @@ class Program:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for us, who end the others in order
-                env={**os.environ, "PYTHONWARNINGS": "ignore"},
             )
 
     def _answers(self) -> bool:

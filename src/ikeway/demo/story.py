@@ -43,7 +43,7 @@ def run(*, as_json: bool, console: Console) -> int:
     status = _FAILED
     started = time.perf_counter()
     try:
-        with _interruptible(), _no_orphans():
+        with _interruptible():
             _tell(screen, facts)
         facts |= {"ok": True, "took_s": round(time.perf_counter() - started, 2)}
         status = 0
@@ -64,8 +64,10 @@ def _tell(screen: Screen, facts: Facts) -> None:
         programs: list[Program] = []
         try:
             namespaces.become_able()
+            folder = stack.enter_context(_short_folder())
+            stack.enter_context(_no_orphans())  # before the folder goes that they write to
             hosts, watcher = _prepare(screen, stack)
-            papers = _issue(screen, stack)
+            papers = _issue(screen, Path(folder))
             stack.callback(lambda: [program.stop() for program in reversed(programs)])
             _start(screen, programs, hosts, papers)
             _use(screen, facts, programs, hosts, watcher)
@@ -85,9 +87,8 @@ def _prepare(screen: Screen, stack: ExitStack) -> tuple[World, Watcher]:
     return hosts, watcher
 
 
-def _issue(screen: Screen, stack: ExitStack) -> Papers:
+def _issue(screen: Screen, folder: Path) -> Papers:
     with screen.step("Certificates", "making an authority") as step:
-        folder = Path(stack.enter_context(_short_folder()))
         step.detail = "from an authority of the demo's own, ECDSA P-256"
         return issue_papers(folder)
 
@@ -239,7 +240,8 @@ def _no_orphans() -> Iterator[None]:
     try:
         yield
     finally:
-        for pid in namespaces.children() - before:
-            with suppress(ProcessLookupError, ChildProcessError):
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+        while started := namespaces.children() - before:
+            for pid in started:  # whose own children are ours from then on
+                with suppress(ProcessLookupError, ChildProcessError):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)

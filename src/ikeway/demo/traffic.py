@@ -153,6 +153,8 @@ def throughput(sender: Place, receiver: Place, address: str, lasting: Seconds) -
             pump.start()
             rate = _measure(drain)
             pump.join()
+        if not rate:
+            raise HostError("TCP through the tunnel: nothing came")
     except OSError as error:
         raise HostError(f"TCP through the tunnel: {error}") from error
     finally:

@@ -161,6 +161,8 @@ class Endpoint:
         if not strangers.starts_an_sa(header):
             reason = "IKE_SA_INIT with SPIr, message ID or flags of another"
             return (strangers.dropped(datagram, reason),)
+        if header.spi_i in self._sas:
+            return (strangers.dropped(datagram, "an IKE_SA_INIT request of our own"),)
         key = request_key(datagram)
         known = self._half_open.find(key)
         if known is not None:

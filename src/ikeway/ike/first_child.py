@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Final
 
 from ikeway.ike import configuration, narrow, negotiate
 from ikeway.ike.children import Child, ChildDraft, Seed, Terms, build
@@ -25,9 +26,13 @@ from ikeway.policy.connection import Connection, resolve_selectors
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Configuration, Notify, SecurityAssociation, TsI, TsR
+from ikeway.wire.payloads.traffic_selectors import TrafficSelectors
 from ikeway.wire.registry import NotifyType
 
 SPI_OCTETS = 4
+NEVER_ASKED: Final = frozenset({NotifyType.USE_TRANSPORT_MODE, NotifyType.IPCOMP_SUPPORTED})
+"""What changes a Child SA, and what we do not ask for: packets would not be understood."""
+
 _EVERYTHING: dict[int, IPv4Network | IPv6Network] = {
     4: ip_network("0.0.0.0/0"),
     6: ip_network("::/0"),
@@ -105,18 +110,27 @@ def conclude(
     assigned = configuration.accept(reply.one(Configuration))
     if connection.virtual_ips and not assigned.addresses:
         raise InternalAddressError("we asked for an address and got none")
-    local_ts, peer_ts = need(reply, TsI).selectors, need(reply, TsR).selectors
-    narrow.check_subset(local_ts, child.offered_i)
-    narrow.check_subset(peer_ts, child.offered_r)
+    local_ts = granted(need(reply, TsI), child.offered_i)
+    peer_ts = granted(need(reply, TsR), child.offered_r)
     spi_out = peer_spi(chosen)
     terms = Terms(child.spi_in, spi_out, chosen.esp, local_ts, peer_ts, connection.replay_window)
     return Granted(_child(session, transcript, terms, _path(session)), assigned)
 
 
 def _check_granted(reply: Message) -> None:
-    errors = [notify for notify in reply.all(Notify) if notify.type < 16384]
-    if errors:
-        raise SelectorsError(f"the peer refuses the Child SA: {errors[0].type.name}")
+    for notify in reply.all(Notify):
+        if notify.type.is_error:
+            raise SelectorsError(f"the peer refuses the Child SA: {notify.type.name}")
+        if notify.type in NEVER_ASKED:
+            raise SelectorsError(f"the peer grants {notify.type.name}, which we did not ask for")
+
+
+def granted(answer: TrafficSelectors, offered: Selectors) -> Selectors:
+    """Return the selectors of the answer; one of a type that we do not know was never offered."""
+    if len(answer.selectors) != len(answer.parts):
+        raise SelectorsError("the answer has selectors that are no address ranges")
+    narrow.check_subset(answer.selectors, offered)
+    return answer.selectors
 
 
 def _path(session: Session) -> tuple[Endpoint, Endpoint]:

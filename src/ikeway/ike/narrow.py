@@ -1,24 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traffic-selector narrowing (RFC 7296 §2.9)."""
 
+from collections.abc import Iterable
+from typing import Final
+
 from ikeway.model.errors import SelectorsError
 from ikeway.model.selectors import Selectors, TrafficSelector
+
+OFFERED_MOST: Final = 64
+GRANTED_MOST: Final = 32
+"""How many selectors we look at and grant: a peer may offer 255, which costs more than it helps."""
 
 
 def narrow(offered: Selectors, allowed: Selectors) -> Selectors:
     """Return the largest part of `offered` that `allowed` permits, in the order offered.
 
-    A part that another part covers is left out.
+    A part that another part covers is left out. The first selectors count, up to a limit.
 
     Raises:
         SelectorsError: nothing is left; the peer is told TS_UNACCEPTABLE.
     """
-    parts = [
+    parts = dict.fromkeys(
         common
-        for selector in offered
+        for selector in offered[:OFFERED_MOST]
         for permitted in allowed
         if (common := selector.intersect(permitted)) is not None
-    ]
+    )
     if not parts:
         raise SelectorsError(f"offered {_text(offered)}, allowed is {_text(allowed)}")
     return _without_covered(parts)
@@ -37,9 +44,11 @@ def check_subset(answered: Selectors, offered: Selectors) -> None:
             raise SelectorsError(f"{selector} is not part of {_text(offered)}")
 
 
-def _without_covered(parts: list[TrafficSelector]) -> Selectors:
+def _without_covered(parts: Iterable[TrafficSelector]) -> Selectors:
     kept: list[TrafficSelector] = []
-    for part in dict.fromkeys(parts):
+    for part in parts:
+        if len(kept) >= GRANTED_MOST:
+            break
         if any(other.covers(part) for other in kept):
             continue
         kept = [other for other in kept if not part.covers(other)]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traffic selectors and their arithmetic (RFC 7296 §2.9, §3.13)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_network, summarize_address_range
 from typing import TypeAlias, cast
 
@@ -67,11 +67,12 @@ class TrafficSelector:
 
     def covers(self, other: "TrafficSelector") -> bool:
         """Whether every packet that `other` selects is selected here too."""
-        common = self.intersect(other)
         return (
-            common is not None
-            and common == replace(other, protocol=common.protocol)
-            and (self.protocol in {ANY_PROTOCOL, other.protocol})
+            self.version == other.version
+            and self.protocol in {ANY_PROTOCOL, other.protocol}
+            and _common_ports(self, other) == (other.port_start, other.port_end)
+            and int(self.start) <= int(other.start)
+            and int(other.end) <= int(self.end)
         )
 
     @override

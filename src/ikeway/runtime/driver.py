@@ -37,6 +37,7 @@ from ikeway.ike.states import Lingering
 from ikeway.model.errors import HostError
 from ikeway.model.esp import Usage
 from ikeway.model.time import Instant
+from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.network import HostNetwork, TunnelPlan
 from ikeway.runtime.pki import Pki
@@ -47,13 +48,17 @@ Listener = Callable[[Report], None]
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What the driver calls. `network` is None where the host's routes are not ours to touch."""
+    """What the driver calls. `network` is None where the host's routes are not ours to touch.
+
+    `key_log` is None unless an operator asked for one.
+    """
 
     plane: DataPlane
     pki: Pki
     leases: Leases
     network: HostNetwork | None
     listener: Listener
+    key_log: KeyLog | None = None
 
 
 class Driver:
@@ -102,6 +107,8 @@ class Driver:
     # Actions --------------------------------------------------------------------------------------
 
     def _perform(self, actions: tuple[Action, ...]) -> None:
+        if self._ports.key_log is not None:
+            self._ports.key_log.look(self.endpoint, actions, self.warn)
         for action in actions:
             match action:
                 case Send(local, peer, octets):

@@ -87,13 +87,13 @@ def _child(event: reports.Event) -> tuple[str, str, dict[str, object]]:
         case reports.ChildEstablished(connection, child, suite):
             local, peer = (", ".join(map(str, ts)) for ts in (child.local_ts, child.peer_ts))
             text = f"Child SA established: {local} === {peer}"
-            facts = {"connection": connection, "suite": suite, "spi_in": f"{child.spi_in:08x}"}
-            return "info", text, facts | {"spi_out": f"{child.spi_out:08x}"}
+            spis = {"spi_in": f"{child.spi_in:08x}", "spi_out": f"{child.spi_out:08x}"}
+            return "info", text, {"connection": connection, "suite": suite, **spis}
         case reports.ChildFailed(connection, reason):
             return "error", f"no Child SA: {reason}", {"connection": connection}
         case reports.ChildClosed(connection, spi_in, reason):
-            facts = {"connection": connection, "spi_in": f"{spi_in:08x}"}
-            return "info", f"Child SA closed: {reason}", facts
+            text = f"Child SA closed: {reason}"
+            return "info", text, {"connection": connection, "spi_in": f"{spi_in:08x}"}
         case _:
             return "info", str(event), {}
 

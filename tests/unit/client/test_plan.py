@@ -7,6 +7,7 @@ import pytest
 
 from ikeway.client.plan import AddAddress, AddRoute, Facts, plan, rules, source, warnings
 from ikeway.model.address import Address
+from ikeway.model.errors import HostError
 from ikeway.model.selectors import TrafficSelector
 from ikeway.runtime.network import OUTER_MARK, TunnelPlan
 
@@ -55,6 +56,14 @@ def test_selectors_that_differ_in_ports_only_share_one_route() -> None:
     )
     tunnel = a_tunnel(local=("10.1.0.0/16",), selectors=(https, dns))
     assert len(plan(tunnel, facts())) == 1
+
+
+@pytest.mark.parametrize(
+    "odd", ["0.0.0.0", "127.0.0.1", "::1", "224.0.0.1", "fe80::1", "192.0.2.2"]
+)
+def test_a_peer_cannot_lend_what_would_take_the_host_over(odd: str) -> None:
+    with pytest.raises(HostError, match="the peer lends"):
+        plan(a_tunnel(lent=(odd,), local=(odd,), peer=("10.2.0.0/16",)), facts())
 
 
 def test_an_ip_version_that_is_switched_off_is_refused_and_not_leaked() -> None:

@@ -97,6 +97,16 @@ def test_a_pair_that_is_not_there_is_an_error(attempt: Try) -> None:
     attempt(work)
 
 
+def test_many_pairs_are_all_counted(attempt: Try) -> None:
+    async def work(plane: DataPlane) -> None:
+        spis = range(0x1000, 0x1000 + 1000)
+        for spi in spis:
+            await plane.install(replace(CHILD, spi_in=spi))
+        assert list(await plane.usages()) == list(spis)
+
+    attempt(work)
+
+
 def test_reset_removes_every_pair(attempt: Try) -> None:
     async def work(plane: DataPlane) -> None:
         for spi in range(0x1000, 0x1010):

@@ -33,7 +33,8 @@ fn the_example_of_rfc_7634_opens() {
     assert_eq!(packet[inner], hex(ICMP));
 }
 
-/// CF-U02, CF-U04, CF-U11, CF-U19: what one end seals the other opens, with every suite, ESN or not, at every alignment.
+/// CF-U02, CF-U04, CF-U11, CF-U19: what one end seals the other opens, with every suite, ESN or
+/// not, at every alignment.
 #[test]
 fn every_suite_opens_what_it_sealed() {
     for (suite, esn) in every_case() {
@@ -70,7 +71,8 @@ fn the_high_half_of_the_number_is_protected() {
     }
 }
 
-/// CF-U10: RFC 4303 §3.4.4: no octet can change without the packet being dropped; nothing else happens.
+/// CF-U10: RFC 4303 §3.4.4: no octet can change without the packet being dropped; nothing else
+/// happens.
 #[test]
 fn a_flipped_bit_anywhere_is_refused_and_changes_nothing() {
     for (suite, esn) in every_case() {
@@ -195,11 +197,11 @@ fn reserved_spis_are_refused() {
 #[test]
 fn a_key_of_another_length_is_refused() {
     for suite in &SUITES {
-        let mut short = keys(suite);
-        short.encr.pop();
+        let mut long = keys(suite);
+        long.encr.push(0);
         let refused =
-            InboundSa::new(shared(suite, false, everything(), everything()), &short, 64).err();
-        let (seen, wanted) = (suite.encr_octets - 1, suite.encr_octets);
+            InboundSa::new(shared(suite, false, everything(), everything()), &long, 64).err();
+        let (seen, wanted) = (suite.encr_octets + 1, suite.encr_octets);
         assert_eq!(refused, Some(InstallError::KeyLength { what: "encryption", seen, wanted }));
     }
 }
@@ -207,16 +209,25 @@ fn a_key_of_another_length_is_refused() {
 proptest! {
     /// Any octets are refused with a reason; none make the engine panic.
     #[test]
-    fn any_octets_are_refused(row in 0..SUITES.len(), esn: bool, octets in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_octets_are_refused(
+        row in 0..SUITES.len(),
+        esn: bool,
+        octets in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
         let mut sa = inbound(&SUITES[row], esn);
         let mut packet = octets;
         prop_assert!(sa.open(&mut packet).is_err());
         prop_assert_eq!(sa.window.top(), 0);
     }
 
-    /// Any plaintext that a peer with the keys may send is refused with a reason or is an IP packet.
+    /// Any plaintext of a peer with the keys is refused with a reason, or is an IP packet.
     #[test]
-    fn any_plaintext_is_judged(row in 0..SUITES.len(), first in any::<u8>(), mut octets in prop::collection::vec(any::<u8>(), 0..200), next in prop_oneof![Just(4_u8), Just(41)]) {
+    fn any_plaintext_is_judged(
+        row in 0..SUITES.len(),
+        first in any::<u8>(),
+        mut octets in prop::collection::vec(any::<u8>(), 0..200),
+        next in prop_oneof![Just(4_u8), Just(41)],
+    ) {
         let suite = &SUITES[row];
         if let Some(octet) = octets.first_mut() {
             *octet = first;

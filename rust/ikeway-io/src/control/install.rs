@@ -24,7 +24,7 @@ pub(super) fn pair(child: Child) -> Result<Pair, EngineError> {
     let counters = Arc::clone(&incoming.counters);
     let path = (child.local.into(), child.peer.into());
     let inbound = InboundSa::new(incoming, &direction(child.keys_in), child.replay_window)?;
-    let outbound = OutboundSa::new(outgoing, path, &direction(child.keys_out), &seed()?, 0)?;
+    let outbound = OutboundSa::new(outgoing, path, &direction(child.keys_out), &random_seed()?, 0)?;
     Ok(Pair { inbound, outbound, counters })
 }
 
@@ -49,7 +49,11 @@ fn direction(keys: Keys) -> DirectionKeys {
     DirectionKeys { encr: keys.encr.0, integ: keys.integ.0 }
 }
 
-fn seed() -> Result<[u8; 16], EngineError> {
+/// Returns octets from the system's random source, for the IVs of an SA.
+///
+/// # Errors
+/// [`EngineError::Host`] if the system has none.
+pub fn random_seed() -> Result<[u8; 16], EngineError> {
     let mut seed = [0; 16];
     let filled =
         getrandom(&mut seed, GetRandomFlags::empty()).attempt(|| "random octets".to_owned())?;

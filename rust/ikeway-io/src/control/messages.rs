@@ -11,6 +11,9 @@ use super::octets::{Octets, encode};
 use crate::error::EngineError;
 use crate::events::{Note, Stray};
 
+/// Pairs in one answer, so that it fits into a message.
+pub(super) const PAGE: usize = 256;
+
 /// The version of this protocol; an engine of another version is not spoken to.
 pub(super) const VERSION: u32 = 1;
 
@@ -18,13 +21,40 @@ pub(super) const VERSION: u32 = 1;
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Request {
-    Hello { id: u64 },
-    Configure { id: u64, listen: Vec<IpAddr>, port: u16, tun: String, mtu: u32 },
-    Install { id: u64, child: Box<Child> },
-    Remove { id: u64, spi_in: u32 },
-    Usage { id: u64, spi_in: Option<u32> },
-    Reset { id: u64 },
-    Shutdown { id: u64 },
+    Hello {
+        id: u64,
+    },
+    Configure {
+        id: u64,
+        listen: Vec<IpAddr>,
+        port: u16,
+        tun: String,
+        mtu: u32,
+    },
+    Install {
+        id: u64,
+        child: Box<Child>,
+    },
+    Remove {
+        id: u64,
+        spi_in: u32,
+    },
+    /// Of one pair.
+    Usage {
+        id: u64,
+        spi_in: u32,
+    },
+    /// Of a page of pairs, from this inbound SPI on.
+    Usages {
+        id: u64,
+        start: u32,
+    },
+    Reset {
+        id: u64,
+    },
+    Shutdown {
+        id: u64,
+    },
 }
 
 impl Request {
@@ -35,6 +65,7 @@ impl Request {
             | Self::Install { id, .. }
             | Self::Remove { id, .. }
             | Self::Usage { id, .. }
+            | Self::Usages { id, .. }
             | Self::Reset { id }
             | Self::Shutdown { id } => *id,
         }
@@ -143,9 +174,21 @@ impl From<EngineError> for Outcome {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum Success {
-    Hello { version: u32, pid: u32, is_configured: bool, spis_in: Vec<u32> },
-    Configured { interface: String, sockets: Vec<Endpoint> },
-    Usage { sas: Vec<Usage>, refused: BTreeMap<&'static str, u64> },
+    Hello {
+        version: u32,
+        pid: u32,
+        is_configured: bool,
+    },
+    Configured {
+        interface: String,
+        sockets: Vec<Endpoint>,
+    },
+    /// `next` is where the next page starts, if there is one.
+    Usage {
+        sas: Vec<Usage>,
+        next: Option<u32>,
+        refused: BTreeMap<&'static str, u64>,
+    },
     Done {},
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How the daemon speaks to the engine: one JSON object per datagram of a unix socket of type SEQPACKET.
+//! How the daemon speaks to the engine: one JSON object per datagram of a unix socket of type
+//! SEQPACKET.
 
 mod connection;
 mod install;
@@ -7,4 +8,5 @@ mod messages;
 mod octets;
 mod server;
 
+pub use install::random_seed;
 pub use server::Server;

@@ -10,7 +10,7 @@ use zeroize::Zeroize;
 
 use super::connection::{Connection, Door, Heard, MESSAGE_OCTETS};
 use super::install;
-use super::messages::{Event, Outcome, Reply, Request, Success, Usage, VERSION, nonzero};
+use super::messages::{Event, Outcome, PAGE, Reply, Request, Success, Usage, VERSION, nonzero};
 use crate::engine::{Configuration, Engine};
 use crate::error::EngineError;
 use crate::events::{Reporter, Reports, reports};
@@ -35,10 +35,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens at `path`. Threads started later inherit that SIGTERM and SIGINT end [`Server::run`] instead of them.
+    /// Listens at `path`. Threads started later inherit that SIGTERM and SIGINT end [`Server::run`]
+    /// instead of them.
     ///
     /// # Errors
-    /// [`EngineError::Host`] if the socket cannot be bound, for one because another engine listens there.
+    /// [`EngineError::Host`] if the socket cannot be bound, for one because another engine listens
+    /// there.
     pub fn bind(path: &Path) -> Result<Self, EngineError> {
         signals::keep_secrets();
         let termination = signals::termination()?;
@@ -185,10 +187,11 @@ impl Server {
                 return self.configure(Configuration { listen, port, tun, mtu });
             }
             Request::Usage { spi_in, .. } => return self.usage(spi_in),
+            Request::Usages { start, .. } => return self.usages(start),
             Request::Install { child, .. } => self.configured()?.install(install::pair(*child)?)?,
             Request::Remove { spi_in, .. } => {
                 let counters = self.configured()?.remove(spi_in)?;
-                return Ok(self.counted(vec![Usage::of(spi_in, &counters)]));
+                return Ok(self.counted(vec![Usage::of(spi_in, &counters)], None));
             }
             Request::Reset { .. } => self.engine.as_mut().map_or(Ok(()), Engine::reset)?,
             Request::Shutdown { .. } => self.is_ending = true,
@@ -201,10 +204,8 @@ impl Server {
     }
 
     fn hello(&self) -> Success {
-        let spis_in =
-            self.engine.iter().flat_map(|engine| engine.counters().keys().copied()).collect();
         let is_configured = self.engine.is_some();
-        Success::Hello { version: VERSION, pid: std::process::id(), is_configured, spis_in }
+        Success::Hello { version: VERSION, pid: std::process::id(), is_configured }
     }
 
     fn configure(&mut self, configuration: Configuration) -> Result<Success, EngineError> {
@@ -222,20 +223,23 @@ impl Server {
         Ok(Success::Configured { interface, sockets })
     }
 
-    fn usage(&mut self, spi_in: Option<u32>) -> Result<Success, EngineError> {
-        let counters = self.configured()?.counters();
-        let sas = match spi_in {
-            None => counters.iter().map(|(spi, counters)| Usage::of(*spi, counters)).collect(),
-            Some(spi) => {
-                let counters = counters.get(&spi).ok_or(EngineError::UnknownSpi(spi))?;
-                vec![Usage::of(spi, counters)]
-            }
-        };
-        Ok(self.counted(sas))
+    fn usage(&mut self, spi_in: u32) -> Result<Success, EngineError> {
+        let counters = self.configured()?.counters().get(&spi_in);
+        let counters = counters.ok_or(EngineError::UnknownSpi(spi_in))?;
+        let usage = Usage::of(spi_in, counters);
+        Ok(self.counted(vec![usage], None))
     }
 
-    fn counted(&self, sas: Vec<Usage>) -> Success {
-        Success::Usage { sas, refused: nonzero(|refusal| self.reports.refused(refusal)) }
+    fn usages(&mut self, start: u32) -> Result<Success, EngineError> {
+        let mut rest = self.configured()?.counters().range(start..);
+        let page = rest.by_ref().take(PAGE);
+        let sas = page.map(|(spi, counters)| Usage::of(*spi, counters)).collect();
+        let next = rest.next().map(|(spi, _)| *spi);
+        Ok(self.counted(sas, next))
+    }
+
+    fn counted(&self, sas: Vec<Usage>, next: Option<u32>) -> Success {
+        Success::Usage { sas, next, refused: nonzero(|refusal| self.reports.refused(refusal)) }
     }
 
     /// Passes on what the packet threads noted; without a controller it is forgotten.

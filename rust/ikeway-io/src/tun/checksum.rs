@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The Internet checksum: of headers, of payloads, and with pseudo headers (RFC 1071, RFC 8200 §8.1).
+//! The Internet checksum: of headers, of payloads, and with pseudo headers (RFC 1071, RFC 8200
+//! §8.1).
 
-/// Returns the sum of 16-bit words, not folded and in the machine's order; an odd octet counts as a first one.
+/// Returns the sum of 16-bit words, not folded and in the machine's order; an odd octet counts as a
+/// first one.
 ///
-/// Every processor of the last decade has the wider instructions; the others take the same path without.
+/// Every processor of the last decade has the wider instructions; the others take the same path
+/// without.
 pub(crate) fn sum(octets: &[u8]) -> u64 {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
@@ -48,7 +51,8 @@ pub(crate) fn finish(sum: u64) -> [u8; 2] {
     [!high, !low]
 }
 
-/// Returns the sum of the pseudo header of `length` octets of `protocol`; `addresses` are source and destination.
+/// Returns the sum of the pseudo header of `length` octets of `protocol`; `addresses` are source
+/// and destination.
 pub(crate) fn pseudo(addresses: &[u8], protocol: u8, length: usize) -> u64 {
     let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
     sum(addresses) + sum(&length) + sum(&[0, protocol])

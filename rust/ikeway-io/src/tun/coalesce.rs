@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Joins the TCP segments that arrive one after the other, so that the host takes them with one write.
+//! Joins the TCP segments that arrive one after the other, so that the host takes them with one
+//! write.
 
 use std::io::IoSlice;
 use std::ops::Range;
@@ -89,7 +90,8 @@ impl Coalescer {
     }
 }
 
-/// A TCP segment that may be joined: data, nothing but ACK and PSH set, no options of IP, a right checksum.
+/// A TCP segment that may be joined: data, nothing but ACK and PSH set, no options of IP, a right
+/// checksum.
 struct Segment {
     layout: Layout,
     payload: usize,
@@ -105,7 +107,8 @@ impl Segment {
         let flags = *packet.get(layout.network + 13)?;
         let may_cut_again = layout.is_ipv6 || packet.get(6)? & 0x40 != 0;
         let is_plain = payload > 0 && flags & !PSH == ACK && may_cut_again;
-        // Joined octets are trusted by the host, so a segment that was damaged before it was sealed stays alone.
+        // Joined octets are trusted by the host, so a segment that was damaged before it was sealed
+        // stays alone.
         (is_plain && layout.is_intact(packet)).then_some(())?;
         let sequence = u32::from_be_bytes(octets(packet, layout.network + 4)?);
         Some(Self { layout, payload, sequence, is_pushed: flags & PSH != 0 })
@@ -171,8 +174,8 @@ impl Run {
     }
 }
 
-/// Whether two headers are of one flow and differ only in what cutting gives back: lengths, identification,
-/// sequence number, PSH and checksums.
+/// Whether two headers are of one flow and differ only in what cutting gives back: lengths,
+/// identification, sequence number, PSH and checksums.
 fn are_alike(layout: &Layout, one: &[u8], other: &[u8]) -> bool {
     let same = |range: Range<usize>| one.get(range.clone()) == other.get(range);
     let network = layout.network;

@@ -113,6 +113,7 @@ fn low_half(flags: libc::c_int) -> libc::c_short {
 
 /// Runs an ioctl of which `argument` is the argument.
 fn control<T>(file: impl AsFd, number: libc::Ioctl, argument: &mut T) -> Result<(), Errno> {
-    // SAFETY: each caller gives the type that the kernel reads and writes for `number`, and it lives through the call.
+    // SAFETY: each caller gives the type that the kernel reads and writes for `number`, and it
+    // lives through the call.
     outcome(unsafe { libc::ioctl(file.as_fd().as_raw_fd(), number, &raw mut *argument) })
 }

@@ -25,7 +25,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Returns the layout of a packet that fills `packet`, unless it is a fragment or of another kind.
+    /// Returns the layout of a packet that fills `packet`, unless it is a fragment or of another
+    /// kind.
     pub(crate) fn of(packet: &[u8]) -> Option<Self> {
         if inner_length(packet) != Ok(packet.len()) {
             return None;
@@ -65,7 +66,8 @@ impl Layout {
             .is_some_and(|pseudo| fold(pseudo + sum(upper)) == [0xff; 2])
     }
 
-    /// Sets the length fields of IP and UDP to those of a packet of `length` octets, and IPv4's checksum.
+    /// Sets the length fields of IP and UDP to those of a packet of `length` octets, and IPv4's
+    /// checksum.
     pub(crate) fn set_length(&self, packet: &mut [u8], length: usize) -> Option<()> {
         if self.is_ipv6 {
             put(packet, 4, number(length.checked_sub(IPV6_HEADER)?)?)?;

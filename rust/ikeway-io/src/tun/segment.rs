@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the interface hands over: a packet, or up to 64 KB of TCP or UDP that the host left for us to cut.
+//! What the interface hands over: a packet, or up to 64 KB of TCP or UDP that the host left for us
+//! to cut.
 
 use ikeway_esp::Refusal;
 
@@ -48,15 +49,16 @@ impl<'buffer> Handed<'buffer> {
         Ok(Self { packet, cut })
     }
 
-    /// Returns the packet as it was handed over; its addresses, protocol and ports are those of every segment.
+    /// Returns the packet as it was handed over; its addresses, protocol and ports are those of
+    /// every segment.
     pub(crate) fn packet(&self) -> &[u8] {
         self.packet
     }
 
     /// Calls `take` with each packet that goes out, in order.
     ///
-    /// A segment's headers are written in front of its payload, over the payload of the one before, which is
-    /// sealed by then: so no octet is copied.
+    /// A segment's headers are written in front of its payload, over the payload of the one before,
+    /// which is sealed by then: so no octet is copied.
     ///
     /// # Errors
     /// Those of `take`, with the first of which it ends.
@@ -131,7 +133,8 @@ impl Headers {
         })
     }
 
-    /// Writes the headers of segment `number`, whose payload starts `offset` octets into the whole payload.
+    /// Writes the headers of segment `number`, whose payload starts `offset` octets into the whole
+    /// payload.
     fn write(&self, packet: &mut [u8], offset: usize, number: u16, is_last: bool) -> Option<()> {
         let layout = self.layout;
         packet.get_mut(..layout.headers)?.copy_from_slice(self.octets.get(..layout.headers)?);
@@ -147,7 +150,8 @@ impl Headers {
         layout.set_checksum(packet)
     }
 
-    /// FIN and PSH are about the end of the octets, CWR is said once (RFC 9293 §3.1, RFC 3168 §6.1.2).
+    /// FIN and PSH are about the end of the octets, CWR is said once (RFC 9293 §3.1, RFC 3168
+    /// §6.1.2).
     const fn segment_flags(&self, is_first: bool, is_last: bool) -> u8 {
         let mut flags = self.flags;
         if !is_first {

@@ -66,6 +66,8 @@ pub(crate) struct Control {
 pub(crate) struct Received {
     /// The address that a datagram was sent to.
     pub(crate) destination: Option<IpAddr>,
+    /// Differentiated services and ECN of the outer header.
+    pub(crate) class: u8,
     /// The length of each of several datagrams that came as one.
     pub(crate) segment: Option<usize>,
 }
@@ -97,6 +99,15 @@ impl Control {
         self.push(libc::SOL_UDP, libc::UDP_SEGMENT, &segment.to_ne_bytes());
     }
 
+    /// Asks for these differentiated services and ECN fields in the outer header.
+    pub(crate) fn push_class(&mut self, destination: IpAddr, class: u8) {
+        let class = i32::from(class).to_ne_bytes();
+        match destination {
+            IpAddr::V4(_) => self.push(libc::IPPROTO_IP, libc::IP_TOS, &class),
+            IpAddr::V6(_) => self.push(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, &class),
+        }
+    }
+
     pub(crate) fn read(&self, length: usize) -> Received {
         let mut received = Received::default();
         let mut rest = self.octets.get(..length).unwrap_or(&self.octets);
@@ -109,6 +120,14 @@ impl Control {
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                     received.destination =
                         data.first_chunk::<16>().map(|ip| Ipv6Addr::from(*ip).into());
+                }
+                // An octet for IPv4, a number for IPv6.
+                (libc::IPPROTO_IP, libc::IP_TOS) => {
+                    received.class = data.first().copied().unwrap_or(0);
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                    let class = data.first_chunk().map(|class| i32::from_ne_bytes(*class));
+                    received.class = class.and_then(|class| u8::try_from(class).ok()).unwrap_or(0);
                 }
                 (libc::SOL_UDP, libc::UDP_GRO) => {
                     let size = data.first_chunk().map(|size| i32::from_ne_bytes(*size));
@@ -177,9 +196,13 @@ mod tests {
     fn control_messages_read_as_the_kernel_lays_them_out() {
         let mut control = Control::EMPTY;
         control.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &[0, 0, 0, 0, 1, 1, 1, 1, 192, 0, 2, 7]);
+        control.push(libc::IPPROTO_IP, libc::IP_TOS, &[3]);
         control.push(libc::SOL_UDP, libc::UDP_GRO, &1400_i32.to_ne_bytes());
-        let wanted =
-            Received { destination: Some("192.0.2.7".parse().unwrap()), segment: Some(1400) };
+        let wanted = Received {
+            destination: Some("192.0.2.7".parse().unwrap()),
+            class: 3,
+            segment: Some(1400),
+        };
         assert_eq!(control.read(control.length()), wanted);
         assert_eq!(control.read(3), Received::default());
     }

@@ -7,6 +7,6 @@ mod send;
 mod socket;
 mod steering;
 
-pub(crate) use receive::ReceiveBatch;
+pub(crate) use receive::{ReceiveBatch, Run};
 pub(crate) use send::{Path, SendBatch};
 pub(crate) use socket::{Listening, last_errno, listen, outcome};

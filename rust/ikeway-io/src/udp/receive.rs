@@ -21,6 +21,8 @@ pub(crate) struct Run {
     pub(crate) peer: SocketAddr,
     /// The address that they were sent to.
     pub(crate) destination: Option<IpAddr>,
+    /// Differentiated services and ECN of the outer headers.
+    pub(crate) class: u8,
     octets: Range<usize>,
     segment: usize,
 }
@@ -61,7 +63,8 @@ impl ReceiveBatch {
         let descriptor = socket.as_fd().as_raw_fd();
         let count = libc::c_uint::try_from(MESSAGES).unwrap_or(0);
         let (pointer, flags) = (headers.as_mut_ptr(), libc::MSG_DONTWAIT);
-        // SAFETY: the headers point to vectors, names, controls and octets that outlive the call, with their lengths.
+        // SAFETY: the headers point to vectors, names, controls and octets that outlive the call,
+        // with their lengths.
         let received =
             unsafe { libc::recvmmsg(descriptor, pointer, count, flags, std::ptr::null_mut()) };
         let received = match usize::try_from(received) {
@@ -91,6 +94,7 @@ impl ReceiveBatch {
         self.runs.push(Run {
             peer,
             destination: received.destination,
+            class: received.class,
             octets: start..start + length,
             segment,
         });

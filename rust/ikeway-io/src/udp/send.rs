@@ -25,6 +25,8 @@ pub(crate) struct Path {
     pub(crate) socket: usize,
     pub(crate) local: SocketAddr,
     pub(crate) peer: SocketAddr,
+    /// Differentiated services and ECN of the outer header.
+    pub(crate) class: u8,
 }
 
 /// Datagrams of one path that stand next to each other: all as long as the first, but for the last.
@@ -115,7 +117,8 @@ impl SendBatch {
     }
 }
 
-/// Sends runs on one socket. A run that is refused as a whole is sent by the datagram, which may be fragmented.
+/// Sends runs on one socket. A run that is refused as a whole is sent by the datagram, which may be
+/// fragmented.
 fn send(call: &mut Call, socket: BorrowedFd<'_>, octets: &[u8], mut runs: &[Run]) -> usize {
     let mut refused = 0;
     while let Some(first) = runs.first() {
@@ -137,7 +140,8 @@ fn send(call: &mut Call, socket: BorrowedFd<'_>, octets: &[u8], mut runs: &[Run]
     refused
 }
 
-/// Sends the datagrams of a run as messages of their own; what cannot be sent is lost, as on any network.
+/// Sends the datagrams of a run as messages of their own; what cannot be sent is lost, as on any
+/// network.
 fn send_singly(call: &mut Call, socket: BorrowedFd<'_>, octets: &[u8], run: &Run) {
     let octets = octets.get(run.octets.clone()).unwrap_or_default();
     let mut next = 0;
@@ -176,8 +180,13 @@ impl Call {
 
     /// Adds a message: `octets` as datagrams of `segment` octets each.
     fn add(&mut self, path: Path, octets: &[u8], segment: usize) {
+        // DEVIATION RFC 3948 §2.1: the UDP checksum is not zero over IPv4 as it SHOULD be. UDP_SEGMENT
+        // needs one, network cards compute it, and some paths drop datagrams without.
         let mut control = Control::EMPTY;
         control.push_source(path.local.ip());
+        if path.class != 0 {
+            control.push_class(path.peer.ip(), path.class);
+        }
         if octets.len() > segment {
             control.push_segment(u16::try_from(segment).unwrap_or(u16::MAX));
         }
@@ -187,13 +196,15 @@ impl Call {
         self.vectors.push(libc::iovec { iov_base, iov_len: octets.len() });
     }
 
-    /// Sends the messages and returns how many of them left. The octets given to `add` must still be there.
+    /// Sends the messages and returns how many of them left. The octets given to `add` must still
+    /// be there.
     fn send(&mut self, socket: BorrowedFd<'_>) -> Result<usize, Errno> {
         self.point();
         let count = libc::c_uint::try_from(self.headers.len()).unwrap_or(0);
         let pointer = self.headers.as_mut_ptr();
-        // SAFETY: the headers point to vectors, names and controls of `self` and to octets that the only callers,
-        // `send` and `send_singly`, borrow through the call; the kernel reads them only.
+        // SAFETY: the headers point to vectors, names and controls of `self` and to octets that the
+        // only callers, `send` and `send_singly`, borrow through the call; the kernel reads
+        // them only.
         let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), pointer, count, 0) };
         usize::try_from(sent).map_err(|_| last_errno())
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pair of sockets of a listening address: one for IKE, which the daemon gets, and one for ESP, which stays here.
+//! The pair of sockets of a listening address: one for IKE, which the daemon gets, and one for ESP,
+//! which stays here.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -25,7 +26,8 @@ pub(crate) struct Listening {
 pub(crate) fn listen(ip: IpAddr, port: u16) -> Result<Listening, EngineError> {
     let address = SocketAddr::new(ip, port);
     let what = || format!("UDP port {port} of {ip}");
-    // A socket that shares its port joins whoever shares it already, and the steering counts its members.
+    // A socket that shares its port joins whoever shares it already, and the steering counts its
+    // members.
     bound(address, false).attempt(what)?;
     let ike = bound(address, true).attempt(what)?;
     let esp = bound(address, true).attempt(what)?;
@@ -58,8 +60,10 @@ fn prepare(socket: &OwnedFd, address: SocketAddr, buffer: usize) -> Result<(), E
     }
     if address.is_ipv4() {
         set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        set_option(socket, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)?;
     } else {
         set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
     }
     // On both: the kernel asks either of them whether it may receive several datagrams as one.
     set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1)

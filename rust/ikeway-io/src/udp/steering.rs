@@ -15,8 +15,9 @@ const LENGTH_OFFSET: u32 = MARKER_OCTETS + 24;
 
 /// A datagram is IKE's if it starts with the non-ESP marker and is as long as its IKE header says.
 ///
-/// A longer one may be several datagrams that the kernel received as one (UDP_GRO): only the engine takes those
-/// apart. Loads beyond the end make the program return 0, so that keepalives and stumps go to IKE too.
+/// A longer one may be several datagrams that the kernel received as one (UDP_GRO): only the engine
+/// takes those apart. Loads beyond the end make the program return 0, so that keepalives and stumps
+/// go to IKE too.
 fn program() -> [libc::sock_filter; 9] {
     [
         load(0),
@@ -37,7 +38,8 @@ pub(crate) fn attach(socket: impl AsFd) -> Result<(), Errno> {
     let length = u16::try_from(filter.len()).unwrap_or(0);
     let program = libc::sock_fprog { len: length, filter: filter.as_mut_ptr() };
     let size = libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).unwrap_or(0);
-    // SAFETY: `program` and the array that it points to live through the call, and `size` is its size.
+    // SAFETY: `program` and the array that it points to live through the call, and `size` is its
+    // size.
     let result = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ikeway.cli.options import DEFAULT_CONFIG, ConfigOption, RunDirOption
+from ikeway.cli.options import DEFAULT_CONFIG, ConfigOption, KeyLogOption, RunDirOption
 from ikeway.control.rundir import DEFAULT, RunDir
 from ikeway.runtime.log import LogFormat, LogLevel, setup
 
@@ -17,6 +17,7 @@ def serve(
     run_dir: RunDirOption = DEFAULT,
     log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.TEXT,
     log_level: Annotated[LogLevel, typer.Option(help="What is logged.")] = LogLevel.INFO,
+    keylog: KeyLogOption = None,
 ) -> None:
     """Run the gateway until it is told to end.
 
@@ -29,9 +30,11 @@ def serve(
 
     from ikeway.client.network import PyrouteNetwork
     from ikeway.daemon.supervisor import run
+    from ikeway.runtime.keylog import KeyLog
 
     setup(log_format, log_level)
     for warning in loaded.warnings:
         structlog.get_logger("ikeway").warning(warning)
     carries_packets = loaded.dataplane.backend != "null"
-    run(loaded, RunDir(run_dir), PyrouteNetwork(run_dir) if carries_packets else None)
+    network = PyrouteNetwork(run_dir) if carries_packets else None
+    run(loaded, RunDir(run_dir), network, None if keylog is None else KeyLog(keylog))

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ikeway.cli.options import DEFAULT_CONFIG, JsonOption, RunDirOption, complain, console
+from ikeway.cli.options import (
+    DEFAULT_CONFIG,
+    JsonOption,
+    KeyLogOption,
+    RunDirOption,
+    complain,
+    console,
+)
 from ikeway.control.rundir import DEFAULT, RunDir
 from ikeway.model.errors import UsageError
 from ikeway.runtime.log import plain
@@ -34,6 +41,7 @@ def up(
     ] = None,
     run_dir: RunDirOption = DEFAULT,
     wait: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait.")] = PATIENCE,
+    keylog: KeyLogOption = None,
     *,
     json: JsonOption = False,
 ) -> None:
@@ -45,10 +53,12 @@ def up(
     # A plain name is never a file: it must not mean another thing in another folder.
     is_file = target.endswith(".toml") or "/" in target
     if place.running() is not None:
+        if keylog is not None:
+            raise UsageError("a daemon already runs; --keylog is for the one that `up` starts")
         sa = _join(place, target, wait, is_file=is_file)
     else:
         config, name = (Path(target), connection) if is_file else (DEFAULT_CONFIG, target)
-        sa = _begin(place, config, name, wait)
+        sa = _begin(place, config, name, wait, keylog)
     if json:
         print(sa.model_dump_json())
     else:
@@ -57,7 +67,9 @@ def up(
             print(f"`ikeway down` ends it; its log is {place.log}")
 
 
-def _begin(place: RunDir, config: Path, name: str | None, wait: float) -> "IkeStatus":
+def _begin(
+    place: RunDir, config: Path, name: str | None, wait: float, keylog: Path | None
+) -> "IkeStatus":
     """Start a daemon for the connection, and end it if the connection fails."""
     from ikeway.cli.ascent import ascend
     from ikeway.cli.background import Background
@@ -67,7 +79,9 @@ def _begin(place: RunDir, config: Path, name: str | None, wait: float) -> "IkeSt
     for warning in loaded.warnings:
         complain(f"warning: {warning}")
     chosen = _choose(loaded, name)
-    daemon = Background(config, place)
+    if keylog is not None:
+        complain(f"warning: the keys of all SAs are written to {keylog}: they reveal the traffic")
+    daemon = Background(config, place, keylog)
     try:
         daemon.await_ready()
         return ascend(place, chosen.name, wait, starts_itself=_starts(chosen), daemon=daemon)

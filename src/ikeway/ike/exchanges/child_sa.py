@@ -136,9 +136,8 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
         with_ke=bool(asked.method),
         spi_octets=SPI_OCTETS,
     )
-    local_ts, peer_ts = need(reply, TsI).selectors, need(reply, TsR).selectors
-    narrow.check_subset(local_ts, asked.local_ts)
-    narrow.check_subset(peer_ts, asked.peer_ts)
+    local_ts = first_child.granted(need(reply, TsI), asked.local_ts)
+    peer_ts = first_child.granted(need(reply, TsR), asked.peer_ts)
     shared = _finish(asked, chosen.method, reply)
     spi_out = first_child.peer_spi(chosen)
     if spi_out in state.stillborn:

@@ -118,7 +118,7 @@ def _refusal(reply: Message) -> str | None:
     """Return the error that ends the exchange: one that stands without AUTH (§2.21.2)."""
     if reply.one(Authentication) is not None:
         return None
-    errors = [notify.type.name for notify in reply.all(Notify) if notify.type < 16384]
+    errors = [notify.type.name for notify in reply.all(Notify) if notify.type.is_error]
     return errors[0] if errors else None
 
 
@@ -174,7 +174,7 @@ def _childless(
 
 
 def _believes_in_child(reply: Message) -> bool:
-    return not any(notify.type < 16384 for notify in reply.all(Notify))
+    return not any(notify.type.is_error for notify in reply.all(Notify))
 
 
 def reject(state: AwaitAuthResponse | CheckingResponder, error: PeerError, now: Instant) -> Step:

@@ -33,9 +33,6 @@ TRIES_MOST: Final = 8
 """IKE_SA_INIT requests of one attempt, counting those for cookies and other KE methods."""
 
 COOKIE_OCTETS: Final = range(1, 65)
-ERRORS_END: Final = 16384
-"""Notify types below are errors (§3.10.1)."""
-
 
 # Asking -------------------------------------------------------------------------------------------
 
@@ -124,7 +121,7 @@ def _retry(state: AwaitInitResponse, message: Message, now: Instant) -> Step | N
             return _with_cookie(state, notify, now)
         if notify.type is NotifyType.INVALID_KE_PAYLOAD:
             return _with_method(state, notify, now)
-        if notify.type < ERRORS_END:
+        if notify.type.is_error:
             return complain(state, f"the peer says {notify.type.name}", now)
     return None
 

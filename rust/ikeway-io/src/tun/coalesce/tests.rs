@@ -76,7 +76,8 @@ fn a_damaged_segment_stays_alone_and_damaged() {
 #[test]
 fn what_differs_is_not_joined() {
     let two = cut(&tcp(false, 7, ACK, 2 * SEGMENT), false);
-    // Type of service, time to live, ports, acknowledgement, window, an option, and the sequence number.
+    // Type of service, time to live, ports, acknowledgement, window, an option, and the sequence
+    // number.
     for place in [1, 8, 20, 23, 28, 35, 43, 27] {
         let mut changed = two.clone();
         changed[1][place] ^= 1;

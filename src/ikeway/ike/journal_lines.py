@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Journals as JSON lines: the seed first, then one line for each input."""
+
+import json
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from ikeway.crypto.certificate import Certificate
+from ikeway.ike.io import (
+    Answer,
+    Answered,
+    CheckLiveness,
+    Datagram,
+    Disconnect,
+    Initiate,
+    Installed,
+    Leased,
+    Measured,
+    Refused,
+    Rekey,
+    Signed,
+    Ticket,
+    TimerFired,
+    Trusted,
+)
+from ikeway.ike.journal import Entry, Journal, SaInput, Told
+from ikeway.model.address import Endpoint
+from ikeway.model.errors import UsageError
+from ikeway.model.esp import Usage
+from ikeway.model.secret import Secret
+from ikeway.policy.connection import Connection
+
+Plain = dict[str, Any]
+
+
+# Writing ------------------------------------------------------------------------------------------
+
+
+def seed_line(seed: Secret) -> str:
+    """Return the first line of a journal."""
+    return json.dumps({"seed": seed.octets.hex()})
+
+
+def entry_line(entry: Entry) -> str:
+    """Return the line of an input."""
+    return json.dumps({"at": entry.at} | _event(entry.event))
+
+
+def _event(event: Initiate | Datagram | Told) -> Plain:
+    match event:
+        case Initiate(connection, local, peer):
+            return {"initiate": connection.name, "local": _end(local), "peer": _end(peer)}
+        case Datagram(local, peer, octets):
+            return {"datagram": octets.hex(), "local": _end(local), "peer": _end(peer)}
+        case Told(spi, told):
+            return {"sa": spi.hex()} | _input(told)
+
+
+def _input(event: SaInput) -> Plain:
+    match event:
+        case TimerFired():
+            return {"timer": True}
+        case Disconnect(reason):
+            return {"disconnect": reason}
+        case Rekey(spi_in):
+            return {"rekey": spi_in}
+        case CheckLiveness():
+            return {"check_liveness": True}
+        case Answered(ticket, answer):
+            asked = [ticket.sa.hex(), ticket.branch.hex(), ticket.purpose]
+            return {"ticket": asked} | _answer(answer)
+
+
+def _answer(answer: Answer) -> Plain:
+    match answer:
+        case Trusted(certificate):
+            return {"trusted": certificate.der.hex()}
+        case Signed(signature):
+            return {"signed": signature.hex()}
+        case Leased(addresses, dns, domains):
+            texts = [str(one) for one in addresses], [str(one) for one in dns]
+            return {"leased": texts[0], "dns": texts[1], "domains": list(domains)}
+        case Measured(usage):
+            numbers = usage.packets_in, usage.octets_in, usage.packets_out, usage.octets_out
+            return {"measured": numbers}
+        case Installed():
+            return {"installed": True}
+        case Refused(reason):
+            return {"refused": reason}
+
+
+def _end(endpoint: Endpoint) -> list[str | int]:
+    return [str(endpoint.address), endpoint.port]
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+def read(lines: Iterable[str], connections: Mapping[str, Connection]) -> Journal:
+    """Return the journal that the lines hold; `connections` are those of its configuration.
+
+    Raises:
+        UsageError: a line is none of a journal, or names a connection that is not there.
+    """
+    try:
+        seed, *entries = [json.loads(line) for line in lines if line.strip()]
+        inputs = tuple(Entry(one["at"], _read_event(one, connections)) for one in entries)
+        return Journal(Secret(bytes.fromhex(seed["seed"])), inputs)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"not a line of a journal: {error!r}") from error
+
+
+def _read_event(plain: Plain, connections: Mapping[str, Connection]) -> Initiate | Datagram | Told:
+    if "sa" in plain:
+        return Told(bytes.fromhex(plain["sa"]), _read_input(plain))
+    local, peer = _read_end(plain["local"]), _read_end(plain["peer"])
+    if "initiate" in plain:
+        return Initiate(connections[plain["initiate"]], local, peer)
+    return Datagram(local, peer, bytes.fromhex(plain["datagram"]))
+
+
+def _read_input(plain: Plain) -> SaInput:
+    if "ticket" in plain:
+        sa, branch, purpose = plain["ticket"]
+        ticket = Ticket(bytes.fromhex(sa), bytes.fromhex(branch), purpose)
+        return Answered(ticket, _read_answer(plain))
+    if "disconnect" in plain:
+        return Disconnect(plain["disconnect"])
+    if "rekey" in plain:
+        return Rekey(plain["rekey"])
+    return CheckLiveness() if "check_liveness" in plain else TimerFired()
+
+
+def _read_answer(plain: Plain) -> Answer:
+    if "trusted" in plain:
+        return Trusted(Certificate.of(bytes.fromhex(plain["trusted"])))
+    if "signed" in plain:
+        return Signed(bytes.fromhex(plain["signed"]))
+    if "leased" in plain:
+        addresses, dns = (tuple(map(ip_address, plain[key])) for key in ("leased", "dns"))
+        return Leased(addresses, dns, tuple(plain["domains"]))
+    if "measured" in plain:
+        return Measured(Usage(*plain["measured"]))
+    return Installed() if "installed" in plain else Refused(plain["refused"])
+
+
+def _read_end(plain: list[Any]) -> Endpoint:
+    address, port = plain
+    return Endpoint(ip_address(address), port)

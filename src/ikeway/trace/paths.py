@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the sides of an IKE SA are: port 4500, NATs and moves (RFC 7296 §2.23, RFC 4555)."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from hashlib import sha1
+from typing import Final
+
+from ikeway.model.address import NAT_PORT, Endpoint
+from ikeway.trace.chain import Part
+from ikeway.trace.datagrams import Where
+from ikeway.wire.message import Header
+from ikeway.wire.payloads import Notify
+from ikeway.wire.registry import NotifyType
+
+SAS_MOST: Final = 16384
+
+
+class Paths:
+    """The last known endpoints of initiator and responder, for each IKE SA by its SPIi."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, tuple[Endpoint, Endpoint]] = OrderedDict()
+
+    def follow(self, header: Header, where: Where) -> Iterator[str]:
+        """Yield what a message shows about its SA's path that was otherwise before."""
+        ends = (where.source, where.destination)
+        now = ends if header.is_from_initiator else ends[::-1]
+        before = self._known.get(header.spi_i)
+        self._known[header.spi_i] = now
+        self._known.move_to_end(header.spi_i)
+        if len(self._known) > SAS_MOST:
+            self._known.popitem(last=False)
+        if before is None or before == now:
+            return
+        if {end.port for end in now} == {NAT_PORT} and all(end.port != NAT_PORT for end in before):
+            yield "both sides move to port 4500"
+        elif before[1].port != now[1].port and now[1].port == NAT_PORT:
+            yield f"the sides move to port 4500; the initiator's is {now[0].port} here"
+        for role, old, new in zip(("initiator", "responder"), before, now, strict=True):
+            if old.address != new.address:
+                yield f"the {role} was {old}, now it is {new}"
+            elif old.port != new.port and NAT_PORT not in {new.port, now[1].port}:
+                yield f"the {role}'s port was {old.port}, now it is {new.port}"
+
+
+def nats(header: Header, where: Where, parts: Sequence[Part]) -> Iterator[str]:
+    """Yield which side the NAT_DETECTION notifies show behind a NAT, seen from the capture."""
+    checks = (
+        (NotifyType.NAT_DETECTION_SOURCE_IP, where.source, "sender"),
+        (NotifyType.NAT_DETECTION_DESTINATION_IP, where.destination, "receiver"),
+    )
+    for kind, end, side in checks:
+        hashes = [one.data for one in parts if isinstance(one, Notify) and one.type is kind]
+        if hashes and detection_hash(header, end) not in hashes:
+            yield f"a NAT before the {side}: {kind.name} is not that of {end}"
+
+
+def detection_hash(header: Header, end: Endpoint) -> bytes:
+    """Return the content of a NAT_DETECTION notify (RFC 7296 §2.23)."""
+    octets = header.spi_i + header.spi_r + end.address.packed + end.port.to_bytes(2)
+    return sha1(octets, usedforsecurity=False).digest()
