@@ -155,6 +155,20 @@ def test_two_answers_with_the_same_spi_are_told_apart_by_their_keys(row: Row) ->
 
 
 @pytest.mark.conformance("CF-C15")
+def test_two_answers_that_make_the_same_keys_get_one_request(row: Row) -> None:
+    """RFC 5282 §3.1: a second request would be sealed with the key and the IV of the first."""
+    ladder = row.psk()
+    _, genuine = answers(row, ladder, 0)
+    message = Message.decode(genuine)
+    changed = put(message, Notify(NotifyType(40960))).encode()
+    ladder.arrive(ladder.left, genuine)
+    assert ladder.arrive(ladder.left, changed) == []
+    assert len(ladder.left.states[0].branches) == 1  # type: ignore[union-attr]
+    ladder.settle()
+    assert isinstance(ladder.left.states[0], Established)
+
+
+@pytest.mark.conformance("CF-C15")
 def test_a_forged_cookie_after_the_genuine_answer_does_no_harm(row: Row) -> None:
     """§2.6: the request is sent again, and the SA comes up on the first answer."""
     ladder = row.psk()

@@ -116,14 +116,22 @@ def _follow(
     received: Received,
     now: Instant,
 ) -> Step:
-    """Ask IKE_AUTH of one who answered."""
+    """Ask IKE_AUTH of one who answered.
+
+    A second answer that makes the keys of the first, a copy with a bit changed where no key comes
+    from, is not followed: another request under these keys would repeat their IVs (RFC 5282 §3.1).
+    """
     seen = (*state.seen, _name(received))
+    if agreement.key_source in state.key_sources:
+        return _drop(replace(state, seen=seen), received, "an answer that makes known keys")
     connection = state.connection
     try:
         step = ike_auth_initiator.request(connection, agreement, now)
     except PeerError as error:
         step = ending.give_up(state, connection.name, str(error))
-    return _settle(replace(state, seen=seen), (*state.branches, step.state), step.actions, now)
+    sources = (*state.key_sources, agreement.key_source)
+    after = replace(state, seen=seen, key_sources=sources)
+    return _settle(after, (*state.branches, step.state), step.actions, now)
 
 
 # Branches -----------------------------------------------------------------------------------------

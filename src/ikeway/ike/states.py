@@ -233,14 +233,15 @@ Branch: TypeAlias = SigningRequest | AwaitAuthResponse | CheckingResponder | Del
 class Candidates:
     """Our IKE_SA_INIT was answered, perhaps not by the peer only (§2.4).
 
-    Each answer is a branch until one proves its identity; `seen` names all that came. Once no
-    branch can prove anything any more, `failure` says why, and another answer may come until
-    `until`.
+    Each answer is a branch until one proves its identity; `seen` names all that came, and
+    `key_sources` what made the keys of those that were followed. Once no branch can prove anything
+    any more, `failure` says why, and another answer may come until `until`.
     """
 
     asked: AwaitInitResponse
     branches: tuple[Branch, ...]
     seen: tuple[bytes, ...]
+    key_sources: tuple[tuple[bytes, ...], ...] = ()
     failure: str = ""
     until: Instant | None = None
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shell around the core: performs actions, reads the clock, draws randomness. asyncio lives here."""
+"""The shell around the core, on asyncio: performs actions, reads clocks, draws randomness."""

@@ -91,11 +91,15 @@ def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """IKE_SA_INIT is done from the initiator's point of view."""
+    """IKE_SA_INIT is done from the initiator's point of view.
+
+    `key_source` is all of the answer that enters the keys: alike, they make the same keys.
+    """
 
     session: Session
     transcript: Transcript
     reports: tuple[Action, ...]
+    key_source: tuple[bytes, ...]
 
 
 def conclude(
@@ -194,7 +198,8 @@ def _agree(
     octets, attempt = received.datagram.octets, state.attempt
     nonce_r = need(message, Nonce).data
     transcript = Transcript(attempt.outstanding.octets, octets, attempt.nonce, nonce_r)
-    return Agreement(session, transcript, _reports(session, message, received))
+    key_source = link.spi_r, need(message, KeyExchange).data, nonce_r
+    return Agreement(session, transcript, _reports(session, message, received), key_source)
 
 
 def _keyring(state: AwaitInitResponse, link: Link, suite: IkeSuite, message: Message) -> Keyring:
