@@ -93,6 +93,8 @@ def _of_peer(
 def _of_established(state: states.Established) -> tuple[str, Instant]:
     if state.answering is not None:
         return HALF_OPEN.name, state.answering.expires
+    if state.is_provisional:
+        return REPLACED.name, state.expires_at
     age = AGE.name, next_age(state)
     return min(age, (LIVENESS.name, state.probe_at), key=lambda timer: timer[1])
 

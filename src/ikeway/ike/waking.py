@@ -92,6 +92,8 @@ def _repeat(state: AwaitAuthResponse | Deleting | Established, now: Instant) -> 
 def _established(state: Established, now: Instant) -> Step:
     if state.session.window.outstanding is not None:
         return _repeat(state, now)
+    if state.is_provisional:
+        return Step(Gone())  # the peer never knew it, or has long forgotten it
     if state.answering is not None:
         return child_sa.refuse(state, state.answering)
     if now >= next_age(state):
