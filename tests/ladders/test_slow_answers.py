@@ -191,3 +191,19 @@ def test_the_responder_answers_once_its_data_plane_can_receive(row: Row) -> None
     ladder.settle()
     assert len(ladder.sent) == 4
     assert is_up(ladder)
+
+
+def test_a_data_plane_that_never_answers_has_refused_the_child_sa(row: Row) -> None:
+    """Nothing waits for ever: the peer hears of a Child SA that cannot receive (§1.4.1)."""
+    ladder = row.psk()
+    ladder.left.holds = (InstallChild,)
+    ladder.connect()
+    assert ladder.left.established[0].children
+    ladder.wait(31)
+    assert not ladder.left.established[0].children
+    assert not ladder.right.established[0].children
+    assert not ladder.right.installed
+    ladder.left.events.clear()
+    ladder.answer(ladder.left, Installed())
+    assert not ladder.left.established[0].children
+    assert not ladder.left.events

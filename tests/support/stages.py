@@ -8,6 +8,8 @@ from random import Random
 from ikeway.ike.io import Action, Datagram, Send
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.states import AwaitAuthRequest, AwaitInitResponse, Candidates, State
+from ikeway.model.esp import ChildSa
+from ikeway.runtime.leases import Leases
 from ikeway.wire.registry import ExchangeType
 from support.hosts import CLIENT, GATEWAY, POOL, Row
 from support.ladder import Ladder
@@ -45,6 +47,8 @@ class Stage:
     genuine: Datagram
     sas: dict[bytes, IkeSa]
     states: dict[bytes, State]
+    installed: dict[int, ChildSa]
+    timers: dict[bytes, float]
 
     def receive(self, octets: bytes) -> tuple[Action, ...]:
         """Give the host other octets from the same source; no action is performed."""
@@ -72,6 +76,11 @@ class Stage:
         endpoint._sas = dict(self.sas)
         for spi, state in self.states.items():
             endpoint._sas[spi]._state = state
+        self.host.installed, self.host.timers = dict(self.installed), dict(self.timers)
+        self.host.leases = Leases({"staff": POOL})
+        for record in (self.host.events, self.host.asked, self.host.installs, self.host.forgotten):
+            record.clear()
+        del self.ladder.sent[10:]
 
 
 def _same(one: State, two: State) -> bool:
@@ -91,7 +100,7 @@ def stage(row: Row, way: str, name: str) -> Stage:
     host, genuine = ladder.wire.popleft()
     sas = dict(host.endpoint._sas)
     states = {spi: sa.state for spi, sa in sas.items()}
-    return Stage(name, ladder, host, genuine, sas, states)
+    return Stage(name, ladder, host, genuine, sas, states, dict(host.installed), dict(host.timers))
 
 
 def sent_octets(actions: tuple[Action, ...]) -> int:

@@ -72,6 +72,7 @@ def test_ikev1_is_malformed_as_ikev2() -> None:
 def test_every_capture_is_accounted_for() -> None:
     named = {*WHOLE, *NOT_IKEV2, "ikev2-id-normal.pcap", "ikev2-id-short.pcap"}
     named |= {"isakmp4500.pcap", "espudp1.pcap"}  # IKEv1, and ESP in UDP
+    named |= {"own-gcm.pcap", "own-cbc.pcap", "own-chacha.pcap"}  # see test_traces.py
     assert {path.name for path in CAPTURES.glob("*.pcap")} == named
 
 

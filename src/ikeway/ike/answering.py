@@ -3,16 +3,9 @@
 
 from dataclasses import replace
 
-from ikeway.ike import proof
-from ikeway.ike.children import Child
-from ikeway.ike.exchanges import (
-    child_sa,
-    ike_auth_initiator,
-    ike_auth_responder,
-    informational,
-)
-from ikeway.ike.io import Answer, Answered, Installed, Measured, Refused, RemoveChild, Ticket
-from ikeway.ike.reports import ChildEstablished, ChildFailed
+from ikeway.ike import installing, proof
+from ikeway.ike.exchanges import ike_auth_initiator, ike_auth_responder, informational
+from ikeway.ike.io import Answer, Answered, Measured, Ticket
 from ikeway.ike.session import Session
 from ikeway.ike.states import (
     CheckingInitiator,
@@ -25,13 +18,9 @@ from ikeway.ike.states import (
     State,
     Step,
 )
-from ikeway.ike.tasks import Answering, DeleteChild
 from ikeway.ike.waking import MEASURE
 from ikeway.model.errors import PeerError
 from ikeway.model.time import Instant
-from ikeway.policy.proposals import esp_words
-from ikeway.wire.payloads import Delete
-from ikeway.wire.registry import ProtocolId
 
 OnResponder = CheckingInitiator | LeasingAddress | SigningResponse | InstallingFirst
 
@@ -90,10 +79,10 @@ def _established(state: Established, ticket: Ticket, given: Answer, now: Instant
         return _measured(state, given, now)
     answering = state.answering
     if answering is not None and ticket == state.session.install_ticket(answering.child.sa.spi_in):
-        return _answer_ready(state, answering, given, now)
+        return installing.ready(state, answering, given, now)
     for child in state.children:
         if ticket == state.session.install_ticket(child.sa.spi_in):
-            return _installed(state, child, given)
+            return installing.answered(state, child, given)
     return Step(state)
 
 
@@ -104,32 +93,3 @@ def _measured(state: Established, given: Answer, now: Instant) -> Step:
         probe_at = now + state.connection.liveness
         return Step(replace(after, usage=given.usage, heard=now, probe_at=probe_at))
     return Step(informational.ask(after, ()))
-
-
-def _answer_ready(state: Established, answering: Answering, given: Answer, now: Instant) -> Step:
-    """The data plane can receive, or never will: the peer's request gets its answer."""
-    name, child = state.connection.name, answering.child.sa
-    if isinstance(given, Installed):
-        step = child_sa.installed(state, answering, now)
-        report = ChildEstablished(name, child, esp_words(child.suite))
-        return step.then(state.session.report(report))
-    reason = given.reason if isinstance(given, Refused) else "it could not be installed"
-    failed = state.session.report(ChildFailed(name, f"the data plane says: {reason}"))
-    return child_sa.refuse(state, answering).then(failed)
-
-
-def _installed(state: Established, child: Child, given: Answer) -> Step:
-    session, name = state.session, state.connection.name
-    others = tuple(other for other in state.children if other is not child)
-    if isinstance(given, Installed):
-        report = ChildEstablished(name, child.sa, esp_words(child.sa.suite))
-        after = replace(state, children=(*others, replace(child.installed(), replaces=0)))
-        if child.replaces:
-            after = replace(after, queued=(*after.queued, DeleteChild(child.replaces)))
-        return Step(after, (session.report(report),))
-    reason = given.reason if isinstance(given, Refused) else "it could not be installed"
-    spi = child.sa.spi_in
-    failed = session.report(ChildFailed(name, f"the data plane says: {reason}"))
-    delete = Delete(ProtocolId.ESP, 4, (spi.to_bytes(4),))
-    after = informational.ask(replace(state, children=others), (delete,))
-    return Step(after, (RemoveChild(session.sa, spi), failed))

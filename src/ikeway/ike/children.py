@@ -26,7 +26,7 @@ class ChildDraft:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A Child SA. `is_installed` once the data plane has it.
+    """A Child SA. `is_installed` once the data plane has it, which must say so until `due`.
 
     `is_replaced` once it was rekeyed: who rekeyed it is about to delete it.
     `method` is the key exchange method that it was made with, 0 for none. `replaces` is the inbound
@@ -42,10 +42,15 @@ class Child:
     replaces: int = 0
     rekey_at: Instant = math.inf
     expires_at: Instant = math.inf
+    due: Instant | None = None
+
+    def installing(self, due: Instant) -> "Child":
+        """Return the child as the data plane is asked to take it."""
+        return replace(self, due=due)
 
     def installed(self) -> "Child":
         """Return the child as the data plane has it."""
-        return replace(self, is_installed=True)
+        return replace(self, is_installed=True, due=None)
 
     def aging(self, lifetimes: Lifetimes, random: Random, now: Instant) -> "Child":
         """Return the child with the times at which it is rekeyed and at which it ends."""

@@ -26,6 +26,7 @@ ANOTHER_ANSWER: Final = Timer(
     "another answer", 2.0, "RFC 7296 §2.4: a real answer may follow one that proved nothing"
 )
 LIVENESS: Final = Timer("liveness", None, "RFC 7296 §2.4: nothing was heard for that long")
+INSTALL: Final = Timer("install", 30.0, "design §4: a data plane that does not answer refuses")
 LINGER: Final = Timer("linger", 15.0, "RFC 7296 §2.1: the last response may have been lost")
 REPLACED: Final = Timer(
     "replaced", 60.0, "RFC 7296 §2.8: who rekeyed an IKE SA deletes the old one"
@@ -37,6 +38,7 @@ TIMERS: Final = (
     COMPLAINT,
     ANOTHER_ANSWER,
     LIVENESS,
+    INSTALL,
     LINGER,
     REPLACED,
     AGE,
@@ -58,12 +60,13 @@ def deadline(state: states.State) -> tuple[str, Instant] | None:
             return HALF_OPEN.name, at
         case states.Candidates():
             return _of_candidates(state)
-        case states.Lingering(until=until):
-            return LINGER.name, until
-        case states.Replaced(until=until):
-            return REPLACED.name, until
+        case states.Lingering(until=until) | states.Replaced(until=until):
+            name = LINGER.name if isinstance(state, states.Lingering) else REPLACED.name
+            return name, until
         case states.Gone():
             return None
+        case states.Established():
+            return _of_established(state)
         case _:
             return _of_peer(state)
 
@@ -75,28 +78,31 @@ def _of_candidates(state: states.Candidates) -> tuple[str, Instant] | None:
     return min(due, key=lambda timer: timer[1], default=None)
 
 
+def _of_established(state: states.Established) -> tuple[str, Instant]:
+    """Return when the peer is asked once more or anew, an SA is too old, or an install too late."""
+    if state.is_provisional:
+        return REPLACED.name, state.expires_at
+    if state.answering is not None:
+        idle = HALF_OPEN.name, state.answering.expires
+    else:
+        age = AGE.name, next_age(state)
+        idle = min(age, (LIVENESS.name, state.probe_at), key=lambda timer: timer[1])
+    next_ask = _of_peer(state) or idle
+    due = [(INSTALL.name, child.due) for child in state.children if child.due is not None]
+    return min((next_ask, *due), key=lambda timer: timer[1])
+
+
 def _of_peer(
     state: states.AwaitInitResponse
     | states.AwaitAuthResponse
     | states.Established
     | states.Deleting,
 ) -> tuple[str, Instant] | None:
-    """Return when the peer is asked once more, or whether it is alive."""
+    """Return when the peer is asked once more."""
     if isinstance(state, states.AwaitInitResponse):
         return RETRANSMIT.name, state.attempt.outstanding.due
     outstanding = state.session.window.outstanding
-    if outstanding is not None:
-        return RETRANSMIT.name, outstanding.due
-    return _of_established(state) if isinstance(state, states.Established) else None
-
-
-def _of_established(state: states.Established) -> tuple[str, Instant]:
-    if state.answering is not None:
-        return HALF_OPEN.name, state.answering.expires
-    if state.is_provisional:
-        return REPLACED.name, state.expires_at
-    age = AGE.name, next_age(state)
-    return min(age, (LIVENESS.name, state.probe_at), key=lambda timer: timer[1])
+    return None if outstanding is None else (RETRANSMIT.name, outstanding.due)
 
 
 def next_age(state: states.Established) -> Instant:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who we are and whom we believe. Private keys stay outside the core: it knows them by name."""
 
+import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from functools import cache
 
 from typing_extensions import override
 
@@ -17,7 +18,7 @@ class IdPattern:
     """Which identities a peer may have: one exactly, or names with wildcards.
 
     `*` is everybody. `*.example.com` and `*@example.com` match names (ID_FQDN, ID_RFC822_ADDR),
-    without regard to case.
+    without regard to case; no other character has a meaning of its own.
     """
 
     text: str
@@ -27,6 +28,11 @@ class IdPattern:
         """Return the one identity that matches, or None for a wildcard."""
         return None if "*" in self.text else parse_identity(self.text)
 
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """How exact the pattern is, smaller being more so: for the choice among several."""
+        return "*" in self.text, -len(self.text)
+
     def matches(self, identity: Identity) -> bool:
         """Whether `identity` is one of these."""
         if self.text == "*":
@@ -34,12 +40,19 @@ class IdPattern:
         exact = self.exact
         if exact is None:
             is_name = identity.type in {IdType.FQDN, IdType.RFC822_ADDR}
-            return is_name and fnmatchcase(str(identity).lower(), self.text.lower())
+            return is_name and _wildcard(self.text).fullmatch(str(identity)) is not None
         return identities_equal(exact, identity)
 
     @override
     def __str__(self) -> str:
         return self.text
+
+
+@cache
+def _wildcard(text: str) -> re.Pattern[str]:
+    return re.compile(
+        ".*".join(map(re.escape, text.split("*"))), re.ASCII | re.IGNORECASE | re.DOTALL
+    )
 
 
 def parse_identity(text: str) -> Identity:
@@ -103,5 +116,5 @@ class Credentials:
             for entry in self.secrets
             if entry.peer.matches(peer) and entry.local.matches(local)
         ]
-        fitting.sort(key=lambda entry: (entry.peer.text.count("*"), entry.local.text.count("*")))
+        fitting.sort(key=lambda entry: (entry.peer.rank, entry.local.rank))
         return fitting[0].secret if fitting else None

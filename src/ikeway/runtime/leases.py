@@ -1,11 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lends the addresses of pools, in memory: an identity gets the same one back if it can."""
 
-from collections.abc import Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Container, Mapping
 
 from ikeway.ike.io import Answer, Lease, Leased, Refused
 from ikeway.model.address import Address, Network
+from ikeway.model.identity import Identity
 from ikeway.policy.pools import Pool
+
+REMEMBERED_MOST = 100_000
+"""How many identities are remembered with the address that they had."""
+
+
+class AddressRange:
+    """The addresses of a network that may be lent; each step costs the same, however many are out.
+
+    `_fresh` is the first that was never lent in its turn; `_back` are those before it that are free
+    again, the longest free first.
+    """
+
+    def __init__(self, network: Network, reserved: Container[Address]) -> None:
+        self.network = network
+        self._reserved = reserved
+        self._back: OrderedDict[Address, None] = OrderedDict()
+        small = network.num_addresses <= 2
+        self._fresh = 0 if small else 1
+        self._end = network.num_addresses - (0 if small or network.version == 6 else 1)
+        self._first = self._fresh
+
+    def has(self, address: Address) -> bool:
+        """Whether the address may be lent: not the network's own, broadcast, or a server's."""
+        if address not in self.network or address in self._reserved:
+            return False
+        return self._first <= self._offset(address) < self._end
+
+    def take(self, address: Address) -> None:
+        """Note that the address is lent."""
+        self._back.pop(address, None)
+
+    def give_back(self, address: Address) -> None:
+        """Note that the address is free again."""
+        if self._offset(address) < self._fresh:
+            self._back[address] = None
+
+    def next_free(self, taken: Container[Address]) -> Address | None:
+        """Return an address that is not taken, or None if there is none."""
+        while self._fresh < self._end:
+            address: Address = self.network[self._fresh]
+            self._fresh += 1
+            if address not in taken and address not in self._reserved:
+                return address
+        return next(iter(self._back), None)
+
+    def _offset(self, address: Address) -> int:
+        return int(address) - int(self.network.network_address)
 
 
 class Leases:
@@ -13,10 +62,12 @@ class Leases:
 
     def __init__(self, pools: Mapping[str, Pool]) -> None:
         self._pools = pools
+        reserved = frozenset(server for pool in pools.values() for server in pool.dns)
+        networks = {network for pool in pools.values() for network in pool.ranges}
+        self._ranges = {network: AddressRange(network, reserved) for network in networks}
         self._owner: dict[Address, bytes] = {}
         self._by_sa: dict[bytes, list[Address]] = {}
-        self._last: dict[tuple[bytes, int], Address] = {}
-        self._next: dict[Network, int] = {}
+        self._last: OrderedDict[tuple[Identity, int], Address] = OrderedDict()
 
     def lease(self, sa: bytes, question: Lease) -> Answer:
         """Lend one address per family asked for, as far as the pool has it."""
@@ -25,12 +76,10 @@ class Leases:
             return Refused(f"there is no pool {question.pool!r}")
         found: list[Address] = []
         for wanted in question.wanted:
-            address = self._find(pool, wanted, question.identity.data)
+            address = self._find(pool, wanted, question.identity)
             if address is not None:
                 found.append(address)
-                self._owner[address] = sa
-                self._by_sa.setdefault(sa, []).append(address)
-                self._last[question.identity.data, address.version] = address
+                self._lend(sa, question.identity, address)
         if not found:
             return Refused(f"pool {pool.name!r} has no free address")
         return Leased(tuple(found), pool.dns, pool.domains)
@@ -38,37 +87,32 @@ class Leases:
     def release(self, sa: bytes) -> None:
         """Take back what an IKE SA had."""
         for address in self._by_sa.pop(sa, []):
-            if self._owner.get(address) == sa:
-                del self._owner[address]
+            del self._owner[address]
+            for one in self._around(address):
+                one.give_back(address)
 
-    def _find(self, pool: Pool, wanted: Address, owner: bytes) -> Address | None:
+    def _lend(self, sa: bytes, identity: Identity, address: Address) -> None:
+        self._owner[address] = sa
+        self._by_sa.setdefault(sa, []).append(address)
+        for one in self._around(address):
+            one.take(address)
+        self._last[identity, address.version] = address
+        self._last.move_to_end((identity, address.version))
+        if len(self._last) > REMEMBERED_MOST:
+            self._last.popitem(last=False)
+
+    def _around(self, address: Address) -> list[AddressRange]:
+        """Return the ranges that an address is in: those of several pools may overlap."""
+        return [one for one in self._ranges.values() if address in one.network]
+
+    def _find(self, pool: Pool, wanted: Address, identity: Identity) -> Address | None:
         """Return the address asked for, the one had before, or the next free one."""
-        networks = [net for net in pool.ranges if net.version == wanted.version]
-        before = self._last.get((owner, wanted.version))
+        ranges = [self._ranges[net] for net in pool.ranges if net.version == wanted.version]
+        before = self._last.get((identity, wanted.version))
         for address in (wanted, before):
-            if address is not None and any(self._is_free(address, net) for net in networks):
+            if address is None or address in self._owner:
+                continue
+            if any(one.has(address) for one in ranges):
                 return address
-        for network in networks:
-            for address in self._candidates(network):
-                if address not in self._owner:
-                    return address
-        return None
-
-    def _is_free(self, address: Address, network: Network) -> bool:
-        """Whether an address may be lent: never the network's own, nor its broadcast address."""
-        if address not in network or address in self._owner:
-            return False
-        if network.num_addresses <= 2:
-            return True
-        return address != network[0] and (network.version == 6 or address != network[-1])
-
-    def _candidates(self, network: Network) -> Iterator[Address]:
-        """Go round the network once from where the last address was lent."""
-        small = network.num_addresses <= 2
-        first = 0 if small else 1
-        count = network.num_addresses - first - (0 if small or network.version == 6 else 1)
-        start = self._next.get(network, 0)
-        for step in range(min(count, len(self._owner) + 1)):
-            offset = (start + step) % count
-            self._next[network] = (offset + 1) % count
-            yield network[first + offset]
+        found = (one.next_free(self._owner) for one in ranges)
+        return next((address for address in found if address is not None), None)

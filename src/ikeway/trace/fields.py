@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ikeway.trace.chain import Part
+from ikeway.wire.transforms import TRANSFORM_IDS, TransformType
 
 
 def fields(part: Part) -> Iterator[str]:
@@ -16,7 +17,15 @@ def fields(part: Part) -> Iterator[str]:
 
 def _below(value: dict[str, Any], depth: int) -> Iterator[str]:
     for name, held in value.items():
-        yield from _field(name, held, depth)
+        yield from _field(name, _named(value) if name == "id" else held, depth)
+
+
+def _named(transform: dict[str, Any]) -> str:
+    """Return the number of a transform with its name, which depends on the type beside it."""
+    kind = TransformType.__members__.get(str(transform.get("type")))
+    registry = None if kind is None else TRANSFORM_IDS.get(kind)
+    number = int(transform["id"])
+    return str(number) if registry is None else f"{number} {registry(number).name}"
 
 
 def _field(name: str, held: Any, depth: int) -> Iterator[str]:

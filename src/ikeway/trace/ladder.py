@@ -14,6 +14,7 @@ from ikeway.trace.esp import Flow
 from ikeway.trace.events import EspSeen, EspSum, Event, IkeSeen, Remark
 from ikeway.trace.fields import fields
 from ikeway.trace.sealed import Sealing
+from ikeway.wire.message import MAJOR
 from ikeway.wire.payloads import EncryptedFragment, Nonce, Notify
 from ikeway.wire.registry import NotifyType
 
@@ -78,10 +79,7 @@ class Ladder:
                 pass
 
     def _ike(self, event: IkeSeen) -> Iterator[Line]:
-        header = event.header
-        kind = "request" if header.is_request else "response"
-        title = f"{header.exchange.name} {kind} {header.message_id} [{_names(event)}]"
-        yield from self._rung(event.where, title, f"{event.octets} octets")
+        yield from self._rung(event.where, _title(event), f"{event.octets} octets")
         if event.repeats is not None:
             yield _detail(f"the same again as in frame {event.repeats}: a retransmission")
         if event.problem:
@@ -103,7 +101,8 @@ class Ladder:
             return
         for part in event.parts:
             if not isinstance(part, Nonce | Notify):
-                yield from (_detail(text) for text in words.details(part))
+                lines = words.details(part, is_answer=event.header.is_response)
+                yield from map(_detail, lines)
         yield from _notifies(event.parts)
 
     def _rung(self, where: Where, title: str, size: str) -> Iterator[Line]:
@@ -119,6 +118,14 @@ class Ladder:
         tail = f" {size} {'─▶' if is_right else '──'}│"
         fill = "─" * max(1, self._width - len(head) - len(tail))
         yield Line(head + fill + tail, Tone.LEFT if is_right else Tone.RIGHT)
+
+
+def _title(event: IkeSeen) -> str:
+    header = event.header
+    if header.major != MAJOR:
+        return f"IKEv{header.major} exchange type {int(header.exchange)}"
+    kind = "request" if header.is_request else "response"
+    return f"{header.exchange.name} {kind} {header.message_id} [{_names(event)}]"
 
 
 def _names(event: IkeSeen) -> str:

@@ -47,13 +47,13 @@ class Paths:
 def nats(header: Header, where: Where, parts: Sequence[Part]) -> Iterator[str]:
     """Yield which side the NAT_DETECTION notifies show behind a NAT, seen from the capture."""
     checks = (
-        (NotifyType.NAT_DETECTION_SOURCE_IP, where.source, "sender"),
-        (NotifyType.NAT_DETECTION_DESTINATION_IP, where.destination, "receiver"),
+        (NotifyType.NAT_DETECTION_SOURCE_IP, where.source, "sender is behind a NAT, or wants UDP"),
+        (NotifyType.NAT_DETECTION_DESTINATION_IP, where.destination, "receiver is behind a NAT"),
     )
-    for kind, end, side in checks:
+    for kind, end, what in checks:
         hashes = [one.data for one in parts if isinstance(one, Notify) and one.type is kind]
         if hashes and detection_hash(header, end) not in hashes:
-            yield f"a NAT before the {side}: {kind.name} is not that of {end}"
+            yield f"{kind.name} is not that of {end}: the {what}"
 
 
 def detection_hash(header: Header, end: Endpoint) -> bytes:

@@ -35,7 +35,7 @@ from ikeway.wire.payloads import (
     Unknown,
     VendorId,
 )
-from ikeway.wire.registry import CertEncoding, CfgAttribute, ProtocolId
+from ikeway.wire.registry import CertEncoding, CfgAttribute, PayloadType, ProtocolId
 from ikeway.wire.transforms import TransformType
 
 _NAMES: Final[dict[type, str]] = {
@@ -82,7 +82,7 @@ def name(part: Part) -> str:
     """Return a payload's name in the notation of RFC 7296 §1.2."""
     match part:
         case Broken(kind):
-            return f"{kind.name}!"
+            return f"{kind.name}!" if kind else "…!"
         case Notify():
             return f"N({part.type.name})"
         case Delete():
@@ -95,14 +95,19 @@ def name(part: Part) -> str:
             return _NAMES.get(type(part), type(part).__name__)
 
 
-def details(part: Part) -> Iterator[str]:
-    """Yield what is interesting in a payload, a line each; nothing where its name says it all."""
+def details(part: Part, *, is_answer: bool = False) -> Iterator[str]:
+    """Yield what is interesting in a payload, a line each; nothing where its name says it all.
+
+    The proposal of an answer is the one that was chosen.
+    """
     match part:
+        case Broken(PayloadType.NONE, data, reason):
+            yield f"{reason}: {octets(data)}"
         case Broken(kind, data, reason):
             yield f"{kind.name} is malformed: {reason}; {octets(data)}"
         case SecurityAssociation():
             for proposal in part.proposals:
-                yield f"SA {_proposal(proposal)}"
+                yield f"SA {'chosen: ' if is_answer else ''}{_proposal(proposal)}"
         case TrafficSelectors():
             selectors = ", ".join(str(one) for one in part.parts)
             yield f"{name(part)} {selectors}"

@@ -14,7 +14,7 @@ from ikeway.runtime.log import plain
 if TYPE_CHECKING:
     from ikeway.trace.events import Event
 
-EXAMPLE: Final = "Example: ikeway trace office.pcap --keys /root/keylog"
+EXAMPLE: Final = "Example: ikeway trace office.pcap --keys keys"
 _TONES: Final = {
     "title": "bold",
     "left": "cyan",
@@ -50,8 +50,7 @@ def trace(
 ) -> None:
     """Show the IKE messages and ESP packets of a capture as a ladder.
 
-    Without keys only IKE_SA_INIT and the outsides of what follows can be seen. With --json, each
-    line is an object.
+    Without keys, only IKE_SA_INIT and the outside of all else can be seen.
     """
     from ikeway.trace.keyfile import load_keys
     from ikeway.trace.keys import KeyStore

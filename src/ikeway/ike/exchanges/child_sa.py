@@ -20,7 +20,7 @@ from ikeway.ike.tasks import (
     RekeyChild,
     Task,
 )
-from ikeway.ike.timers import HALF_OPEN
+from ikeway.ike.timers import HALF_OPEN, INSTALL
 from ikeway.model.errors import (
     BusyError,
     ChildNotFoundError,
@@ -158,6 +158,7 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
     made = build(terms, session.keyring, seed, path, first_child.encapsulation(session))
     child = Child(made, method=chosen.method, replaces=asked.replaces)
     child = child.aging(state.connection.lifetimes, session.env.random, now)
+    child = child.installing(now + (INSTALL.length or 0.0))
     old = find(state, asked.replaces)
     if old is not None:
         state = change(state, replace(old, is_replaced=True, rekey_at=old.expires_at))

@@ -11,7 +11,7 @@ from ikeway.ike.io import Action, Answer, InstallChild, Refused, Signed, Trusted
 from ikeway.ike.reports import ChildFailed
 from ikeway.ike.shape import need
 from ikeway.ike.states import AwaitAuthResponse, CheckingResponder, SigningRequest, Step
-from ikeway.ike.timers import HALF_OPEN
+from ikeway.ike.timers import HALF_OPEN, INSTALL
 from ikeway.model.errors import AuthenticationError, PeerError
 from ikeway.model.identity import Identity
 from ikeway.model.time import Instant
@@ -21,7 +21,7 @@ from ikeway.wire.message import Message
 from ikeway.wire.payloads import Authentication, Delete, IdI, IdR, Notify
 from ikeway.wire.registry import NotifyType, ProtocolId
 
-INSTALL = "install"
+INSTALLING = "install"
 
 
 def request(connection: Connection, agreement: Agreement, now: Instant) -> Step:
@@ -148,7 +148,8 @@ def _establish(state: AwaitAuthResponse, identity: Identity, reply: Message, now
     except PeerError as error:
         return _childless(proven, state, reply, str(error), now)
     addresses = granted.assigned.addresses
-    established, report = ike_auth.establish(proven, (granted.child,), addresses, now)
+    child = granted.child.installing(now + (INSTALL.length or 0.0))
+    established, report = ike_auth.establish(proven, (child,), addresses, now)
     install = InstallChild(
         ticket=session.install_ticket(granted.child.sa.spi_in),
         connection=connection.name,

@@ -84,7 +84,7 @@ def _connection(
     if not fitting:
         asked = f" asking for {id_r.identity}" if id_r else ""
         raise AuthenticationError(f"no connection is for {id_i} by {kind.value}{asked}")
-    return min(fitting, key=lambda connection: connection.peer_id.text.count("*"))
+    return min(fitting, key=lambda connection: connection.peer_id.rank)
 
 
 def checked(state: CheckingInitiator, answer: Answer, now: Instant) -> Step:
