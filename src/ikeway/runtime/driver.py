@@ -13,8 +13,9 @@ from ikeway.ike.io import (
     Answer,
     Answered,
     Ask,
-    Command,
+    CheckLiveness,
     Datagram,
+    Disconnect,
     Forget,
     Initiate,
     InstallChild,
@@ -82,7 +83,7 @@ class Driver:
         self._perform(actions)
         return spi
 
-    def command(self, spi: bytes, command: Command) -> None:
+    def command(self, spi: bytes, command: Disconnect | CheckLiveness) -> None:
         """Give a command to an IKE SA."""
         self._perform(self.endpoint.handle(spi, command, self._now()))
 
