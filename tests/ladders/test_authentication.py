@@ -567,3 +567,15 @@ def test_a_peer_cannot_reflect_our_own_proof(row: Row) -> None:
     ladder.connect()
     assert seen
     assert is_down(ladder)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_who_has_no_certificate_cannot_prove_an_identity_by_one(row: Row, side: str) -> None:
+    """RFC 7296 §2.15: the peer hears AUTHENTICATION_FAILED, or nothing at all."""
+    ladder = row.certificates()
+    host = getattr(ladder, side)
+    none = replace(host.endpoint.env.credentials, certificates=())
+    host.endpoint.env = replace(host.endpoint.env, credentials=none)
+    ladder.connect()
+    assert is_down(ladder)
+    assert "but there is none" in host.ends[0].reason

@@ -16,7 +16,7 @@ from ikeway.wire.codec import Body
 from ikeway.wire.payloads import Configuration, SecurityAssociation, Unknown
 from ikeway.wire.registry import CfgAttribute, CfgType, ExchangeType, PayloadType
 from support.forge import edited, opened
-from support.hosts import ANY, CLIENT, EVERYTHING, GATEWAY, POOL, Changes, Row
+from support.hosts import ANY, CLIENT, DYNAMIC, EVERYTHING, GATEWAY, POOL, Changes, Row, template
 from support.ladder import Ladder
 
 AUTH = ExchangeType.IKE_AUTH
@@ -293,3 +293,14 @@ def test_the_pool_has_all_addresses_back_when_all_clients_are_gone(row: Row) -> 
     ladder.settle()
     ladder.wait(20)
     assert ladder.right.leases._owner == {}
+
+
+def test_a_client_may_speak_for_a_network_besides_its_address(row: Row) -> None:
+    """RFC 7296 §2.9: each selector is narrowed for itself."""
+    ladder = road(row, peer_ts=(*DYNAMIC, template("10.1.0.0/16")))
+    env = ladder.left.endpoint.env
+    more = replace(env.connections[0], local_ts=(*DYNAMIC, template("10.1.0.0/16")))
+    ladder.left.endpoint.env = replace(env, connections=(more,))
+    ladder.connect()
+    granted = [str(one) for one in ladder.left.child.local_ts]
+    assert sorted(granted) == ["10.1.0.0/16", "10.66.0.1/32", "fd66::1/128"]

@@ -163,6 +163,17 @@ def test_a_liveness_check_that_crosses_our_delete_is_answered(row: Row) -> None:
     assert opened(ladder.left, answer).payloads == ()
 
 
+def test_disconnecting_twice_is_disconnecting_once(row: Row) -> None:
+    """§1.4.1: an SA that is at its end has no other."""
+    ladder = up(row)
+    ladder.disconnect(ladder.left)
+    ladder.disconnect(ladder.left)
+    ladder.settle()
+    ladder.disconnect(ladder.right)
+    assert len(ladder.sent) == 6
+    assert len(ladder.left.ends) == len(ladder.right.ends) == 1
+
+
 def test_a_delete_that_is_never_answered_is_given_up(row: Row) -> None:
     """§2.1: there is nothing more to lose."""
     ladder = up(row)

@@ -11,7 +11,7 @@ from ikeway.ike.io import Datagram
 from ikeway.model.address import Endpoint
 from ikeway.model.esp import Encapsulation
 from ikeway.policy.connection import Encapsulate
-from ikeway.wire.message import Message, with_marker, without_marker
+from ikeway.wire.message import NAT_KEEPALIVE, Message, with_marker, without_marker
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import NotifyType
 from support.forge import first_message, session_of
@@ -174,3 +174,39 @@ def test_the_hash_is_over_addresses_of_both_families() -> None:
         one, two = (Endpoint(address, 500) for address in row.addresses)
         assert len(endpoint_hash(bytes(8), bytes(8), one)) == 20
         assert endpoint_hash(bytes(8), bytes(8), one) != endpoint_hash(bytes(8), bytes(8), two)
+
+
+@pytest.mark.conformance("CF-J19", "CF-V03")
+@pytest.mark.parametrize("row", BEHIND, ids=str)
+def test_a_host_behind_a_nat_sends_keepalives(row: Row) -> None:
+    """RFC 3948 §4: every 20 seconds by default."""
+    ladder = row.psk()
+    begin = ladder.now
+    ladder.connect()
+    ladder.wait(101)
+    assert ladder.keepalives == [(ladder.left, begin + 20 * number) for number in range(1, 6)]
+    ladder.disconnect(ladder.left)
+    ladder.settle()
+    ladder.wait(60)
+    assert len(ladder.keepalives) == 5
+
+
+@pytest.mark.conformance("CF-J19")
+@pytest.mark.parametrize("encapsulate", list(Encapsulate))
+def test_a_host_that_is_behind_no_nat_sends_none(encapsulate: Encapsulate) -> None:
+    """RFC 3948 §4: they are for the NAT before their sender."""
+    ladder = GCM.psk(left={"encapsulate": encapsulate}, right={"encapsulate": encapsulate})
+    ladder.connect()
+    ladder.wait(100)
+    assert ladder.keepalives == []
+
+
+@pytest.mark.conformance("CF-V04")
+@pytest.mark.parametrize("row", BEHIND, ids=str)
+def test_a_keepalive_that_gets_through_is_no_sign_of_life(row: Row) -> None:
+    """RFC 3948 §2.3: it is no message: nothing changes."""
+    ladder = row.psk()
+    ladder.connect()
+    before = ladder.right.states
+    assert ladder.arrive(ladder.right, NAT_KEEPALIVE) == []
+    assert ladder.right.states == before

@@ -362,3 +362,34 @@ def test_the_first_connection_with_a_common_proposal_decides() -> None:
     ladder.right.endpoint.env = replace(env, connections=(other, *env.connections))
     ladder.connect()
     assert ladder.right.established[0].connection.name == "to-left.example"
+
+
+@pytest.mark.conformance("CF-K08")
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_reserved_spi_makes_no_child(side: str) -> None:
+    """RFC 4303 §2.1: values up to 255 are reserved."""
+    ladder = GCM.psk()
+
+    def reserved(payloads: tuple[Body, ...]) -> tuple[Body, ...]:
+        return tuple(
+            spoiled(body, lambda one: (replace(one, spi=b"\0\0\0\xff"),)) for body in payloads
+        )
+
+    edited(ladder, reserved, ExchangeType.IKE_AUTH, getattr(ladder, side))
+    ladder.connect()
+    assert ladder.left.established
+    assert ladder.right.established
+    assert ladder.left.installed == ladder.right.installed == {}
+
+
+@pytest.mark.conformance("CF-E03")
+def test_a_choice_of_another_method_than_that_of_our_ke_payload_is_dropped() -> None:
+    """RFC 7296 §1.2: the responder would have had to ask for it first."""
+    specs = {"ike": (parse_ike("aes256gcm16-prfsha384-x25519-ecp256"),)}
+    ladder = GCM.psk(left=specs, right=specs)
+    (answer,) = ladder.arrive(ladder.right, first_message(ladder).encode())
+    ladder.wire.clear()
+    message = Message.decode(answer)
+    other = ike_offer((GCM_256, PRF_384, Transform.of(T.KE, 19)))
+    assert ladder.arrive(ladder.left, put(message, other).encode()) == []
+    assert "ours is of another" in ladder.left.drops[-1]

@@ -24,6 +24,7 @@ from ikeway.ike.io import (
 )
 from ikeway.model.address import IKE_PORT, Address, Endpoint
 from ikeway.policy.connection import Connection
+from ikeway.wire.message import NAT_KEEPALIVE
 from support.shell import Host, Question
 
 Fate = Callable[[Host, Datagram], list[Datagram]]
@@ -55,6 +56,7 @@ class Ladder:
         self.now = 1000.0
         self.wire: deque[tuple[Host, Datagram]] = deque()
         self.sent: list[tuple[Host, Datagram]] = []
+        self.keepalives: list[tuple[Host, float]] = []
         self.fate: Fate = lambda _host, datagram: [datagram]
 
     # What a test does -----------------------------------------------------------------------------
@@ -164,6 +166,8 @@ class Ladder:
 
     def _perform(self, host: Host, action: Action) -> None:
         match action:
+            case Send(octets=octets) if octets == NAT_KEEPALIVE:
+                self.keepalives.append((host, self.now))
             case Send(local, peer, octets):
                 datagram = self.carried(host, local, peer, octets)
                 self.sent.append((host, datagram))

@@ -17,6 +17,7 @@ from ikeway.model.errors import (
     ConfigurationRequiredError,
     Ends,
     InternalAddressError,
+    NoProposalError,
     PeerError,
     SelectorsError,
 )
@@ -145,7 +146,7 @@ def peer_spi(chosen: negotiate.Choosing) -> int:
     """
     spi = int.from_bytes(chosen.proposal.spi)
     if spi < 256:
-        raise SelectorsError(f"ESP SPI {spi} is reserved")
+        raise NoProposalError(f"ESP SPI {spi} is reserved")
     return spi
 
 

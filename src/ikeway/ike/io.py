@@ -178,7 +178,10 @@ Input: TypeAlias = Received | TimerFired | Answered | Command
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send an IKE message; the transport adds the non-ESP marker where the port wants it."""
+    """Send an IKE message, or a NAT keepalive.
+
+    The transport adds the non-ESP marker to messages where the port wants it.
+    """
 
     local: Endpoint
     peer: Endpoint

@@ -27,6 +27,7 @@ ANOTHER_ANSWER: Final = Timer(
 )
 LIVENESS: Final = Timer("liveness", None, "RFC 7296 §2.4: nothing was heard for that long")
 INSTALL: Final = Timer("install", 30.0, "design §4: a data plane that does not answer refuses")
+KEEPALIVE: Final = Timer("keepalive", 20.0, "RFC 3948 §4: a NAT before us forgets")
 LINGER: Final = Timer("linger", 15.0, "RFC 7296 §2.1: the last response may have been lost")
 REPLACED: Final = Timer(
     "replaced", 60.0, "RFC 7296 §2.8: who rekeyed an IKE SA deletes the old one"
@@ -39,6 +40,7 @@ TIMERS: Final = (
     ANOTHER_ANSWER,
     LIVENESS,
     INSTALL,
+    KEEPALIVE,
     LINGER,
     REPLACED,
     AGE,
@@ -89,6 +91,8 @@ def _of_established(state: states.Established) -> tuple[str, Instant]:
         idle = min(age, (LIVENESS.name, state.probe_at), key=lambda timer: timer[1])
     next_ask = _of_peer(state) or idle
     due = [(INSTALL.name, child.due) for child in state.children if child.due is not None]
+    if state.keep_at is not None:
+        due.append((KEEPALIVE.name, state.keep_at))
     return min((next_ask, *due), key=lambda timer: timer[1])
 
 

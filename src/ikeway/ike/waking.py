@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from ikeway.ike import agenda, ending, installing, messages
+from ikeway.ike import agenda, ending, installing, keepalive, messages
 from ikeway.ike.exchanges import child_sa, informational
 from ikeway.ike.io import Ask, MeasureUsage
 from ikeway.ike.states import (
@@ -93,6 +93,8 @@ def _established(state: Established, now: Instant) -> Step:
     """Do what is due; the rest has a timer of its own afterwards."""
     if any(child.due is not None and child.due <= now for child in state.children):
         return installing.overdue(state, now)
+    if state.keep_at is not None and state.keep_at <= now:
+        return keepalive.send(state, now)
     if state.session.window.outstanding is not None:
         return _repeat(state, now)
     if state.is_provisional:

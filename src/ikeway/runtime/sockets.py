@@ -16,7 +16,7 @@ from ikeway.ike.io import Datagram
 from ikeway.model.address import IKE_PORT, NAT_PORT, Address, Endpoint
 from ikeway.model.errors import HostError
 from ikeway.runtime.network import OUTER_MARK
-from ikeway.wire.message import NON_ESP_MARKER
+from ikeway.wire.message import NAT_KEEPALIVE, NON_ESP_MARKER
 
 RECEIVE_OCTETS = 65_535
 ANCILLARY_OCTETS = 128
@@ -75,7 +75,7 @@ class UdpTransport:
         sock = self._choose(family, local)
         if sock is None:
             return f"no socket of IPv{peer.address.version} is bound to port {local.port}"
-        if local.port == NAT_PORT:
+        if local.port == NAT_PORT and octets != NAT_KEEPALIVE:
             octets = NON_ESP_MARKER + octets
         ancillary = [] if local.address.is_unspecified else [_from(local.address)]
         try:

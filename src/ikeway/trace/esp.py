@@ -18,6 +18,7 @@ FLOWS_MOST: Final = 65536
 _HEADER_OCTETS: Final = 8
 _TRAILER_OCTETS: Final = 2
 _HALF: Final = 1 << 31
+_HIGH_MOST: Final = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class EspTracker:
 def _open(sa: _Sa, spi: int, octets: bytes) -> EspPacket:
     """Open a packet; the first one that opens tells keys and length of sequence numbers."""
     low = int.from_bytes(octets[4:_HEADER_OCTETS])
-    high = sa.high + (low < sa.low and sa.low - low > _HALF)
+    high = _high_half(sa, low)
     if not sa.openers:
         return EspPacket(spi, low, Sealing.NO_KEYS)
     openers = sa.openers if sa.chosen is None else [sa.chosen]
@@ -133,13 +134,19 @@ def _open(sa: _Sa, spi: int, octets: bytes) -> EspPacket:
             sealing, padded = _try(opener, octets, extended)
             if sealing is Sealing.VERIFIED:
                 sa.chosen, sa.flow.is_extended = opener, is_extended
-                sa.flow.suite = opener.algorithms.label
-                sa.high, sa.low = high, low
+                sa.high, sa.low = max((sa.high, sa.low), (high, low))
             if sealing in {Sealing.VERIFIED, Sealing.UNCHECKED}:
-                sa.flow.suite = opener.algorithms.label
+                sa.flow.suite = sa.flow.suite or opener.algorithms.label
                 sequence = (high << 32 | low) if is_extended else low
                 return _content(spi, sequence, sealing, padded)
     return EspPacket(spi, low, Sealing.WRONG_KEYS)
+
+
+def _high_half(sa: _Sa, low: int) -> int:
+    """Return the high half that is not sent, by the nearest number seen (RFC 4303 appendix A)."""
+    if sa.low - low > _HALF:
+        return (sa.high + 1) & _HIGH_MOST
+    return sa.high - 1 if sa.high and low - sa.low > _HALF else sa.high
 
 
 def _try(opener: Opener, octets: bytes, extended: bytes) -> tuple[Sealing, bytes]:

@@ -3,6 +3,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
@@ -96,6 +97,12 @@ def read(octets: bytes) -> _Part | None:
     return None
 
 
+@lru_cache(maxsize=4096)
+def _address(octets: bytes) -> Address:
+    """Return an address. A capture has few, each very often, and making one is slow."""
+    return IPv4Address(octets) if len(octets) == 4 else IPv6Address(octets)
+
+
 def _ipv4(octets: bytes) -> _Part | None:
     header, total = (octets[0] & 15) * 4, int.from_bytes(octets[2:4])
     if not total:  # a capture before segmentation offload: the length is still to be written
@@ -103,7 +110,7 @@ def _ipv4(octets: bytes) -> _Part | None:
     if header < _IPV4_OCTETS or not header <= total or len(octets) < header:
         return None
     where = int.from_bytes(octets[6:8])
-    source, destination = IPv4Address(octets[12:16]), IPv4Address(octets[16:20])
+    source, destination = _address(octets[12:16]), _address(octets[16:20])
     return _Part(
         source,
         destination,
@@ -116,7 +123,7 @@ def _ipv4(octets: bytes) -> _Part | None:
 
 
 def _ipv6(octets: bytes) -> _Part | None:
-    source, destination = IPv6Address(octets[8:24]), IPv6Address(octets[24:40])
+    source, destination = _address(octets[8:24]), _address(octets[24:40])
     size = int.from_bytes(octets[4:6]) or len(octets)
     payload, protocol = octets[_IPV6_OCTETS : _IPV6_OCTETS + size], octets[6]
     for _ in range(_EXTENSIONS_MOST):

@@ -33,14 +33,17 @@ class Paths:
             self._known.popitem(last=False)
         if before is None or before == now:
             return
-        if {end.port for end in now} == {NAT_PORT} and all(end.port != NAT_PORT for end in before):
-            yield "both sides move to port 4500"
-        elif before[1].port != now[1].port and now[1].port == NAT_PORT:
-            yield f"the sides move to port 4500; the initiator's is {now[0].port} here"
+        floats = before[1].port != now[1].port == NAT_PORT
+        if floats:
+            other = now[0].port
+            known = (
+                "both sides move" if other == NAT_PORT else f"the initiator, {other} here, moves"
+            )
+            yield f"{known} to port {NAT_PORT}"
         for role, old, new in zip(("initiator", "responder"), before, now, strict=True):
             if old.address != new.address:
                 yield f"the {role} was {old}, now it is {new}"
-            elif old.port != new.port and NAT_PORT not in {new.port, now[1].port}:
+            elif old.port != new.port and not floats:
                 yield f"the {role}'s port was {old.port}, now it is {new.port}"
 
 

@@ -13,7 +13,6 @@ SECTION: Final = b"\x0a\x0d\x0d\x0a"
 INTERFACES_MOST: Final = 4096
 
 _BIG, _LITTLE = b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"
-_SECTION_TYPE, _INTERFACE, _PACKET, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
 _BLOCK_OCTETS_MOST: Final = FRAME_OCTETS_MOST + (1 << 16)
 _FRAMING_OCTETS: Final = 12
 _TIMESTAMP_RESOLUTION, _TIMESTAMP_OFFSET = 9, 14
@@ -80,15 +79,15 @@ class Reader:
 
     def _take(self, kind: int, body: bytes) -> Frame | None:
         match kind:
-            case 1:
+            case 1:  # Interface Description
                 self._add_interface(body)
-            case 6:
+            case 6:  # Enhanced Packet
                 interface, high, low, size, whole = self._unpack("IIIII", body)
                 return self._frame(interface, (high, low), (size, whole), body[20:])
-            case 2:
+            case 2:  # Packet, of old writers
                 interface, _, high, low, size, whole = self._unpack("HHIIII", body)
                 return self._frame(interface, (high, low), (size, whole), body[20:])
-            case 3:
+            case 3:  # Simple Packet
                 (whole,) = self._unpack("I", body)
                 snap = self._interfaces[0].snap_octets if self._interfaces else 0
                 size = min(whole, snap or whole, len(body) - 4)

@@ -40,7 +40,10 @@ def parse_line(line: str) -> Row | None:
     text = line.removeprefix(OURS).strip()
     if not text or text.startswith("#"):
         return None
-    columns = next(csv.reader([text]), [])
+    try:
+        columns = next(csv.reader([text]), [])
+    except csv.Error as error:
+        raise ValueError(f"no columns between commas: {error}") from None
     if len(columns) < _COLUMNS:
         raise ValueError(f"{len(columns)} columns where {_COLUMNS} are needed")
     return _esp_row(columns) if columns[0] in _FAMILIES else _ike_row(columns)

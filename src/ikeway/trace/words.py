@@ -179,12 +179,13 @@ def _certificate(part: Certificate) -> Iterator[str]:
         return
     try:
         read = certificate.Certificate.of(part.data)
-    except AuthenticationError as error:
+        validity = f"{read.not_before:%F} to {read.not_after:%F}"
+    except (AuthenticationError, ValueError) as error:  # pyca reads some parts late
         yield f"CERT {part.encoding.name}, {len(part.data)} octets: {error}"
         return
     names = ", ".join(str(one) for one in read.sans)
     yield f"CERT {read.subject or 'without a subject'}" + (f" ({names})" if names else "")
-    yield f"     issued by {read.issuer}, valid {read.not_before:%F} to {read.not_after:%F}"
+    yield f"     issued by {read.issuer}, valid {validity}"
 
 
 def _attribute(one: CfgAttributeValue) -> str:

@@ -18,6 +18,8 @@ PAYLOADS_MAX: Final = 256
 """How many payloads one chain may have."""
 NON_ESP_MARKER: Final = b"\0\0\0\0"
 """What stands before IKE on port 4500, where ESP has its SPI (RFC 3948 §2.2)."""
+NAT_KEEPALIVE: Final = b"\xff"
+"""What keeps a NAT's mapping; it is no IKE message and has no marker (RFC 3948 §2.3)."""
 MAJOR: Final = 2
 
 _HEADER: Final = Struct("!8s8sBBBBII")

@@ -56,7 +56,7 @@ def test_packets_of_every_suite_are_opened(suite: Suite, esn: bool) -> None:
 def test_extended_sequence_numbers_go_on_where_the_low_half_begins_again() -> None:
     sender = peer(SUITES[0], True)
     tracker = EspTracker(keys(sender))
-    for sequence in (0xFFFFFFFE, 0xFFFFFFFF, 0x1_0000_0000, 0x1_0000_0001):
+    for sequence in (0xFFFFFFFE, 0x1_0000_0000, 0xFFFFFFFF, 0x1_0000_0001):
         taken = tracker.take(packet(sender.seal(sequence, INNER)))
         assert taken is not None
         assert (taken[1].sequence, taken[1].sealing) == (sequence, Sealing.VERIFIED)

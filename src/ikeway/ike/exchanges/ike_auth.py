@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, replace
 
-from ikeway.ike import ending
+from ikeway.ike import ending, keepalive
 from ikeway.ike.children import Child
 from ikeway.ike.io import Action
 from ikeway.ike.reports import Established as EstablishedReport
@@ -77,6 +77,7 @@ def establish(
         since=now,
         heard=now,
         probe_at=now + connection.liveness,
+        keep_at=keepalive.due(session, now),
     )
     report = EstablishedReport(
         connection=connection.name,

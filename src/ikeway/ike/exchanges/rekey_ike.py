@@ -119,6 +119,7 @@ def _make(
         heard=now,
         probe_at=now + state.connection.liveness,
         usage=state.usage,
+        keep_at=state.keep_at,
         queued=_inherited(state),
     )
     return Made(ending.aging(fresh, now), lowest(*nonces))
