@@ -64,7 +64,7 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
                 return ike_auth_responder.signed(state, given, now)
             case InstallingFirst(outcome=outcome) if (
                 outcome.child is not None
-                and ticket == ike_auth_initiator.install_ticket(session, outcome.child.sa.spi_in)
+                and ticket == session.install_ticket(outcome.child.sa.spi_in)
             ):
                 return ike_auth_responder.installed(state, given, now)
             case _:
@@ -77,9 +77,12 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
 def _established(state: Established, ticket: Ticket, given: Answer, now: Instant) -> Step:
     if _is(ticket, state.session, MEASURE):
         return _measured(state, given, now)
+    answering = state.answering
+    if answering is not None and ticket == state.session.install_ticket(answering.child.sa.spi_in):
+        return installing.ready(state, answering, given, now)
     for child in state.children:
-        if ticket == ike_auth_initiator.install_ticket(state.session, child.sa.spi_in):
-            return installing.answered(state, child, given, now)
+        if ticket == state.session.install_ticket(child.sa.spi_in):
+            return installing.answered(state, child, given)
     return Step(state)
 
 
@@ -89,4 +92,4 @@ def _measured(state: Established, given: Answer, now: Instant) -> Step:
     if isinstance(given, Measured) and given.usage.packets_in > state.usage.packets_in:
         probe_at = now + state.connection.liveness
         return Step(replace(after, usage=given.usage, heard=now, probe_at=probe_at))
-    return informational.ask(after, (), now)
+    return Step(informational.ask(after, ()))

@@ -19,6 +19,7 @@ from ikeway.ike.io import (
     Disconnect,
     Input,
     Received,
+    Rekey,
     Report,
     TimerFired,
 )
@@ -73,7 +74,7 @@ def advance(state: Candidates, event: Input, now: Instant, inner: Advance) -> St
         case Disconnect(reason):
             closed = _closed(state, reason, is_failure=False)
             return Step(Gone(), (closed,))
-        case CheckLiveness():
+        case CheckLiveness() | Rekey():
             return Step(state)
 
 

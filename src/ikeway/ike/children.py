@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Child SAs of an IKE SA: drafts, keys, what the data plane gets (RFC 7296 §2.17)."""
 
+import math
 from dataclasses import dataclass, replace
 
 from ikeway.crypto.keys import derive_child_keys, esp_key_octets
+from ikeway.crypto.random import Random
 from ikeway.ike.keys import Keyring
 from ikeway.model.address import Endpoint
 from ikeway.model.esp import ChildSa, Encapsulation, EspSuite, Mode
+from ikeway.model.secret import Secret
 from ikeway.model.selectors import Selectors
-from ikeway.model.time import Instant
+from ikeway.model.time import Instant, Seconds
+from ikeway.policy.lifetimes import Lifetimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +26,22 @@ class ChildDraft:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A Child SA. `is_installed` once the data plane has it, which must say so until `due`."""
+    """A Child SA. `is_installed` once the data plane has it, which must say so until `due`.
+
+    `is_replaced` once it was rekeyed: who rekeyed it is about to delete it.
+    `method` is the key exchange method that it was made with, 0 for none. `replaces` is the inbound
+    SPI of the child that it is to replace, 0 for none. It is rekeyed at `rekey_at` and not used
+    after `expires_at` (RFC 7296 §2.8).
+    """
 
     sa: ChildSa
     is_installed: bool = False
+    is_deleting: bool = False
+    is_replaced: bool = False
+    method: int = 0
+    replaces: int = 0
+    rekey_at: Instant = math.inf
+    expires_at: Instant = math.inf
     due: Instant | None = None
 
     def installing(self, due: Instant) -> "Child":
@@ -35,6 +51,24 @@ class Child:
     def installed(self) -> "Child":
         """Return the child as the data plane has it."""
         return replace(self, is_installed=True, due=None)
+
+    def aging(self, lifetimes: Lifetimes, random: Random, now: Instant) -> "Child":
+        """Return the child with the times at which it is rekeyed and at which it ends."""
+        return replace(
+            self,
+            rekey_at=now + soft_limit(lifetimes.child, random),
+            expires_at=now + hard_limit(lifetimes.child),
+        )
+
+
+def soft_limit(lifetime: Seconds, random: Random) -> Seconds:
+    """Return a lifetime cut by up to a tenth, so that two sides seldom rekey at once (§2.8.1)."""
+    return lifetime * (1.0 - random.octets(1)[0] / 2560)
+
+
+def hard_limit(lifetime: Seconds) -> Seconds:
+    """Return how long an SA may be used that could not be rekeyed."""
+    return lifetime * 1.1 + 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +83,33 @@ class Terms:
     replay_window: int
 
 
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What the keys of a Child SA are made of, beside SK_d (§2.17).
+
+    `nonces` are Ni and Nr of the exchange that makes it, `shared` its Diffie-Hellman secret if it
+    has one. `is_requester` is whether that exchange was ours: its requester's keys come first.
+    """
+
+    nonces: tuple[bytes, bytes]
+    is_requester: bool
+    shared: Secret | None = None
+
+
 def build(
     terms: Terms,
     keyring: Keyring,
-    nonces: tuple[bytes, bytes],
+    seed: Seed,
     path: tuple[Endpoint, Endpoint],
     encapsulation: Encapsulation,
 ) -> ChildSa:
-    """Return the Child SA of the first exchange, with its keys (§2.17).
-
-    `nonces` are those of IKE_SA_INIT, `path` is local and peer.
-    """
+    """Return a Child SA with its keys (§2.17); `path` is local and peer."""
     suite = terms.suite
     sizes = esp_key_octets(suite.encr, suite.key_bits, suite.integ)
     towards_r, towards_i = derive_child_keys(
-        keyring.prf, keyring.keys.sk_d, *sizes, *nonces, shared=None
+        keyring.prf, keyring.keys.sk_d, *sizes, *seed.nonces, shared=seed.shared
     )
-    keys_out, keys_in = (towards_r, towards_i) if keyring.is_initiator else (towards_i, towards_r)
+    keys_out, keys_in = (towards_r, towards_i) if seed.is_requester else (towards_i, towards_r)
     return ChildSa(
         spi_in=terms.spi_in,
         spi_out=terms.spi_out,

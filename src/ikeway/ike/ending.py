@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways in which an IKE SA ends (RFC 7296 §1.4.1, §2.4, §2.21)."""
 
+from dataclasses import replace
 from typing import TypeAlias
 
 from ikeway.ike import messages
-from ikeway.ike.children import Child
+from ikeway.ike.children import Child, hard_limit, soft_limit
 from ikeway.ike.io import Action, RemoveChild, Report
 from ikeway.ike.reports import ChildClosed, Closed
 from ikeway.ike.session import Session
@@ -21,6 +22,7 @@ from ikeway.ike.states import (
     InstallingFirst,
     LeasingAddress,
     Lingering,
+    Replaced,
     SigningRequest,
     SigningResponse,
     State,
@@ -45,6 +47,7 @@ Alive: TypeAlias = (
     | SigningResponse
     | InstallingFirst
     | Established
+    | Replaced
 )
 """The states of an IKE SA that is not at its end."""
 
@@ -81,6 +84,16 @@ def _spi(state: Alive) -> bytes:
     if isinstance(state, AwaitInitResponse | Candidates):
         return state.link.spi_i
     return state.session.sa
+
+
+def aging(state: Established, now: Instant) -> Established:
+    """Return the state with the times at which its SA is rekeyed and at which it ends (§2.8)."""
+    lifetime, random = state.connection.lifetimes.ike, state.session.env.random
+    return replace(
+        state,
+        rekey_at=now + soft_limit(lifetime, random),
+        expires_at=now + hard_limit(lifetime),
+    )
 
 
 def linger(session: Session, now: Instant) -> Lingering:

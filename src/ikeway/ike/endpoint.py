@@ -11,9 +11,8 @@ from ikeway.ike.half_open import HalfOpen, request_key
 from ikeway.ike.io import (
     Action,
     Answered,
-    CheckLiveness,
+    Command,
     Datagram,
-    Disconnect,
     Forget,
     Initiate,
     Input,
@@ -30,6 +29,7 @@ from ikeway.ike.states import (
     Gone,
     InstallingFirst,
     LeasingAddress,
+    Offspring,
     SigningResponse,
     Step,
 )
@@ -42,6 +42,7 @@ HALF_OPEN = (
     AwaitAuthRequest,
     CheckingInitiator,
     LeasingAddress,
+    Offspring,
     SigningResponse,
     InstallingFirst,
 )
@@ -72,7 +73,7 @@ class Endpoint:
         """Start an IKE SA; return our SPI and the first actions."""
         spi, path = self._new_spi(), (command.local, command.peer)
         step = ike_sa_init_initiator.request(self.env, command.connection, path, spi, now)
-        return spi, self._begin(spi, step)
+        return spi, self._begin(spi, step, now)
 
     def receive(self, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
         """Take a datagram from the network. Whatever it is, nothing escapes but actions."""
@@ -91,7 +92,7 @@ class Endpoint:
         return self._handle(sa, Received(header, datagram), now)
 
     def handle(
-        self, spi: bytes, event: TimerFired | Answered | Disconnect | CheckLiveness, now: Instant
+        self, spi: bytes, event: TimerFired | Answered | Command, now: Instant
     ) -> tuple[Action, ...]:
         """Take any other input of the IKE SA with this SPI of ours."""
         sa = self._sas.get(spi)
@@ -105,14 +106,16 @@ class Endpoint:
             if spi not in self._sas:
                 return spi
 
-    def _begin(self, spi: bytes, step: Step) -> tuple[Action, ...]:
-        sa, actions = IkeSa.start(spi, step)
+    def _begin(self, spi: bytes, step: Step, now: Instant) -> tuple[Action, ...]:
+        sa, actions = IkeSa.start(spi, step, now)
         self._sas[spi] = sa
         return actions
 
     def _handle(self, sa: IkeSa, event: Input, now: Instant) -> tuple[Action, ...]:
         actions = sa.handle(event, now)
         more: list[Action] = []
+        for born in sa.offspring:
+            more += self._bear(born, now)
         for action in actions:
             if isinstance(action, Report) and isinstance(action.event, Established):
                 more += self._replace_others(sa, action.event)
@@ -121,6 +124,13 @@ class Endpoint:
         elif not isinstance(sa.state, HALF_OPEN):
             self._half_open.settle(sa.spi)
         return (*actions, *more)
+
+    def _bear(self, born: Offspring, now: Instant) -> tuple[Action, ...]:
+        """Begin the IKE SA that replaces another one, or give it the Child SAs (§2.8)."""
+        if born.begins is not None:
+            return self._begin(born.spi, Step(born.begins), now)
+        heir = self._sas.get(born.spi)
+        return heir.inherit(born, now) if heir is not None else ()
 
     def _forget(self, sa: IkeSa) -> Forget:
         del self._sas[sa.spi]
@@ -165,7 +175,7 @@ class Endpoint:
         except PeerError as error:
             return self._strangers.refuse(header, datagram, error, now)
         self._half_open.add(key, spi)
-        return self._begin(spi, step)
+        return self._begin(spi, step, now)
 
 
 def _repeat(sa: IkeSa, datagram: Datagram) -> tuple[Action, ...]:

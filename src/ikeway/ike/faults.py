@@ -14,15 +14,18 @@ from ikeway.ike.states import (
     Deleting,
     Established,
     Lingering,
+    Replaced,
     Step,
 )
-from ikeway.model.errors import Ends, PeerError
+from ikeway.model.errors import ChildNotFoundError, Ends, PeerError
 from ikeway.model.time import Instant
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
-from ikeway.wire.registry import NotifyType
+from ikeway.wire.registry import NotifyType, ProtocolId
 
-Keyed: TypeAlias = AwaitAuthRequest | AwaitAuthResponse | Established | Deleting | Lingering
+Keyed: TypeAlias = (
+    AwaitAuthRequest | AwaitAuthResponse | Established | Replaced | Deleting | Lingering
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,9 @@ class Fault:
     @property
     def notify(self) -> Notify:
         """What the peer is told."""
+        if isinstance(self.error, ChildNotFoundError):
+            kind = NotifyType.CHILD_SA_NOT_FOUND
+            return Notify(kind, protocol=ProtocolId.ESP, spi=self.error.spi)
         return Notify(NotifyType(self.error.notify), self.error.data)
 
     @property
@@ -52,7 +58,7 @@ def take(state: Keyed, fault: Fault, now: Instant) -> Step:
     match state:
         case AwaitAuthRequest():
             return ike_auth_responder.reject(state.session, fault.message, path, fault.error, now)
-        case Established() | Deleting():
+        case Established() | Deleting() | Replaced():
             return _request(state, fault, now)
         case AwaitAuthResponse() | Lingering():
             dropped = Dropped(str(fault.error), fault.datagram.peer)
@@ -70,11 +76,11 @@ def _response(state: Keyed, fault: Fault, now: Instant) -> Step:
             return ending.delete(replace(state, session=session), reason, now)
         case Deleting():
             return ending.farewell(replace(state, session=session), now)
-        case AwaitAuthRequest() | Lingering():
+        case AwaitAuthRequest() | Lingering() | Replaced():
             return Step(state)
 
 
-def _request(state: Established | Deleting, fault: Fault, now: Instant) -> Step:
+def _request(state: Established | Deleting | Replaced, fault: Fault, now: Instant) -> Step:
     """Answer with the error; a malformed request is the end of the IKE SA (§2.21.3)."""
     path = fault.datagram.local, fault.datagram.peer
     asked = fault.message.header

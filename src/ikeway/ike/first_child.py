@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 from ikeway.ike import configuration, narrow, negotiate
-from ikeway.ike.children import Child, ChildDraft, Terms, build
+from ikeway.ike.children import Child, ChildDraft, Seed, Terms, build
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import Leased
 from ikeway.ike.session import Link, Session, Transcript
@@ -111,9 +111,9 @@ def conclude(
     assigned = configuration.accept(reply.one(Configuration))
     if connection.virtual_ips and not assigned.addresses:
         raise InternalAddressError("we asked for an address and got none")
-    local_ts = _granted(need(reply, TsI), child.offered_i)
-    peer_ts = _granted(need(reply, TsR), child.offered_r)
-    spi_out = _spi(chosen)
+    local_ts = granted(need(reply, TsI), child.offered_i)
+    peer_ts = granted(need(reply, TsR), child.offered_r)
+    spi_out = peer_spi(chosen)
     terms = Terms(child.spi_in, spi_out, chosen.esp, local_ts, peer_ts, connection.replay_window)
     return Granted(_child(session, transcript, terms, _path(session)), assigned)
 
@@ -126,7 +126,7 @@ def _check_granted(reply: Message) -> None:
             raise SelectorsError(f"the peer grants {notify.type.name}, which we did not ask for")
 
 
-def _granted(answer: TrafficSelectors, offered: Selectors) -> Selectors:
+def granted(answer: TrafficSelectors, offered: Selectors) -> Selectors:
     """Return the selectors of the answer; one of a type that we do not know was never offered."""
     if len(answer.selectors) != len(answer.parts):
         raise SelectorsError("the answer has selectors that are no address ranges")
@@ -138,7 +138,12 @@ def _path(session: Session) -> tuple[Endpoint, Endpoint]:
     return session.link.local, session.link.peer
 
 
-def _spi(chosen: negotiate.Choosing) -> int:
+def peer_spi(chosen: negotiate.Choosing) -> int:
+    """Return the peer's inbound SPI from its proposal.
+
+    Raises:
+        SelectorsError: it is of the reserved range (RFC 4303 §2.1).
+    """
     spi = int.from_bytes(chosen.proposal.spi)
     if spi < 256:
         raise NoProposalError(f"ESP SPI {spi} is reserved")
@@ -148,8 +153,8 @@ def _spi(chosen: negotiate.Choosing) -> int:
 def _child(
     session: Session, transcript: Transcript, terms: Terms, path: tuple[Endpoint, Endpoint]
 ) -> Child:
-    nonces = transcript.nonce_i, transcript.nonce_r
-    return Child(build(terms, session.keyring, nonces, path, encapsulation(session)))
+    seed = Seed((transcript.nonce_i, transcript.nonce_r), session.link.is_initiator)
+    return Child(build(terms, session.keyring, seed, path, encapsulation(session)))
 
 
 # Responder ----------------------------------------------------------------------------------------
@@ -185,7 +190,7 @@ def _grant(
     allowed_i, allowed_r = _allowed(request, leased)
     ts_i = narrow.narrow(need(message, TsI).selectors, allowed_i)
     ts_r = narrow.narrow(need(message, TsR).selectors, allowed_r)
-    spi_in, spi_out = session.env.new_esp_spi(), _spi(chosen)
+    spi_in, spi_out = session.env.new_esp_spi(), peer_spi(chosen)
     terms = Terms(spi_in, spi_out, chosen.esp, ts_r, ts_i, connection.replay_window)
     child = _child(session, transcript, terms, (request.local, request.peer))
     answer = chosen.answer(spi_in.to_bytes(SPI_OCTETS))

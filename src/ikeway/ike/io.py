@@ -155,6 +155,13 @@ class CheckLiveness:
 
 
 @dataclass(frozen=True, slots=True)
+class Rekey:
+    """Replace a Child SA, named by its inbound SPI, or the IKE SA itself (0) (RFC 7296 §2.8)."""
+
+    spi_in: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Initiate:
     """Start an IKE SA; for the endpoint."""
 
@@ -163,7 +170,7 @@ class Initiate:
     peer: Endpoint
 
 
-Command: TypeAlias = Disconnect | CheckLiveness
+Command: TypeAlias = Disconnect | CheckLiveness | Rekey
 Input: TypeAlias = Received | TimerFired | Answered | Command
 
 # Actions ------------------------------------------------------------------------------------------
@@ -202,7 +209,8 @@ class Ask:
 class InstallChild:
     """Give a Child SA to the data plane, then answer the ticket with `Installed`.
 
-    `virtual_ips` are addresses lent to us: the host needs them on the tunnel's interface.
+    `virtual_ips` are addresses lent to us: the host needs them on the tunnel's interface. A standby
+    child receives; it sends from its first packet received on, or when it alone is left (§2.8).
     """
 
     ticket: Ticket
@@ -210,6 +218,7 @@ class InstallChild:
     child: ChildSa
     virtual_ips: tuple[Address, ...] = ()
     dns: tuple[Address, ...] = ()
+    is_standby: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,15 @@ from ikeway.ike.environment import Environment
 from ikeway.ike.io import (
     Action,
     Answered,
-    CheckLiveness,
+    Command,
     Datagram,
-    Disconnect,
     Initiate,
     TimerFired,
 )
 from ikeway.model.secret import Secret
 from ikeway.model.time import Instant
 
-SaInput: TypeAlias = TimerFired | Answered | Disconnect | CheckLiveness
+SaInput: TypeAlias = TimerFired | Answered | Command
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from ikeway.ike.io import (
     Leased,
     Measured,
     Refused,
+    Rekey,
     Signed,
     Ticket,
     TimerFired,
@@ -62,6 +63,8 @@ def _input(event: SaInput) -> Plain:
             return {"timer": True}
         case Disconnect(reason):
             return {"disconnect": reason}
+        case Rekey(spi_in):
+            return {"rekey": spi_in}
         case CheckLiveness():
             return {"check_liveness": True}
         case Answered(ticket, answer):
@@ -124,6 +127,8 @@ def _read_input(plain: Plain) -> SaInput:
         return Answered(ticket, _read_answer(plain))
     if "disconnect" in plain:
         return Disconnect(plain["disconnect"])
+    if "rekey" in plain:
+        return Rekey(plain["rekey"])
     return CheckLiveness() if "check_liveness" in plain else TimerFired()
 
 

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, replace
 
-from ikeway.crypto.keys import IkeKeys, derive_ike_keys
+from ikeway.crypto.keys import IkeKeys, Replaced, derive_ike_keys
 from ikeway.crypto.prf import Prf, prf
 from ikeway.crypto.protection import DirectionKeys, Protection
 from ikeway.crypto.random import Random
@@ -42,11 +42,16 @@ class Keyring:
         spis: tuple[bytes, bytes],
         *,
         is_initiator: bool,
+        replaced: "Keyring | None" = None,
     ) -> "Keyring":
-        """Return the keys of an IKE SA from its Diffie-Hellman secret (§2.14)."""
+        """Return the keys of an IKE SA from its Diffie-Hellman secret (§2.14).
+
+        `replaced` are the keys of the IKE SA that the new one takes the place of (§2.18).
+        """
         chosen = prf(suite.prf)
         protection = Protection.of(suite.encr, suite.key_bits, suite.integ)
-        keys = derive_ike_keys(chosen, protection, shared, *nonces, *spis)
+        before = Replaced(replaced.prf, replaced.keys.sk_d) if replaced else None
+        keys = derive_ike_keys(chosen, protection, shared, *nonces, *spis, replaced=before)
         towards_r = DirectionKeys(keys.sk_ei, keys.sk_ai)
         towards_i = DirectionKeys(keys.sk_er, keys.sk_ar)
         local, peer = (towards_r, towards_i) if is_initiator else (towards_i, towards_r)

@@ -68,6 +68,11 @@ class Choosing:
         integ = self.chosen.get(TransformType.INTEG, NONE)[0]
         return EspSuite(*encr, integ, esn=self.chosen.get(TransformType.ESN, NONE)[0] == 1)
 
+    @property
+    def method(self) -> int:
+        """The key exchange method, 0 for none."""
+        return self.chosen.get(TransformType.KE, NONE)[0]
+
     def answer(self, spi: bytes) -> SecurityAssociation:
         """Return the SA payload that tells the choice, with our SPI."""
         transforms = tuple(

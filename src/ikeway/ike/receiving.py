@@ -25,9 +25,11 @@ from ikeway.ike.states import (
     Established,
     Gone,
     Lingering,
+    Replaced,
     State,
     Step,
 )
+from ikeway.ike.tasks import Asked, AskedChild, AskedIke, DeleteChild, Inform
 from ikeway.model.errors import MalformedError, PeerError
 from ikeway.model.time import Instant
 from ikeway.wire.message import Message
@@ -35,7 +37,9 @@ from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import ExchangeType, NotifyType
 
 Waiting = TypeVar("Waiting", AwaitAuthResponse, Established, Deleting)
-Keyed: TypeAlias = AwaitAuthRequest | AwaitAuthResponse | Established | Deleting | Lingering
+Keyed: TypeAlias = (
+    AwaitAuthRequest | AwaitAuthResponse | Established | Replaced | Deleting | Lingering
+)
 
 
 def receive(state: State, received: Received, now: Instant) -> Step:
@@ -43,7 +47,14 @@ def receive(state: State, received: Received, now: Instant) -> Step:
     match state:
         case AwaitInitResponse():
             return candidates.answered(state, received, now)
-        case AwaitAuthRequest() | AwaitAuthResponse() | Established() | Deleting() | Lingering():
+        case (
+            AwaitAuthRequest()
+            | AwaitAuthResponse()
+            | Established()
+            | Replaced()
+            | Deleting()
+            | Lingering()
+        ):
             return _keyed(state, received, now)
         case Gone() | Candidates():
             return Step(state)
@@ -81,7 +92,7 @@ def _fresh(state: Keyed, message: Message, datagram: Datagram, now: Instant) -> 
         step = handle(state, message, datagram, now)
     except PeerError as error:
         step = faults.take(state, faults.Fault(message, datagram, error), now)
-    return Step(step.state, (state.session.report(said), *step.actions))
+    return replace(step, actions=(state.session.report(said), *step.actions))
 
 
 # Requests of the peer -----------------------------------------------------------------------------
@@ -94,8 +105,10 @@ def _request(state: Keyed, message: Message, datagram: Datagram, now: Instant) -
                 return _not_now(state, message, datagram)
             return ike_auth_responder.respond(state, message, datagram, now)
         case Established():
+            if state.answering is not None:
+                return _not_now(state, message, datagram)
             return _request_established(_heard(state, now), message, datagram, now)
-        case Deleting():
+        case Deleting() | Replaced():
             return _request_while_deleting(state, message, datagram, now)
         case AwaitAuthResponse() | Lingering():
             return _not_now(state, message, datagram)
@@ -108,13 +121,13 @@ def _request_established(
         case ExchangeType.INFORMATIONAL:
             return informational.respond(state, message, datagram, now)
         case ExchangeType.CREATE_CHILD_SA:
-            return create_child_sa.respond(state, message, datagram)
+            return create_child_sa.respond(state, message, datagram, now)
         case other:
             raise MalformedError(f"exchange {other.name} on an established IKE SA")
 
 
 def _request_while_deleting(
-    state: Deleting, message: Message, datagram: Datagram, now: Instant
+    state: Deleting | Replaced, message: Message, datagram: Datagram, now: Instant
 ) -> Step:
     """Answer what crosses our Delete; the peer's own Delete ends the waiting (§2.25.2)."""
     path = datagram.local, datagram.peer
@@ -136,11 +149,23 @@ def _response(state: Keyed, message: Message, datagram: Datagram, now: Instant) 
         case AwaitAuthResponse():
             return ike_auth_initiator.conclude(_concluded(state), message, now)
         case Established():
-            return informational.conclude(_concluded(_heard(state, now)), message, now)
+            return _conclude(
+                replace(_concluded(_heard(state, now)), asked=None), state.asked, message, now
+            )
         case Deleting():
             return ending.farewell(_concluded(state), now)
-        case AwaitAuthRequest() | Lingering():
+        case AwaitAuthRequest() | Lingering() | Replaced():
             return _not_now(state, message, datagram)
+
+
+def _conclude(state: Established, asked: Asked | None, message: Message, now: Instant) -> Step:
+    match asked:
+        case AskedChild() | AskedIke():
+            return create_child_sa.conclude(state, asked, message, now)
+        case Inform() | DeleteChild():
+            return informational.conclude(state, asked, message)
+        case None:
+            return Step(state)
 
 
 def _heard(state: Established, now: Instant) -> Established:

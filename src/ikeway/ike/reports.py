@@ -81,6 +81,15 @@ class Established:
 
 
 @dataclass(frozen=True, slots=True)
+class Rekeyed:
+    """Another IKE SA took this one's place; `successor` is our SPI of it."""
+
+    connection: str
+    successor: bytes
+    suite: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChildEstablished:
     """A Child SA carries traffic."""
 
@@ -124,6 +133,7 @@ Event: TypeAlias = (
     | Warned
     | SuiteChosen
     | Established
+    | Rekeyed
     | ChildEstablished
     | ChildFailed
     | ChildClosed

@@ -3,9 +3,8 @@
 
 from typing import assert_never
 
-from ikeway.ike import candidates, ending
+from ikeway.ike import agenda, candidates, ending, succession
 from ikeway.ike.answering import answer
-from ikeway.ike.exchanges import informational
 from ikeway.ike.io import (
     Action,
     Answered,
@@ -13,11 +12,12 @@ from ikeway.ike.io import (
     Disconnect,
     Input,
     Received,
+    Rekey,
     SetTimer,
     TimerFired,
 )
 from ikeway.ike.receiving import receive
-from ikeway.ike.states import Candidates, State, Step
+from ikeway.ike.states import Candidates, Established, Offspring, State, Step
 from ikeway.ike.timers import deadline
 from ikeway.ike.waking import wake
 from ikeway.model.time import Instant
@@ -26,18 +26,20 @@ from ikeway.model.time import Instant
 class IkeSa:
     """One IKE SA. Performs no I/O, reads no clock, draws no randomness of its own."""
 
-    __slots__ = ("_state", "_timer", "spi")
+    __slots__ = ("_state", "_timer", "offspring", "spi")
 
     def __init__(self, spi: bytes, state: State) -> None:
         self.spi = spi
         self._state = state
         self._timer: tuple[str, Instant] | None = None
+        self.offspring: tuple[Offspring, ...] = ()
 
     @classmethod
-    def start(cls, spi: bytes, step: Step) -> tuple["IkeSa", tuple[Action, ...]]:
+    def start(cls, spi: bytes, step: Step, now: Instant) -> tuple["IkeSa", tuple[Action, ...]]:
         """Return an SA in the state of its first step, and the actions of that step."""
-        sa = cls(spi, step.state)
-        return sa, step.actions + sa._rearm()
+        asked = agenda.proceed(step.state, now)
+        sa = cls(spi, asked.state)
+        return sa, step.actions + asked.actions + sa._rearm()
 
     @property
     def state(self) -> State:
@@ -50,8 +52,19 @@ class IkeSa:
             self._timer = None  # a clock that is early by a hair is set again
         step = advance(self._state, event, now)
         spent = ending.close_when_spent(step.state, now)
-        self._state = spent.state
-        return step.actions + spent.actions + self._rearm()
+        asked = agenda.proceed(spent.state, now)
+        self._state = asked.state
+        self.offspring = step.offspring
+        return step.actions + spent.actions + asked.actions + self._rearm()
+
+    def inherit(self, born: Offspring, now: Instant) -> tuple[Action, ...]:
+        """Take over the Child SAs of the IKE SA that this one replaced (RFC 7296 §2.8)."""
+        if isinstance(self._state, Established):
+            heir = succession.inherit(self._state, born, now)
+            asked = agenda.proceed(heir.state, now)
+            self._state = asked.state
+            return heir.actions + asked.actions + self._rearm()
+        return ()
 
     def _rearm(self) -> tuple[Action, ...]:
         """Return the timer to set, if it is another one than before."""
@@ -74,9 +87,9 @@ def advance(state: State, event: Input, now: Instant) -> Step:
             return wake(state, now)
         case Answered():
             return answer(state, event, now)
-        case CheckLiveness():
-            return informational.check_liveness(state, now)
         case Disconnect(reason):
             return ending.disconnect(state, reason, now)
+        case CheckLiveness() | Rekey():
+            return agenda.command(state, event)
         case _:
             assert_never(event)

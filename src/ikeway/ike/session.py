@@ -51,6 +51,10 @@ class Session:
         """Return the ticket of a question of this SA."""
         return Ticket(self.sa, self.branch, purpose)
 
+    def install_ticket(self, spi_in: int) -> Ticket:
+        """Return the ticket of a Child SA that the data plane is to take."""
+        return self.ticket(f"install-{spi_in:08x}")
+
     def report(self, event: Event) -> Report:
         """Return a report about this SA."""
         return Report(self.sa, event)

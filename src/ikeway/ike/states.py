@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The states of an IKE SA, named by what they await. Each holds only what is known then."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -9,6 +10,7 @@ from ikeway.ike.children import Child, ChildDraft
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import Action
 from ikeway.ike.session import Link, Session, Transcript
+from ikeway.ike.tasks import Answering, Asked, Crossed, Rival, Task
 from ikeway.ike.window import Outstanding
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.esp import Usage
@@ -161,8 +163,12 @@ class InstallingFirst:
 class Established:
     """Both identities are proven.
 
-    `heard` is when a valid message or packet last came in, `queued` are the payloads of requests
-    that wait for the window, `keep_at` is when a NAT before us needs to see a packet.
+    `heard` is when a valid message or packet last came in. `queued` is what we want to ask, `asked`
+    what we have asked; `answering` is a request of the peer's that waits for the data plane.
+    `crossed` and `rival` are rekeys of the peer's that crossed ours. An IKE SA that came of such a
+    rekey is provisional until the nonces decide: nothing is changed on it (RFC 7296 §2.8.2).
+    `stillborn` are outbound SPIs that the peer deleted before its answer told us of them. `keep_at` is when a
+    NAT before us needs to see a packet.
     """
 
     session: Session
@@ -176,8 +182,25 @@ class Established:
     probe_at: Instant
     usage: Usage = field(default=Usage())
     is_measuring: bool = False
-    queued: tuple[tuple[Body, ...], ...] = ()
     keep_at: Instant | None = None
+    queued: tuple[Task, ...] = ()
+    asked: Asked | None = None
+    answering: Answering | None = None
+    crossed: tuple[Crossed, ...] = ()
+    rival: Rival | None = None
+    is_provisional: bool = False
+    stillborn: tuple[int, ...] = ()
+    rekey_at: Instant = math.inf
+    expires_at: Instant = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The peer rekeyed this IKE SA and is about to delete it (§2.8)."""
+
+    session: Session
+    connection: Connection
+    until: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,10 +270,21 @@ State: TypeAlias = (
     | SigningResponse
     | InstallingFirst
     | Established
+    | Replaced
     | Deleting
     | Lingering
     | Gone
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Offspring:
+    """What goes to another IKE SA: one that begins, or more Child SAs for one that is there."""
+
+    spi: bytes
+    begins: Established | Deleting | None
+    children: tuple[Child, ...] = ()
+    queued: tuple[Task, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +293,7 @@ class Step:
 
     state: State
     actions: tuple[Action, ...] = ()
+    offspring: tuple[Offspring, ...] = ()
 
     def then(self, *actions: Action) -> "Step":
         """Return the step with more actions at its end."""

@@ -29,6 +29,10 @@ LIVENESS: Final = Timer("liveness", None, "RFC 7296 §2.4: nothing was heard for
 INSTALL: Final = Timer("install", 30.0, "design §4: a data plane that does not answer refuses")
 KEEPALIVE: Final = Timer("keepalive", 20.0, "RFC 3948 §4: a NAT before us forgets")
 LINGER: Final = Timer("linger", 15.0, "RFC 7296 §2.1: the last response may have been lost")
+REPLACED: Final = Timer(
+    "replaced", 60.0, "RFC 7296 §2.8: who rekeyed an IKE SA deletes the old one"
+)
+AGE: Final = Timer("age", None, "RFC 7296 §2.8: an SA is to be rekeyed, or has been used too long")
 TIMERS: Final = (
     RETRANSMIT,
     HALF_OPEN,
@@ -38,6 +42,8 @@ TIMERS: Final = (
     INSTALL,
     KEEPALIVE,
     LINGER,
+    REPLACED,
+    AGE,
 )
 
 
@@ -56,8 +62,9 @@ def deadline(state: states.State) -> tuple[str, Instant] | None:
             return HALF_OPEN.name, at
         case states.Candidates():
             return _of_candidates(state)
-        case states.Lingering(until=until):
-            return LINGER.name, until
+        case states.Lingering(until=until) | states.Replaced(until=until):
+            name = LINGER.name if isinstance(state, states.Lingering) else REPLACED.name
+            return name, until
         case states.Gone():
             return None
         case states.Established():
@@ -74,8 +81,15 @@ def _of_candidates(state: states.Candidates) -> tuple[str, Instant] | None:
 
 
 def _of_established(state: states.Established) -> tuple[str, Instant]:
-    """Return when the peer is asked once more or anew, or a Child SA counts as refused."""
-    next_ask = _of_peer(state) or (LIVENESS.name, state.probe_at)
+    """Return when the peer is asked once more or anew, an SA is too old, or an install too late."""
+    if state.is_provisional:
+        return REPLACED.name, state.expires_at
+    if state.answering is not None:
+        idle = HALF_OPEN.name, state.answering.expires
+    else:
+        age = AGE.name, next_age(state)
+        idle = min(age, (LIVENESS.name, state.probe_at), key=lambda timer: timer[1])
+    next_ask = _of_peer(state) or idle
     due = [(INSTALL.name, child.due) for child in state.children if child.due is not None]
     if state.keep_at is not None:
         due.append((KEEPALIVE.name, state.keep_at))
@@ -93,3 +107,13 @@ def _of_peer(
         return RETRANSMIT.name, state.attempt.outstanding.due
     outstanding = state.session.window.outstanding
     return None if outstanding is None else (RETRANSMIT.name, outstanding.due)
+
+
+def next_age(state: states.Established) -> Instant:
+    """Return when the age of the IKE SA or of a Child SA calls for something."""
+    children = [
+        min(child.rekey_at, child.expires_at)
+        for child in state.children
+        if child.is_installed and not child.is_deleting
+    ]
+    return min(state.rekey_at, state.expires_at, *children)

@@ -3,8 +3,8 @@
 
 from dataclasses import replace
 
-from ikeway.ike import ending, installing, keepalive, messages
-from ikeway.ike.exchanges import informational
+from ikeway.ike import agenda, ending, installing, keepalive, messages
+from ikeway.ike.exchanges import child_sa, informational
 from ikeway.ike.io import Ask, MeasureUsage
 from ikeway.ike.states import (
     AwaitAuthRequest,
@@ -19,13 +19,16 @@ from ikeway.ike.states import (
     InstallingFirst,
     LeasingAddress,
     Lingering,
+    Replaced,
     SigningRequest,
     SigningResponse,
     State,
     Step,
 )
-from ikeway.ike.timers import deadline
+from ikeway.ike.timers import deadline, next_age
 from ikeway.model.time import Instant
+from ikeway.wire.payloads import Delete
+from ikeway.wire.registry import ProtocolId
 
 MEASURE = "measure"
 
@@ -44,22 +47,20 @@ def _do(state: State, now: Instant) -> Step:
             return _repeat(state, now)
         case Established():
             return _established(state, now)
-        case Candidates():
-            return Step(state)
-        case Lingering() | Gone():
-            return Step(Gone())
+        case Candidates() | Lingering() | Gone() | Replaced():
+            return _late(state, now)
         case _:
             return _expire(state)
 
 
-def _established(state: Established, now: Instant) -> Step:
-    """Do what is due; the rest has a timer of its own afterwards."""
-    if any(child.due is not None and child.due <= now for child in state.children):
-        return installing.overdue(state, now)
-    if state.keep_at is not None and state.keep_at <= now:
-        return keepalive.send(state, now)
-    is_waiting = state.session.window.outstanding is not None
-    return _repeat(state, now) if is_waiting else _idle(state, now)
+def _late(state: Candidates | Lingering | Gone | Replaced, now: Instant) -> Step:
+    """End what only waited; a peer that replaced an IKE SA and forgot it is told so (§2.8)."""
+    if isinstance(state, Candidates):
+        return Step(state)
+    if isinstance(state, Replaced):
+        ended = (Delete(ProtocolId.IKE, 0, ()),)
+        return ending.tell(state.session, state.connection, ended, now)
+    return Step(Gone())
 
 
 def _init(state: AwaitInitResponse, now: Instant) -> Step:
@@ -88,6 +89,23 @@ def _repeat(state: AwaitAuthResponse | Deleting | Established, now: Instant) -> 
     return Step(replace(state, session=replace(session, window=window)), actions)
 
 
+def _established(state: Established, now: Instant) -> Step:
+    """Do what is due; the rest has a timer of its own afterwards."""
+    if any(child.due is not None and child.due <= now for child in state.children):
+        return installing.overdue(state, now)
+    if state.keep_at is not None and state.keep_at <= now:
+        return keepalive.send(state, now)
+    if state.session.window.outstanding is not None:
+        return _repeat(state, now)
+    if state.is_provisional:
+        return Step(Gone())  # the peer never knew it, or has long forgotten it
+    if state.answering is not None:
+        return child_sa.refuse(state, state.answering)
+    if now >= next_age(state):
+        return agenda.due(state, now)
+    return _idle(state, now)
+
+
 def _idle(state: Established, now: Instant) -> Step:
     """Nothing was heard of the peer: see whether packets came in before asking it (§2.4).
 
@@ -96,7 +114,8 @@ def _idle(state: Established, now: Instant) -> Step:
     probe_at = now + state.connection.liveness
     spis = tuple(child.sa.spi_in for child in state.children if child.is_installed)
     if not spis or state.is_measuring:
-        return informational.ask(replace(state, probe_at=probe_at, is_measuring=False), (), now)
+        waiting = replace(state, probe_at=probe_at, is_measuring=False)
+        return Step(informational.ask(waiting, ()))
     waiting = replace(state, probe_at=probe_at, is_measuring=True)
     return Step(waiting, (Ask(state.session.ticket(MEASURE), MeasureUsage(spis)),))
 

@@ -71,20 +71,29 @@ def _lifecycle(event: reports.Event) -> tuple[str, str, dict[str, object]]:
             if event.virtual_ips:
                 facts["virtual_ips"] = " ".join(map(str, event.virtual_ips))
             return "info", f"IKE SA established with {event.peer_id}", facts
-        case reports.ChildEstablished(connection, child, suite):
-            local, peer = (", ".join(map(str, ts)) for ts in (child.local_ts, child.peer_ts))
-            text = f"Child SA established: {local} === {peer}"
-            facts = {"connection": connection, "suite": suite, "spi_in": f"{child.spi_in:08x}"}
-            return "info", text, facts | {"spi_out": f"{child.spi_out:08x}"}
-        case reports.ChildFailed(connection, reason):
-            return "error", f"no Child SA: {reason}", {"connection": connection}
-        case reports.ChildClosed(connection, spi_in, reason):
-            facts = {"connection": connection, "spi_in": f"{spi_in:08x}"}
-            return "info", f"Child SA closed: {reason}", facts
+        case reports.Rekeyed(connection, successor, suite):
+            facts = {"connection": connection, "suite": suite}
+            return "info", f"IKE SA rekeyed, it goes on as {successor.hex()}", facts
         case reports.Closed(connection, reason, is_failure):
             level = "error" if is_failure else "info"
             facts = {"connection": connection} if connection else {}
             return level, f"IKE SA closed: {reason}", facts
+        case _:
+            return _child(event)
+
+
+def _child(event: reports.Event) -> tuple[str, str, dict[str, object]]:
+    match event:
+        case reports.ChildEstablished(connection, child, suite):
+            local, peer = (", ".join(map(str, ts)) for ts in (child.local_ts, child.peer_ts))
+            text = f"Child SA established: {local} === {peer}"
+            spis = {"spi_in": f"{child.spi_in:08x}", "spi_out": f"{child.spi_out:08x}"}
+            return "info", text, {"connection": connection, "suite": suite, **spis}
+        case reports.ChildFailed(connection, reason):
+            return "error", f"no Child SA: {reason}", {"connection": connection}
+        case reports.ChildClosed(connection, spi_in, reason):
+            text = f"Child SA closed: {reason}"
+            return "info", text, {"connection": connection, "spi_in": f"{spi_in:08x}"}
         case _:
             return "info", str(event), {}
 

@@ -4,6 +4,7 @@
 from typing import Final
 
 from ikeway.ike.exchanges import (
+    child_sa,
     create_child_sa,
     ike_auth,
     ike_auth_initiator,
@@ -12,6 +13,8 @@ from ikeway.ike.exchanges import (
     ike_sa_init_initiator,
     ike_sa_init_responder,
     informational,
+    nonces,
+    rekey_ike,
 )
 
 EXCHANGES: Final = (ike_sa_init, ike_auth, create_child_sa, informational)
@@ -21,3 +24,5 @@ ROLES: Final = (
     ike_auth_initiator,
     ike_auth_responder,
 )
+USES: Final = (child_sa, rekey_ike, nonces)
+"""What CREATE_CHILD_SA is used for, and what its uses share."""

@@ -1,24 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CREATE_CHILD_SA (RFC 7296 §1.3): refused as minimal implementations do (§4)."""
+"""CREATE_CHILD_SA (RFC 7296 §1.3): which of its three uses a message is."""
 
-from dataclasses import replace
-
-from ikeway.ike import messages
+from ikeway.ike.exchanges import child_sa, rekey_ike
 from ikeway.ike.io import Datagram
-from ikeway.ike.reports import RefusedRequest
 from ikeway.ike.states import Established, Step
+from ikeway.ike.tasks import AskedChild, AskedIke
+from ikeway.model.errors import BusyError
+from ikeway.model.time import Instant
 from ikeway.wire.message import Message
-from ikeway.wire.payloads import Notify
-from ikeway.wire.registry import ExchangeType, NotifyType
+from ikeway.wire.payloads import SecurityAssociation
+from ikeway.wire.registry import ExchangeType, ProtocolId
 
 TYPE = ExchangeType.CREATE_CHILD_SA
+REQUEST = child_sa.REQUEST
+RESPONSE = child_sa.RESPONSE
 
 
-def respond(state: Established, message: Message, datagram: Datagram) -> Step:
-    """Answer NO_ADDITIONAL_SAS: neither further Child SAs nor rekeying."""
-    refusal = NotifyType.NO_ADDITIONAL_SAS
-    path = datagram.local, datagram.peer
-    session, actions = messages.respond(state.session, message.header, (Notify(refusal),), path)
-    reason = "further Child SAs and rekeying are not offered"
-    report = session.report(RefusedRequest(refusal.name, reason, datagram.peer))
-    return Step(replace(state, session=session), (*actions, report))
+def respond(state: Established, message: Message, datagram: Datagram, now: Instant) -> Step:
+    """Answer a request.
+
+    Raises:
+        PeerError: it is refused.
+    """
+    if state.is_provisional:
+        raise BusyError("it is not decided yet which IKE SA stays")
+    offered = message.one(SecurityAssociation)
+    if offered is not None and any(p.protocol is ProtocolId.IKE for p in offered.proposals):
+        return rekey_ike.respond(state, message, datagram, now)
+    if isinstance(state.asked, AskedIke) or state.rival is not None:
+        raise BusyError("the IKE SA is being rekeyed")
+    return child_sa.respond(state, message, datagram, now)
+
+
+def conclude(
+    state: Established, asked: AskedChild | AskedIke, reply: Message, now: Instant
+) -> Step:
+    """Take the response to a request of ours.
+
+    Raises:
+        PeerError: the response is not one to our request.
+    """
+    if isinstance(asked, AskedChild):
+        return child_sa.conclude(state, asked, reply, now)
+    return rekey_ike.conclude(state, asked, reply, now)

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, replace
 
-from ikeway.ike import keepalive
+from ikeway.ike import ending, keepalive
 from ikeway.ike.children import Child
 from ikeway.ike.io import Action
 from ikeway.ike.reports import Established as EstablishedReport
@@ -66,12 +66,13 @@ def establish(
 ) -> tuple[Established, Action]:
     """Return the established state and the report of it."""
     connection, session = proven.connection, proven.session
+    random = session.env.random
     state = Established(
         session=session,
         connection=connection,
         local_id=proven.local_id,
         peer_id=proven.peer_id,
-        children=children,
+        children=tuple(child.aging(connection.lifetimes, random, now) for child in children),
         virtual_ips=virtual_ips,
         since=now,
         heard=now,
@@ -87,7 +88,7 @@ def establish(
         virtual_ips=virtual_ips,
         replaces_others=proven.replaces_others,
     )
-    return state, session.report(report)
+    return ending.aging(state, now), session.report(report)
 
 
 def moved(session: Session, local: Endpoint, peer: Endpoint) -> Session:

@@ -7,9 +7,8 @@ from ikeway.ike import ending, first_child, messages, proof
 from ikeway.ike.exchanges import ike_auth, informational
 from ikeway.ike.exchanges.ike_sa_init import certificate_request
 from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
-from ikeway.ike.io import Action, Answer, InstallChild, Refused, Signed, Ticket, Trusted
+from ikeway.ike.io import Action, Answer, InstallChild, Refused, Signed, Trusted
 from ikeway.ike.reports import ChildFailed
-from ikeway.ike.session import Session
 from ikeway.ike.shape import need
 from ikeway.ike.states import AwaitAuthResponse, CheckingResponder, SigningRequest, Step
 from ikeway.ike.timers import HALF_OPEN, INSTALL
@@ -152,18 +151,13 @@ def _establish(state: AwaitAuthResponse, identity: Identity, reply: Message, now
     child = granted.child.installing(now + (INSTALL.length or 0.0))
     established, report = ike_auth.establish(proven, (child,), addresses, now)
     install = InstallChild(
-        ticket=install_ticket(session, granted.child.sa.spi_in),
+        ticket=session.install_ticket(granted.child.sa.spi_in),
         connection=connection.name,
         child=granted.child.sa,
         virtual_ips=addresses,
         dns=granted.assigned.dns,
     )
     return Step(established, (report, install))
-
-
-def install_ticket(session: Session, spi_in: int) -> Ticket:
-    """Return the ticket of a Child SA that the data plane is to take."""
-    return session.ticket(f"{INSTALLING}-{spi_in:08x}")
 
 
 def _childless(
@@ -176,8 +170,7 @@ def _childless(
     actions: tuple[Action, ...] = (report, failed)
     if _believes_in_child(reply):
         spi = state.child.spi_in.to_bytes(first_child.SPI_OCTETS)
-        step = informational.ask(established, (Delete(ProtocolId.ESP, 4, (spi,)),), now)
-        return Step(step.state, actions + step.actions)
+        return Step(informational.ask(established, (Delete(ProtocolId.ESP, 4, (spi,)),)), actions)
     return Step(established, actions)
 
 

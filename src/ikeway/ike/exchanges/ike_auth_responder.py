@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from ikeway.ike import configuration, ending, first_child, messages, proof
 from ikeway.ike.exchanges import ike_auth
-from ikeway.ike.exchanges.ike_auth_initiator import install_ticket
 from ikeway.ike.io import (
     Action,
     Answer,
@@ -175,7 +174,7 @@ def _prove(
     if outcome.child is None:
         return _finish(waiting, now)
     child = outcome.child.sa
-    ticket = install_ticket(session, child.spi_in)
+    ticket = session.install_ticket(child.spi_in)
     return Step(waiting, (InstallChild(ticket, request.connection.name, child),))
 
 

@@ -15,9 +15,6 @@ TYPE: Final = ExchangeType.IKE_SA_INIT
 REQUEST: Final = Shape(one(SecurityAssociation), one(KeyExchange), one(Nonce))
 RESPONSE: Final = REQUEST
 
-NONCE_OCTETS: Final = 32
-"""At least half the key size of every PRF that we offer (§2.10)."""
-
 ZERO_SPI: Final = bytes(8)
 """The responder's SPI as long as it has chosen none (§2.6)."""
 

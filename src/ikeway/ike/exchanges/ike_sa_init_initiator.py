@@ -9,6 +9,7 @@ from ikeway.ike import features, messages, negotiate
 from ikeway.ike.describe import describe
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init
+from ikeway.ike.exchanges.nonces import NONCE_OCTETS
 from ikeway.ike.features.nat_traversal import float_port
 from ikeway.ike.io import Action, Received, Report, Send
 from ikeway.ike.keys import Keyring
@@ -58,7 +59,7 @@ def request(
 ) -> Step:
     """Start an IKE SA over `path` (local, peer)."""
     link = Link(spi_i, ike_sa_init.ZERO_SPI, True, *path)
-    nonce = env.random.octets(ike_sa_init.NONCE_OCTETS)
+    nonce = env.random.octets(NONCE_OCTETS)
     return _ask(AskFor(env, link, connection, connection.ike[0].ke[0][0], nonce), now)
 
 

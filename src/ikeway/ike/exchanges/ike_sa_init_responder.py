@@ -9,6 +9,7 @@ from ikeway.ike import features, messages, negotiate
 from ikeway.ike.describe import describe
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init
+from ikeway.ike.exchanges.nonces import NONCE_OCTETS
 from ikeway.ike.io import Action, Datagram, Send
 from ikeway.ike.keys import Keyring
 from ikeway.ike.reports import MessageReceived, MessageSent, SuiteChosen
@@ -98,7 +99,7 @@ def _answer(env: Environment, asked: Asked, link: Link, public: bytes) -> tuple[
     return (
         asked.choice.answer(b""),
         KeyExchange(KeMethod(asked.choice.ike.ke), public),
-        Nonce(env.random.octets(ike_sa_init.NONCE_OCTETS)),
+        Nonce(env.random.octets(NONCE_OCTETS)),
         *features.answer(asked.message, context),
         *ike_sa_init.certificate_request(env, asked.candidates, AUTHORITIES_MOST),
     )

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 from ikeway.ike import ending, messages
 from ikeway.ike.children import Child
+from ikeway.ike.exchanges import rekey_ike
 from ikeway.ike.io import Datagram
-from ikeway.ike.states import Established, State, Step
+from ikeway.ike.states import Established, Step
+from ikeway.ike.tasks import Asked, AskedChild, DeleteChild, Inform
 from ikeway.model.time import Instant
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
@@ -14,23 +16,36 @@ from ikeway.wire.payloads import Delete
 from ikeway.wire.registry import ExchangeType, NotifyType, ProtocolId
 
 TYPE = ExchangeType.INFORMATIONAL
+STILLBORN_MOST = 16
 
 
-def ask(state: Established, payloads: tuple[Body, ...], now: Instant) -> Step:
-    """Send a request, as soon as the window allows (§2.3); an empty one checks liveness.
+def ask(state: Established, payloads: tuple[Body, ...]) -> Established:
+    """Return the state that will send these payloads; an empty request checks liveness.
 
     What is asked already will tell as much as a liveness check, so none waits for its turn.
     """
-    if not state.session.window.may_request:
-        return Step(replace(state, queued=(*state.queued, payloads)) if payloads else state)
+    task = Inform(payloads)
+    if task in state.queued or (not payloads and state.session.window.outstanding is not None):
+        return state
+    return replace(state, queued=(*state.queued, task))
+
+
+def send(state: Established, asked: Asked, payloads: tuple[Body, ...], now: Instant) -> Step:
+    """Send a request now: the window is free."""
     timing = state.connection.retransmission
     session, actions = messages.request(state.session, TYPE, payloads, timing, now)
-    return Step(replace(state, session=session), actions)
+    return Step(replace(state, session=session, asked=asked), actions)
 
 
-def check_liveness(state: State, now: Instant) -> Step:
-    """Ask whether the peer is alive, where there is one (§2.4)."""
-    return ask(state, (), now) if isinstance(state, Established) else Step(state)
+def delete_child(state: Established, task: DeleteChild, now: Instant) -> Step:
+    """Ask to delete a Child SA; it goes on receiving until the peer has answered (§1.4.1)."""
+    child = next((each for each in state.children if each.sa.spi_in == task.spi_in), None)
+    if child is None or child.is_deleting:
+        return Step(state)
+    going = replace(child, is_deleting=True)
+    children = tuple(going if each is child else each for each in state.children)
+    payload = Delete(ProtocolId.ESP, 4, (task.spi_in.to_bytes(4),))
+    return send(replace(state, children=children), task, (payload,), now)
 
 
 def respond(state: Established, message: Message, datagram: Datagram, now: Instant) -> Step:
@@ -38,6 +53,11 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     path = datagram.local, datagram.peer
     if ends_sa(message):
         session, actions = messages.respond(state.session, message.header, (), path)
+        if state.rival is not None:
+            # The peer's rekey has won, and it is done with this SA (§2.8.2).
+            handed = rekey_ike.hand_over(replace(state, session=session), now)
+            lingering = ending.linger(session, now)
+            return Step(lingering, (*actions, *handed.actions), handed.offspring)
         failure = message.notify(NotifyType.AUTHENTICATION_FAILED)
         reason = "the peer could not authenticate us" if failure else "the peer deleted it"
         removed = ending.remove_children(session, state.connection, state.children, reason)
@@ -45,12 +65,21 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
         closed = ending.closed(session.sa, name, reason, is_failure=failure is not None)
         return Step(ending.linger(session, now), (*actions, *removed, closed))
     gone = _deleted(state, message)
-    spis = tuple(child.sa.spi_in.to_bytes(4) for child in gone)
+    state = _note_stillborn(state, message)
+    # What we are deleting ourselves is named in our own request, not in this response (§1.4.1).
+    spis = tuple(child.sa.spi_in.to_bytes(4) for child in gone if not child.is_deleting)
     payloads = (Delete(ProtocolId.ESP, 4, spis),) if spis else ()
     session, actions = messages.respond(state.session, message.header, payloads, path)
     left = tuple(child for child in state.children if child not in gone)
     removed = ending.remove_children(session, state.connection, gone, "the peer deleted it")
-    return Step(replace(state, session=session, children=left), (*actions, *removed))
+    after = _forget_crossings(replace(state, session=session, children=left))
+    return Step(after, (*actions, *removed))
+
+
+def _forget_crossings(state: Established) -> Established:
+    """Drop what is known of crossed rekeys that our own rekey does not need any more."""
+    pending = state.asked.replaces if isinstance(state.asked, AskedChild) else 0
+    return replace(state, crossed=tuple(each for each in state.crossed if each.old == pending))
 
 
 def ends_sa(message: Message) -> bool:
@@ -61,20 +90,35 @@ def ends_sa(message: Message) -> bool:
 
 def _deleted(state: Established, message: Message) -> tuple[Child, ...]:
     """Return our children that the peer's inbound SPIs name: our outbound ones (§1.4.1)."""
-    spis = {
+    spis = _spis(message)
+    return tuple(child for child in state.children if child.sa.spi_out in spis)
+
+
+def _spis(message: Message) -> set[int]:
+    return {
         int.from_bytes(spi)
         for body in message.all(Delete)
         if body.protocol is ProtocolId.ESP
         for spi in body.spis
     }
-    return tuple(child for child in state.children if child.sa.spi_out in spis)
 
 
-def conclude(state: Established, reply: Message, now: Instant) -> Step:
+def _note_stillborn(state: Established, message: Message) -> Established:
+    """Remember what the peer deletes before we know, or have inherited, that it was made."""
+    if not (isinstance(state.asked, AskedChild) or state.is_provisional):
+        return state
+    known = {child.sa.spi_out for child in state.children}
+    unknown = dict.fromkeys((*state.stillborn, *sorted(_spis(message) - known)))
+    return replace(state, stillborn=tuple(unknown)[-STILLBORN_MOST:])
+
+
+def conclude(state: Established, asked: Inform | DeleteChild, reply: Message) -> Step:
     """Take the response: the peer is alive. INVALID_SYNTAX ends the SA (§2.21.3)."""
     if reply.notify(NotifyType.INVALID_SYNTAX) is not None:
         return ending.give_up(state, state.connection.name, "the peer says INVALID_SYNTAX")
-    if not state.queued:
+    if isinstance(asked, Inform):
         return Step(state)
-    payloads, *later = state.queued
-    return ask(replace(state, queued=tuple(later)), payloads, now)
+    gone = tuple(child for child in state.children if child.sa.spi_in == asked.spi_in)
+    left = tuple(child for child in state.children if child not in gone)
+    removed = ending.remove_children(state.session, state.connection, gone, "replaced or spent")
+    return Step(replace(state, children=left), removed)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an established IKE SA asks next, when its window is free (RFC 7296 §2.3, §2.8)."""
+
+from dataclasses import replace
+
+from ikeway.ike import ending
+from ikeway.ike.exchanges import child_sa, informational, rekey_ike
+from ikeway.ike.io import Action, CheckLiveness, Rekey
+from ikeway.ike.states import Established, State, Step
+from ikeway.ike.tasks import CreateChild, DeleteChild, Inform, RekeyChild, RekeyIke, Task
+from ikeway.model.time import Instant
+
+
+def want(state: Established, task: Task) -> Established:
+    """Return the state that has one more thing to ask; the same thing is asked once."""
+    return state if task in state.queued else replace(state, queued=(*state.queued, task))
+
+
+def proceed(state: State, now: Instant) -> Step:
+    """Ask what is next, if something is and the window allows.
+
+    An IKE SA is not rekeyed while a Child SA is on its way (§2.25.1).
+    """
+    actions: tuple[Action, ...] = ()
+    while (
+        isinstance(state, Established)
+        and state.queued
+        and state.asked is None
+        and state.answering is None
+        and state.session.window.may_request
+    ):
+        task, *later = state.queued
+        if isinstance(task, RekeyIke) and any(not c.is_installed for c in state.children):
+            break
+        step = _ask(replace(state, queued=tuple(later)), task, now)
+        state, actions = step.state, actions + step.actions
+    return Step(state, actions)
+
+
+def _ask(state: Established, task: Task, now: Instant) -> Step:
+    match task:
+        case Inform(payloads):
+            return informational.send(state, task, payloads, now)
+        case DeleteChild():
+            return informational.delete_child(state, task, now)
+        case RekeyChild():
+            return child_sa.rekey(state, task, now)
+        case CreateChild():
+            return child_sa.create(state, task, now)
+        case RekeyIke():
+            return rekey_ike.request(state, task, now)
+
+
+def command(state: State, wish: CheckLiveness | Rekey) -> Step:
+    """Want what somebody here wishes, where that can be."""
+    if not isinstance(state, Established):
+        return Step(state)
+    match wish:
+        case CheckLiveness():
+            return Step(informational.ask(state, ()))
+        case Rekey() if state.is_provisional:
+            return Step(state)
+        case Rekey(spi_in):
+            return Step(want(state, RekeyChild(spi_in) if spi_in else RekeyIke()))
+
+
+def due(state: Established, now: Instant) -> Step:
+    """Do what the ages of the SAs call for: rekey what is old, drop what is too old (§2.8)."""
+    if now >= state.expires_at:
+        return ending.delete(state, "its lifetime is over and it could not be rekeyed", now)
+    after = state
+    if now >= state.rekey_at:
+        after = want(replace(after, rekey_at=state.expires_at), RekeyIke())
+    for child in state.children:
+        spi = child.sa.spi_in
+        if child.is_deleting or not child.is_installed:
+            continue
+        if now >= child.expires_at:
+            after = want(after, DeleteChild(spi))
+        elif now >= child.rekey_at:
+            aged = replace(child, rekey_at=child.expires_at)
+            after = want(child_sa.change(after, aged), RekeyChild(spi))
+    return Step(after)

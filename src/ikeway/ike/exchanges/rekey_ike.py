@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rekeying the IKE SA (RFC 7296 §1.3.2, §2.8.2, §2.18, §2.25)."""
+
+import math
+from dataclasses import dataclass, replace
+
+from ikeway.crypto.kex import key_exchange
+from ikeway.ike import ending, messages, negotiate
+from ikeway.ike.exchanges.child_sa import RETRY
+from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
+from ikeway.ike.io import Datagram
+from ikeway.ike.keys import Keyring
+from ikeway.ike.reports import Rekeyed, Warned
+from ikeway.ike.session import Link, Session
+from ikeway.ike.shape import Shape, need, one
+from ikeway.ike.states import Established, Offspring, Replaced, Step
+from ikeway.ike.tasks import AskedChild, AskedIke, DeleteChild, RekeyIke, Rival, Task
+from ikeway.ike.timers import REPLACED
+from ikeway.ike.window import Window
+from ikeway.model.errors import BusyError, MalformedError, NoProposalError
+from ikeway.model.time import Instant
+from ikeway.policy.proposals import ProposalSpec
+from ikeway.wire.codec import Body
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import Delete, KeyExchange, Nonce, Notify, SecurityAssociation
+from ikeway.wire.registry import ExchangeType, KeMethod, NotifyType, ProtocolId
+
+TYPE = ExchangeType.CREATE_CHILD_SA
+REQUEST = Shape(one(SecurityAssociation), one(Nonce), one(KeyExchange))
+RESPONSE = REQUEST
+SPI_OCTETS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new IKE SA as one exchange made it."""
+
+    state: Established
+    lowest: bytes
+
+    @property
+    def spi(self) -> bytes:
+        """Our SPI of it."""
+        return self.state.session.sa
+
+
+# We rekey -----------------------------------------------------------------------------------------
+
+
+def request(state: Established, task: RekeyIke, now: Instant) -> Step:
+    """Ask for the successor of this IKE SA; the method in use comes first."""
+    env, connection = state.session.env, state.connection
+    method = task.method or state.session.keyring.suite.ke
+    offer = key_exchange(method).offer(env.random)
+    spi, nonce = env.new_ike_spi(), env.random.octets(NONCE_OCTETS)
+    payloads: tuple[Body, ...] = (
+        negotiate.offer(_specs(state), spi, with_ke=True),
+        Nonce(nonce),
+        KeyExchange(KeMethod(method), offer.public),
+    )
+    timing = connection.retransmission
+    session, actions = messages.request(state.session, TYPE, payloads, timing, now)
+    asked = AskedIke(spi, nonce, method, offer)
+    return Step(replace(state, session=session, asked=asked), actions)
+
+
+def _specs(state: Established) -> tuple[ProposalSpec, ...]:
+    """Return what we offer: our proposals, with the method in use first wherever it is allowed."""
+    method = (state.session.keyring.suite.ke, 0)
+    return tuple(
+        replace(spec, ke=(method, *(c for c in spec.ke if c != method)))
+        if method in spec.ke
+        else spec
+        for spec in state.connection.ike
+    )
+
+
+def conclude(state: Established, asked: AskedIke, reply: Message, now: Instant) -> Step:
+    """Take the response: the new IKE SA inherits the children, this one is deleted.
+
+    Raises:
+        PeerError: the response is not one to our request.
+    """
+    failure = next((n for n in reply.all(Notify) if n.type.is_error), None)
+    if failure is not None:
+        return _failed(state, asked, failure, now)
+    RESPONSE.check(reply)
+    chosen = negotiate.check_choice(
+        need(reply, SecurityAssociation), _specs(state), with_ke=True, spi_octets=SPI_OCTETS
+    )
+    exchange = need(reply, KeyExchange)
+    if chosen.method != asked.method or exchange.method != asked.method:
+        raise MalformedError(f"a key exchange by method {exchange.method}, not {asked.method}")
+    shared = key_exchange(asked.method).finish(asked.offer.private, exchange.data)
+    nonces = asked.nonce, need(reply, Nonce).data
+    spis = asked.spi, chosen.proposal.spi
+    keyring = Keyring.derive(
+        chosen.ike, shared, nonces, spis, is_initiator=True, replaced=state.session.keyring
+    )
+    path = state.session.link.local, state.session.link.peer
+    made = _make(state, keyring, Link(*spis, True, *path), nonces, now)
+    return _take_over(state, made, now)
+
+
+def _make(
+    state: Established, keyring: Keyring, link: Link, nonces: tuple[bytes, bytes], now: Instant
+) -> Made:
+    """Return the new IKE SA, without children yet. Its windows begin anew (§2.2, §2.3)."""
+    before = state.session
+    session = Session(before.env, link, before.branch, keyring, Window(), before.agreed)
+    fresh = Established(
+        session=session,
+        connection=state.connection,
+        local_id=state.local_id,
+        peer_id=state.peer_id,
+        children=(),
+        virtual_ips=state.virtual_ips,
+        since=state.since,
+        heard=now,
+        probe_at=now + state.connection.liveness,
+        usage=state.usage,
+        keep_at=state.keep_at,
+        queued=_inherited(state),
+    )
+    return Made(ending.aging(fresh, now), lowest(*nonces))
+
+
+def _inherited(state: Established) -> tuple[Task, ...]:
+    """Return what the successor still has to ask: all but what has just happened."""
+    return tuple(task for task in state.queued if not isinstance(task, RekeyIke))
+
+
+def _take_over(state: Established, made: Made, now: Instant) -> Step:
+    """End our rekey: where the peer's crossed it, the SA of the lowest nonce goes (§2.8.2)."""
+    rival = state.rival
+    if rival is not None and made.lowest < rival.lowest:
+        # Ours is the redundant one: we delete it, and the peer deletes this one.
+        doomed = ending.tell(
+            made.state.session, state.connection, (Delete(ProtocolId.IKE, 0, ()),), now
+        )
+        born = Offspring(made.spi, doomed.state)  # type: ignore[arg-type]
+        step = hand_over(state, now)
+        return Step(step.state, (*step.actions, *doomed.actions), (*step.offspring, born))
+    heir = replace(made.state, children=state.children)
+    gone = ending.tell(state.session, state.connection, (Delete(ProtocolId.IKE, 0, ()),), now)
+    said = _rekeyed(state, made)
+    return Step(gone.state, (*gone.actions, said), (Offspring(made.spi, heir),))
+
+
+def _rekeyed(state: Established, made: Made):  # type: ignore[no-untyped-def]
+    suite = str(made.state.session.keyring.suite)
+    return state.session.report(Rekeyed(state.connection.name, made.spi, suite))
+
+
+def hand_over(state: Established, now: Instant) -> Step:
+    """Give the children to the SA that the peer's rekey made, and wait for the end of this one."""
+    if state.rival is None:
+        return Step(state)
+    suite = str(state.session.keyring.suite)
+    said = state.session.report(Rekeyed(state.connection.name, state.rival.spi, suite))
+    until = now + (REPLACED.length or 0.0)
+    left = Replaced(state.session, state.connection, until)
+    queued = _inherited(state)
+    return Step(left, (said,), (Offspring(state.rival.spi, None, state.children, queued),))
+
+
+def _failed(state: Established, asked: AskedIke, failure: Notify, now: Instant) -> Step:
+    """Take a refusal (§2.25)."""
+    if state.rival is not None:
+        return hand_over(state, now)
+    method = int.from_bytes(failure.data)
+    offered = {code for spec in state.connection.ike for code, _ in spec.ke}
+    is_other = len(failure.data) == 2 and method in offered and method != asked.method
+    if failure.type is NotifyType.INVALID_KE_PAYLOAD and is_other:
+        return Step(replace(state, queued=(RekeyIke(method), *state.queued)))
+    said = Warned(f"rekeying the IKE SA: the peer says {failure.type.name}")
+    return Step(replace(state, rekey_at=now + RETRY), (state.session.report(said),))
+
+
+# The peer rekeys ----------------------------------------------------------------------------------
+
+
+def respond(state: Established, message: Message, datagram: Datagram, now: Instant) -> Step:
+    """Answer with our half of the new IKE SA, which inherits the children at once.
+
+    Raises:
+        PeerError: not now, or what is asked for cannot be.
+    """
+    is_busy = isinstance(state.asked, AskedChild | DeleteChild) or state.answering or state.rival
+    if is_busy or any(not child.is_installed for child in state.children):
+        raise BusyError("Child SAs are being changed")
+    REQUEST.check(message)
+    exchange = need(message, KeyExchange)
+    offered = need(message, SecurityAssociation)
+    chosen = negotiate.choose(offered, state.connection.ike, prefer_ke=exchange.method)
+    if len(chosen.proposal.spi) != SPI_OCTETS or not any(chosen.proposal.spi):
+        raise NoProposalError("no SPI for the new IKE SA")
+    negotiate.check_key_exchange(chosen.method, exchange)
+    env, path = state.session.env, (datagram.local, datagram.peer)
+    public, shared = key_exchange(chosen.method).answer(env.random, exchange.data)
+    nonces = need(message, Nonce).data, env.random.octets(NONCE_OCTETS)
+    spis = chosen.proposal.spi, env.new_ike_spi()
+    keyring = Keyring.derive(
+        chosen.ike, shared, nonces, spis, is_initiator=False, replaced=state.session.keyring
+    )
+    payloads: tuple[Body, ...] = (
+        chosen.answer(spis[1]),
+        Nonce(nonces[1]),
+        KeyExchange(KeMethod(chosen.method), public),
+    )
+    session, actions = messages.respond(state.session, message.header, payloads, path)
+    made = _make(state, keyring, Link(*spis, False, *path), nonces, now)
+    return _answered(replace(state, session=session), made, actions, now)
+
+
+def _answered(state: Established, made: Made, actions, now: Instant) -> Step:  # type: ignore[no-untyped-def]
+    """Make way for the new SA, unless a rekey of ours is under way that may win."""
+    if isinstance(state.asked, AskedIke):
+        rival = replace(state, rival=Rival(made.spi, made.lowest))
+        until = now + (REPLACED.length or 0.0)
+        waits = replace(
+            made.state, is_provisional=True, queued=(), rekey_at=math.inf, expires_at=until
+        )
+        return Step(rival, actions, (Offspring(made.spi, waits),))
+    heir = replace(made.state, children=state.children)
+    left = Replaced(state.session, state.connection, now + (REPLACED.length or 0.0))
+    return Step(left, (*actions, _rekeyed(state, made)), (Offspring(made.spi, heir),))

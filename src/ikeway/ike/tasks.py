@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an established IKE SA wants to ask, what it has asked, and what it is answering.
+
+RFC 7296 §2.3: one request at a time, so the rest waits for its turn.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ikeway.crypto.kex import Offer
+from ikeway.ike.children import Child
+from ikeway.model.address import Endpoint
+from ikeway.model.selectors import Selectors
+from ikeway.model.time import Instant
+from ikeway.wire.codec import Body
+from ikeway.wire.message import Header
+
+# Wanted -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Inform:
+    """Send these payloads in an INFORMATIONAL request."""
+
+    payloads: tuple[Body, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteChild:
+    """Delete the Child SA with this inbound SPI (§1.4.1)."""
+
+    spi_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class RekeyChild:
+    """Replace the Child SA with this inbound SPI (§1.3.3). `method` 0 leaves the choice open."""
+
+    spi_in: int
+    method: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CreateChild:
+    """Make a Child SA with these selectors (§1.3.1). `method` 0 leaves the choice open."""
+
+    local_ts: Selectors
+    peer_ts: Selectors
+    method: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RekeyIke:
+    """Replace the IKE SA (§1.3.2). `method` 0 leaves the choice open."""
+
+    method: int = 0
+
+
+Task: TypeAlias = Inform | DeleteChild | RekeyChild | CreateChild | RekeyIke
+
+# Asked --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AskedChild:
+    """We asked for a Child SA, in place of the one with the inbound SPI `replaces` if not 0."""
+
+    spi_in: int
+    replaces: int
+    local_ts: Selectors
+    peer_ts: Selectors
+    nonce: bytes
+    method: int
+    offer: Offer | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedIke:
+    """We asked for an IKE SA in place of this one; `spi` is our SPI of it."""
+
+    spi: bytes
+    nonce: bytes
+    method: int
+    offer: Offer
+
+
+Asked: TypeAlias = Inform | DeleteChild | AskedChild | AskedIke
+
+# Answering ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """A request whose answer waits until the data plane can receive on the new Child SA (§2.8)."""
+
+    asked: Header
+    path: tuple[Endpoint, Endpoint]
+    payloads: tuple[Body, ...]
+    child: Child
+    nonces: tuple[bytes, bytes]
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """The peer rekeyed the child with the inbound SPI `old`; `lowest` is its lower nonce."""
+
+    old: int
+    new: int
+    lowest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """The peer rekeyed the IKE SA while our own rekey was under way; `spi` is our SPI of its SA."""
+
+    spi: bytes
+    lowest: bytes
