@@ -63,6 +63,10 @@ class Starter:
         """Note that a connection is up."""
         self._upkeep.established(name, sa)
 
+    def rekeyed(self, name: str, sa: bytes, successor: bytes) -> None:
+        """Note that another IKE SA took the place of one."""
+        self._upkeep.rekeyed(name, sa, successor)
+
     def closed(self, name: str, sa: bytes) -> None:
         """Start a connection again if it is one that stays up and its last IKE SA is gone."""
         wait = self._upkeep.closed(name, sa)

@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ikeway.control.schema import ChildStatus, IkeStatus, NatStatus, PartyStatus
 from ikeway.ike.sa import IkeSa
@@ -13,38 +14,48 @@ from ikeway.ike.states import (
     Established,
     Gone,
     Lingering,
+    Replaced,
     State,
 )
 from ikeway.model.esp import ChildSa, Usage
 from ikeway.policy.proposals import esp_words
 
 
-def ike_status(
-    sa: IkeSa, usage: Mapping[int, Usage], since: Mapping[bytes, float]
-) -> IkeStatus | None:
-    """Return the status of an IKE SA; None for one that is gone, or only repeats its last answer.
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """When things are in seconds since 1970. `since` is when our SPI came up.
 
-    A Child SA counts once the data plane has it. `usage` is by inbound SPI, `since` the wall-clock
-    time at which our SPI came up.
+    `offset` is what to add to an instant of the core.
+    """
+
+    since: Mapping[bytes, float]
+    offset: float
+
+
+def ike_status(sa: IkeSa, usage: Mapping[int, Usage], clocks: Clocks) -> IkeStatus | None:
+    """Return the status of an IKE SA; None for one that is gone, replaced, or not decided on yet.
+
+    A Child SA counts once the data plane has it. `usage` is by inbound SPI.
     """
     state = sa.state
-    if isinstance(state, Lingering | Gone):
+    if isinstance(state, Lingering | Replaced | Gone):
         return None
     if isinstance(state, AwaitInitResponse | Candidates):
-        return _status(sa, state, state.link, None, {}, None)
-    established_at = since.get(sa.spi)
-    return _status(sa, state, state.session.link, state.session, usage, established_at)
+        return _status(sa, state, state.link, {}, clocks)
+    if isinstance(state, Established) and state.is_provisional:
+        return None
+    return _status(sa, state, state.session.link, usage, clocks)
 
 
 def _status(
     sa: IkeSa,
     state: State,
     link: Link,
-    session: Session | None,
     usage: Mapping[int, Usage],
-    established_at: float | None,
+    clocks: Clocks,
 ) -> IkeStatus:
     established = state if isinstance(state, Established) else None
+    session: Session | None = getattr(state, "session", None)
     children = established.children if established else ()
     name = connection_of(state)
     nat = session.agreed.nat if session else None
@@ -57,8 +68,8 @@ def _status(
         peer=_party(link.peer.address, link.peer.port, established and established.peer_id),
         virtual_ips=[str(address) for address in established.virtual_ips] if established else [],
         suite=str(session.keyring.suite) if session else None,
-        established_at=established_at,
-        rekey_at=None,
+        established_at=clocks.since.get(sa.spi),
+        rekey_at=None if established is None else established.rekey_at + clocks.offset,
         transport="udp",
         nat=NatStatus(
             local=nat.local if nat else False,

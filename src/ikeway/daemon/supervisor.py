@@ -16,14 +16,14 @@ from ikeway.control.rundir import RunDir
 from ikeway.control.schema import EventLine, Status
 from ikeway.daemon.server import ControlServer
 from ikeway.daemon.starter import Starter
-from ikeway.daemon.status import connection_of, ike_status
+from ikeway.daemon.status import Clocks, connection_of, ike_status
 from ikeway.daemon.watchers import Watchers
 from ikeway.dataplane import open_plane
 from ikeway.dataplane.port import DataPlane, IkeDatagram, PacketsRefused, PlaneConfig
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import Disconnect, Report
-from ikeway.ike.reports import Closed, Established
+from ikeway.ike.reports import Closed, Established, Rekeyed
 from ikeway.model.address import IKE_PORT, NAT_PORT
 from ikeway.model.errors import UsageError
 from ikeway.runtime.driver import Driver, Ports
@@ -157,7 +157,8 @@ class Supervisor:
     async def status(self) -> Status:
         """Return every IKE SA with its Child SAs and their counters."""
         usage = await self._plane.usages()
-        known = (ike_status(sa, usage, self._since) for sa in self._driver.endpoint.sas)
+        clocks = Clocks(self._since, time.time() - asyncio.get_running_loop().time())
+        known = (ike_status(sa, usage, clocks) for sa in self._driver.endpoint.sas)
         return Status(ike_sas=[status for status in known if status is not None])
 
     async def disconnect(self, target: str) -> list[str]:
@@ -201,6 +202,9 @@ class Supervisor:
         if isinstance(event, Established):
             self._since[report.sa] = time.time()
             self._starter.established(event.connection, report.sa)
+        elif isinstance(event, Rekeyed):
+            self._since[event.successor] = self._since.pop(report.sa, time.time())
+            self._starter.rekeyed(event.connection, report.sa, event.successor)
         elif isinstance(event, Closed):
             self._since.pop(report.sa, None)
             self._starter.closed(event.connection, report.sa)

@@ -35,7 +35,15 @@ _NAMES: dict[type[Body], str] = {
     TsI: "TSi",
     TsR: "TSr",
     Eap: "EAP",
+    Configuration: "CP",
+    Delete: "D",
+    Notify: "N",
 }
+
+
+def name_of(kind: type[Body]) -> str:
+    """Return the name of a payload in that notation."""
+    return _NAMES.get(kind, kind.__name__)
 
 
 def describe(header: Header, payloads: tuple[Body, ...]) -> str:
@@ -56,4 +64,4 @@ def _name(body: Body) -> str:
         case Unknown():
             return f"?{int(body.type)}"
         case _:
-            return _NAMES.get(type(body), type(body).__name__)
+            return name_of(type(body))

@@ -167,8 +167,8 @@ class Established:
     what we have asked; `answering` is a request of the peer's that waits for the data plane.
     `crossed` and `rival` are rekeys of the peer's that crossed ours. An IKE SA that came of such a
     rekey is provisional until the nonces decide: nothing is changed on it (RFC 7296 §2.8.2).
-    `stillborn` are outbound SPIs that the peer deleted before its answer told us of them. `keep_at` is when a
-    NAT before us needs to see a packet.
+    `stillborn` are outbound SPIs that the peer deleted before its answer told us of them.
+    `keep_at` is when a NAT before us needs to see a packet.
     """
 
     session: Session

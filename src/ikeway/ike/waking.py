@@ -95,8 +95,11 @@ def _established(state: Established, now: Instant) -> Step:
         return installing.overdue(state, now)
     if state.keep_at is not None and state.keep_at <= now:
         return keepalive.send(state, now)
-    if state.session.window.outstanding is not None:
-        return _repeat(state, now)
+    return _anew(state, now) if state.session.window.may_request else _repeat(state, now)
+
+
+def _anew(state: Established, now: Instant) -> Step:
+    """Nothing is asked: see to what was waited for, to what is old, and to the peer's life."""
     if state.is_provisional:
         return Step(Gone())  # the peer never knew it, or has long forgotten it
     if state.answering is not None:

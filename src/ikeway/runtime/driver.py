@@ -32,7 +32,7 @@ from ikeway.ike.io import (
     TimerFired,
     VerifyCertificate,
 )
-from ikeway.ike.reports import Closed, Warned
+from ikeway.ike.reports import Closed, Rekeyed, Warned
 from ikeway.ike.states import Lingering
 from ikeway.model.errors import HostError
 from ikeway.model.esp import Usage
@@ -166,6 +166,8 @@ class Driver:
         if isinstance(report.event, Closed):
             # A peer that comes back at once gets its address again, while its old IKE SA lingers.
             self._ports.leases.release(report.sa)
+        elif isinstance(report.event, Rekeyed):
+            self._ports.leases.pass_on(report.sa, report.event.successor)
         self._ports.listener(report)
 
     def _sent(self, problem: str | None) -> None:

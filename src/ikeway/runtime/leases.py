@@ -84,6 +84,15 @@ class Leases:
             return Refused(f"pool {pool.name!r} has no free address")
         return Leased(tuple(found), pool.dns, pool.domains)
 
+    def pass_on(self, sa: bytes, successor: bytes) -> None:
+        """Give what an IKE SA had to the one that replaced it."""
+        addresses = self._by_sa.pop(sa, [])
+        if addresses:
+            self._by_sa.setdefault(successor, []).extend(addresses)
+        for address in addresses:
+            if self._owner.get(address) == sa:
+                self._owner[address] = successor
+
     def release(self, sa: bytes) -> None:
         """Take back what an IKE SA had."""
         for address in self._by_sa.pop(sa, []):

@@ -37,6 +37,12 @@ class Upkeep:
         self._alive.setdefault(name, set()).add(sa)
         self._failures.pop(name, None)
 
+    def rekeyed(self, name: str, sa: bytes, successor: bytes) -> None:
+        """Note that another IKE SA took the place of one."""
+        alive = self._alive.setdefault(name, set())
+        alive.discard(sa)
+        alive.add(successor)
+
     def closed(self, name: str, sa: bytes) -> Seconds | None:
         """Note that an IKE SA is gone; return when to start the connection again, if at all."""
         left = self._alive.get(name, set())
