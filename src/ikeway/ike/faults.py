@@ -41,7 +41,7 @@ class Fault:
         """What the peer is told."""
         if isinstance(self.error, ChildNotFoundError):
             kind = NotifyType.CHILD_SA_NOT_FOUND
-            return Notify(kind, protocol=ProtocolId.ESP, spi=self.error.spi)
+            return Notify(kind, protocol=ProtocolId.ESP, spi=self.error.data)
         return Notify(NotifyType(self.error.notify), self.error.data)
 
     @property

@@ -125,13 +125,9 @@ class BusyError(PeerError):
 
 
 class ChildNotFoundError(PeerError):
-    """The peer names a Child SA that is not there. CHILD_SA_NOT_FOUND with its SPI."""
+    """The peer names a Child SA that is not there. CHILD_SA_NOT_FOUND; `data` is its SPI."""
 
     notify = 44
-
-    def __init__(self, reason: str, spi: bytes) -> None:
-        super().__init__(reason)
-        self.spi = spi
 
 
 class IntegrityError(PeerError):
