@@ -70,6 +70,7 @@ check-pages: engine
 	@tools/section "generated pages"
 	@$(BIN)/python tools/conformance.py --check
 	@$(BIN)/python tools/tags.py --check
+	@$(BIN)/python tools/ike_pages.py --check
 
 .PHONY: bench
 bench: engine  ## benchmarks of the ESP engine, and those in bench/
@@ -85,6 +86,7 @@ generate: engine  ## write the pages in docs/ that are made from the code
 	@$(BIN)/python tools/conformance.py --write
 	@$(BIN)/python -m ikeway.config.reference > docs/reference/configuration.md
 	@$(BIN)/python tools/tags.py --write
+	@$(BIN)/python tools/ike_pages.py --write
 
 .PHONY: fuzz
 fuzz: engine  ## fuzz wire, the state machine and ESP, FUZZ_SECONDS each

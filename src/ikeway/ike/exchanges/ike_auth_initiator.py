@@ -2,6 +2,7 @@
 """IKE_AUTH as its initiator (RFC 7296 §1.2, §2.15, §2.21.2)."""
 
 from dataclasses import replace
+from typing import TypeAlias
 
 from ikeway.ike import ending, first_child, messages, proof
 from ikeway.ike.exchanges import ike_auth, informational
@@ -22,6 +23,9 @@ from ikeway.wire.payloads import Authentication, Delete, IdI, IdR, Notify
 from ikeway.wire.registry import NotifyType, ProtocolId
 
 INSTALLING = "install"
+
+Asking: TypeAlias = AwaitAuthResponse | CheckingResponder
+"""The states in which the responder has answered IKE_AUTH."""
 
 
 def request(connection: Connection, agreement: Agreement, now: Instant) -> Step:
@@ -136,11 +140,10 @@ def checked(state: CheckingResponder, answer: Answer, now: Instant) -> Step:
     theirs = proof.claim(state.session, state.transcript, identity, is_local=False)
     auth = need(state.reply, Authentication)
     proof.check_signature(state.session, state.connection, theirs, auth, answer.certificate)
-    waiting = AwaitAuthResponse(state.session, state.transcript, state.connection, state.child)
-    return _establish(waiting, identity.identity, state.reply, now)
+    return _establish(state, identity.identity, state.reply, now)
 
 
-def _establish(state: AwaitAuthResponse, identity: Identity, reply: Message, now: Instant) -> Step:
+def _establish(state: Asking, identity: Identity, reply: Message, now: Instant) -> Step:
     connection, session, transcript = state.connection, state.session, state.transcript
     proven = ike_auth.Proven(session, connection, connection.local_id, identity)
     try:
@@ -161,7 +164,7 @@ def _establish(state: AwaitAuthResponse, identity: Identity, reply: Message, now
 
 
 def _childless(
-    proven: ike_auth.Proven, state: AwaitAuthResponse, reply: Message, reason: str, now: Instant
+    proven: ike_auth.Proven, state: Asking, reply: Message, reason: str, now: Instant
 ) -> Step:
     """Keep the IKE SA; if the peer believes in a Child SA, tell it that there is none (§2.21.2)."""
     session, connection = proven.session, proven.connection
@@ -178,7 +181,7 @@ def _believes_in_child(reply: Message) -> bool:
     return not any(notify.type.is_error for notify in reply.all(Notify))
 
 
-def reject(state: AwaitAuthResponse | CheckingResponder, error: PeerError, now: Instant) -> Step:
+def reject(state: Asking, error: PeerError, now: Instant) -> Step:
     """End the SA because of what the responder is or says, and tell it so (§2.21.2)."""
     session, connection = state.session, state.connection
     word: Body = Delete(ProtocolId.IKE, 0, ())
