@@ -14,7 +14,6 @@ from support.link import Link, cable, sweep
 from support.pair import INITIATOR, RESPONDER, Case, Pair, Tunnel
 
 FOLDER = Path(__file__).parent
-PAIRS = pytest.StashKey[list[Pair]]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,7 +30,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Add both ends' logs to the report of a failure."""
     report = yield
     if report.failed:
-        for pair in item.stash.get(PAIRS, []):
+        for pair in item.stash.get(Pair.STASH, []):
             report.sections.append(("logs of both ends", pair.logs()))
     return report
 
@@ -62,7 +61,7 @@ def tunnel(
             ends = stack.enter_context(link or cable())
             pair = Pair(lab, tmp_path_factory.mktemp("t"), ends, role, case)
             stack.callback(pair.down)
-            request.node.stash.setdefault(PAIRS, []).append(pair)
+            request.node.stash.setdefault(Pair.STASH, []).append(pair)
             pair.up()
             return pair
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.pair import INITIATOR, RESPONDER, Case, Tunnel
+from support.pair import INITIATOR, RESPONDER, Case, Pair, Tunnel
 from support.strongswan import wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.system]
@@ -120,15 +120,39 @@ def test_the_daemon_comes_back_after_a_crash(tunnel: Tunnel) -> None:
     assert pair.routes().count("10.2.0.0/16") == 1
 
 
+@pytest.mark.conformance("CF-F02", "CF-F03", "CF-F05")
 @pytest.mark.parametrize("what", ["child", "ike"])
-def test_a_rekey_that_we_refuse_leaves_the_tunnel_working(tunnel: Tunnel, what: str) -> None:
-    """RFC 7296 §1.3: NO_ADDITIONAL_SAS, until CREATE_CHILD_SA is here."""
-    pair = tunnel(Case())
+def test_strongswan_rekeys(tunnel: Tunnel, what: str) -> None:
+    """RFC 7296 §1.3.2, §1.3.3: new keys, the same traffic, and nothing is left of the old."""
+    pair = tunnel(Case(inside=(4, 6)))
     pair.connect()
+    before = _keys(pair, what)
     pair.strongswan.rekey(what)
-    pair.strongswan.wait_for_log("parsed CREATE_CHILD_SA response")
-    pair.strongswan.wait_for_log("NO_ADD_SAS")
+    wait_until(lambda: _keys(pair, what) != before, 5.0, "the rekey")
+    wait_until(lambda: len(pair.peer_children()) == 1, 8.0, "the end of the old child")
     pair.carry()
+
+
+@pytest.mark.conformance("CF-F02", "CF-F05")
+@pytest.mark.parametrize("what", ["child", "ike"])
+def test_we_rekey_before_a_lifetime_ends(tunnel: Tunnel, what: str) -> None:
+    """RFC 7296 §2.8: the same by us, as often as the lifetime asks for."""
+    pair = tunnel(Case(inside=(4, 6), ikeway={"lifetimes": {what: "2s"}}))
+    pair.connect()
+    seen = {_keys(pair, what)}
+    for _ in range(2):
+        wait_until(lambda: _keys(pair, what) not in seen, 6.0, "the rekey")
+        seen.add(_keys(pair, what))
+    assert pair.ikeway.established()
+    assert not pair.ikeway.said("no Child SA")
+
+
+def _keys(pair: Pair, what: str) -> str:
+    """Return what names the child, or the IKE SA, that is up now."""
+    sas = pair.ikeway.established()
+    if not sas or not sas[0].child_sas:
+        return ""
+    return sas[0].id if what == "ike" else ",".join(sorted(c.spi_in for c in sas[0].child_sas))
 
 
 def test_status_tells_scripts_what_strongswan_sees(tunnel: Tunnel) -> None:

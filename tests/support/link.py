@@ -71,16 +71,21 @@ INSIDE: Final = {4: "10.78.0.2", 6: "fd78::2"}
 @contextmanager
 def cable() -> Iterator[Link]:
     """Two hosts that reach each other over IPv4 and IPv6."""
-    with _namespaces("ours", "peer") as (ours, peer):
+    with hosts("ours", "peer") as (ours, peer):
         _join(ours, OUTER, peer, OUTER)
         _addresses(ours, OUTER, "10.77.0.1/24", "fd77::1/64")
         _addresses(peer, OUTER, "10.77.0.2/24", "fd77::2/64")
         _networks(ours, peer)
-        yield Link(
-            Host(ours, FIRST, OURS_INNER, OURS_NETWORKS),
-            Host(peer, SECOND, PEER_INNER, PEER_NETWORKS),
-            {"ours": FIRST, "peer": SECOND},
-        )
+        yield linked(ours, peer)
+
+
+def linked(ours: Namespace, peer: Namespace) -> Link:
+    """Return the link of two hosts that know each other by their own addresses."""
+    return Link(
+        Host(ours, FIRST, OURS_INNER, OURS_NETWORKS),
+        Host(peer, SECOND, PEER_INNER, PEER_NETWORKS),
+        {"ours": FIRST, "peer": SECOND},
+    )
 
 
 @contextmanager
@@ -89,7 +94,7 @@ def nat(inside: str, *, forward: bool = False) -> Iterator[Link]:
 
     `forward` sends what arrives at the router's IKE ports to the host behind it.
     """
-    with _namespaces("ours", "peer", "router") as (ours, peer, router):
+    with hosts("ours", "peer", "router") as (ours, peer, router):
         hidden, open_ = (ours, peer) if inside == "ours" else (peer, ours)
         _join(hidden, OUTER, router, "lan0")
         _join(router, "wan0", open_, OUTER)
@@ -125,7 +130,8 @@ def processes(namespace: Namespace) -> list[int]:
 
 
 @contextmanager
-def _namespaces(*roles: str) -> Iterator[list[Namespace]]:
+def hosts(*roles: str) -> Iterator[list[Namespace]]:
+    """Make a namespace for each role, called by it."""
     number = next(_NUMBERS)
     made: list[Namespace] = []
     try:

@@ -54,7 +54,7 @@ class StrongSwan:
 
     def __init__(self, lab: Path, folder: Path, namespace: Namespace, name: str) -> None:
         self._tool = str(lab / "peer-strongswan")
-        self._namespace = namespace
+        self._where = ["--netns", namespace.name]
         self._name = name
         self._folder = folder / f"ss-{name}"
         self._env = os.environ | {"LAB_RUN": str(folder)}
@@ -64,7 +64,7 @@ class StrongSwan:
         """Start the daemon with this configuration."""
         words = [(f"--{key.replace('_', '-')}", value) for key, value in options.items()]
         arguments = [word if value == FLAG else f"{word}={value}" for word, value in words]
-        said = self._run("up", self._name, "--netns", self._namespace.name, *arguments)
+        said = self._run("up", self._name, *self._where, *arguments)
         self.pid = int(json.loads(said)["pid"])
 
     def initiate(self, patience_ms: int = INITIATE_MS, *, childless: bool = False) -> str | None:
@@ -126,7 +126,7 @@ class StrongSwan:
             vici.close()
 
     def _vici(self) -> Vici:
-        return Vici(self._folder / "vici")
+        return Vici.at(self._folder / "vici")
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(

@@ -10,16 +10,17 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Final
 
-from support.link import OURS_NETWORKS, OUTER, PEER_NETWORKS, Host
+from support.link import OURS_NETWORKS, PEER_NETWORKS, Host
 from support.netns import Namespace
 
 PINGS: Final = 5
 PATIENCE: Final = 5.0
 OCTETS: Final = 300_000
 WINDOW: Final = 16_384
-"""So little in flight that a slow peer's socket does not overflow, and counts can be exact."""
+"""So little in flight that a slow peer's socket seldom overflows."""
 
 _ETH_P_ALL: Final = 3
 _SO_RCVBUFFORCE: Final = 33
@@ -74,6 +75,24 @@ def _checksum(octets: bytes) -> bytes:
     return struct.pack(">H", total ^ 0xFFFF)
 
 
+def overflows(namespace: Namespace) -> int:
+    """Return how many datagrams were dropped because a socket's buffer was full."""
+
+    def read() -> int:
+        names, values = (
+            line.split()
+            for line in Path("/proc/thread-self/net/snmp").read_text().splitlines()
+            if line.startswith("Udp:")
+        )
+        dropped = int(values[names.index("RcvbufErrors")])
+        for line in Path("/proc/thread-self/net/snmp6").read_text().splitlines():
+            if line.startswith("Udp6RcvbufErrors"):
+                dropped += int(line.split()[1])
+        return dropped
+
+    return namespace.inside(read)
+
+
 def transfer(
     client: tuple[Namespace, str],
     server: tuple[Namespace, str],
@@ -121,12 +140,13 @@ class Witness:
     """Everything that a host's cable carried."""
 
     host: Host
+    interface: str
     seen: Counter[str] = field(default_factory=Counter)
     leaks: list[str] = field(default_factory=list)
     secret: tuple[str, ...] = (*OURS_NETWORKS.values(), *PEER_NETWORKS.values())
 
     def __post_init__(self) -> None:
-        self._socket = self.host.namespace.inside(_listen)
+        self._socket = self.host.namespace.inside(lambda: _listen(self.interface))
         self._secret = [ip_network(network) for network in self.secret]
 
     def watch_also(self, *networks: str) -> None:
@@ -167,11 +187,11 @@ class Witness:
         )
 
 
-def _listen() -> socket.socket:
+def _listen(interface: str) -> socket.socket:
     listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
     listener.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 64 << 20)
     listener.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
-    listener.bind((OUTER, _ETH_P_ALL))
+    listener.bind((interface, _ETH_P_ALL))
     listener.setblocking(False)
     return listener
 

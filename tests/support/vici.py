@@ -33,12 +33,18 @@ class Element(IntEnum):
 
 
 class Vici:
-    """One connection to a daemon."""
+    """One connection to a daemon, over a stream that leads there."""
 
-    def __init__(self, path: Path, patience: float = 20.0) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def __init__(self, stream: socket.socket, patience: float = 20.0) -> None:
+        self._socket = stream
         self._socket.settimeout(patience)
-        self._socket.connect(str(path))
+
+    @classmethod
+    def at(cls, path: Path) -> "Vici":
+        """Connect to the socket at a path."""
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        stream.connect(str(path))
+        return cls(stream)
 
     def ask(self, command: str, **values: str) -> Message:
         """Return the answer to a command."""

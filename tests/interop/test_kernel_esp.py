@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ESP with the Linux kernel's, which strongSwan configures: ESN too (RFC 4303 §2.2.1, RFC 3948)."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from support.guest import Guest, GuestPair, booted
+from support.link import hosts
+from support.pair import Case
+
+pytestmark = [pytest.mark.interop, pytest.mark.system, pytest.mark.xdist_group("guest")]
+
+GuestTunnel: TypeAlias = Callable[[Case], GuestPair]
+
+SUITES = (
+    "aes128gcm16-esn",
+    "aes256gcm16-esn",
+    "aes256gcm16-noesn",
+    "chacha20poly1305-esn",
+    "aes128-sha256-esn",
+    "aes128-sha256-noesn",
+    "aes256-sha384-esn",
+    "aes256-sha512-esn",
+)
+
+
+@pytest.fixture(scope="module")
+def guest(lab: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
+    """One guest for all tests of this module: it takes seconds to boot."""
+    if shutil.which("linux.uml") is None:
+        done = subprocess.run([str(lab / "labguest"), "install"], check=False, capture_output=True)
+        if done.returncode != 0:
+            pytest.skip("needs Debian's user-mode-linux, which cannot be installed here")
+    with hosts("ours") as (namespace,), booted(lab, tmp_path_factory.mktemp("g"), namespace) as it:
+        yield it
+
+
+@pytest.fixture
+def tunnel(
+    request: pytest.FixtureRequest,
+    guest: Guest,
+    tmp_path_factory: pytest.TempPathFactory,
+    role: str,
+) -> Iterator[GuestTunnel]:
+    """Makes a pair of running daemons for a case, strongSwan's in the guest."""
+    made: list[GuestPair] = []
+
+    def make(case: Case) -> GuestPair:
+        pair = GuestPair(guest, tmp_path_factory.mktemp("t"), role, case)
+        made.append(pair)
+        request.node.stash[pair.STASH] = [pair]
+        pair.up()
+        return pair
+
+    yield make
+    for pair in made:
+        pair.down()
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_kernel_and_the_engine_carry_each_others_packets(
+    tunnel: GuestTunnel, suite: str
+) -> None:
+    pair = tunnel(Case(esp=suite, inside=(4, 6)))
+    pair.connect()
+    (child,) = pair.ikeway.children()
+    assert child.suite == suite.removesuffix("-noesn")
+    pair.carry()
+    assert pair.witness.seen["bare esp"] == 0
+
+
+@pytest.mark.parametrize("outside", [4, 6], ids=["outside-IPv4", "outside-IPv6"])
+def test_both_ends_prefer_extended_sequence_numbers(tunnel: GuestTunnel, outside: int) -> None:
+    """Both offer ESN and NO; UDP encapsulation is our wish alone, as no NAT is there."""
+    pair = tunnel(Case(outside=outside, inside=(4, 6), esp="aes256gcm16-esn-noesn"))
+    pair.connect()
+    (child,) = pair.ikeway.children()
+    assert child.suite.endswith("-esn")
+    pair.carry()
+    assert pair.witness.seen["bare esp"] == 0
