@@ -79,7 +79,7 @@ def test_a_client_that_comes_back_gets_an_address_again(tunnel: Tunnel) -> None:
 
 
 @pytest.mark.parametrize("role", [RESPONDER])
-@pytest.mark.conformance("CF-Q03")
+@pytest.mark.conformance("CF-J08")
 def test_an_empty_pool_costs_the_child_sa_only(tunnel: Tunnel) -> None:
     """RFC 7296 §3.15.4: INTERNAL_ADDRESS_FAILURE."""
     case = _lending((6,), 4)

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.system]
 IMPATIENT = {"first": "100ms", "factor": 1.5, "longest": "300ms", "give_up": "1s"}
 
 
-@pytest.mark.conformance("CF-H06")
+@pytest.mark.conformance("CF-A25")
 def test_we_end_the_tunnel(tunnel: Tunnel) -> None:
     """RFC 7296 §1.4.1: a Delete for the IKE SA takes its Child SAs along."""
     pair = tunnel(Case(inside=(4, 6)))
@@ -25,7 +25,7 @@ def test_we_end_the_tunnel(tunnel: Tunnel) -> None:
     pair.nothing_is_left()
 
 
-@pytest.mark.conformance("CF-H06")
+@pytest.mark.conformance("CF-A25")
 def test_strongswan_ends_the_tunnel(tunnel: Tunnel) -> None:
     pair = tunnel(Case(inside=(4, 6)))
     pair.connect()
