@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gathers the `DEVIATION` and `INTEROP` tags of the sources into the documentation."""
+"""Gathers the tags of the sources, and what was tested with peers, into the documentation."""
 
 import argparse
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("src", "rust")
 SUFFIXES = (".py", ".pyi", ".rs")
 PAGE = ROOT / "docs" / "interop.md"
+PEERS = ROOT / "tests" / "interop" / "peers.toml"
 
 COMMENT = re.compile(r"^\s*(?:#|//)(?!/|!)\s?(?P<text>.*)$")
 TAG = re.compile(r"(?:#|//)\s*(?P<kind>DEVIATION|INTEROP)\b(?P<rest>.*)$")
@@ -20,8 +22,17 @@ WELL_FORMED = {
     "INTEROP": re.compile(r"^ (?P<subject>[a-z][\w .-]*): (?P<text>\S.*)$"),
 }
 INTRO = """\
-<!-- Written by tools/tags.py from the INTEROP tags of the sources. -->
+<!-- Written by tools/tags.py from tests/interop/peers.toml and the INTEROP tags of the sources. -->
 # Peers and their habits
+
+## What the tests run against
+
+`make test` runs these with real peers in network namespaces, with ikeway as initiator and as
+responder. Every tunnel carries echo requests both ways and a TCP transfer; both ends must have
+counted the same packets, and no inner packet may appear in clear on the cable between them.
+"""
+HABITS = """
+## Habits
 
 What other implementations do that the RFCs do not say, and where ikeway allows for it. Each line
 stands as a tag beside the code that it explains.
@@ -90,7 +101,17 @@ def listed(tags: list[Tag]) -> Iterator[str]:
 def page() -> str:
     """Return docs/interop.md."""
     tags = gather("INTEROP")
-    return "\n".join([INTRO, *listed(tags)]) + "\n"
+    return "\n".join([INTRO, *tested(), HABITS, *listed(tags)]) + "\n"
+
+
+def tested() -> Iterator[str]:
+    """Yield a Markdown table of what the tests run against each peer."""
+    yield "| peer | what | cases | tests |"
+    yield "|---|---|---|---|"
+    for peer in tomllib.loads(PEERS.read_text())["peer"]:
+        for topic in peer["topics"]:
+            cells = (peer["name"], topic["what"], topic["cases"], f"`{topic['tests']}`")
+            yield f"| {' | '.join(cells)} |"
 
 
 def settle(path: Path, text: str, *, write: bool) -> int:
