@@ -88,9 +88,9 @@ class Host:
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(30)
 
-    def install(self, child: ChildSa) -> None:
+    def install(self, child: ChildSa, *, standby: bool = False) -> None:
         """Install a pair of SAs."""
-        self.call(lambda: self.plane.install(child))
+        self.call(lambda: self.plane.install(child, standby=standby))
 
     def seen(self, wanted: Callable[[PlaneEvent], bool], seconds: float = 3.0) -> PlaneEvent:
         """Wait for an event."""

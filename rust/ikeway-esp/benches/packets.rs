@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Sealing and opening one packet, for a row of each family of suites.
+//! Sealing and opening one packet, for a row of each family of suites, and choosing its SA.
 #![allow(missing_docs, reason = "criterion's macros write functions without them")]
 #![allow(clippy::unwrap_used, reason = "a bench that cannot run may stop")]
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use ikeway_esp::{DirectionKeys, InboundSa, OutboundSa, Policy, Selector, Shared, Suite};
+use ikeway_esp::{
+    DirectionKeys, Flow, InboundSa, OutboundSa, OutboundTable, Policy, Selector, Shared, Suite,
+};
 
+const PEERS: u32 = 1000;
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4500);
 const SIZES: [usize; 3] = [64, 512, 1400];
 const CODES: [(u16, u16, u16); 4] = [(20, 128, 0), (20, 256, 0), (28, 0, 0), (12, 256, 12)];
 
@@ -40,6 +44,38 @@ fn packets(criterion: &mut Criterion) {
     }
 }
 
+/// Among as many peers with an address each, alone and while each of them is rekeying.
+fn choices(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("choose");
+    let flow = Flow::read(&packet(64)).unwrap();
+    let mut table = OutboundTable::default();
+    for number in 0..PEERS {
+        table.insert(number, to_peer(number));
+    }
+    group.bench_function("all active", |bencher| {
+        bencher.iter(|| table.find(black_box(&flow)).map(OutboundSa::spi));
+    });
+    for number in 0..PEERS {
+        table.insert_standby(PEERS + number, to_peer(number));
+    }
+    group.bench_function("and as many on standby", |bencher| {
+        bencher.iter(|| table.find(black_box(&flow)).map(OutboundSa::spi));
+    });
+}
+
+/// Returns an SA with the peer whose address is that number.
+fn to_peer(number: u32) -> OutboundSa {
+    let suite = Suite::find(20, 128, 0).unwrap();
+    let address = IpAddr::from(Ipv4Addr::from(number));
+    let any = (0, u16::MAX);
+    let local = Selector::new(0, any, Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into());
+    let peer = Selector::new(0, any, address, address);
+    let policy = Arc::new(Policy::new(vec![local.unwrap()], vec![peer.unwrap()]).unwrap());
+    let shared = Shared { spi: 0x1000, suite, esn: true, policy, counters: Arc::default() };
+    let keys = DirectionKeys { encr: vec![1; suite.encr_octets], integ: Vec::new() };
+    OutboundSa::new(shared, (NOWHERE, NOWHERE), &keys, &[3; 16], 0).unwrap()
+}
+
 fn sas(suite: &'static Suite) -> (OutboundSa, InboundSa) {
     let any = (0, u16::MAX);
     let everything =
@@ -49,8 +85,7 @@ fn sas(suite: &'static Suite) -> (OutboundSa, InboundSa) {
     let shared = Shared { spi: 0x1000, suite, esn: true, policy, counters: Arc::default() };
     let (encr, integ) = (vec![1; suite.encr_octets], vec![2; suite.integ_octets]);
     let keys = DirectionKeys { encr, integ };
-    let nowhere = (IpAddr::from(Ipv4Addr::LOCALHOST), 4500).into();
-    let outbound = OutboundSa::new(shared.clone(), (nowhere, nowhere), &keys, &[3; 16], 0).unwrap();
+    let outbound = OutboundSa::new(shared.clone(), (NOWHERE, NOWHERE), &keys, &[3; 16], 0).unwrap();
     (outbound, InboundSa::new(shared, &keys, 1024).unwrap())
 }
 
@@ -70,6 +105,6 @@ fn quick() -> Criterion {
 criterion_group! {
     name = benches;
     config = quick();
-    targets = packets
+    targets = packets, choices
 }
 criterion_main!(benches);

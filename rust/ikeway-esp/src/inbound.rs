@@ -16,6 +16,13 @@ pub struct InboundSa {
     shared: Shared,
     window: Window,
     transform: Transform,
+    awaits_proof: bool,
+}
+
+/// A packet that nobody but the peer can have made, deciphered where it stands.
+#[derive(Debug)]
+pub struct Verified {
+    plaintext: Range<usize>,
 }
 
 impl InboundSa {
@@ -27,7 +34,8 @@ impl InboundSa {
     pub fn new(shared: Shared, keys: &DirectionKeys, window: u32) -> Result<Self, InstallError> {
         shared.check_spi()?;
         let transform = Transform::opening(shared.suite, keys, shared.esn)?;
-        Ok(Self { window: Window::new(window, shared.esn)?, transform, shared })
+        let window = Window::new(window, shared.esn)?;
+        Ok(Self { shared, window, transform, awaits_proof: false })
     }
 
     /// Returns our SPI.
@@ -42,6 +50,16 @@ impl InboundSa {
         &self.shared.counters
     }
 
+    /// Makes the next packet that verifies a proof that the peer can use the pair.
+    pub const fn await_proof(&mut self) {
+        self.awaits_proof = true;
+    }
+
+    /// Returns whether a packet that has verified is the proof that was awaited; only one is.
+    pub const fn take_proof(&mut self, _: &Verified) -> bool {
+        std::mem::replace(&mut self.awaits_proof, false)
+    }
+
     /// Opens a packet where it stands and returns where in it the inner packet is.
     ///
     /// The order is that of RFC 4303 §3.4: number, integrity, window, padding, next header,
@@ -51,14 +69,31 @@ impl InboundSa {
     /// [`Refusal`] says why the packet goes no further. Only a packet with a valid ICV changes the
     /// window.
     pub fn open(&mut self, packet: &mut [u8]) -> Result<Range<usize>, Refusal> {
-        let body = self.body(packet.len())?;
+        let verified = self.verify(packet)?;
+        self.admit(&verified, packet)
+    }
+
+    /// Does the first half of [`InboundSa::open`], up to the window.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why the packet goes no further.
+    pub fn verify(&mut self, packet: &mut [u8]) -> Result<Verified, Refusal> {
+        let plaintext = self.body(packet.len())?;
         let low = low_sequence(packet).ok_or(Refusal::Malformed)?;
         let pending = self.window.check(low).ok_or(Refusal::Replayed)?;
         self.transform.open(pending.sequence(), packet).map_err(|_| Refusal::IntegrityFailed)?;
         pending.accept();
-        let plaintext = packet.get(body.clone()).ok_or(Refusal::Malformed)?;
-        let length = self.inner(plaintext)?;
-        Ok(body.start..body.start + length)
+        Ok(Verified { plaintext })
+    }
+
+    /// Does the second half, and returns where in the packet the inner packet is.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why the packet goes no further.
+    pub fn admit(&self, verified: &Verified, packet: &[u8]) -> Result<Range<usize>, Refusal> {
+        let Range { start, end } = verified.plaintext;
+        let length = self.inner(packet.get(start..end).ok_or(Refusal::Malformed)?)?;
+        Ok(start..start + length)
     }
 
     /// Where the ciphertext is: whole blocks, and at least the trailer (RFC 4303 §2.4).

@@ -32,6 +32,8 @@ pub(crate) struct Pair {
     pub(crate) inbound: InboundSa,
     pub(crate) outbound: OutboundSa,
     pub(crate) counters: Arc<Counters>,
+    /// Whether the outbound half waits for the peer to use the pair (RFC 7296 §2.8).
+    pub(crate) is_standby: bool,
 }
 
 /// A configured engine. Dropping it stops the threads and removes interface and sockets.
@@ -56,7 +58,8 @@ impl Engine {
         let wiring = Wiring::new(tun, listening, reporter);
         let (inbound, arriving) = mailbox()?;
         let (outbound, leaving) = mailbox()?;
-        let receiving = Inbound { wiring: wiring.clone(), inbox: arriving };
+        let receiving =
+            Inbound { wiring: wiring.clone(), inbox: arriving, outbound: outbound.clone() };
         let sending = Outbound { wiring: wiring.clone(), inbox: leaving };
         let (counters, threads) = (BTreeMap::new(), Vec::new());
         let mut engine = Self { configuration, wiring, inbound, outbound, counters, threads };
@@ -89,14 +92,19 @@ impl Engine {
         self.wiring.is_stopping()
     }
 
-    /// Installs a pair; both directions carry packets when this returns.
+    /// Installs a pair; both directions carry packets when this returns, or the inbound one alone.
     pub(crate) fn install(&mut self, pair: Pair) -> Result<(), EngineError> {
         self.check_path(&pair.outbound)?;
-        let Pair { inbound, outbound, counters } = pair;
+        let Pair { inbound, outbound, counters, is_standby } = pair;
         let spi_in = inbound.spi();
         self.inbound.call(move |table| table.insert(inbound))??;
-        let outbound = Arc::new(outbound);
-        self.outbound.call(move |table| table.insert(spi_in, &outbound))?;
+        if is_standby {
+            self.outbound.call(move |table| table.insert_standby(spi_in, outbound))?;
+            // Last, so that there is something to activate when the proof comes.
+            self.inbound.call(move |table| table.get_mut(spi_in).map(InboundSa::await_proof))?;
+        } else {
+            self.outbound.call(move |table| table.insert(spi_in, outbound))?;
+        }
         self.counters.insert(spi_in, counters);
         Ok(())
     }

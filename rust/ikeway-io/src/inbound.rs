@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use ikeway_esp::{ESP_HEADER, InboundSa, InboundTable, Refusal, carry_congestion};
+use ikeway_esp::{ESP_HEADER, InboundTable, OutboundTable, Refusal, carry_congestion};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::events::{Reporter, Stray};
-use crate::mailbox::Inbox;
+use crate::mailbox::{Inbox, Mailbox};
 use crate::tun::{Coalescer, Tun};
 use crate::udp::{ReceiveBatch, Run};
 use crate::wiring::{Wiring, is_ready};
@@ -22,14 +22,16 @@ const CALLS: usize = 16;
 pub(crate) struct Inbound {
     pub(crate) wiring: Wiring,
     pub(crate) inbox: Inbox<InboundTable>,
+    /// That of the thread that sends.
+    pub(crate) outbound: Mailbox<OutboundTable>,
 }
 
 impl Inbound {
     /// Runs until the engine stops.
     pub(crate) fn run(&self) {
         let Wiring { tun, listening, reporter, .. } = &self.wiring;
-        let coalescer = Coalescer::new();
-        let mut lane = Lane { table: InboundTable::default(), tun, reporter, coalescer };
+        let (table, coalescer) = (InboundTable::default(), Coalescer::new());
+        let mut lane = Lane { table, tun, reporter, coalescer, outbound: &self.outbound };
         let mut batch = ReceiveBatch::new();
         let sockets = listening.iter().map(|listening| listening.esp.as_fd());
         let all = sockets.chain([self.inbox.bell.as_fd()]);
@@ -53,6 +55,7 @@ struct Lane<'engine> {
     tun: &'engine Tun,
     reporter: &'engine Reporter,
     coalescer: Coalescer,
+    outbound: &'engine Mailbox<OutboundTable>,
 }
 
 impl Lane<'_> {
@@ -103,7 +106,15 @@ impl Lane<'_> {
             self.reporter.refuse_unknown(refusal, spi, run.peer);
             return None;
         };
-        match open(sa, run.class, packet) {
+        let opened = sa.verify(packet).and_then(|verified| {
+            if sa.take_proof(&verified) {
+                self.outbound.post(move |table| table.activate(spi));
+            }
+            let inner = sa.admit(&verified, packet)?;
+            carry_class(run.class, packet, &inner)?;
+            Ok(inner)
+        });
+        match opened {
             Ok(inner) => {
                 sa.counters().received.add(1, u64::try_from(inner.len()).unwrap_or(u64::MAX));
                 Some(inner)
@@ -117,10 +128,10 @@ impl Lane<'_> {
     }
 }
 
-fn open(sa: &mut InboundSa, class: u8, packet: &mut [u8]) -> Result<Range<usize>, Refusal> {
-    let inner = sa.open(packet)?;
-    if class != 0 {
-        carry_congestion(packet.get_mut(inner.clone()).unwrap_or_default(), class)?;
+/// Lets the outer header's congestion mark reach the inner one (RFC 6040 §4.2).
+fn carry_class(class: u8, packet: &mut [u8], inner: &Range<usize>) -> Result<(), Refusal> {
+    if class == 0 {
+        return Ok(());
     }
-    Ok(inner)
+    carry_congestion(packet.get_mut(inner.clone()).unwrap_or_default(), class)
 }

@@ -41,10 +41,16 @@ impl AsFd for Bell {
     }
 }
 
-/// The control thread's end.
+/// The end of the control thread, or of another packet thread.
 pub(crate) struct Mailbox<T> {
     work: Sender<Work<T>>,
     bell: Bell,
+}
+
+impl<T> Clone for Mailbox<T> {
+    fn clone(&self) -> Self {
+        Self { work: self.work.clone(), bell: self.bell.clone() }
+    }
 }
 
 /// The packet thread's end.
@@ -74,6 +80,17 @@ impl<T: 'static> Mailbox<T> {
         posted.map_err(|_| EngineError::LaneEnded)?;
         self.bell.ring();
         answered.recv().map_err(|_| EngineError::LaneEnded)
+    }
+
+    /// Has `work` run on what the packet thread owns, soon, and waits for nothing.
+    pub(crate) fn post<F>(&self, work: F)
+    where
+        F: FnOnce(&mut T) + Send + 'static,
+    {
+        // A thread that has ended owns nothing that could change.
+        if self.work.send(Box::new(work)).is_ok() {
+            self.bell.ring();
+        }
     }
 
     /// Makes the packet thread look around.
@@ -109,15 +126,8 @@ mod tests {
             }
             owned
         });
-        assert_eq!(
-            mailbox
-                .call(|owned| {
-                    owned.push(2);
-                    owned.len()
-                })
-                .unwrap(),
-            2
-        );
+        mailbox.clone().post(|owned| owned.push(2));
+        assert_eq!(mailbox.call(|owned| owned.len()).unwrap(), 2);
         mailbox.call(|owned| owned.push(9)).unwrap();
         assert_eq!(owner.join().unwrap(), [1, 2, 9]);
         assert!(matches!(mailbox.call(|owned| owned.len()), Err(EngineError::LaneEnded)));

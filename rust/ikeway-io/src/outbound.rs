@@ -83,7 +83,11 @@ impl Lane<'_> {
 
     fn protect(&mut self, octets: &mut [u8]) -> Result<(), Refusal> {
         let mut handed = Handed::read(octets)?;
-        let sa = self.table.find(&Flow::read(handed.packet())?).ok_or(Refusal::NoSa)?;
+        let flow = Flow::read(handed.packet())?;
+        let sa = match self.table.find(&flow) {
+            Some(sa) => sa,
+            None => self.table.awaken(&flow).ok_or(Refusal::NoSa)?,
+        };
         let path = self.sender.path(sa, traffic_class(handed.packet()))?;
         let sealed = handed.each(|packet| self.sender.seal(sa, path, packet));
         if let Err(refusal) = sealed {

@@ -78,8 +78,8 @@ class EngineDataPlane(DataPlane):
         return self._sockets
 
     @override
-    async def install(self, child: ChildSa) -> None:
-        await self._ask("install", child=child_sa(child))
+    async def install(self, child: ChildSa, *, standby: bool = False) -> None:
+        await self._ask("install", standby=standby, child=child_sa(child))
 
     @override
     async def remove(self, spi_in: int) -> Usage:

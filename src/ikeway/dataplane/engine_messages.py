@@ -10,7 +10,7 @@ from ikeway.model.address import Endpoint
 from ikeway.model.esp import ChildSa, EspKeys, Usage
 from ikeway.model.selectors import Selectors
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 
 Json: TypeAlias = dict[str, Any]
 

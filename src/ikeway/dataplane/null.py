@@ -54,7 +54,7 @@ class NullDataPlane(DataPlane):
         return self._sockets
 
     @override
-    async def install(self, child: ChildSa) -> None:
+    async def install(self, child: ChildSa, *, standby: bool = False) -> None:
         if child.spi_in in self._children:
             raise HostError(f"SPI {child.spi_in:#010x} is in use")
         self._children[child.spi_in] = child

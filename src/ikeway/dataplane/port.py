@@ -85,10 +85,12 @@ class DataPlane(Protocol):
         """
         ...
 
-    async def install(self, child: ChildSa) -> None:
+    async def install(self, child: ChildSa, *, standby: bool = False) -> None:
         """Install both SAs of a pair; packets flow both ways when this returns.
 
         Of several pairs that select a packet the newest sends it; the older go on receiving.
+        A pair on `standby` receives at once, and sends nothing that another pair selects until the
+        peer has used it (RFC 7296 §2.8); from then on it is the newest.
         """
         ...
 

@@ -97,6 +97,19 @@ def test_a_pair_that_is_not_there_is_an_error(attempt: Try) -> None:
     attempt(work)
 
 
+def test_a_pair_on_standby_is_a_pair_like_others(attempt: Try) -> None:
+    async def work(plane: DataPlane) -> None:
+        await plane.install(CHILD)
+        await plane.install(replace(CHILD, spi_in=0x1001), standby=True)
+        with pytest.raises(HostError, match="0x00001001"):
+            await plane.install(replace(CHILD, spi_in=0x1001), standby=True)
+        assert await plane.usages() == {0x1000: Usage(), 0x1001: Usage()}
+        assert await plane.remove(0x1000) == Usage()
+        assert await plane.remove(0x1001) == Usage()
+
+    attempt(work)
+
+
 def test_many_pairs_are_all_counted(attempt: Try) -> None:
     async def work(plane: DataPlane) -> None:
         spis = range(0x1000, 0x1000 + 1000)

@@ -261,3 +261,22 @@ fn with_trailer(suite: &'static Suite, inner: &[u8]) -> Vec<u8> {
     plaintext.extend([u8::try_from(padding).unwrap(), next]);
     plaintext
 }
+
+/// CF-F04: RFC 7296 §2.8: what only the peer can have made proves that it has the SA, also a dummy.
+#[test]
+fn the_first_packet_that_verifies_is_the_proof() {
+    let suite = &SUITES[0];
+    let (sender, mut receiver) = (outbound(suite, false, 0), inbound(suite, false));
+    let mut early = seal(&sender, &ipv4_packet(0));
+    let verified = receiver.verify(&mut early).unwrap();
+    assert!(!receiver.take_proof(&verified), "none was awaited");
+    receiver.await_proof();
+    let mut forged = seal(&sender, &ipv4_packet(0));
+    forged[20] ^= 1;
+    assert_eq!(receiver.verify(&mut forged).unwrap_err(), Refusal::IntegrityFailed);
+    let mut dummy = craft(suite, false, 9, &[1, 2, 2, DUMMY]);
+    let verified = receiver.verify(&mut dummy).unwrap();
+    assert!(receiver.take_proof(&verified));
+    assert!(!receiver.take_proof(&verified), "one is enough");
+    assert_eq!(receiver.admit(&verified, &dummy), Err(Refusal::Dummy));
+}

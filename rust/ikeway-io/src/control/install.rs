@@ -13,7 +13,7 @@ use crate::engine::Pair;
 use crate::error::{Attempt, EngineError};
 
 /// Returns both halves of `child`, their keys expanded.
-pub(super) fn pair(child: Child) -> Result<Pair, EngineError> {
+pub(super) fn pair(child: Child, is_standby: bool) -> Result<Pair, EngineError> {
     check_shape(&child)?;
     let suite = Suite::find(child.suite.encr, child.suite.key_bits, child.suite.integ)?;
     let esn = child.suite.esn;
@@ -25,7 +25,7 @@ pub(super) fn pair(child: Child) -> Result<Pair, EngineError> {
     let path = (child.local.into(), child.peer.into());
     let inbound = InboundSa::new(incoming, &direction(child.keys_in), child.replay_window)?;
     let outbound = OutboundSa::new(outgoing, path, &direction(child.keys_out), &random_seed()?, 0)?;
-    Ok(Pair { inbound, outbound, counters })
+    Ok(Pair { inbound, outbound, counters, is_standby })
 }
 
 fn check_shape(child: &Child) -> Result<(), EngineError> {

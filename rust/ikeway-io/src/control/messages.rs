@@ -15,7 +15,7 @@ use crate::events::{Note, Stray};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -31,8 +31,10 @@ pub(super) enum Request {
         tun: String,
         mtu: u32,
     },
+    /// On `standby`, the outbound half sends once the peer has used the pair.
     Install {
         id: u64,
+        standby: bool,
         child: Box<Child>,
     },
     Remove {

@@ -188,7 +188,9 @@ impl Server {
             }
             Request::Usage { spi_in, .. } => return self.usage(spi_in),
             Request::Usages { start, .. } => return self.usages(start),
-            Request::Install { child, .. } => self.configured()?.install(install::pair(*child)?)?,
+            Request::Install { child, standby, .. } => {
+                self.configured()?.install(install::pair(*child, standby)?)?;
+            }
             Request::Remove { spi_in, .. } => {
                 let counters = self.configured()?.remove(spi_in)?;
                 return Ok(self.counted(vec![Usage::of(spi_in, &counters)], None));

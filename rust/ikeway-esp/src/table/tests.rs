@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which SA is found, in every order of coming and going.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::*;
+use crate::inner::Port;
+use crate::suite::SUITES;
+use crate::testing::{inbound, keys, selector, shared};
+
+const ANY: (u16, u16) = (0, 65_535);
+
+fn sa(spi: u32, peer: &[(u8, (u16, u16), &str)]) -> OutboundSa {
+    let local =
+        vec![selector(0, ANY, "10.1.0.0-10.1.255.255"), selector(0, ANY, "fd01::-fd01::ffff")];
+    let peer =
+        peer.iter().map(|(protocol, ports, range)| selector(*protocol, *ports, range)).collect();
+    let mut shared = shared(&SUITES[0], false, local, peer);
+    shared.spi = spi;
+    let path: SocketAddr = "192.0.2.1:4500".parse().unwrap();
+    OutboundSa::new(shared, (path, path), &keys(&SUITES[0]), &[0; 16], 0).unwrap()
+}
+
+fn found(table: &OutboundTable, destination: &str, port: u16) -> Option<u32> {
+    table.find(&flow(destination, port)).map(OutboundSa::spi)
+}
+
+/// What the packet path does.
+fn sent(table: &mut OutboundTable, destination: &str) -> Option<u32> {
+    let found = found(table, destination, 1);
+    found.or_else(|| table.awaken(&flow(destination, 1)).map(OutboundSa::spi))
+}
+
+fn flow(destination: &str, port: u16) -> Flow {
+    let destination: IpAddr = destination.parse().unwrap();
+    let source = if destination.is_ipv4() { "10.1.2.3" } else { "fd01::5" }.parse().unwrap();
+    let (source_port, destination_port) = (Port::Known(4000), Port::Known(port));
+    Flow { source, destination, protocol: 6, source_port, destination_port }
+}
+
+#[test]
+fn the_longest_prefix_wins_in_both_families() {
+    let mut table = OutboundTable::default();
+    table.insert(1000, sa(300, &[(0, ANY, "0.0.0.0-255.255.255.255"), (0, ANY, "fd00::-fdff::")]));
+    table.insert(1001, sa(301, &[(0, ANY, "10.2.0.0-10.2.255.255"), (0, ANY, "fd02::7-fd02::7")]));
+    table.insert(1002, sa(302, &[(0, ANY, "10.2.0.7-10.2.0.7")]));
+    assert_eq!(found(&table, "10.2.0.7", 1), Some(302));
+    assert_eq!(found(&table, "10.2.0.8", 1), Some(301));
+    assert_eq!(found(&table, "192.0.2.9", 1), Some(300));
+    assert_eq!(found(&table, "fd02::7", 1), Some(301));
+    assert_eq!(found(&table, "fd03::7", 1), Some(300));
+    assert_eq!(found(&table, "2001:db8::1", 1), None);
+}
+
+#[test]
+fn of_equal_selectors_the_newest_wins_until_it_goes() {
+    let mut table = OutboundTable::default();
+    let selectors = [(0, ANY, "10.2.0.0-10.2.255.255")];
+    table.insert(1000, sa(300, &selectors));
+    table.insert(1001, sa(301, &selectors));
+    assert_eq!(found(&table, "10.2.0.1", 1), Some(301));
+    table.remove(1001);
+    assert_eq!(found(&table, "10.2.0.1", 1), Some(300));
+    table.remove(1000);
+    assert_eq!(found(&table, "10.2.0.1", 1), None);
+    assert!(table.active.is_empty());
+}
+
+const NET: [(u8, (u16, u16), &str); 1] = [(0, ANY, "10.2.0.0-10.2.255.255")];
+const HOST: [(u8, (u16, u16), &str); 1] = [(0, ANY, "10.2.0.7-10.2.0.7")];
+
+/// CF-F04: RFC 7296 §2.8: a responder does not send on the new SA before the peer did.
+#[test]
+fn an_sa_on_standby_sends_once_it_is_activated_and_then_is_the_newest() {
+    let mut table = OutboundTable::default();
+    table.insert(1000, sa(300, &NET));
+    table.insert_standby(1001, sa(301, &NET));
+    table.insert(1002, sa(302, &NET));
+    assert_eq!(sent(&mut table, "10.2.0.1"), Some(302));
+    table.activate(1001);
+    assert_eq!(sent(&mut table, "10.2.0.1"), Some(301));
+    table.activate(1000);
+    assert_eq!(sent(&mut table, "10.2.0.1"), Some(301), "1000 was on no standby");
+    table.remove(1001);
+    assert_eq!(sent(&mut table, "10.2.0.1"), Some(302));
+}
+
+#[test]
+fn a_longer_prefix_on_standby_does_not_send() {
+    let mut table = OutboundTable::default();
+    table.insert(1000, sa(300, &NET));
+    table.insert_standby(1001, sa(301, &HOST));
+    assert_eq!(sent(&mut table, "10.2.0.7"), Some(300));
+    table.activate(1001);
+    assert_eq!(sent(&mut table, "10.2.0.7"), Some(301));
+    assert_eq!(sent(&mut table, "10.2.0.8"), Some(300));
+}
+
+/// CF-F04: RFC 7296 §2.8: the Delete of the old SA is as good as a packet on the new one.
+#[test]
+fn an_sa_on_standby_sends_what_no_active_one_selects() {
+    let mut table = OutboundTable::default();
+    table.insert(1000, sa(300, &NET));
+    table.insert_standby(1001, sa(301, &NET));
+    table.remove(1000);
+    assert_eq!(sent(&mut table, "192.0.2.1"), None);
+    assert_eq!(found(&table, "10.2.0.1", 1), None);
+    assert_eq!(sent(&mut table, "10.2.0.1"), Some(301));
+    table.insert_standby(1002, sa(302, &NET));
+    assert_eq!(sent(&mut table, "10.2.0.1"), Some(301), "301 is active from then on");
+}
+
+#[test]
+fn an_sa_on_standby_may_go_unused() {
+    let mut table = OutboundTable::default();
+    table.insert_standby(1000, sa(300, &NET));
+    table.insert_standby(1000, sa(301, &NET));
+    table.remove(1000);
+    table.activate(1000);
+    assert_eq!(sent(&mut table, "10.2.0.1"), None);
+    table.insert_standby(1001, sa(302, &NET));
+    table.clear();
+    assert_eq!(sent(&mut table, "10.2.0.1"), None);
+    assert!(table.standby.is_empty() && table.held.is_empty());
+}
+
+#[test]
+fn a_protocol_with_ports_says_more_than_any() {
+    let mut table = OutboundTable::default();
+    table.insert(1000, sa(300, &[(6, (443, 443), "10.2.0.0-10.2.255.255")]));
+    table.insert(1001, sa(301, &[(0, ANY, "10.2.0.0-10.2.255.255")]));
+    assert_eq!(found(&table, "10.2.0.1", 443), Some(300));
+    assert_eq!(found(&table, "10.2.0.1", 80), Some(301));
+}
+
+#[test]
+fn a_range_that_is_no_prefix_is_kept_to_its_ends() {
+    let mut table = OutboundTable::default();
+    table.insert(1000, sa(300, &[(0, ANY, "10.2.0.5-10.3.0.6")]));
+    assert_eq!(found(&table, "10.2.0.4", 1), None);
+    assert_eq!(found(&table, "10.2.0.5", 1), Some(300));
+    assert_eq!(found(&table, "10.3.0.6", 1), Some(300));
+    assert_eq!(found(&table, "10.3.0.7", 1), None);
+}
+
+#[test]
+fn another_source_is_not_sent() {
+    let mut table = OutboundTable::default();
+    table.insert(1000, sa(300, &[(0, ANY, "0.0.0.0-255.255.255.255")]));
+    let (source, destination) = ("10.9.0.1".parse().unwrap(), "10.2.0.1".parse().unwrap());
+    let (source_port, destination_port) = (Port::Hidden, Port::Hidden);
+    let flow = Flow { source, destination, protocol: 99, source_port, destination_port };
+    assert!(table.find(&flow).is_none());
+}
+
+/// CF-U01: RFC 4303 §2.1: an SPI names one inbound SA.
+#[test]
+fn an_spi_is_taken_once() {
+    let mut table = InboundTable::default();
+    let spi = inbound(&SUITES[0], false).spi();
+    assert!(table.insert(inbound(&SUITES[0], false)).is_ok());
+    assert_eq!(table.insert(inbound(&SUITES[0], false)), Err(InstallError::SpiInUse(spi)));
+    table.remove(spi);
+    assert!(table.get_mut(spi).is_none());
+}
