@@ -211,7 +211,7 @@ class Driver:
 
     async def _install(self, action: InstallChild) -> None:
         try:
-            await self._ports.plane.install(action.child)
+            await self._ports.plane.install(action.child, standby=action.is_standby)
             await self._route(action)
         except HostError as error:
             self._answered(action.ticket, Refused(str(error)))
