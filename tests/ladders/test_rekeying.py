@@ -4,7 +4,7 @@
 import pytest
 
 from ikeway.ike import reports
-from ikeway.ike.exchanges import child_sa
+from ikeway.ike.exchanges import child_sa_responder
 from ikeway.ike.io import InstallChild, Rekey
 from ikeway.ike.negotiate import offer
 from ikeway.ike.states import Established
@@ -178,7 +178,7 @@ def test_one_more_child_may_have_the_same_selectors(row: Row) -> None:
 @pytest.mark.conformance("CF-A10")
 def test_there_is_a_limit_of_children(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     """§1.3: NO_ADDITIONAL_SAS; what is there stays."""
-    monkeypatch.setattr(child_sa, "CHILDREN_MOST", 1)
+    monkeypatch.setattr(child_sa_responder, "CHILDREN_MOST", 1)
     ladder = up(row)
     answer = asked(ladder, ladder.left, proposal(ladder.left))
     assert answer.payloads == (Notify(NotifyType.NO_ADDITIONAL_SAS),)

@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 from ikeway.ike import ending
-from ikeway.ike.exchanges import child_sa, informational, rekey_ike
+from ikeway.ike.exchanges import child_sa, child_sa_requester, informational, rekey_ike
 from ikeway.ike.io import Action, CheckLiveness, Rekey
 from ikeway.ike.states import Established, State, Step
 from ikeway.ike.tasks import CreateChild, DeleteChild, Inform, RekeyChild, RekeyIke, Task
@@ -44,9 +44,9 @@ def _ask(state: Established, task: Task, now: Instant) -> Step:
         case DeleteChild():
             return informational.delete_child(state, task, now)
         case RekeyChild():
-            return child_sa.rekey(state, task, now)
+            return child_sa_requester.rekey(state, task, now)
         case CreateChild():
-            return child_sa.create(state, task, now)
+            return child_sa_requester.create(state, task, now)
         case RekeyIke():
             return rekey_ike.request(state, task, now)
 

@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 from ikeway.ike.children import Child
-from ikeway.ike.exchanges import child_sa, informational
+from ikeway.ike.exchanges import child_sa_responder, informational
 from ikeway.ike.io import Answer, Installed, Refused, RemoveChild
 from ikeway.ike.reports import ChildEstablished, ChildFailed
 from ikeway.ike.states import Established, Step
@@ -33,12 +33,12 @@ def ready(state: Established, answering: Answering, given: Answer, now: Instant)
     """Answer the peer's request for a child: the data plane can receive, or never will (§2.8)."""
     name, child = state.connection.name, answering.child.sa
     if isinstance(given, Installed):
-        step = child_sa.installed(state, answering, now)
+        step = child_sa_responder.installed(state, answering, now)
         report = ChildEstablished(name, child, esp_words(child.suite))
         return step.then(state.session.report(report))
     reason = given.reason if isinstance(given, Refused) else "it could not be installed"
     failed = state.session.report(ChildFailed(name, f"the data plane says: {reason}"))
-    return child_sa.refuse(state, answering).then(failed)
+    return child_sa_responder.refuse(state, answering).then(failed)
 
 
 def overdue(state: Established, now: Instant) -> Step:

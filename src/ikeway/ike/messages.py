@@ -3,7 +3,6 @@
 
 from dataclasses import replace
 
-from ikeway.ike.describe import describe
 from ikeway.ike.io import Action, Report, Send
 from ikeway.ike.reports import MessageSent, Retransmitted
 from ikeway.ike.session import Link, Session
@@ -13,6 +12,7 @@ from ikeway.model.time import Instant
 from ikeway.policy.lifetimes import Retransmission
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Flags, Header
+from ikeway.wire.notation import describe
 from ikeway.wire.registry import ExchangeType, PayloadType
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import TypeAlias, TypeVar, assert_never
 
 from ikeway.ike import candidates, ending, faults, inbox, messages
-from ikeway.ike.describe import describe
 from ikeway.ike.exchanges import (
     create_child_sa,
     ike_auth_initiator,
@@ -33,6 +32,7 @@ from ikeway.ike.tasks import Asked, AskedChild, AskedIke, DeleteChild, Inform
 from ikeway.model.errors import MalformedError, PeerError
 from ikeway.model.time import Instant
 from ikeway.wire.message import Message
+from ikeway.wire.notation import describe
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import ExchangeType, NotifyType
 

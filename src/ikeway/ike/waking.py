@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 from ikeway.ike import agenda, ending, installing, keepalive, messages
-from ikeway.ike.exchanges import child_sa, informational
+from ikeway.ike.exchanges import child_sa_responder, informational
 from ikeway.ike.io import Ask, MeasureUsage
 from ikeway.ike.states import (
     AwaitAuthRequest,
@@ -103,7 +103,7 @@ def _anew(state: Established, now: Instant) -> Step:
     if state.is_provisional:
         return Step(Gone())  # the peer never knew it, or has long forgotten it
     if state.answering is not None:
-        return child_sa.refuse(state, state.answering)
+        return child_sa_responder.refuse(state, state.answering)
     if now >= next_age(state):
         return agenda.due(state, now)
     return _idle(state, now)

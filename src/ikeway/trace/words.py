@@ -12,6 +12,7 @@ from ikeway.model.identity import IdType
 from ikeway.trace import notifies
 from ikeway.trace.chain import Broken, Part
 from ikeway.trace.notifies import octets
+from ikeway.wire import notation
 from ikeway.wire.payloads import (
     Authentication,
     Certificate,
@@ -21,8 +22,6 @@ from ikeway.wire.payloads import (
     Delete,
     Eap,
     Identification,
-    IdI,
-    IdR,
     KeyExchange,
     Nonce,
     Notify,
@@ -30,28 +29,12 @@ from ikeway.wire.payloads import (
     SecurityAssociation,
     TrafficSelectors,
     Transform,
-    TsI,
-    TsR,
     Unknown,
     VendorId,
 )
 from ikeway.wire.registry import CertEncoding, CfgAttribute, PayloadType, ProtocolId
 from ikeway.wire.transforms import TransformType
 
-_NAMES: Final[dict[type, str]] = {
-    SecurityAssociation: "SA",
-    KeyExchange: "KE",
-    Nonce: "Nonce",
-    IdI: "IDi",
-    IdR: "IDr",
-    Certificate: "CERT",
-    CertificateRequest: "CERTREQ",
-    Authentication: "AUTH",
-    VendorId: "V",
-    TsI: "TSi",
-    TsR: "TSr",
-    Eap: "EAP",
-}
 _EAP_CODES: Final = {1: "request", 2: "response", 3: "success", 4: "failure"}
 _EAP_TYPES: Final = {
     1: "Identity",
@@ -83,16 +66,8 @@ def name(part: Part) -> str:
     match part:
         case Broken(kind):
             return f"{kind.name}!" if kind else "…!"
-        case Notify():
-            return f"N({part.type.name})"
-        case Delete():
-            return f"D({part.protocol.name})"
-        case Configuration():
-            return f"CP({part.type.name})"
-        case Unknown():
-            return f"?{int(part.type)}"
         case _:
-            return _NAMES.get(type(part), type(part).__name__)
+            return notation.name(part)
 
 
 def details(part: Part, *, is_answer: bool = False) -> Iterator[str]:

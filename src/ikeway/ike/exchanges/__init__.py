@@ -5,6 +5,8 @@ from typing import Final
 
 from ikeway.ike.exchanges import (
     child_sa,
+    child_sa_requester,
+    child_sa_responder,
     create_child_sa,
     ike_auth,
     ike_auth_initiator,
@@ -24,5 +26,5 @@ ROLES: Final = (
     ike_auth_initiator,
     ike_auth_responder,
 )
-USES: Final = (child_sa, rekey_ike, nonces)
+USES: Final = (child_sa, child_sa_requester, child_sa_responder, rekey_ike, nonces)
 """What CREATE_CHILD_SA is used for, and what its uses share."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CREATE_CHILD_SA (RFC 7296 §1.3): which of its three uses a message is."""
 
-from ikeway.ike.exchanges import child_sa, rekey_ike
+from ikeway.ike.exchanges import child_sa, child_sa_requester, child_sa_responder, rekey_ike
 from ikeway.ike.io import Datagram
 from ikeway.ike.states import Established, Step
 from ikeway.ike.tasks import AskedChild, AskedIke
@@ -29,7 +29,7 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
         return rekey_ike.respond(state, message, datagram, now)
     if isinstance(state.asked, AskedIke) or state.rival is not None:
         raise BusyError("the IKE SA is being rekeyed")
-    return child_sa.respond(state, message, datagram, now)
+    return child_sa_responder.respond(state, message, datagram, now)
 
 
 def conclude(
@@ -41,5 +41,5 @@ def conclude(
         PeerError: the response is not one to our request.
     """
     if isinstance(asked, AskedChild):
-        return child_sa.conclude(state, asked, reply, now)
+        return child_sa_requester.conclude(state, asked, reply, now)
     return rekey_ike.conclude(state, asked, reply, now)

@@ -6,7 +6,6 @@ from typing import Final
 
 from ikeway.crypto.kex import key_exchange
 from ikeway.ike import features, messages, negotiate
-from ikeway.ike.describe import describe
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS
@@ -26,6 +25,7 @@ from ikeway.policy.connection import Connection
 from ikeway.policy.proposals import IkeSuite
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
+from ikeway.wire.notation import describe
 from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation
 from ikeway.wire.registry import KeMethod, NotifyType
 

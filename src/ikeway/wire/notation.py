@@ -49,11 +49,12 @@ def name_of(kind: type[Body]) -> str:
 def describe(header: Header, payloads: tuple[Body, ...]) -> str:
     """Return one line that says what a message is and what it has."""
     kind = "request" if header.is_request else "response"
-    names = " ".join(_name(body) for body in payloads[:24])
+    names = " ".join(name(body) for body in payloads[:24])
     return f"{header.exchange.name} {kind} {header.message_id} [{names}]"
 
 
-def _name(body: Body) -> str:
+def name(body: Body) -> str:
+    """Return the name of one payload, with what kind of Notify, Delete or CP it is."""
     match body:
         case Notify():
             return f"N({body.type.name})"

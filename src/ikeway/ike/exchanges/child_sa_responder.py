@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answering a request for a Child SA, a new one or a successor (RFC 7296 §1.3, §2.8, §2.25)."""
+
+from dataclasses import replace
+
+from ikeway.crypto.kex import key_exchange
+from ikeway.ike import first_child, messages, narrow, negotiate
+from ikeway.ike.children import Child, Seed, Terms, build
+from ikeway.ike.exchanges.child_sa import (
+    REQUEST,
+    SPI_OCTETS,
+    change,
+    find,
+)
+from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
+from ikeway.ike.io import Datagram, InstallChild, RemoveChild
+from ikeway.ike.shape import need
+from ikeway.ike.states import Established, Step
+from ikeway.ike.tasks import (
+    Answering,
+    AskedChild,
+    Crossed,
+)
+from ikeway.ike.timers import HALF_OPEN
+from ikeway.model.errors import (
+    BusyError,
+    ChildNotFoundError,
+    NoAdditionalSasError,
+    NoProposalError,
+)
+from ikeway.model.selectors import Selectors
+from ikeway.model.time import Instant
+from ikeway.policy.connection import resolve_selectors
+from ikeway.wire.codec import Body
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation, TsI, TsR
+from ikeway.wire.registry import KeMethod, NotifyType, ProtocolId
+
+CHILDREN_MOST = 64
+
+
+def respond(state: Established, message: Message, datagram: Datagram, now: Instant) -> Step:
+    """Agree on a child; the answer leaves once the data plane can receive (§2.8).
+
+    Raises:
+        PeerError: the child to rekey is not there, or what is asked for cannot be.
+    """
+    rekeyed = message.notify(NotifyType.REKEY_SA)
+    old = _rekeyed(state, rekeyed) if rekeyed is not None else None
+    REQUEST.check(message)
+    if old is None and len(state.children) >= CHILDREN_MOST:
+        raise NoAdditionalSasError(f"{len(state.children)} Child SAs are enough")
+    chosen = choose(state, message)
+    local, peer = (old.sa.local_ts, old.sa.peer_ts) if old else _allowed(state)
+    ts_i = narrow.narrow(need(message, TsI).selectors, peer)
+    ts_r = narrow.narrow(need(message, TsR).selectors, local)
+    method = chosen.method
+    env, session = state.session.env, state.session
+    public, shared = b"", None
+    if method:
+        exchange = need(message, KeyExchange)
+        negotiate.check_key_exchange(method, exchange)
+        public, shared = key_exchange(method).answer(env.random, exchange.data)
+    nonces = need(message, Nonce).data, env.random.octets(NONCE_OCTETS)
+    spi_in = env.new_esp_spi()
+    window = state.connection.replay_window
+    terms = Terms(spi_in, first_child.peer_spi(chosen), chosen.esp, ts_r, ts_i, window)
+    path = datagram.local, datagram.peer
+    seed = Seed(nonces, is_requester=False, shared=shared)
+    made = build(terms, session.keyring, seed, path, first_child.encapsulation(session))
+    payloads: tuple[Body, ...] = (
+        chosen.answer(spi_in.to_bytes(SPI_OCTETS)),
+        Nonce(nonces[1]),
+        *((KeyExchange(KeMethod(method), public),) if method else ()),
+        TsI(ts_i),
+        TsR(ts_r),
+    )
+    child = Child(made, method=method, replaces=old.sa.spi_in if old else 0)
+    expires = now + (HALF_OPEN.length or 0.0)
+    answering = Answering(message.header, path, payloads, child, nonces, expires)
+    install = InstallChild(
+        session.install_ticket(spi_in),
+        state.connection.name,
+        made,
+        state.virtual_ips,
+        is_standby=True,
+    )
+    return Step(replace(state, answering=answering), (install,))
+
+
+def _allowed(state: Established) -> tuple[Selectors, Selectors]:
+    """Return what the connection allows on our side and on the peer's."""
+    connection, link = state.connection, state.session.link
+    ours = state.virtual_ips if connection.virtual_ips else (link.local.address,)
+    theirs = state.virtual_ips if connection.pool else (link.peer.address,)
+    return (
+        resolve_selectors(connection.local_ts, ours),
+        resolve_selectors(connection.peer_ts, theirs),
+    )
+
+
+def _rekeyed(state: Established, rekey: Notify) -> Child:
+    """Return the child that REKEY_SA names by the peer's inbound SPI, our outbound one.
+
+    Raises:
+        ChildNotFoundError: there is none; its data is empty, the notify names the SPI.
+        BusyError: we are deleting it, it is replaced already, or it may be about to come.
+    """
+    spi = int.from_bytes(rekey.spi)
+    old = next((child for child in state.children if child.sa.spi_out == spi), None)
+    if old is None and isinstance(state.asked, AskedChild):
+        raise BusyError(f"Child SA {spi:08x} may be the one that we have asked for")
+    if rekey.protocol is not ProtocolId.ESP or old is None:
+        raise ChildNotFoundError(f"no Child SA {spi:08x}", rekey.spi)
+    if old.is_deleting or old.is_replaced:
+        raise BusyError(f"Child SA {spi:08x} is going")
+    return old
+
+
+def choose(state: Established, message: Message) -> negotiate.Choosing:
+    """Return our choice for a Child SA with or without a key exchange, as the peer likes.
+
+    Raises:
+        NoProposalError: nothing in common.
+    """
+    offered = need(message, SecurityAssociation)
+    exchange = message.one(KeyExchange)
+    plain = tuple(replace(spec, ke=()) for spec in state.connection.esp)
+    if exchange is None:
+        return negotiate.choose(offered, plain)
+    known = tuple(dict.fromkeys(choice for spec in state.connection.ike for choice in spec.ke))
+    strong = tuple(replace(spec, ke=spec.ke or known) for spec in state.connection.esp)
+    try:
+        return negotiate.choose(offered, strong, prefer_ke=exchange.method)
+    except NoProposalError:
+        return negotiate.choose(offered, plain)
+
+
+def refuse(state: Established, answering: Answering) -> Step:
+    """Tell the peer that it cannot be now: the data plane does not take the new child (§2.25)."""
+    session, actions = messages.respond(
+        state.session, answering.asked, (Notify(NotifyType.TEMPORARY_FAILURE),), answering.path
+    )
+    removed = RemoveChild(session.sa, answering.child.sa.spi_in)
+    return Step(replace(state, session=session, answering=None), (*actions, removed))
+
+
+def installed(state: Established, answering: Answering, now: Instant) -> Step:
+    """Answer: from now on the peer may send on the new child."""
+    session, actions = messages.respond(
+        state.session, answering.asked, answering.payloads, answering.path
+    )
+    child = answering.child.aging(state.connection.lifetimes, session.env.random, now)
+    crossed = Crossed(child.replaces, child.sa.spi_in, lowest(*answering.nonces))
+    is_crossing = isinstance(state.asked, AskedChild) and state.asked.replaces == child.replaces
+    after = replace(
+        state,
+        session=session,
+        answering=None,
+        children=(*state.children, replace(child, is_installed=True, replaces=0)),
+        crossed=(*state.crossed, crossed) if is_crossing else state.crossed,
+    )
+    old = find(after, child.replaces)
+    if old is not None:
+        after = change(after, replace(old, is_replaced=True, rekey_at=old.expires_at))
+    return Step(after, actions)
