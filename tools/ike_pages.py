@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import get_args
 
 from ikeway.ike import states
-from ikeway.ike.describe import name_of
+from ikeway.wire.notation import name_of
 from ikeway.ike.exchanges import EXCHANGES
 from ikeway.ike.shape import Item, Shape
 from ikeway.ike.timers import TIMERS
