@@ -23,6 +23,8 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 ARGS ?=
 FUZZ_SECONDS ?= 60
+SEEDS ?= 1000
+FIRST_SEED ?= 0
 
 .PHONY: demo
 demo: engine  ## two hosts in namespaces, a real tunnel, traffic, a proof from the wire (ARGS=--json)
@@ -76,6 +78,10 @@ check-pages: engine
 bench: engine  ## benchmarks of the ESP engine, and those in bench/
 	@$(CARGO) bench $(CRATES) $(ARGS)
 	@for script in $(wildcard bench/*.py); do tools/section "$$script"; $(BIN)/python "$$script"; done
+
+.PHONY: simulate
+simulate: engine  ## worlds of SEEDS seeds from FIRST_SEED on; a failing one is shrunk and written down
+	@PYTHONPATH=tests $(BIN)/python -m world --seeds $(SEEDS) --first $(FIRST_SEED) $(ARGS)
 
 .PHONY: conformance
 conformance: engine  ## the checklist with the tests that cover each line; last line `N of 350`

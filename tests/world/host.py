@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host of the world: the real core, and a shell that performs its actions in virtual time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ikeway.ike.endpoint import Endpoint as IkeEndpoint
+from ikeway.ike.environment import Environment
+from ikeway.ike.io import (
+    Action,
+    Answer,
+    Answered,
+    Ask,
+    Command,
+    Datagram,
+    Forget,
+    Initiate,
+    InstallChild,
+    Installed,
+    Lease,
+    Measured,
+    MeasureUsage,
+    Refused,
+    RemoveChild,
+    Report,
+    Send,
+    SetTimer,
+    Sign,
+    Ticket,
+    TimerFired,
+    VerifyCertificate,
+)
+from ikeway.ike.reports import Closed, Established, MessageReceived, Rekeyed
+from ikeway.model.address import IKE_PORT, Endpoint
+from ikeway.policy.connection import Connection, Start
+from ikeway.runtime.faults import Faults, Thing
+from ikeway.runtime.leases import Leases
+from ikeway.runtime.pki import Pki
+from ikeway.runtime.upkeep import Upkeep
+from support.hosts import CA, authority, which
+from support.pki import private_key
+from support.shell import TODAY
+from world.layout import KEYS, Place
+from world.network import Packet
+from world.plane import Plane
+from world.prng import core_random
+from world.seals import Broken
+
+LATENCY = 0.002
+"""How long the data plane and the keeper of keys take for an answer."""
+
+
+class Surroundings(Protocol):
+    """What a host needs of its world."""
+
+    seed: int
+    now: float
+
+    def at(self, when: float, what: Callable[..., None], *args: Any) -> None:
+        """Call `what` at a time."""
+        ...
+
+    def carry(self, host: "Host", packet: Packet) -> None:
+        """Take a packet to wherever it is going."""
+        ...
+
+    def accepted(self, host: "Host", datagram: Datagram) -> None:
+        """Hear of a datagram that had its effect."""
+        ...
+
+    def told(self, host: "Host", report: Report) -> None:
+        """Hear of what happened."""
+        ...
+
+
+@dataclass
+class Counters:
+    """What happened at a host since the world began."""
+
+    established: int = 0
+    messages: int = 0
+    reports: dict[str, int] = field(default_factory=dict)
+
+
+class Host:
+    """One host. All that it knows is lost when it is restarted, except for its configuration."""
+
+    def __init__(self, place: Place, number: int, world: Surroundings) -> None:
+        self.place, self.number, self.world = place, number, world
+        self.counters = Counters()
+        self.lives = 0
+        self.is_up = False
+        self.asleep_until = 0.0
+        self.disturbed = 0.0
+        self.faults = Faults((), lambda _: None)
+        self.plane = Plane(place.name)
+        self._boot()
+
+    # Life -----------------------------------------------------------------------------------------
+
+    def _boot(self) -> None:
+        """Come to life with nothing but the configuration."""
+        place = self.place
+        self.lives += 1
+        random = core_random(self.world.seed, f"{place.name}/{self.lives}")
+        env = Environment(random, tuple(place.connections), place.credentials, limits=place.limits)
+        self.endpoint = IkeEndpoint(env)
+        self.timers: dict[bytes, float] = {}
+        self.asked: set[Ticket] = set()
+        self.working = 0
+        self._free_at = 0.0
+        self.plane.children.clear()
+        self.leases = Leases(place.pools)
+        keys = {own.key: private_key(KEYS, which(own.key)) for own in env.credentials.certificates}
+        trusted = (authority(CA).certificate,) if place.certified else ()
+        self.pki = Pki(keys, trusted, lambda: TODAY)
+        self.wanted = {c.name: c for c in place.connections if c.start is Start.NOW}
+        self.upkeep = Upkeep(self.wanted)
+        self.is_up = True
+        for number, name in enumerate(self.wanted):
+            self._start_later(name, 0.01 * number)
+
+    def crash(self, down: float) -> None:
+        """Lose everything, and come back after a while."""
+        self.is_up = False
+        self.lives += 1
+        self.timers.clear()
+        self.at(down, self._boot)
+
+    def at(self, wait: float, what: Callable[..., None], *args: Any) -> None:
+        """Call `what` after a while, unless the host was restarted by then."""
+        self.world.at(self.world.now + wait, self._if_alive, self.lives, what, args)
+
+    def _if_alive(self, lives: int, what: Callable[..., None], args: tuple[Any, ...]) -> None:
+        if lives == self.lives:
+            what(*args)
+
+    @property
+    def hears(self) -> bool:
+        """Whether what arrives is heard."""
+        return self.is_up and self.world.now >= self.asleep_until
+
+    @property
+    def _until_awake(self) -> float:
+        """How long until it is worth a look whether the host has been woken."""
+        return min(60.0, max(0.1, self.asleep_until - self.world.now))
+
+    # Inputs ---------------------------------------------------------------------------------------
+
+    def connect(self, connection: Connection) -> bytes | None:
+        """Start a connection; return our SPI."""
+        peer = connection.peer.target
+        if not self.hears or peer is None or isinstance(peer, str):
+            return None
+        local = connection.local_address or next(
+            address for address in self.place.addresses if address.version == peer.version
+        )
+        command = Initiate(connection, Endpoint(local, IKE_PORT), Endpoint(peer, IKE_PORT))
+        spi: bytes
+        spi, actions = self._guard(self.endpoint.initiate, command)
+        self.upkeep.started(connection.name, spi)
+        self.perform(actions)
+        return spi
+
+    def command(self, spi: bytes, command: Command) -> None:
+        """Give a command to an IKE SA."""
+        if self.hears:
+            self.perform(self._guard(self.endpoint.handle, spi, command))
+
+    def arrive(self, packet: Packet) -> bool:
+        """Take what comes from the network; whether it was ESP of an SA that we have."""
+        if not self.hears:
+            return False
+        if not isinstance(packet.content, bytes):
+            return self.plane.open(packet.content)
+        self.enter(Datagram(packet.target, packet.source, packet.content))
+        return False
+
+    def enter(self, event: Datagram | Answered) -> None:
+        """Take an input, as far as faults let it through."""
+        for due in self.faults.entering(event):
+            if due.wait:
+                self.at(due.wait, self._do, due.what)
+            else:
+                self._do(due.what)
+
+    def receive(self, datagram: Datagram) -> tuple[Action, ...]:
+        """Give the core a datagram and perform what it wants."""
+        actions: tuple[Action, ...] = self._guard(self.endpoint.receive, datagram)
+        if any(isinstance(a, Report) and isinstance(a.event, MessageReceived) for a in actions):
+            self.world.accepted(self, datagram)
+        self.perform(actions)
+        return actions
+
+    def _answered(self, ticket: Ticket, answer: Answer) -> None:
+        self.asked.discard(ticket)
+        self.enter(Answered(ticket, answer))
+
+    def _fire(self, spi: bytes, at: float) -> None:
+        if self.timers.get(spi) != at:
+            return
+        if not self.hears:
+            self.at(self._until_awake, self._fire, spi, at)
+            return
+        del self.timers[spi]
+        self.perform(self._guard(self.endpoint.handle, spi, TimerFired()))
+
+    def _guard(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Call the core; whatever it raises is a violation (I1)."""
+        try:
+            return call(*args, self.world.now)
+        except Broken:
+            raise
+        except Exception as error:
+            raise Broken("I1", f"{self.place.name}: {type(error).__name__}: {error}") from error
+
+    # Actions --------------------------------------------------------------------------------------
+
+    def perform(self, actions: tuple[Action, ...]) -> None:
+        """Perform actions, as far as faults let them through."""
+        for action in actions:
+            for due in self.faults.leaving(action):
+                if due.wait:
+                    self.at(due.wait, self._do, due.what)
+                else:
+                    self._do(due.what)
+
+    def _do(self, what: Thing) -> None:
+        match what:
+            case Datagram():
+                self.receive(what)
+            case Answered(ticket):
+                self.asked.discard(ticket)
+                self.perform(self._guard(self.endpoint.handle, ticket.sa, what))
+            case Send(local, peer, octets):
+                self.counters.messages += 1
+                self.world.carry(self, Packet(local, peer, octets))
+            case SetTimer(sa, _, at):
+                self._set_timer(sa, at)
+            case Ask(ticket, question):
+                self._ask(ticket, question)
+            case InstallChild():
+                self.asked.add(what.ticket)
+                self._work(self._install, what)
+            case RemoveChild(_, spi_in):
+                self._work(self.plane.remove, spi_in)
+            case Report():
+                self._tell(what)
+            case Forget(sa):
+                self._forget(sa)
+
+    def _set_timer(self, sa: bytes, at: float | None) -> None:
+        self.timers.pop(sa, None)
+        if at is not None:
+            self.timers[sa] = at
+            when = max(at, self.world.now)
+            self.world.at(when, self._if_alive, self.lives, self._fire, (sa, at))
+
+    def _ask(
+        self, ticket: Ticket, question: Sign | VerifyCertificate | Lease | MeasureUsage
+    ) -> None:
+        self.asked.add(ticket)
+        match question:
+            case Sign():
+                self.at(LATENCY, self._answered, ticket, self.pki.sign(question))
+            case VerifyCertificate():
+                self.at(LATENCY, self._answered, ticket, self.pki.verify(question))
+            case Lease():
+                self.at(LATENCY, self._answered, ticket, self.leases.lease(ticket.sa, question))
+            case MeasureUsage(spis):
+                self._work(self._measure, ticket, spis)
+
+    def _tell(self, report: Report) -> None:
+        event = report.event
+        name = type(event).__name__
+        self.counters.reports[name] = self.counters.reports.get(name, 0) + 1
+        if isinstance(event, Established):
+            self.counters.established += 1
+            self.upkeep.established(event.connection, report.sa)
+        elif isinstance(event, Closed):
+            self.leases.release(report.sa)
+            self._start_later(event.connection, self.upkeep.closed(event.connection, report.sa))
+        elif isinstance(event, Rekeyed):
+            self.leases.pass_on(report.sa, event.successor)
+            self.upkeep.rekeyed(event.connection, report.sa, event.successor)
+        self.world.told(self, report)
+
+    def _start_later(self, name: str, wait: float | None) -> None:
+        if wait is not None:
+            self.at(wait, self._start, name)
+
+    def _start(self, name: str) -> None:
+        if not self.hears:
+            self.at(self._until_awake, self._start, name)
+        elif self.upkeep.begin(name):
+            self.connect(self.wanted[name])
+
+    def _forget(self, sa: bytes) -> None:
+        self.timers.pop(sa, None)
+        self.leases.release(sa)
+        self.asked = {ticket for ticket in self.asked if ticket.sa != sa}
+
+    # The data plane, one thing after the other ----------------------------------------------------
+
+    def _work(self, what: Callable[..., None], *args: Any) -> None:
+        now = self.world.now
+        self._free_at = max(now, self._free_at) + LATENCY
+        self.working += 1
+        self.at(self._free_at - now, self._worked, what, args)
+
+    def _worked(self, what: Callable[..., None], args: tuple[Any, ...]) -> None:
+        self.working -= 1
+        what(*args)
+
+    def _install(self, action: InstallChild) -> None:
+        reason = self.plane.install(action.child, is_standby=action.is_standby)
+        self._answered(action.ticket, Refused(reason) if reason else Installed())
+
+    def _measure(self, ticket: Ticket, spis: tuple[int, ...]) -> None:
+        self._answered(ticket, Measured(self.plane.measure(spis)))

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which hosts a world has and how they are to be connected: drawn from its seed."""
+
+from dataclasses import dataclass, field, replace
+from functools import cache
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+from ikeway.crypto.authority import issue
+from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.ike.children import hard_limit
+from ikeway.model.address import Address
+from ikeway.model.identity import Identity
+from ikeway.model.secret import Secret
+from ikeway.policy.connection import (
+    Connection,
+    Encapsulate,
+    PeerAddress,
+    Proof,
+    Role,
+    SelectorTemplate,
+    Start,
+)
+from ikeway.policy.credentials import Credentials, IdPattern, LocalCertificate, PreSharedKey
+from ikeway.policy.lifetimes import Lifetimes, Retransmission
+from ikeway.policy.limits import Limits
+from ikeway.policy.pools import Pool
+from ikeway.policy.proposals import ProposalSpec, parse_esp, parse_ike
+from support.hosts import CA, authority, which
+from support.pki import private_key
+from support.shell import TODAY
+from world.prng import Prng
+
+PSK: Final = Secret(b"the key that this whole world shares")
+SUITES: Final = (
+    "aes128gcm16-prfsha256-x25519",
+    "aes256gcm16-prfsha384-x25519",
+    "aes256-sha256-x25519",
+    "chacha20poly1305-prfsha256-x25519",
+)
+ESP: Final = ("aes128gcm16", "aes256-sha256", "chacha20poly1305")
+RETRY: Final = "aes128gcm16-prfsha256-ecp256-x25519"
+"""Offered first with a group that the responder does not have: INVALID_KE_PAYLOAD."""
+
+KEPT_ALIVE: Final = 0.2
+"""Worlds with NATs send keepalives day and night, so their pauses are shorter too."""
+LONG: Final = (Lifetimes(), Lifetimes(ike=3600.0, child=3600.0), Lifetimes(ike=86400.0))
+SHORT: Final = (Lifetimes(ike=300.0, child=60.0), Lifetimes(ike=60.0, child=60.0))
+UNHURRIED: Final = 1800.0
+"""Worlds with a shorter liveness check or shorter lives have pauses shorter in proportion."""
+
+KEYS: Final = KeyAlgorithm.ED25519
+POOL: Final = "roamers"
+
+
+@dataclass
+class Place:
+    """A host before it is switched on. `nat` is the number of the NAT that it is behind."""
+
+    name: str
+    addresses: tuple[Address, ...]
+    nat: int | None = None
+    connections: list[Connection] = field(default_factory=list)
+    pools: dict[str, Pool] = field(default_factory=dict)
+    certified: bool = False
+    limits: Limits = field(default=Limits())
+
+    @property
+    def credentials(self) -> Credentials:
+        """What proves who the host is."""
+        secrets = (PreSharedKey(IdPattern("*"), PSK),)
+        if not self.certified:
+            return Credentials(secrets=secrets)
+        trusted = (authority(CA).certificate,)
+        return Credentials((_certificate(self.name),), trusted, secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two hosts that a connection joins: numbers, and the connection's name at each."""
+
+    left: int
+    right: int
+    left_name: str
+    right_name: str
+
+
+@dataclass
+class Layout:
+    """All places, what joins them, and the public address of each NAT."""
+
+    places: list[Place] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    nats: list[Address] = field(default_factory=list)
+
+    @property
+    def pace(self) -> float:
+        """How long pauses are here: what asks every 30 s or is rekeyed each minute has no hours."""
+        lengths = [
+            min(connection.liveness, connection.lifetimes.child)
+            for place in self.places
+            for connection in place.connections
+        ]
+        return min(1.0 if not self.nats else KEPT_ALIVE, min(lengths) / UNHURRIED)
+
+    @property
+    def patience(self) -> float:
+        """How long until a dead SA is noticed everywhere: when it is asked, or rekeyed."""
+        return max(
+            min(2 * connection.liveness, hard_limit(connection.lifetimes.child))
+            + connection.retransmission.give_up
+            for place in self.places
+            for connection in place.connections
+        )
+
+
+def draw(seed: int) -> Layout:
+    """Return the layout of a seed: gateways, sites that join networks, roamers behind NATs."""
+    prng = Prng(seed, "layout")
+    layout = Layout()
+    liveness = prng.weighted([(1, 30.0), (2, 300.0), (22, 3600.0), (15, 14400.0)])
+    start = prng.weighted([(9, Start.NOW), (1, Start.WAIT)])
+    habits = Habits(liveness, start, prng.weighted([(1, SHORT), (5, LONG)]))
+    for number in range(1 + prng.below(2)):
+        layout.places.append(_gateway(number, prng))
+    for number in range(1 + prng.below(2)):
+        _add_site(layout, number, habits, prng)
+    for number in range(prng.below(4)):
+        _add_roamer(layout, number, habits, prng)
+    return layout
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What the connections of a world have in common."""
+
+    liveness: float
+    start: Start
+    lifetimes: tuple[Lifetimes, ...]
+
+
+def _gateway(number: int, prng: Prng) -> Place:
+    pool = Pool(POOL, (ip_network(f"10.{100 + number}.0.0/28"),))
+    most = prng.pick((8, 64, 10_000))
+    both = ip_address(f"192.0.2.{1 + number}"), ip_address(f"2001:db8::{1 + number}")
+    return Place(
+        f"gateway{number}.example",
+        both,
+        pools={POOL: pool},
+        limits=replace(Limits(), half_open=most),
+    )
+
+
+def _add_site(layout: Layout, number: int, habits: Habits, prng: Prng) -> None:
+    """Join a site to a gateway; either may start, or both at the same moment."""
+    gateways = [place for place in layout.places if place.pools]
+    chosen = prng.below(len(gateways))
+    gateway = layout.places[chosen]
+    version = prng.weighted([(4, 4), (1, 6)])
+    text = f"198.51.100.{1 + number}" if version == 4 else f"2001:db8:1::{1 + number}"
+    site = Place(f"site{number}.example", (ip_address(text),))
+    home = next(address for address in gateway.addresses if address.version == version)
+    certified = prng.chance(0.1)
+    left = _connection(site, gateway.name, habits, prng, certified=certified)
+    right = replace(left, name=f"to-{site.name}", local_id=Identity.parse(gateway.name))
+    right = replace(right, peer_id=IdPattern(site.name), ike=left.ike[-1:])
+    nets = f"10.{20 + number}.0.0/16", f"10.{10 + chosen}.0.0/16"
+    left = replace(left, local_ts=(_net(nets[0]),), peer_ts=(_net(nets[1]),))
+    right = replace(right, local_ts=(_net(nets[1]),), peer_ts=(_net(nets[0]),))
+    passive = Start.NOW if prng.chance(0.3) else Start.WAIT
+    right = replace(right, peer=PeerAddress.parse(text), start=passive, local_address=home)
+    left = replace(left, peer=PeerAddress.parse(str(home)))
+    _join(layout, site, chosen, (left, right), certified=certified)
+
+
+def _add_roamer(layout: Layout, number: int, habits: Habits, prng: Prng) -> None:
+    """Add a client that asks for an address, behind a NAT of its own or of several."""
+    gateways = [place for place in layout.places if place.pools]
+    chosen = prng.below(len(gateways))
+    gateway = layout.places[chosen]
+    if not layout.nats or prng.chance(0.5):
+        layout.nats.append(ip_address(f"203.0.113.{1 + len(layout.nats)}"))
+    nat = len(layout.nats) - 1
+    roamer = Place(f"roamer{number}.example", (ip_address(f"172.16.{nat}.{10 + number}"),), nat)
+    left = _connection(roamer, gateway.name, habits, prng, certified=False)
+    left = replace(
+        left,
+        role=Role.INITIATOR,
+        peer=PeerAddress.parse(str(gateway.addresses[0])),
+        virtual_ips=(ip_address("0.0.0.0"),),
+        peer_ts=(_net(f"10.{10 + chosen}.0.0/16"),),
+        local_ts=(SelectorTemplate(None),),
+        initial_contact=prng.chance(0.5),
+    )
+    known = [c for c in gateway.connections if c.name == "roam"]
+    right = replace(
+        left,
+        name="roam",
+        local_id=Identity.parse(gateway.name),
+        peer_id=IdPattern("roamer*.example"),
+        role=Role.RESPONDER,
+        peer=PeerAddress.parse("any"),
+        virtual_ips=(),
+        pool=POOL,
+        local_ts=left.peer_ts,
+        peer_ts=left.local_ts,
+        ike=tuple(parse_ike(text) for text in SUITES),
+        esp=tuple(parse_esp(text) for text in ESP),
+        start=Start.WAIT,
+        initial_contact=False,
+    )
+    _join(layout, roamer, chosen, (left, known[0] if known else right), certified=False)
+
+
+def _connection(
+    place: Place, peer: str, habits: Habits, prng: Prng, *, certified: bool
+) -> Connection:
+    proof = Proof.CERTIFICATE if certified else Proof.PSK
+    waits = Retransmission(give_up=prng.pick((30.0, 60.0)), longest=prng.pick((4.0, 8.0)))
+    return Connection(
+        name=f"to-{peer}",
+        local_id=Identity.parse(place.name),
+        local_auth=proof,
+        peer_auth=(proof,),
+        peer_id=IdPattern(peer),
+        ike=_ike(prng),
+        esp=(parse_esp(prng.pick(ESP)),),
+        start=habits.start,
+        encapsulate=prng.pick((Encapsulate.ALWAYS, Encapsulate.NAT)),
+        lifetimes=prng.pick(habits.lifetimes),
+        retransmission=waits,
+        liveness=habits.liveness,
+        initial_contact=prng.chance(0.2),
+    )
+
+
+def _ike(prng: Prng) -> tuple[ProposalSpec, ...]:
+    suite = _suite(prng.pick(SUITES))
+    return (_suite(RETRY), suite) if prng.chance(0.15) else (suite,)
+
+
+@cache
+def _certificate(name: str) -> LocalCertificate:
+    """Return a gateway's certificate: sites start connections to each other, both ways."""
+    public = private_key(KEYS, which(name)).public
+    made = issue(authority(CA), public, (Identity.parse(name),), "server", TODAY, 30)
+    return LocalCertificate((made,), name)
+
+
+@cache
+def _suite(text: str) -> ProposalSpec:
+    return parse_ike(text)
+
+
+@cache
+def _net(text: str) -> SelectorTemplate:
+    return SelectorTemplate(ip_network(text))
+
+
+def _join(
+    layout: Layout,
+    place: Place,
+    gateway: int,
+    both: tuple[Connection, Connection],
+    *,
+    certified: bool,
+) -> None:
+    left, right = both
+    place.connections.append(left)
+    there = layout.places[gateway]
+    if right not in there.connections:
+        there.connections.append(right)
+    place.certified = certified
+    there.certified = certified or there.certified
+    layout.places.append(place)
+    layout.pairs.append(Pair(len(layout.places) - 1, gateway, left.name, right.name))

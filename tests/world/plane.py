@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model of the data plane: which SA a packet takes, and whether the peer has that SA too.
+
+What a connection protects leaves through an SA or not at all (I6), and no key is used by two SAs,
+whose sequence numbers would both start at 1 (I7).
+"""
+
+from dataclasses import dataclass, field
+
+from ikeway.model.esp import ChildSa, Usage
+from world.network import EspPacket
+from world.seals import Broken
+
+
+@dataclass
+class Installed:
+    """A pair of SAs and what went through it. One on standby receives, but does not send yet."""
+
+    child: ChildSa
+    is_standby: bool = False
+    sequence: int = 0
+    received: int = 0
+
+
+@dataclass
+class Plane:
+    """Installed Child SAs by inbound SPI, the newest last. `ever` has all keys that were used."""
+
+    host: str
+    children: dict[int, Installed] = field(default_factory=dict)
+    ever: set[bytes] = field(default_factory=set)
+    unknown: int = 0
+
+    def install(self, child: ChildSa, *, is_standby: bool = False) -> str | None:
+        """Take a pair of SAs; return why not if it is refused."""
+        if child.spi_in in self.children:
+            return f"SPI {child.spi_in:#010x} is in use"
+        key = child.keys_out.encr.octets + child.keys_out.integ.octets
+        if key in self.ever:
+            raise Broken("I7", f"{self.host} installs an outbound key for the second time")
+        self.ever.add(key)
+        self.children[child.spi_in] = Installed(child, is_standby)
+        return None
+
+    def remove(self, spi_in: int) -> None:
+        """Take out a pair; one that was never installed is none."""
+        self.children.pop(spi_in, None)
+
+    def measure(self, spis: tuple[int, ...]) -> Usage:
+        """Return what came in and went out through these."""
+        found = [self.children[spi] for spi in spis if spi in self.children]
+        received = sum(each.received for each in found)
+        sent = sum(each.sequence for each in found)
+        return Usage(received, received * 100, sent, sent * 100)
+
+    def seal(self, installed: Installed) -> EspPacket:
+        """Return the next packet of an outbound SA."""
+        installed.sequence += 1
+        child = installed.child
+        return EspPacket(child.spi_out, child.keys_out.encr.octets, installed.sequence)
+
+    def open(self, packet: EspPacket) -> bool:
+        """Take a packet from the network; whether it is one of ours."""
+        installed = self.children.get(packet.spi)
+        if installed is None:
+            self.unknown += 1
+            return False
+        if installed.child.keys_in.encr.octets != packet.key:
+            return False
+        installed.received += 1
+        installed.is_standby = False
+        return True
