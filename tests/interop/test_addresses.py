@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """IPv4 and IPv6 outside and inside, and virtual addresses (RFC 7296 §2.9, §2.19, §3.15)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from support.pair import INITIATOR, RESPONDER, Case, Pair, Tunnel
+from support.strongswan import wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.system]
 
@@ -91,6 +93,19 @@ def test_an_empty_pool_costs_the_child_sa_only(tunnel: Tunnel) -> None:
     assert not pair.peer_children()
 
 
+@pytest.mark.parametrize("role", [RESPONDER])
+@pytest.mark.conformance("CF-J08")
+def test_a_pool_of_one_family_lends_that_one(tunnel: Tunnel) -> None:
+    """RFC 7296 §3.15.4: what can be granted is granted, though both were asked for."""
+    case = _lending((4, 6), 4)
+    case.ikeway_top["pools"]["lab"]["ranges"] = [RANGES[4]]
+    pair = tunnel(replace(case, inside=(4,)))
+    pair.connect()
+    (sa,) = pair.ikeway.established()
+    assert sa.virtual_ips == ["10.3.0.1"]
+    pair.carry(peer={4: "10.3.0.1"})
+
+
 def by_version(addresses: list[str]) -> dict[int, str]:
     """Return addresses by IP version."""
     return {6 if ":" in address else 4: address for address in addresses}
@@ -111,6 +126,4 @@ def _lending(versions: tuple[int, ...], outside: int) -> Case:
 
 
 def _wait_down(pair: Pair) -> None:
-    from support.strongswan import wait_until
-
     wait_until(pair.is_down, 5.0, "both ends to be down")

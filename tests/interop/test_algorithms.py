@@ -55,6 +55,7 @@ ESP = (
 )
 
 
+@pytest.mark.conformance("CF-H07", "CF-H09")
 @pytest.mark.parametrize("suite", IKE)
 def test_an_ike_sa_uses_the_only_suite_offered(tunnel: Tunnel, suite: str) -> None:
     _agree(tunnel, Case(ike=suite))
@@ -70,6 +71,7 @@ def test_old_algorithms_serve_where_the_operator_says_so(tunnel: Tunnel, suite: 
     _agree(tunnel, Case(ike=suite, ikeway={"legacy": True}))
 
 
+@pytest.mark.conformance("CF-H10", "CF-U19")
 @pytest.mark.parametrize("suite", ESP)
 def test_a_child_sa_uses_the_only_suite_offered(tunnel: Tunnel, suite: str) -> None:
     pair = _agree(tunnel, Case(esp=suite, inside=(4, 6)))

@@ -19,6 +19,7 @@ IDENTITIES = {
 }
 
 
+@pytest.mark.conformance("CF-I01")
 @pytest.mark.parametrize("outside", [4, 6], ids=["IPv4", "IPv6"])
 @pytest.mark.parametrize("auth", ["psk", *SIGNATURES])
 def test_both_ends_prove_who_they_are(tunnel: Tunnel, auth: str, outside: int) -> None:
@@ -38,6 +39,7 @@ def test_certificates_that_need_ip_fragments_are_exchanged(tunnel: Tunnel) -> No
     pair.carry()
 
 
+@pytest.mark.conformance("CF-I05")
 @pytest.mark.parametrize("ours", ["psk", "certificate"])
 def test_each_end_may_prove_itself_in_its_own_way(tunnel: Tunnel, role: str, ours: str) -> None:
     """RFC 7296 §2.15: the two ends need not use the same kind of proof."""

@@ -62,6 +62,7 @@ def tunnel(
         pair.down()
 
 
+@pytest.mark.conformance("CF-U04")
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_kernel_and_the_engine_carry_each_others_packets(
     tunnel: GuestTunnel, suite: str

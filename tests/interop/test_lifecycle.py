@@ -8,6 +8,7 @@ import pytest
 
 from support.pair import INITIATOR, RESPONDER, Case, Pair, Tunnel
 from support.strongswan import wait_until
+from support.traffic import PINGS, ping
 
 pytestmark = [pytest.mark.interop, pytest.mark.system]
 
@@ -34,12 +35,15 @@ def test_strongswan_ends_the_tunnel(tunnel: Tunnel) -> None:
     pair.nothing_is_left()
 
 
+@pytest.mark.conformance("CF-A23")
 def test_strongswan_ends_the_child_sa_only(tunnel: Tunnel) -> None:
     """RFC 7296 §1.4.1: the answer has the Delete for the other direction."""
     pair = tunnel(Case())
     pair.connect()
     pair.strongswan.terminate_child()
     wait_until(lambda: not pair.ikeway.children(), 4.0, "the Child SA to go")
+    number = 0 if pair.is_initiator else 2
+    pair.strongswan.wait_for_log(f"parsed INFORMATIONAL response {number} [ D ]")
     pair.no_child_is_left()
 
 
@@ -66,6 +70,7 @@ def test_the_daemon_starts_and_restarts_the_connection_by_itself(tunnel: Tunnel)
     pair.carry()
 
 
+@pytest.mark.conformance("CF-K15")
 def test_a_peer_that_asks_whether_we_live_is_answered(tunnel: Tunnel) -> None:
     """RFC 7296 §2.4: an empty INFORMATIONAL request."""
     pair = tunnel(Case(strongswan={"dpd": "1"}))
@@ -158,7 +163,8 @@ def _keys(pair: Pair, what: str) -> str:
 def test_status_tells_scripts_what_strongswan_sees(tunnel: Tunnel) -> None:
     pair = tunnel(Case())
     pair.connect()
-    pair.carry()
+    ours, peer = pair.link.ours, pair.link.peer
+    assert ping(ours.namespace, ours.inner[4], peer.inner[4]) == PINGS
     printed = pair.ikeway.command("status", "--json")
     assert printed.returncode == 0, printed.stderr
     (sa,) = json.loads(printed.stdout)["ike_sas"]

@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.system]
 FAMILIES = pytest.mark.parametrize("outside", [4, 6], ids=["IPv4", "IPv6"])
 
 
+@pytest.mark.conformance("CF-J18", "CF-J20")
 @FAMILIES
 @pytest.mark.parametrize("auth", ["psk", "ecdsa"])
 def test_the_initiator_is_behind_a_nat(tunnel: Tunnel, role: str, auth: str, outside: int) -> None:
@@ -26,6 +27,7 @@ def test_the_initiator_is_behind_a_nat(tunnel: Tunnel, role: str, auth: str, out
     else:
         assert pair.peer_sa().remote[0] == pair.link.seen_as["ours"][outside]
     pair.carry()
+    assert pair.witness.seen["bare esp"] == 0
 
 
 @pytest.mark.parametrize("outside", [4], ids=["IPv4"])

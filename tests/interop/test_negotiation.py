@@ -13,7 +13,7 @@ HALF_OPEN = "aes256gcm16-prfsha256-x25519"
 """What `peer-strongswan half-open` offers."""
 
 
-@pytest.mark.conformance("CF-A01", "CF-A03")
+@pytest.mark.conformance("CF-A01", "CF-A03", "CF-I03")
 def test_a_key_of_the_wrong_method_is_made_good(tunnel: Tunnel, role: str) -> None:
     """RFC 7296 §1.2: INVALID_KE_PAYLOAD names the method, and the initiator tries again."""
     ours, peer = (TWO_GROUPS, SECOND_GROUP) if role == INITIATOR else (SECOND_GROUP, TWO_GROUPS)
@@ -28,6 +28,7 @@ def test_a_key_of_the_wrong_method_is_made_good(tunnel: Tunnel, role: str) -> No
     pair.carry()
 
 
+@pytest.mark.conformance("CF-I03")
 @pytest.mark.parametrize("role", [INITIATOR])
 @pytest.mark.parametrize("outside", [4, 6], ids=["IPv4", "IPv6"])
 def test_a_cookie_is_brought_back(tunnel: Tunnel, outside: int) -> None:
@@ -40,6 +41,7 @@ def test_a_cookie_is_brought_back(tunnel: Tunnel, outside: int) -> None:
     pair.carry()
 
 
+@pytest.mark.conformance("CF-I03", "CF-D12")
 @pytest.mark.parametrize("role", [INITIATOR])
 def test_a_cookie_and_another_method_in_one_attempt(tunnel: Tunnel) -> None:
     """RFC 7296 §2.6.1: the cookie is kept when the key is replaced."""
@@ -56,6 +58,7 @@ def test_a_cookie_and_another_method_in_one_attempt(tunnel: Tunnel) -> None:
     pair.carry()
 
 
+@pytest.mark.conformance("CF-E01")
 def test_the_second_proposal_serves_where_the_first_does_not(tunnel: Tunnel, role: str) -> None:
     """RFC 7296 §3.3.1: proposals are tried in order, each as a whole."""
     offers = ["aes128-sha256-x25519", "chacha20poly1305-prfsha512-ecp256"]
@@ -88,6 +91,7 @@ def test_the_responder_chooses_by_its_own_order(tunnel: Tunnel, role: str) -> No
     pair.carry()
 
 
+@pytest.mark.conformance("CF-E02")
 def test_no_common_ike_proposal_leaves_nothing(tunnel: Tunnel, role: str) -> None:
     """RFC 7296 §2.7: NO_PROPOSAL_CHOSEN, and no IKE SA at either end."""
     pair = tunnel(
@@ -104,7 +108,7 @@ def test_no_common_ike_proposal_leaves_nothing(tunnel: Tunnel, role: str) -> Non
     pair.nothing_is_left()
 
 
-@pytest.mark.conformance("CF-A08", "CF-E02")
+@pytest.mark.conformance("CF-A08", "CF-A13", "CF-E02")
 def test_no_common_esp_proposal_costs_the_child_sa_only(tunnel: Tunnel) -> None:
     """RFC 7296 §2.21.2: the IKE SA is up; NO_PROPOSAL_CHOSEN is about the Child SA."""
     pair = tunnel(

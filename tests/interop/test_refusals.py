@@ -65,6 +65,7 @@ def test_strongswan_refuses_a_name_that_our_certificate_has_not(tunnel: Tunnel) 
     _refused(pair)
 
 
+@pytest.mark.conformance("CF-I05")
 def test_a_kind_of_proof_that_nobody_agreed_to_is_refused(tunnel: Tunnel) -> None:
     """strongSwan holds the right key but was to show a certificate."""
     pair = tunnel(

@@ -16,6 +16,7 @@ PORT = 5201
 _ROAMING = {4: ("10.3.0.0/24", "0.0.0.0/0"), 6: ("fd03::/120", "::/0")}
 
 
+@pytest.mark.conformance("CF-G07")
 def test_a_child_sa_has_several_networks_on_each_side(tunnel: Tunnel) -> None:
     ours, peer = ["10.1.0.0/24", "10.1.8.0/21"], ["10.2.0.0/24", "10.2.16.0/20", "192.168.7.0/24"]
     pair = tunnel(
@@ -35,6 +36,7 @@ def test_a_child_sa_has_several_networks_on_each_side(tunnel: Tunnel) -> None:
     pair.carry(ours={4: "10.1.9.9"}, peer={4: "192.168.7.7"})
 
 
+@pytest.mark.conformance("CF-G03")
 def test_the_responder_narrows_what_is_offered(tunnel: Tunnel, role: str) -> None:
     """RFC 7296 §2.9: the answer is a part of the offer, and both ends keep to it."""
     wide, ours, peers = "10.0.0.0/8", "10.1.0.0/16", "10.2.0.0/16"
@@ -50,7 +52,7 @@ def test_the_responder_narrows_what_is_offered(tunnel: Tunnel, role: str) -> Non
     pair.carry()
 
 
-@pytest.mark.conformance("CF-G04")
+@pytest.mark.conformance("CF-A08", "CF-A13", "CF-G04")
 def test_selectors_without_anything_in_common_cost_the_child_sa_only(tunnel: Tunnel) -> None:
     """RFC 7296 §2.9, §2.21.2: TS_UNACCEPTABLE; the IKE SA is up."""
     pair = tunnel(Case(strongswan={"local_ts": "10.9.0.0/16"}))

@@ -102,8 +102,8 @@ class Pair:
         self._nothing_goes_through()
 
     def no_child_is_left(self) -> None:
-        """There is no Child SA at either end; an IKE SA is there at both ends or at none."""
-        wait_until(self._agree_on_no_child, 3.0, "both ends to agree that there is no Child SA")
+        """Both ends keep the IKE SA, and neither has a Child SA."""
+        wait_until(self._is_childless, 3.0, "an IKE SA without Child SA at both ends")
         self._nothing_goes_through()
 
     def is_up(self) -> bool:
@@ -115,9 +115,10 @@ class Pair:
         """Whether neither end has an IKE SA, and ikeway no route into a tunnel."""
         return not self.ikeway.sas() and not self.strongswan.sas() and not self.routes()
 
-    def _agree_on_no_child(self) -> bool:
+    def _is_childless(self) -> bool:
         children = self.ikeway.children() or self.peer_children()
-        return not children and len(self.ikeway.sas()) == len(self.strongswan.sas())
+        peers = [sa for sa in self.strongswan.sas() if sa.state == "ESTABLISHED"]
+        return not children and len(self.ikeway.established()) == len(peers) == 1
 
     def _nothing_goes_through(self) -> None:
         assert not self.routes()
