@@ -64,6 +64,14 @@ def remove_children(
     return tuple(actions)
 
 
+def remove_all(state: Established, reason: str) -> tuple[Action, ...]:
+    """Return the actions that take out all Child SAs, also one that is only being installed."""
+    removed = remove_children(state.session, state.connection, state.children, reason)
+    if state.answering is None:
+        return removed
+    return (*removed, RemoveChild(state.session.sa, state.answering.child.sa.spi_in))
+
+
 def closed(sa: bytes, connection: str, reason: str, *, is_failure: bool) -> Report:
     """Return the report of an SA's end."""
     return Report(sa, Closed(connection, reason, is_failure))
@@ -74,7 +82,7 @@ def give_up(state: Alive, connection: str, reason: str, *, is_failure: bool = Tr
     sa = _spi(state)
     actions: tuple[Action, ...] = ()
     if isinstance(state, Established):
-        actions = remove_children(state.session, state.connection, state.children, reason)
+        actions = remove_all(state, reason)
     elif isinstance(state, InstallingFirst) and state.outcome.child is not None:
         actions = (RemoveChild(sa, state.outcome.child.sa.spi_in),)
     return Step(Gone(), (*actions, closed(sa, connection, reason, is_failure=is_failure)))
@@ -121,7 +129,7 @@ def farewell(state: Deleting, now: Instant) -> Step:
 
 def delete(state: Established, reason: str, now: Instant) -> Step:
     """Delete an established IKE SA and with it its Child SAs."""
-    removed = remove_children(state.session, state.connection, state.children, reason)
+    removed = remove_all(state, reason)
     ended = closed(state.session.sa, state.connection.name, reason, is_failure=False)
     step = tell(state.session, state.connection, (Delete(ProtocolId.IKE, 0, ()),), now)
     return Step(step.state, (*removed, *step.actions, ended))

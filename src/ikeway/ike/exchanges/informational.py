@@ -60,7 +60,7 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
             return Step(lingering, (*actions, *handed.actions), handed.offspring)
         failure = message.notify(NotifyType.AUTHENTICATION_FAILED)
         reason = "the peer could not authenticate us" if failure else "the peer deleted it"
-        removed = ending.remove_children(session, state.connection, state.children, reason)
+        removed = ending.remove_all(state, reason)
         name = state.connection.name
         closed = ending.closed(session.sa, name, reason, is_failure=failure is not None)
         return Step(ending.linger(session, now), (*actions, *removed, closed))
