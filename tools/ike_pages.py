@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import get_args
 
 from ikeway.ike import states
-from ikeway.wire.notation import name_of
 from ikeway.ike.exchanges import EXCHANGES
 from ikeway.ike.shape import Item, Shape
 from ikeway.ike.timers import TIMERS
+from ikeway.wire.notation import name_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "ikeway" / "ike"
