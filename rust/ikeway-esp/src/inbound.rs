@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Opening: one inbound SA (RFC 4303 §3.4, RFC 4301 §5.2).
 
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use crate::counters::Counters;
@@ -17,12 +18,14 @@ pub struct InboundSa {
     window: Window,
     transform: Transform,
     awaits_proof: bool,
+    peer: Option<SocketAddr>,
 }
 
 /// A packet that nobody but the peer can have made, deciphered where it stands.
 #[derive(Debug)]
 pub struct Verified {
     plaintext: Range<usize>,
+    is_newest: bool,
 }
 
 impl InboundSa {
@@ -35,7 +38,7 @@ impl InboundSa {
         shared.check_spi()?;
         let transform = Transform::opening(shared.suite, keys, shared.esn)?;
         let window = Window::new(window, shared.esn)?;
-        Ok(Self { shared, window, transform, awaits_proof: false })
+        Ok(Self { shared, window, transform, awaits_proof: false, peer: None })
     }
 
     /// Returns our SPI.
@@ -60,6 +63,20 @@ impl InboundSa {
         std::mem::replace(&mut self.awaits_proof, false)
     }
 
+    /// Sets where the peer's packets come from.
+    pub const fn expect_from(&mut self, peer: SocketAddr) {
+        self.peer = Some(peer);
+    }
+
+    /// Returns whether the peer is at `source` now instead of where it was expected.
+    ///
+    /// Only a packet newer than all before says so: an old one may have been held back, and sent
+    /// from anywhere (RFC 7296 §2.23).
+    #[must_use]
+    pub fn has_moved(&self, verified: &Verified, source: SocketAddr) -> bool {
+        verified.is_newest && self.peer.is_some_and(|peer| peer != source)
+    }
+
     /// Opens a packet where it stands and returns where in it the inner packet is.
     ///
     /// The order is that of RFC 4303 §3.4: number, integrity, window, padding, next header,
@@ -82,8 +99,9 @@ impl InboundSa {
         let low = low_sequence(packet).ok_or(Refusal::Malformed)?;
         let pending = self.window.check(low).ok_or(Refusal::Replayed)?;
         self.transform.open(pending.sequence(), packet).map_err(|_| Refusal::IntegrityFailed)?;
+        let is_newest = pending.is_newest();
         pending.accept();
-        Ok(Verified { plaintext })
+        Ok(Verified { plaintext, is_newest })
     }
 
     /// Does the second half, and returns where in the packet the inner packet is.

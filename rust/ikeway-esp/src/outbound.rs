@@ -53,6 +53,12 @@ impl OutboundSa {
         (self.local, self.peer)
     }
 
+    /// Changes where packets leave from and go to. Numbers and keys go on as they were.
+    pub(crate) const fn migrate(&mut self, (local, peer): (SocketAddr, SocketAddr)) {
+        self.local = local;
+        self.peer = peer;
+    }
+
     /// Returns the peer's SPI.
     #[must_use]
     pub const fn spi(&self) -> u32 {

@@ -124,6 +124,12 @@ impl Pending<'_> {
         self.sequence
     }
 
+    /// Returns whether the number is above all that were accepted.
+    #[must_use]
+    pub const fn is_newest(&self) -> bool {
+        self.sequence > self.window.top
+    }
+
     /// Records the packet. Call it for a verified packet only; dropping `self` changes nothing.
     pub fn accept(self) {
         self.window.mark(self.sequence);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which SA a packet belongs to: by SPI inbound, by selectors outbound (RFC 4301 §4.4.1, §4.4.2).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -99,6 +100,16 @@ impl OutboundTable {
         let (spi_in, _) = self.standby.find(flow)?;
         self.activate(spi_in);
         self.find(flow)
+    }
+
+    /// Changes where the packets of an SA leave from and go to; everything else stays. Returns
+    /// whether it is there.
+    pub fn migrate(&mut self, spi_in: u32, path: (SocketAddr, SocketAddr)) -> bool {
+        let Some(mut held) = self.take(spi_in) else { return false };
+        // What was taken out is referred to from here only, and so it can be changed.
+        let migrated = Arc::get_mut(&mut held.sa).map(|sa| sa.migrate(path));
+        self.put(spi_in, held);
+        migrated.is_some()
     }
 
     /// Removes the SA whose inbound half has this SPI, if there is one.

@@ -94,9 +94,11 @@ impl Engine {
 
     /// Installs a pair; both directions carry packets when this returns, or the inbound one alone.
     pub(crate) fn install(&mut self, pair: Pair) -> Result<(), EngineError> {
-        self.check_path(&pair.outbound)?;
-        let Pair { inbound, outbound, counters, is_standby } = pair;
+        let path = pair.outbound.path();
+        self.check_path(path)?;
+        let Pair { mut inbound, outbound, counters, is_standby } = pair;
         let spi_in = inbound.spi();
+        inbound.expect_from(path.1);
         self.inbound.call(move |table| table.insert(inbound))??;
         if is_standby {
             self.outbound.call(move |table| table.insert_standby(spi_in, outbound))?;
@@ -109,11 +111,27 @@ impl Engine {
         Ok(())
     }
 
+    /// Changes where both ends of a pair are; keys, numbers and counters stay.
+    pub(crate) fn migrate(
+        &mut self,
+        spi_in: u32,
+        (local, peer): (SocketAddr, SocketAddr),
+    ) -> Result<(), EngineError> {
+        self.check_path((local, peer))?;
+        if !self.outbound.call(move |table| table.migrate(spi_in, (local, peer)))? {
+            return Err(EngineError::UnknownSpi(spi_in));
+        }
+        self.inbound.call(move |table| table.get_mut(spi_in).map(|sa| sa.expect_from(peer)))?;
+        self.wiring.reporter.forget_move(spi_in);
+        Ok(())
+    }
+
     /// Removes a pair and returns its counters.
     pub(crate) fn remove(&mut self, spi_in: u32) -> Result<Arc<Counters>, EngineError> {
         let counters = self.counters.remove(&spi_in).ok_or(EngineError::UnknownSpi(spi_in))?;
         self.outbound.call(move |table| table.remove(spi_in))?;
         self.inbound.call(move |table| table.remove(spi_in))?;
+        self.wiring.reporter.forget_move(spi_in);
         Ok(counters)
     }
 
@@ -121,7 +139,9 @@ impl Engine {
     pub(crate) fn reset(&mut self) -> Result<(), EngineError> {
         self.counters.clear();
         self.outbound.call(OutboundTable::clear)?;
-        self.inbound.call(InboundTable::clear)
+        self.inbound.call(InboundTable::clear)?;
+        self.wiring.reporter.forget_moves();
+        Ok(())
     }
 
     /// Returns the counters of every pair, by the SPI of its inbound half.
@@ -130,8 +150,7 @@ impl Engine {
     }
 
     /// Packets can leave only from an address and port that the engine listens at.
-    fn check_path(&self, sa: &OutboundSa) -> Result<(), EngineError> {
-        let (local, peer) = sa.path();
+    fn check_path(&self, (local, peer): (SocketAddr, SocketAddr)) -> Result<(), EngineError> {
         let port = self.configuration.port;
         if local.port() != port || place_of(&self.addresses(), local.ip()).is_none() {
             let listen = &self.configuration.listen;

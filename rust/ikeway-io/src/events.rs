@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the packet threads tell the control thread: refusals, added up, and IKE datagrams that came
-//! their way.
+//! What the packet threads tell the control thread: refusals, added up, peers that moved, and IKE
+//! datagrams that came their way.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ikeway_esp::{Counters, Refusal};
 
 use crate::mailbox::Bell;
+use crate::moves::{Moves, Told};
 
 /// Kinds and SAs kept apart between two reports; what exceeds them is added up.
 const MAX_NOTES: usize = 256;
@@ -39,6 +40,7 @@ type Notes = HashMap<(Refusal, u32), Note>;
 pub(crate) struct Reporter {
     totals: Arc<Counters>,
     notes: Arc<Mutex<Notes>>,
+    moves: Arc<Moves>,
     strays: SyncSender<Stray>,
     bell: Bell,
 }
@@ -47,16 +49,21 @@ pub(crate) struct Reporter {
 pub(crate) struct Reports {
     totals: Arc<Counters>,
     notes: Arc<Mutex<Notes>>,
+    moves: Arc<Moves>,
     strays: Receiver<Stray>,
 }
 
 pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
     let notes = Arc::new(Mutex::new(Notes::new()));
-    let totals = Arc::new(Counters::default());
+    let (totals, moves) = (Arc::new(Counters::default()), Arc::new(Moves::default()));
     let (sender, receiver) = sync_channel(MAX_STRAYS);
-    let reports =
-        Reports { totals: Arc::clone(&totals), notes: Arc::clone(&notes), strays: receiver };
-    (Reporter { totals, notes, strays: sender, bell }, reports)
+    let reports = Reports {
+        totals: Arc::clone(&totals),
+        notes: Arc::clone(&notes),
+        moves: Arc::clone(&moves),
+        strays: receiver,
+    };
+    (Reporter { totals, notes, moves, strays: sender, bell }, reports)
 }
 
 impl Reporter {
@@ -95,6 +102,23 @@ impl Reporter {
         }
     }
 
+    /// Notes that a peer is elsewhere than its pair says.
+    pub(crate) fn moved(&self, told: &mut Told, spi_in: u32, peer: SocketAddr) {
+        if told.tell(&self.moves, spi_in, peer) {
+            self.bell.ring();
+        }
+    }
+
+    /// Drops what was noted of where the peer of a pair is.
+    pub(crate) fn forget_move(&self, spi_in: u32) {
+        self.moves.forget(spi_in);
+    }
+
+    /// Drops what was noted of where any peer is.
+    pub(crate) fn forget_moves(&self) {
+        self.moves.take();
+    }
+
     /// Makes the control thread look around.
     pub(crate) fn wake(&self) {
         self.bell.ring();
@@ -114,12 +138,22 @@ impl Reports {
         notes.drain().map(|(_, note)| note).collect()
     }
 
+    /// Returns the peers that moved since the last call, by the inbound SPI of their pair.
+    pub(crate) fn take_moves(&self) -> Vec<(u32, SocketAddr)> {
+        self.moves.take()
+    }
+
     /// Returns how many packets were refused for that reason, on any SA and none.
     pub(crate) fn refused(&self, refusal: Refusal) -> u64 {
         self.totals.refused(refusal)
     }
 
-    pub(crate) fn has_notes(&self) -> bool {
+    /// Returns whether there are refusals or moves to take.
+    pub(crate) fn has_news(&self) -> bool {
+        self.has_notes() || !self.moves.is_empty()
+    }
+
+    fn has_notes(&self) -> bool {
         !self.notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 

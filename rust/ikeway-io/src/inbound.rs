@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::events::{Reporter, Stray};
 use crate::mailbox::{Inbox, Mailbox};
+use crate::moves::Told;
 use crate::tun::{Coalescer, Tun};
 use crate::udp::{ReceiveBatch, Run};
 use crate::wiring::{Wiring, is_ready};
@@ -30,8 +31,14 @@ impl Inbound {
     /// Runs until the engine stops.
     pub(crate) fn run(&self) {
         let Wiring { tun, listening, reporter, .. } = &self.wiring;
-        let (table, coalescer) = (InboundTable::default(), Coalescer::new());
-        let mut lane = Lane { table, tun, reporter, coalescer, outbound: &self.outbound };
+        let mut lane = Lane {
+            table: InboundTable::default(),
+            tun,
+            reporter,
+            coalescer: Coalescer::new(),
+            outbound: &self.outbound,
+            told: Told::default(),
+        };
         let mut batch = ReceiveBatch::new();
         let sockets = listening.iter().map(|listening| listening.esp.as_fd());
         let all = sockets.chain([self.inbox.bell.as_fd()]);
@@ -56,6 +63,7 @@ struct Lane<'engine> {
     reporter: &'engine Reporter,
     coalescer: Coalescer,
     outbound: &'engine Mailbox<OutboundTable>,
+    told: Told,
 }
 
 impl Lane<'_> {
@@ -109,6 +117,9 @@ impl Lane<'_> {
         let opened = sa.verify(packet).and_then(|verified| {
             if sa.take_proof(&verified) {
                 self.outbound.post(move |table| table.activate(spi));
+            }
+            if sa.has_moved(&verified, run.peer) {
+                self.reporter.moved(&mut self.told, spi, run.peer);
             }
             let inner = sa.admit(&verified, packet)?;
             carry_class(run.class, packet, &inner)?;

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod inbound;
 mod mailbox;
+mod moves;
 mod outbound;
 mod signals;
 mod tun;

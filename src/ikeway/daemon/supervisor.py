@@ -19,7 +19,7 @@ from ikeway.daemon.starter import Starter
 from ikeway.daemon.status import Clocks, connection_of, ike_status
 from ikeway.daemon.watchers import Watchers
 from ikeway.dataplane import open_plane
-from ikeway.dataplane.port import DataPlane, IkeDatagram, PacketsRefused, PlaneConfig
+from ikeway.dataplane.port import DataPlane, IkeDatagram, PacketsRefused, PeerMoved, PlaneConfig
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import Disconnect, Report
@@ -234,6 +234,9 @@ class Supervisor:
                         peer=str(peer) if peer else None,
                         count=count,
                     )
+                case PeerMoved(spi_in, peer):
+                    # Each second until IKE migrates the pair.
+                    self._log.debug("a peer has moved", spi=f"{spi_in:08x}", peer=str(peer))
 
     async def _farewell(self) -> None:
         """Delete all IKE SAs and give the peers a moment to hear of it."""

@@ -17,9 +17,11 @@ from ikeway.dataplane.engine_messages import (
     PROTOCOL_VERSION,
     child_sa,
     configuration,
+    endpoint,
     read_usages,
 )
 from ikeway.dataplane.port import DataPlane, PlaneConfig, PlaneEvent
+from ikeway.model.address import Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Usage
 
@@ -80,6 +82,10 @@ class EngineDataPlane(DataPlane):
     @override
     async def install(self, child: ChildSa, *, standby: bool = False) -> None:
         await self._ask("install", standby=standby, child=child_sa(child))
+
+    @override
+    async def migrate(self, spi_in: int, local: Endpoint, peer: Endpoint) -> None:
+        await self._ask("migrate", spi_in=spi_in, local=endpoint(local), peer=endpoint(peer))
 
     @override
     async def remove(self, spi_in: int) -> Usage:

@@ -5,12 +5,19 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
 
-from ikeway.dataplane.port import IkeDatagram, PacketsRefused, PlaneConfig, PlaneEvent, Refusal
+from ikeway.dataplane.port import (
+    IkeDatagram,
+    PacketsRefused,
+    PeerMoved,
+    PlaneConfig,
+    PlaneEvent,
+    Refusal,
+)
 from ikeway.model.address import Endpoint
 from ikeway.model.esp import ChildSa, EspKeys, Usage
 from ikeway.model.selectors import Selectors
 
-PROTOCOL_VERSION: Final = 2
+PROTOCOL_VERSION: Final = 3
 
 Json: TypeAlias = dict[str, Any]
 
@@ -79,6 +86,8 @@ def read_event(message: Json) -> PlaneEvent:
             peer=read_endpoint(message["peer"]),
             octets=bytes.fromhex(message["octets"]),
         )
+    if message["event"] == "peer_moved":
+        return PeerMoved(message["spi_in"], read_endpoint(message["peer"]))
     peer = message["peer"]
     return PacketsRefused(
         refusal=Refusal(message["event"]),

@@ -4,13 +4,14 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Final, Self
 
 from typing_extensions import override
 
 from ikeway.dataplane.advice import host_error
 from ikeway.dataplane.port import DataPlane, PlaneConfig, PlaneEvent
-from ikeway.model.address import Address
+from ikeway.model.address import Address, Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Usage
 
@@ -58,6 +59,11 @@ class NullDataPlane(DataPlane):
         if child.spi_in in self._children:
             raise HostError(f"SPI {child.spi_in:#010x} is in use")
         self._children[child.spi_in] = child
+
+    @override
+    async def migrate(self, spi_in: int, local: Endpoint, peer: Endpoint) -> None:
+        await self.usage(spi_in)
+        self._children[spi_in] = replace(self._children[spi_in], local=local, peer=peer)
 
     @override
     async def remove(self, spi_in: int) -> Usage:

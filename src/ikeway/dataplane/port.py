@@ -62,7 +62,20 @@ class IkeDatagram:
     octets: bytes
 
 
-PlaneEvent: TypeAlias = PacketsRefused | IkeDatagram
+@dataclass(frozen=True, slots=True)
+class PeerMoved:
+    """A peer sends from `peer`, and not from where its pair says; told once a second at most.
+
+    The newest packet of the pair had a valid ICV and came from there, and nothing was changed: see
+    `DataPlane.migrate`. Addresses themselves are not protected: whoever is on the path can change
+    them.
+    """
+
+    spi_in: int
+    peer: Endpoint
+
+
+PlaneEvent: TypeAlias = PacketsRefused | IkeDatagram | PeerMoved
 
 
 class DataPlane(Protocol):
@@ -91,6 +104,13 @@ class DataPlane(Protocol):
         Of several pairs that select a packet the newest sends it; the older go on receiving.
         A pair on `standby` receives at once, and sends nothing that another pair selects until the
         peer has used it (RFC 7296 §2.8); from then on it is the newest.
+        """
+        ...
+
+    async def migrate(self, spi_in: int, local: Endpoint, peer: Endpoint) -> None:
+        """Change where both ends of a pair are; keys, sequence numbers and counters stay.
+
+        What arrives is taken from anywhere, before and after.
         """
         ...
 

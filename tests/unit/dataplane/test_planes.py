@@ -110,6 +110,19 @@ def test_a_pair_on_standby_is_a_pair_like_others(attempt: Try) -> None:
     attempt(work)
 
 
+def test_a_pair_migrates_to_other_addresses_of_either_family(attempt: Try) -> None:
+    async def work(plane: DataPlane) -> None:
+        await plane.install(CHILD)
+        await plane.migrate(0x1000, CHILD.local, Endpoint(ip_address("127.0.0.3"), 1024))
+        here, there = (Endpoint(ip_address(text), 4500) for text in ("::1", "fd00::1"))
+        await plane.migrate(0x1000, here, there)
+        assert await plane.remove(0x1000) == Usage()
+        with pytest.raises(HostError, match="0x00001000"):
+            await plane.migrate(0x1000, here, there)
+
+    attempt(work)
+
+
 def test_many_pairs_are_all_counted(attempt: Try) -> None:
     async def work(plane: DataPlane) -> None:
         spis = range(0x1000, 0x1000 + 1000)

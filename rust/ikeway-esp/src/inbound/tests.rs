@@ -262,6 +262,31 @@ fn with_trailer(suite: &'static Suite, inner: &[u8]) -> Vec<u8> {
     plaintext
 }
 
+/// CF-J22: RFC 7296 §2.23: a packet that was held back, or sent again, moves nobody.
+#[test]
+fn the_newest_packet_tells_where_the_peer_is() {
+    let suite = &SUITES[0];
+    let [here, there] = [4500, 4501].map(|port| SocketAddr::from(([192, 0, 2, 2], port)));
+    for width in [0, 64] {
+        let shared = shared(suite, true, everything(), everything());
+        let mut receiver = InboundSa::new(shared, &keys(suite), width).unwrap();
+        let sender = outbound(suite, true, 0);
+        let [mut first, mut second, mut third] =
+            [0; 3].map(|size| seal(&sender, &ipv4_packet(size)));
+        let verified = receiver.verify(&mut first).unwrap();
+        assert!(!receiver.has_moved(&verified, there), "it is expected from anywhere");
+        receiver.expect_from(here);
+        let verified = receiver.verify(&mut third).unwrap();
+        assert!(!receiver.has_moved(&verified, here));
+        assert!(receiver.has_moved(&verified, there));
+        let verified = receiver.verify(&mut second).unwrap();
+        assert!(!receiver.has_moved(&verified, there), "it is older than the third");
+        receiver.expect_from(there);
+        let verified = receiver.verify(&mut seal(&sender, &ipv4_packet(0))).unwrap();
+        assert!(!receiver.has_moved(&verified, there));
+    }
+}
+
 /// CF-F04: RFC 7296 §2.8: what only the peer can have made proves that it has the SA, also a dummy.
 #[test]
 fn the_first_packet_that_verifies_is_the_proof() {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::*;
 use crate::inner::Port;
 use crate::suite::SUITES;
-use crate::testing::{inbound, keys, selector, shared};
+use crate::testing::{inbound, ipv4_packet, keys, seal, selector, shared};
 
 const ANY: (u16, u16) = (0, 65_535);
 
@@ -122,6 +122,29 @@ fn an_sa_on_standby_may_go_unused() {
     table.clear();
     assert_eq!(sent(&mut table, "10.2.0.1"), None);
     assert!(table.standby.is_empty() && table.held.is_empty());
+}
+
+#[test]
+fn an_sa_that_migrates_keeps_its_place_and_its_numbers() {
+    let mut table = OutboundTable::default();
+    table.insert(1000, sa(300, &NET));
+    table.insert(1001, sa(301, &[NET[0], HOST[0]]));
+    table.insert_standby(1002, sa(302, &NET));
+    let inner = ipv4_packet(0);
+    let first = seal(table.find(&flow("10.2.0.7", 1)).unwrap(), &inner);
+    let path = ("192.0.2.9:4500".parse().unwrap(), "198.51.100.1:1024".parse().unwrap());
+    for spi_in in 1000..1003 {
+        assert!(table.migrate(spi_in, path));
+    }
+    assert!(!table.migrate(1003, path));
+    let found = table.find(&flow("10.2.0.7", 1)).unwrap();
+    assert_eq!((found.spi(), found.path()), (301, path));
+    let second = seal(found, &inner);
+    assert_eq!((first[7], second[7]), (1, 2));
+    table.remove(1001);
+    assert_eq!(table.find(&flow("10.2.0.1", 1)).map(OutboundSa::path), Some(path));
+    table.remove(1000);
+    assert_eq!(table.awaken(&flow("10.2.0.1", 1)).map(OutboundSa::path), Some(path));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::events::{Note, Stray};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -36,6 +36,12 @@ pub(super) enum Request {
         id: u64,
         standby: bool,
         child: Box<Child>,
+    },
+    Migrate {
+        id: u64,
+        spi_in: u32,
+        local: Endpoint,
+        peer: Endpoint,
     },
     Remove {
         id: u64,
@@ -65,6 +71,7 @@ impl Request {
             Self::Hello { id }
             | Self::Configure { id, .. }
             | Self::Install { id, .. }
+            | Self::Migrate { id, .. }
             | Self::Remove { id, .. }
             | Self::Usage { id, .. }
             | Self::Usages { id, .. }
@@ -226,6 +233,13 @@ pub(super) fn nonzero(count: impl Fn(Refusal) -> u64) -> BTreeMap<&'static str, 
 pub(super) enum Event {
     Refused { event: &'static str, spi: u32, peer: Option<Endpoint>, count: u64 },
     IkeDatagram { event: &'static str, local: Endpoint, peer: Endpoint, octets: String },
+    PeerMoved { event: &'static str, spi_in: u32, peer: Endpoint },
+}
+
+impl Event {
+    pub(super) fn peer_moved(spi_in: u32, peer: SocketAddr) -> Self {
+        Self::PeerMoved { event: "peer_moved", spi_in, peer: peer.into() }
+    }
 }
 
 impl From<Note> for Event {

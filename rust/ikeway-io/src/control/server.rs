@@ -17,7 +17,7 @@ use crate::events::{Reporter, Reports, reports};
 use crate::mailbox::Bell;
 use crate::signals;
 
-/// How often refusals are told: one event a second for each SA and kind.
+/// How often refusals and moves are told: one event a second for each SA and kind.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// An engine that can be reached, and is not configured yet.
@@ -111,7 +111,7 @@ impl Server {
         if self.controller.is_none() {
             return Some(linger.saturating_sub(self.alone_since.elapsed()));
         }
-        self.reports.has_notes().then(|| REPORT_EVERY.saturating_sub(self.since_report()))
+        self.reports.has_news().then(|| REPORT_EVERY.saturating_sub(self.since_report()))
     }
 
     fn since_report(&self) -> Duration {
@@ -191,6 +191,9 @@ impl Server {
             Request::Install { child, standby, .. } => {
                 self.configured()?.install(install::pair(*child, standby)?)?;
             }
+            Request::Migrate { spi_in, local, peer, .. } => {
+                self.configured()?.migrate(spi_in, (local.into(), peer.into()))?;
+            }
             Request::Remove { spi_in, .. } => {
                 let counters = self.configured()?.remove(spi_in)?;
                 return Ok(self.counted(vec![Usage::of(spi_in, &counters)], None));
@@ -249,10 +252,13 @@ impl Server {
         while let Some(stray) = self.reports.next_stray() {
             self.tell(&stray.into());
         }
-        if self.since_report() >= REPORT_EVERY && self.reports.has_notes() {
+        if self.since_report() >= REPORT_EVERY && self.reports.has_news() {
             self.reported_at = Some(Instant::now());
             for note in self.reports.take_notes() {
                 self.tell(&note.into());
+            }
+            for (spi_in, peer) in self.reports.take_moves() {
+                self.tell(&Event::peer_moved(spi_in, peer));
             }
         }
     }
