@@ -262,7 +262,7 @@ fn with_trailer(suite: &'static Suite, inner: &[u8]) -> Vec<u8> {
     plaintext
 }
 
-/// CF-J22: RFC 7296 §2.23: a packet that was held back, or sent again, moves nobody.
+/// RFC 7296 §2.23: a packet that was held back, or sent again, moves nobody.
 #[test]
 fn the_newest_packet_tells_where_the_peer_is() {
     let suite = &SUITES[0];
