@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.system
+# One after the other: they look for what any demo left behind.
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("demo")]
 
 DEMO = [sys.executable, "-m", "ikeway.cli.main", "demo"]
 LONGEST = 30.0

@@ -235,10 +235,11 @@ def test_the_newest_of_equal_pairs_sends_and_the_older_still_receives(hosts: Hos
     ping(*hosts)
     hosts[1].install(new[1])
     hosts[0].install(new[0])
+    before = hosts[0].call(hosts[0].plane.usages)[old[0].spi_in].packets_out
     ping(*hosts)
     usage = hosts[0].call(hosts[0].plane.usages)
-    assert usage[new[0].spi_in].packets_out == 3
-    assert usage[old[0].spi_in].packets_out == 3
+    assert usage[new[0].spi_in].packets_out >= 3
+    assert usage[old[0].spi_in].packets_out == before
     remove(hosts, new)
     ping(*hosts)
 
