@@ -21,7 +21,8 @@ from world.seals import Broken, Seals, recording
 GAP: Final = 0.05
 """Seconds between two things of a script."""
 STEPS_MOST: Final = 1_000_000
-"""More happen only if something goes round in circles."""
+STANDING_MOST: Final = 5_000
+"""More happen, or more at one moment, only if something goes round in circles."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class World:
         self.now = 1000.0
         self.disturbed = self.now
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
-        self._number = 0
+        self._number = self._standing = 0
         self._digest = hashlib.blake2b(digest_size=16)
         self.layout = layout.draw(seed)
         prng = Prng(seed, "nats")
@@ -83,6 +84,9 @@ class World:
         events = self._events
         while events and events[0][0] <= until:
             when, _, what, args = heapq.heappop(events)
+            self._standing = self._standing + 1 if when <= self.now else 0
+            if self._standing > STANDING_MOST:
+                raise Broken("I5", f"{STANDING_MOST} steps, and time stands still")
             self.now = max(self.now, when)
             what(*args)
         self.now = until

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an established IKE SA asks next, when its window is free (RFC 7296 §2.3, §2.8)."""
 
+import math
 from dataclasses import replace
 
 from ikeway.ike import ending
@@ -76,7 +77,9 @@ def due(state: Established, now: Instant) -> Step:
         if child.is_deleting or not child.is_installed:
             continue
         if now >= child.expires_at:
-            after = want(after, DeleteChild(spi))
+            # Wanted once: its turn may come late, and until then its age calls for nothing more.
+            over = replace(child, rekey_at=math.inf, expires_at=math.inf)
+            after = want(child_sa.change(after, over), DeleteChild(spi))
         elif now >= child.rekey_at:
             aged = replace(child, rekey_at=child.expires_at)
             after = want(child_sa.change(after, aged), RekeyChild(spi))
