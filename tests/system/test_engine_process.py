@@ -113,7 +113,7 @@ def test_an_engine_with_another_configuration_is_replaced(
 def test_what_the_host_refuses_says_what_to_do(namespace: Namespace, tmp_path: Path) -> None:
     async def refused(config: PlaneConfig) -> str:
         with pytest.raises(HostError) as caught:
-            await EngineDataPlane.start(tmp_path, config, 0.1)
+            await EngineDataPlane.start(tmp_path, config, 1.0)
         return str(caught.value)
 
     async def work() -> None:
