@@ -104,6 +104,15 @@ class Layout:
         return min(1.0 if not self.nats else KEPT_ALIVE, min(lengths) / UNHURRIED)
 
     @property
+    def silence(self) -> float:
+        """How long until a dead SA without a Child SA to rekey is noticed everywhere."""
+        return max(
+            2 * connection.liveness + connection.retransmission.give_up + 60.0
+            for place in self.places
+            for connection in place.connections
+        )
+
+    @property
     def patience(self) -> float:
         """How long until a dead SA is noticed everywhere: when it is asked, or rekeyed."""
         return max(

@@ -63,7 +63,8 @@ def check_end(world: "World") -> None:
     _heal(world)
     world.run(3 * world.layout.patience + GIVE_UP)
     complaints = _complaints(world)
-    for wait in (1.0, 5.0, 30.0):  # somebody may just be asking whether the other is alive
+    # Somebody may just be asking, or not rekey anything and so ask late.
+    for wait in (1.0, 5.0, 30.0, world.layout.silence, 1.0, 5.0):
         if complaints:
             world.run(wait)
             complaints = _complaints(world)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from typing_extensions import override
+
 from ikeway.crypto.protection import DirectionCipher, DirectionKeys, Protection
 from ikeway.wire.registry import PayloadType
 
@@ -21,9 +23,13 @@ class Broken(Exception):  # noqa: N818 - it names what it is: an invariant that 
     """An invariant does not hold. `rule` is its name in the design, or one of the reference's."""
 
     def __init__(self, rule: str, what: str) -> None:
-        super().__init__(f"{rule}: {what}")
+        super().__init__(rule, what)  # as they are, so that it can leave its process
         self.rule = rule
         self.what = what
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.what}"
 
 
 @dataclass

@@ -53,14 +53,15 @@ def _ask(state: Established, task: Task, now: Instant) -> Step:
 
 
 def command(state: State, wish: CheckLiveness | Rekey) -> Step:
-    """Want what somebody here wishes, where that can be."""
-    if not isinstance(state, Established):
+    """Want what somebody here wishes, where that can be.
+
+    Nothing is asked on an IKE SA that may not come to be: its only timer is that of its end.
+    """
+    if not isinstance(state, Established) or state.is_provisional:
         return Step(state)
     match wish:
         case CheckLiveness():
             return Step(informational.ask(state, ()))
-        case Rekey() if state.is_provisional:
-            return Step(state)
         case Rekey(spi_in):
             return Step(want(state, RekeyChild(spi_in) if spi_in else RekeyIke()))
 

@@ -91,6 +91,8 @@ def _repeat(state: AwaitAuthResponse | Deleting | Established, now: Instant) -> 
 
 def _established(state: Established, now: Instant) -> Step:
     """Do what is due; the rest has a timer of its own afterwards."""
+    if state.is_provisional:
+        return Step(Gone())  # the peer never knew it, or has long forgotten it
     if any(child.due is not None and child.due <= now for child in state.children):
         return installing.overdue(state, now)
     if state.keep_at is not None and state.keep_at <= now:
@@ -100,8 +102,6 @@ def _established(state: Established, now: Instant) -> Step:
 
 def _anew(state: Established, now: Instant) -> Step:
     """Nothing is asked: see to what was waited for, to what is old, and to the peer's life."""
-    if state.is_provisional:
-        return Step(Gone())  # the peer never knew it, or has long forgotten it
     if state.answering is not None:
         return child_sa_responder.refuse(state, state.answering)
     if now >= next_age(state):
