@@ -88,7 +88,6 @@ def test_a_temporary_folder_with_a_long_path_is_no_problem(tmp_path: Path) -> No
 def test_an_interrupted_demo_takes_everything_down(
     tmp_path: Path, number: signal.Signals, word: str
 ) -> None:
-    before = daemons()
     running = subprocess.Popen(
         DEMO, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -102,7 +101,7 @@ def test_an_interrupted_demo_takes_everything_down(
     rest, _ = running.communicate(timeout=LONGEST)
     assert running.returncode == 130, rest
     assert "interrupted; everything is taken down" in rest
-    assert daemons() <= before
+    assert started_by_demo(tmp_path) == set()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -131,13 +130,15 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
 
 
-def daemons() -> set[str]:
-    """Return the folders that daemons of demos work in."""
+def started_by_demo(folder: Path) -> set[str]:
+    """Return the command lines that run with `environment(folder)`, which children inherit."""
+    ours = f"TMPDIR={folder}".encode()
     found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = path.read_bytes().split(b"\0")
+            if ours in (process / "environ").read_bytes().split(b"\0"):
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                found.add(b" ".join(words).decode())
         except OSError:
             continue
-        found |= {word.decode() for word in words if b"/ikeway-demo-" in word}
     return found
