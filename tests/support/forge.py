@@ -9,7 +9,7 @@ from ikeway.ike.io import Datagram
 from ikeway.ike.session import Session
 from ikeway.ike.states import AwaitInitResponse, Candidates, Gone, State
 from ikeway.wire.codec import Body
-from ikeway.wire.message import Message
+from ikeway.wire.message import Header, Message
 from ikeway.wire.registry import ExchangeType, PayloadType
 from support.ladder import Ladder
 from support.shell import Host
@@ -68,20 +68,28 @@ def opened(host: Host, octets: bytes) -> Message:
 
 
 def edited(ladder: Ladder, edit: Edit, exchange: ExchangeType, sender: Host) -> None:
-    """Change the payloads of one sealed message of `sender` on its way, with its keys."""
+    """Change the payloads of the sealed messages of `sender` on their way, with its keys."""
 
     def fate(host: Host, datagram: Datagram) -> list[Datagram]:
         header = Message.decode(datagram.octets).header
         if host is not sender or header.exchange is not exchange:
             return [datagram]
-        message = opened(ladder.other(host), datagram.octets)
-        head = replace(message.header)
-        keyring = session_of(host).keyring
-        changed = edit(message.payloads)
-        octets = keyring.seal(head, changed, session_of(host).env.random)[1]
+        reader = _session_with(ladder.other(host), header)
+        writer = _session_with(host, header)
+        message = reader.keyring.open(header, datagram.octets)
+        octets = writer.keyring.seal(header, edit(message.payloads), writer.env.random)[1]
         return [replace(datagram, octets=octets)]
 
     ladder.fate = fate
+
+
+def _session_with(host: Host, header: Header) -> Session:
+    """Return the session of the IKE SA that a message belongs to."""
+    for sa in host.endpoint.sas:
+        session = session_in(sa.state)
+        if session.link.spi_i == header.spi_i:
+            return session
+    raise AssertionError(f"{host.name} has no IKE SA {header.spi_i.hex()}")
 
 
 def rewritten(ladder: Ladder, change: Callable[[Message], Message], sender: Host) -> None:

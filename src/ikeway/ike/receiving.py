@@ -159,11 +159,14 @@ def _response(state: Keyed, message: Message, datagram: Datagram, now: Instant) 
 
 
 def _conclude(state: Established, asked: Asked | None, message: Message, now: Instant) -> Step:
+    """Take a response; INVALID_SYNTAX is fatal in both peers, whatever was asked (§2.21.3)."""
+    if message.notify(NotifyType.INVALID_SYNTAX) is not None:
+        return ending.give_up(state, state.connection.name, "the peer says INVALID_SYNTAX")
     match asked:
         case AskedChild() | AskedIke():
             return create_child_sa.conclude(state, asked, message, now)
         case Inform() | DeleteChild():
-            return informational.conclude(state, asked, message)
+            return informational.conclude(state, asked)
         case None:
             return Step(state)
 

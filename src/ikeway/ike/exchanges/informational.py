@@ -112,10 +112,8 @@ def _note_stillborn(state: Established, message: Message) -> Established:
     return replace(state, stillborn=tuple(unknown)[-STILLBORN_MOST:])
 
 
-def conclude(state: Established, asked: Inform | DeleteChild, reply: Message) -> Step:
-    """Take the response: the peer is alive. INVALID_SYNTAX ends the SA (§2.21.3)."""
-    if reply.notify(NotifyType.INVALID_SYNTAX) is not None:
-        return ending.give_up(state, state.connection.name, "the peer says INVALID_SYNTAX")
+def conclude(state: Established, asked: Inform | DeleteChild) -> Step:
+    """Take the response: the peer is alive."""
     if isinstance(asked, Inform):
         return Step(state)
     gone = tuple(child for child in state.children if child.sa.spi_in == asked.spi_in)
