@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints which lines of the conformance checklist have tests, and makes docs/conformance.md."""
+"""Prints which lines of the conformance checklist have tests, and makes docs/conformance.md.
+
+A line without a test may say why in `reason`; one that has got a test must not any more.
+"""
 
 import argparse
 import contextlib
@@ -38,6 +41,7 @@ class Line:
     role: str
     source: str
     text: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +100,16 @@ def collect() -> tuple[Covered, list[str]]:
 def table(checklist: Checklist, covered: Covered) -> Iterator[str]:
     """Yield what `make conformance` prints: the tests of each id, then a count of each section."""
     for line in checklist.lines:
-        first, *others = covered.get(line.id, ["-"])
+        first, *others = covered.get(line.id, [f"- {line.reason}".rstrip()])
         yield f"{line.id} {line.level} {line.role}  {first}"
         yield from (" " * 12 + name for name in others)
     yield ""
     for letter, title in checklist.sections.items():
         lines = checklist.of(letter)
-        yield f"{sum(line.id in covered for line in lines):4} of {len(lines):3}  {letter}. {title}"
+        explained = sum(bool(line.reason) for line in lines)
+        rest = f" (why not: {explained})" if explained else ""
+        tested = sum(line.id in covered for line in lines)
+        yield f"{tested:4} of {len(lines):3}  {letter}. {title}{rest}"
     yield ""
     yield f"{sum(line.id in covered for line in checklist.lines)} of {len(checklist.lines)}"
 
@@ -127,7 +134,7 @@ def page(checklist: Checklist, covered: Covered) -> str:
 def row(line: Line, tests: list[str]) -> str:
     """Return one line of the checklist as a row of a Markdown table."""
     text = f"{line.text} ({line.source})".replace("|", "\\|").replace("<", "&lt;")
-    names = "<br>".join(f"`{name}`" for name in tests)
+    names = "<br>".join(f"`{name}`" for name in tests) or line.reason
     return f"| {line.id} | {line.level} | {line.role} | {text} | {names} |"
 
 
@@ -142,6 +149,11 @@ def main() -> int:
     unknown = sorted(covered.keys() - {line.id for line in checklist.lines})
     problems = [f"not collected: {name}" for name in broken]
     problems += [f"not in the checklist: {key} ({', '.join(covered[key])})" for key in unknown]
+    problems += [
+        f"{line.id} has a test, so its reason goes: {line.reason}"
+        for line in checklist.lines
+        if line.reason and line.id in covered
+    ]
     print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
     status = 1 if problems else 0
     known = {key: names for key, names in covered.items() if key not in unknown}
