@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::budget::{Budget, Limit};
 use crate::error::Refusal;
 
 /// Packets and octets of one direction. Octets are those of the inner packets.
@@ -13,10 +14,11 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts `packets` with `octets` in all.
-    pub fn add(&self, packets: u64, octets: u64) {
-        self.packets.fetch_add(packets, Ordering::Relaxed);
-        self.octets.fetch_add(octets, Ordering::Relaxed);
+    /// Counts `packets` with `octets` in all, and returns the totals.
+    pub fn add(&self, packets: u64, octets: u64) -> (u64, u64) {
+        let before = self.packets.fetch_add(packets, Ordering::Relaxed);
+        let octets_before = self.octets.fetch_add(octets, Ordering::Relaxed);
+        (before.saturating_add(packets), octets_before.saturating_add(octets))
     }
 
     /// Returns packets and octets.
@@ -32,10 +34,28 @@ pub struct Counters {
     pub received: Tally,
     /// Outbound.
     pub sent: Tally,
+    /// What the pair may carry.
+    pub budget: Budget,
     refused: [AtomicU64; Refusal::ALL.len()],
 }
 
 impl Counters {
+    /// Returns the counters of a new pair.
+    #[must_use]
+    pub fn new(budget: Budget) -> Self {
+        Self { budget, ..Self::default() }
+    }
+
+    /// Counts an inner packet that came in; returns the limit that it reached, if it did.
+    pub fn receive(&self, octets: usize) -> Option<Limit> {
+        self.budget.reach(self.received.add(1, u64::try_from(octets).unwrap_or(u64::MAX)))
+    }
+
+    /// Counts an inner packet that went out; returns the limit that it reached, if it did.
+    pub fn send(&self, octets: usize) -> Option<Limit> {
+        self.budget.reach(self.sent.add(1, u64::try_from(octets).unwrap_or(u64::MAX)))
+    }
+
     /// Counts a packet that went no further.
     pub fn refuse(&self, refusal: Refusal) {
         if let Some(counter) = self.refused.get(refusal.index()) {

@@ -34,6 +34,9 @@ pub enum Refusal {
     /// The last sequence number was used (RFC 4303 §3.3.3).
     #[error("sequence numbers exhausted")]
     SequenceExhausted,
+    /// The SA has carried all that it may (RFC 4301 §4.4.2.1).
+    #[error("hard limit of the SA reached")]
+    Spent,
     /// The sealed packet would not fit into a datagram.
     #[error("packet too long")]
     TooLong,
@@ -44,7 +47,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, in the order of [`Refusal::index`].
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Malformed,
         Self::UnknownSpi,
         Self::Replayed,
@@ -55,6 +58,7 @@ impl Refusal {
         Self::SelectorMismatch,
         Self::NoSa,
         Self::SequenceExhausted,
+        Self::Spent,
         Self::TooLong,
         Self::Congested,
     ];
@@ -79,6 +83,7 @@ impl Refusal {
             Self::SelectorMismatch => "selector_mismatch",
             Self::NoSa => "no_sa",
             Self::SequenceExhausted => "sequence_exhausted",
+            Self::Spent => "spent",
             Self::TooLong => "too_long",
             Self::Congested => "congested",
         }

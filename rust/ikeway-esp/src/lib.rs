@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod aead;
+mod budget;
 mod cbc;
 mod congestion;
 mod counters;
@@ -26,6 +27,7 @@ mod table;
 mod testing;
 mod transform;
 
+pub use budget::{Amount, Budget, Limit};
 pub use congestion::{carry_congestion, traffic_class};
 pub use counters::{Counters, Tally};
 pub use error::{InstallError, Refusal};

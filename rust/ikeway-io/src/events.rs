@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ikeway_esp::{Counters, Refusal};
+use ikeway_esp::{Counters, Limit, Refusal};
 
 use crate::mailbox::Bell;
 use crate::moves::{Moves, Told};
@@ -34,6 +34,8 @@ pub(crate) struct Stray {
 }
 
 type Notes = HashMap<(Refusal, u32), Note>;
+/// Pairs that reached a limit, by inbound SPI: each is here twice at most.
+type Spent = Vec<(u32, Limit)>;
 
 /// A packet thread's end.
 #[derive(Clone)]
@@ -41,6 +43,7 @@ pub(crate) struct Reporter {
     totals: Arc<Counters>,
     notes: Arc<Mutex<Notes>>,
     moves: Arc<Moves>,
+    spent: Arc<Mutex<Spent>>,
     strays: SyncSender<Stray>,
     bell: Bell,
 }
@@ -50,20 +53,23 @@ pub(crate) struct Reports {
     totals: Arc<Counters>,
     notes: Arc<Mutex<Notes>>,
     moves: Arc<Moves>,
+    spent: Arc<Mutex<Spent>>,
     strays: Receiver<Stray>,
 }
 
 pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
     let notes = Arc::new(Mutex::new(Notes::new()));
     let (totals, moves) = (Arc::new(Counters::default()), Arc::new(Moves::default()));
+    let spent = Arc::new(Mutex::new(Spent::new()));
     let (sender, receiver) = sync_channel(MAX_STRAYS);
     let reports = Reports {
         totals: Arc::clone(&totals),
         notes: Arc::clone(&notes),
         moves: Arc::clone(&moves),
+        spent: Arc::clone(&spent),
         strays: receiver,
     };
-    (Reporter { totals, notes, moves, strays: sender, bell }, reports)
+    (Reporter { totals, notes, moves, spent, strays: sender, bell }, reports)
 }
 
 impl Reporter {
@@ -109,6 +115,12 @@ impl Reporter {
         }
     }
 
+    /// Notes that a pair has reached a limit.
+    pub(crate) fn spent(&self, spi_in: u32, limit: Limit) {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).push((spi_in, limit));
+        self.bell.ring();
+    }
+
     /// Drops what was noted of where the peer of a pair is.
     pub(crate) fn forget_move(&self, spi_in: u32) {
         self.moves.forget(spi_in);
@@ -141,6 +153,11 @@ impl Reports {
     /// Returns the peers that moved since the last call, by the inbound SPI of their pair.
     pub(crate) fn take_moves(&self) -> Vec<(u32, SocketAddr)> {
         self.moves.take()
+    }
+
+    /// Returns the pairs that have reached a limit since the last call.
+    pub(crate) fn take_spent(&self) -> Vec<(u32, Limit)> {
+        std::mem::take(&mut *self.spent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns how many packets were refused for that reason, on any SA and none.

@@ -114,7 +114,9 @@ impl Lane<'_> {
             self.reporter.refuse_unknown(refusal, spi, run.peer);
             return None;
         };
-        let opened = sa.verify(packet).and_then(|verified| {
+        let is_over = sa.counters().budget.is_over();
+        let verified = if is_over { Err(Refusal::Spent) } else { sa.verify(packet) };
+        let opened = verified.and_then(|verified| {
             if sa.take_proof(&verified) {
                 self.outbound.post(move |table| table.activate(spi));
             }
@@ -127,7 +129,9 @@ impl Lane<'_> {
         });
         match opened {
             Ok(inner) => {
-                sa.counters().received.add(1, u64::try_from(inner.len()).unwrap_or(u64::MAX));
+                if let Some(limit) = sa.counters().receive(inner.len()) {
+                    self.reporter.spent(spi, limit);
+                }
                 Some(inner)
             }
             Err(refusal) => {

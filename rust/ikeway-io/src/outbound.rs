@@ -89,7 +89,8 @@ impl Lane<'_> {
             None => self.table.awaken(&flow).ok_or(Refusal::NoSa)?,
         };
         let path = self.sender.path(sa, traffic_class(handed.packet()))?;
-        let sealed = handed.each(|packet| self.sender.seal(sa, path, packet));
+        let reporter = self.reporter;
+        let sealed = handed.each(|packet| self.sender.seal(sa, path, packet, reporter));
         if let Err(refusal) = sealed {
             sa.counters().refuse(refusal);
             self.reporter.refuse(refusal, sa.spi(), Some(path.peer));
@@ -114,13 +115,26 @@ impl<'engine> Sender<'engine> {
         }
     }
 
-    fn seal(&mut self, sa: &OutboundSa, path: Path, inner: &[u8]) -> Result<(), Refusal> {
+    /// Nothing is sealed on an SA that has carried all that it may, nor is it counted.
+    fn seal(
+        &mut self,
+        sa: &OutboundSa,
+        path: Path,
+        inner: &[u8],
+        reporter: &Reporter,
+    ) -> Result<(), Refusal> {
+        let counters = sa.counters();
+        if counters.budget.is_over() {
+            return Err(Refusal::Spent);
+        }
         if !self.batch.has_room(inner.len() + SEAL_ROOM) {
             self.flush();
         }
         let length = sa.seal(inner, self.batch.free())?;
         self.batch.push(path, length);
-        sa.counters().sent.add(1, u64::try_from(inner.len()).unwrap_or(u64::MAX));
+        if let Some(limit) = counters.send(inner.len()) {
+            reporter.spent(counters.budget.pair(), limit);
+        }
         Ok(())
     }
 

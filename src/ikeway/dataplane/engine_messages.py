@@ -8,16 +8,17 @@ from typing import Any, Final, TypeAlias
 from ikeway.dataplane.port import (
     IkeDatagram,
     PacketsRefused,
+    PairSpent,
     PeerMoved,
     PlaneConfig,
     PlaneEvent,
     Refusal,
 )
 from ikeway.model.address import Endpoint
-from ikeway.model.esp import ChildSa, EspKeys, Usage
+from ikeway.model.esp import ChildSa, EspKeys, Limits, Usage
 from ikeway.model.selectors import Selectors
 
-PROTOCOL_VERSION: Final = 3
+PROTOCOL_VERSION: Final = 4
 
 Json: TypeAlias = dict[str, Any]
 
@@ -52,6 +53,7 @@ def child_sa(child: ChildSa) -> Json:
         "local_ts": _selectors(child.local_ts),
         "peer_ts": _selectors(child.peer_ts),
         "replay_window": child.replay_window,
+        "limits": _limits(child.limits),
     }
 
 
@@ -88,6 +90,8 @@ def read_event(message: Json) -> PlaneEvent:
         )
     if message["event"] == "peer_moved":
         return PeerMoved(message["spi_in"], read_endpoint(message["peer"]))
+    if message["event"] == "pair_spent":
+        return PairSpent(message["spi_in"], is_over=message["is_over"])
     peer = message["peer"]
     return PacketsRefused(
         refusal=Refusal(message["event"]),
@@ -99,6 +103,15 @@ def read_event(message: Json) -> PlaneEvent:
 
 def _keys(keys: EspKeys) -> Json:
     return {"encr": keys.encr.octets.hex(), "integ": keys.integ.octets.hex()}
+
+
+def _limits(limits: Limits) -> Json:
+    return {
+        "soft_packets": limits.soft_packets,
+        "soft_octets": limits.soft_octets,
+        "hard_packets": limits.hard_packets,
+        "hard_octets": limits.hard_octets,
+    }
 
 
 def _selectors(selectors: Selectors) -> list[Json]:

@@ -4,13 +4,13 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from typing_extensions import override
 
 from ikeway.dataplane.advice import host_error
-from ikeway.dataplane.port import DataPlane, PlaneConfig, PlaneEvent
+from ikeway.dataplane.port import DataPlane, PairSpent, PlaneConfig, PlaneEvent
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Usage
@@ -20,13 +20,34 @@ _IP_PKTINFO: Final = 8
 _IPV6_RECVPKTINFO: Final = 49
 
 
+@dataclass
+class _Pair:
+    """A pair that was installed, and what it is said to have carried."""
+
+    child: ChildSa
+    usage: Usage = field(default=Usage())
+    told: set[bool] = field(default_factory=set)
+
+    def reaches(self, *, is_over: bool) -> bool:
+        """Whether either direction has carried what the soft, or the hard, limit says."""
+        usage, limits = self.usage, self.child.limits
+        packets, octets = (
+            (limits.hard_packets, limits.hard_octets)
+            if is_over
+            else (limits.soft_packets, limits.soft_octets)
+        )
+        return 0 < packets <= max(usage.packets_in, usage.packets_out) or (
+            0 < octets <= max(usage.octets_in, usage.octets_out)
+        )
+
+
 class NullDataPlane(DataPlane):
     """Keeps the pairs it is given, and the IKE sockets."""
 
     def __init__(self, sockets: tuple[socket.socket, ...]) -> None:
         self._sockets = sockets
-        self._children: dict[int, ChildSa] = {}
-        self._is_over = asyncio.Event()
+        self._children: dict[int, _Pair] = {}
+        self._events: asyncio.Queue[PlaneEvent | None] = asyncio.Queue()
 
     @classmethod
     async def start(cls, config: PlaneConfig) -> Self:
@@ -58,12 +79,13 @@ class NullDataPlane(DataPlane):
     async def install(self, child: ChildSa, *, standby: bool = False) -> None:
         if child.spi_in in self._children:
             raise HostError(f"SPI {child.spi_in:#010x} is in use")
-        self._children[child.spi_in] = child
+        self._children[child.spi_in] = _Pair(child)
 
     @override
     async def migrate(self, spi_in: int, local: Endpoint, peer: Endpoint) -> None:
         await self.usage(spi_in)
-        self._children[spi_in] = replace(self._children[spi_in], local=local, peer=peer)
+        pair = self._children[spi_in]
+        pair.child = replace(pair.child, local=local, peer=peer)
 
     @override
     async def remove(self, spi_in: int) -> Usage:
@@ -75,11 +97,11 @@ class NullDataPlane(DataPlane):
     async def usage(self, spi_in: int) -> Usage:
         if spi_in not in self._children:
             raise HostError(f"no SA has the inbound SPI {spi_in:#010x}")
-        return Usage()
+        return self._children[spi_in].usage
 
     @override
     async def usages(self) -> Mapping[int, Usage]:
-        return {spi_in: Usage() for spi_in in self._children}
+        return {spi_in: pair.usage for spi_in, pair in self._children.items()}
 
     @override
     async def reset(self) -> None:
@@ -87,10 +109,17 @@ class NullDataPlane(DataPlane):
 
     @override
     async def events(self) -> AsyncIterator[PlaneEvent]:
-        nothing: tuple[PlaneEvent, ...] = ()
-        await self._is_over.wait()
-        for event in nothing:
+        while (event := await self._events.get()) is not None:
             yield event
+
+    def carry(self, spi_in: int, more: Usage) -> None:
+        """Count traffic as if it had passed through a pair, and tell of the limits it reaches."""
+        pair = self._children[spi_in]
+        pair.usage = pair.usage + more
+        for is_over in (False, True):
+            if pair.reaches(is_over=is_over) and is_over not in pair.told:
+                pair.told.add(is_over)
+                self._events.put_nowait(PairSpent(spi_in, is_over))
 
     @override
     async def close(self) -> None:
@@ -99,7 +128,7 @@ class NullDataPlane(DataPlane):
 
     @override
     async def detach(self) -> None:
-        self._is_over.set()
+        self._events.put_nowait(None)
         _close(self._sockets)
 
 

@@ -32,6 +32,7 @@ class Refusal(Enum):
     NOT_IP = "not_ip"
     SELECTOR_MISMATCH = "selector_mismatch"
     SEQUENCE_EXHAUSTED = "sequence_exhausted"
+    SPENT = "spent"
     TOO_LONG = "too_long"
 
 
@@ -39,7 +40,8 @@ class Refusal(Enum):
 class PacketsRefused:
     """Packets of one SA, or of none, that were dropped for one reason; told once a second at most.
 
-    `spi` is as it stood in the last of the packets, for SEQUENCE_EXHAUSTED that of the outbound SA.
+    `spi` is as it stood in the last of the packets, for SEQUENCE_EXHAUSTED that of the outbound SA;
+    SPENT counts both halves.
     `peer` is the sender of the last one, and may be made up.
     """
 
@@ -75,7 +77,18 @@ class PeerMoved:
     peer: Endpoint
 
 
-PlaneEvent: TypeAlias = PacketsRefused | IkeDatagram | PeerMoved
+@dataclass(frozen=True, slots=True)
+class PairSpent:
+    """A direction of a pair has carried as much as its limits say; told once for each limit.
+
+    At its soft limit it goes on; once it `is_over` it carries nothing any more.
+    """
+
+    spi_in: int
+    is_over: bool
+
+
+PlaneEvent: TypeAlias = PacketsRefused | IkeDatagram | PeerMoved | PairSpent
 
 
 class DataPlane(Protocol):

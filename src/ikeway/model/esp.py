@@ -45,6 +45,20 @@ class EspKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What each direction of a pair may carry (RFC 4301 §4.4.2.1); 0 is no limit.
+
+    At a soft limit the pair is to be replaced; from a hard one on it carries nothing. Octets are of
+    inner packets.
+    """
+
+    soft_packets: int = 0
+    soft_octets: int = 0
+    hard_packets: int = 0
+    hard_octets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ChildSa:
     """A pair of ESP SAs: `spi_in` is ours (inbound), `spi_out` the peer's (outbound).
 
@@ -63,6 +77,7 @@ class ChildSa:
     local_ts: Selectors
     peer_ts: Selectors
     replay_window: int = 1024
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +88,11 @@ class Usage:
     octets_in: int = 0
     packets_out: int = 0
     octets_out: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.packets_in + other.packets_in,
+            self.octets_in + other.octets_in,
+            self.packets_out + other.packets_out,
+            self.octets_out + other.octets_out,
+        )

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ikeway.dataplane import DataPlane, PlaneConfig, open_plane
+from ikeway.dataplane import DataPlane, PairSpent, PlaneConfig, open_plane
+from ikeway.dataplane.null import NullDataPlane
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import ConfigError, HostError
-from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Mode, Usage
+from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Limits, Mode, Usage
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector
 from support.netns import namespaces
@@ -179,6 +180,25 @@ def test_closing_twice_is_closing(attempt: Try) -> None:
         await plane.close()
 
     attempt(work)
+
+
+def test_the_null_plane_tells_of_limits_as_if_it_had_carried_something() -> None:
+    """Each limit is told once, whichever direction and count reaches it."""
+
+    async def work(plane: DataPlane) -> None:
+        assert isinstance(plane, NullDataPlane)
+        limits = Limits(soft_packets=10, soft_octets=1000, hard_packets=20, hard_octets=2000)
+        await plane.install(replace(CHILD, limits=limits))
+        plane.carry(0x1000, Usage(packets_in=9, octets_in=999))
+        plane.carry(0x1000, Usage(packets_out=10))
+        plane.carry(0x1000, Usage(packets_in=1))
+        plane.carry(0x1000, Usage(octets_in=1001))
+        plane.carry(0x1000, Usage(octets_in=1001))
+        await plane.close()
+        told = [event async for event in plane.events()]
+        assert told == [PairSpent(0x1000, is_over=False), PairSpent(0x1000, is_over=True)]
+
+    asyncio.run(_null(work))
 
 
 def test_an_unknown_backend_is_the_operator_s_error(tmp_path: Path) -> None:

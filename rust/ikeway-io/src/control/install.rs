@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ikeway_esp::{
-    DirectionKeys, InboundSa, InstallError, OutboundSa, Policy, Selector, Shared, Suite,
+    Counters, DirectionKeys, InboundSa, InstallError, OutboundSa, Policy, Selector, Shared, Suite,
 };
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -18,7 +18,7 @@ pub(super) fn pair(child: Child, is_standby: bool) -> Result<Pair, EngineError> 
     let suite = Suite::find(child.suite.encr, child.suite.key_bits, child.suite.integ)?;
     let esn = child.suite.esn;
     let policy = Arc::new(Policy::new(selectors(&child.local_ts)?, selectors(&child.peer_ts)?)?);
-    let counters = Arc::default();
+    let counters = Arc::new(Counters::new(child.limits.budget(child.spi_in)));
     let incoming = Shared { spi: child.spi_in, suite, esn, policy, counters };
     let outgoing = Shared { spi: child.spi_out, ..incoming.clone() };
     let counters = Arc::clone(&incoming.counters);

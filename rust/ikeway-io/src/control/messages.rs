@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use ikeway_esp::{Counters, Refusal};
+use ikeway_esp::{Amount, Budget, Counters, Limit, Refusal};
 use serde::{Deserialize, Serialize};
 
 use super::octets::{Octets, encode};
@@ -15,7 +15,7 @@ use crate::events::{Note, Stray};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -97,6 +97,29 @@ pub(super) struct Child {
     pub(super) local_ts: Vec<TrafficSelector>,
     pub(super) peer_ts: Vec<TrafficSelector>,
     pub(super) replay_window: u32,
+    pub(super) limits: Limits,
+}
+
+/// What either direction may carry; 0 is no limit.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    soft_packets: u64,
+    soft_octets: u64,
+    hard_packets: u64,
+    hard_octets: u64,
+}
+
+impl Limits {
+    pub(super) fn budget(self, spi_in: u32) -> Budget {
+        let amount = |packets, octets| Amount { packets: bound(packets), octets: bound(octets) };
+        let soft = amount(self.soft_packets, self.soft_octets);
+        Budget::new(spi_in, soft, amount(self.hard_packets, self.hard_octets))
+    }
+}
+
+const fn bound(limit: u64) -> u64 {
+    if limit == 0 { u64::MAX } else { limit }
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
@@ -234,11 +257,18 @@ pub(super) enum Event {
     Refused { event: &'static str, spi: u32, peer: Option<Endpoint>, count: u64 },
     IkeDatagram { event: &'static str, local: Endpoint, peer: Endpoint, octets: String },
     PeerMoved { event: &'static str, spi_in: u32, peer: Endpoint },
+    PairSpent { event: &'static str, spi_in: u32, is_over: bool },
 }
 
 impl Event {
     pub(super) fn peer_moved(spi_in: u32, peer: SocketAddr) -> Self {
         Self::PeerMoved { event: "peer_moved", spi_in, peer: peer.into() }
+    }
+}
+
+impl From<(u32, Limit)> for Event {
+    fn from((spi_in, limit): (u32, Limit)) -> Self {
+        Self::PairSpent { event: "pair_spent", spi_in, is_over: limit == Limit::Hard }
     }
 }
 

@@ -252,6 +252,9 @@ impl Server {
         while let Some(stray) = self.reports.next_stray() {
             self.tell(&stray.into());
         }
+        for spent in self.reports.take_spent() {
+            self.tell(&spent.into());
+        }
         if self.since_report() >= REPORT_EVERY && self.reports.has_news() {
             self.reported_at = Some(Instant::now());
             for note in self.reports.take_notes() {
