@@ -19,6 +19,9 @@ from ikeway.policy.proposals import DEFAULT_ESP, DEFAULT_IKE, ProposalSpec
 NOBODY: Final = Identity(IdType.NULL, b"")
 """Stands for an identity that is missing, in a configuration that is refused for that."""
 
+PACKETS_LEAST: Final = 1000
+"""Fewer would have a Child SA replaced all the time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -62,7 +65,13 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         mode=table.mode,
         encapsulate=table.encapsulation,
         replay_window=table.replay_window,
-        lifetimes=Lifetimes(lifetimes.ike, lifetimes.child, lifetimes.child_bytes),
+        lifetimes=Lifetimes(
+            ike=lifetimes.ike,
+            child=lifetimes.child,
+            child_octets=lifetimes.child_bytes,
+            child_packets=lifetimes.child_packets,
+            jitter=lifetimes.jitter,
+        ),
         retransmission=Retransmission(again.first, again.factor, again.longest, again.give_up),
         liveness=table.liveness,
         initial_contact=table.initial_contact,
@@ -195,6 +204,10 @@ def _check_proposals(path: KeyPath, table: ConnectionTable, findings: Findings) 
 def _check_numbers(path: KeyPath, connection: Connection, findings: Findings) -> None:
     if 0 < connection.replay_window < 32:
         findings.error((*path, "replay_window"), "allowed are 0 and 32 to 65536 (RFC 4303 §3.4.3)")
+    if 0 < connection.lifetimes.child_packets < PACKETS_LEAST:
+        findings.error(
+            (*path, "lifetimes", "child_packets"), f"allowed are 0 and {PACKETS_LEAST} or more"
+        )
     again = connection.retransmission
     if again.first > again.give_up:
         findings.error((*path, "retransmission"), "the first wait is longer than give_up")

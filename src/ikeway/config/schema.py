@@ -130,7 +130,14 @@ class LifetimesTable(Table):
     """A Child SA."""
 
     child_bytes: Octets = written("64GiB")
-    """Data through a Child SA; `none` is no limit."""
+    """Data through a Child SA in one direction; `none` is no limit but that of the cipher."""
+
+    child_packets: int = Field(default=0, ge=0, le=2**62)
+    """Packets through it in one direction, at least 1000; 0 is no limit but that of sequence
+    numbers."""
+
+    jitter: float = Field(default=0.1, ge=0.0, le=0.5)
+    """By how much each is cut at random, as a part of it: two sides then seldom rekey at once."""
 
 
 class RetransmissionTable(Table):

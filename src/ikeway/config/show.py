@@ -106,6 +106,8 @@ def _lifetimes(lifetimes: Lifetimes) -> Mapping[str, str | float]:
         "ike": span(lifetimes.ike),
         "child": span(lifetimes.child),
         "child_bytes": octets,
+        "child_packets": lifetimes.child_packets,
+        "jitter": lifetimes.jitter,
     }
 
 

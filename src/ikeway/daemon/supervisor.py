@@ -19,10 +19,17 @@ from ikeway.daemon.starter import Starter
 from ikeway.daemon.status import Clocks, connection_of, ike_status
 from ikeway.daemon.watchers import Watchers
 from ikeway.dataplane import open_plane
-from ikeway.dataplane.port import DataPlane, IkeDatagram, PacketsRefused, PeerMoved, PlaneConfig
+from ikeway.dataplane.port import (
+    DataPlane,
+    IkeDatagram,
+    PacketsRefused,
+    PairSpent,
+    PeerMoved,
+    PlaneConfig,
+)
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
-from ikeway.ike.io import Disconnect, Report
+from ikeway.ike.io import Disconnect, Report, Spent
 from ikeway.ike.reports import Closed, Established, Rekeyed
 from ikeway.model.address import IKE_PORT, NAT_PORT
 from ikeway.model.errors import UsageError
@@ -234,6 +241,8 @@ class Supervisor:
                         peer=str(peer) if peer else None,
                         count=count,
                     )
+                case PairSpent(spi_in, is_over):
+                    self._driver.spent(Spent(spi_in, is_over))
                 case PeerMoved(spi_in, peer):
                     # Each second until IKE migrates the pair.
                     self._log.debug("a peer has moved", spi=f"{spi_in:08x}", peer=str(peer))

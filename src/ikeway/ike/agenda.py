@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an established IKE SA asks next, when its window is free (RFC 7296 §2.3, §2.8)."""
 
-import math
 from dataclasses import replace
 
-from ikeway.ike import ending
-from ikeway.ike.exchanges import child_sa, child_sa_requester, informational, rekey_ike
+from ikeway.ike.exchanges import child_sa_requester, informational, rekey_ike
 from ikeway.ike.io import Action, CheckLiveness, Rekey
 from ikeway.ike.states import Established, State, Step
 from ikeway.ike.tasks import CreateChild, DeleteChild, Inform, RekeyChild, RekeyIke, Task
@@ -64,24 +62,3 @@ def command(state: State, wish: CheckLiveness | Rekey) -> Step:
             return Step(informational.ask(state, ()))
         case Rekey(spi_in):
             return Step(want(state, RekeyChild(spi_in) if spi_in else RekeyIke()))
-
-
-def due(state: Established, now: Instant) -> Step:
-    """Do what the ages of the SAs call for: rekey what is old, drop what is too old (§2.8)."""
-    if now >= state.expires_at:
-        return ending.delete(state, "its lifetime is over and it could not be rekeyed", now)
-    after = state
-    if now >= state.rekey_at:
-        after = want(replace(after, rekey_at=state.expires_at), RekeyIke())
-    for child in state.children:
-        spi = child.sa.spi_in
-        if child.is_deleting or not child.is_installed:
-            continue
-        if now >= child.expires_at:
-            # Wanted once: its turn may come late, and until then its age calls for nothing more.
-            over = replace(child, rekey_at=math.inf, expires_at=math.inf)
-            after = want(child_sa.change(after, over), DeleteChild(spi))
-        elif now >= child.rekey_at:
-            aged = replace(child, rekey_at=child.expires_at)
-            after = want(child_sa.change(after, aged), RekeyChild(spi))
-    return Step(after)

@@ -21,6 +21,7 @@ from ikeway.ike.io import (
     Received,
     Rekey,
     Report,
+    Spent,
     TimerFired,
 )
 from ikeway.ike.reports import Closed, Dropped, Warned
@@ -74,7 +75,7 @@ def advance(state: Candidates, event: Input, now: Instant, inner: Advance) -> St
         case Disconnect(reason):
             closed = _closed(state, reason, is_failure=False)
             return Step(Gone(), (closed,))
-        case CheckLiveness() | Rekey():
+        case CheckLiveness() | Rekey() | Spent():
             return Step(state)
 
 

@@ -8,7 +8,7 @@ from ikeway.crypto.keys import derive_child_keys, esp_key_octets
 from ikeway.crypto.random import Random
 from ikeway.ike.keys import Keyring
 from ikeway.model.address import Endpoint
-from ikeway.model.esp import ChildSa, Encapsulation, EspSuite, Mode
+from ikeway.model.esp import ChildSa, Encapsulation, EspSuite, Limits, Mode
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import Selectors
 from ikeway.model.time import Instant, Seconds
@@ -56,14 +56,17 @@ class Child:
         """Return the child with the times at which it is rekeyed and at which it ends."""
         return replace(
             self,
-            rekey_at=now + soft_limit(lifetimes.child, random),
+            rekey_at=now + soft_limit(lifetimes.child, lifetimes.jitter, random),
             expires_at=now + hard_limit(lifetimes.child),
         )
 
 
-def soft_limit(lifetime: Seconds, random: Random) -> Seconds:
-    """Return a lifetime cut by up to a tenth, so that two sides seldom rekey at once (§2.8.1)."""
-    return lifetime * (1.0 - random.octets(1)[0] / 2560)
+def soft_limit(lifetime: float, jitter: float, random: Random) -> float:
+    """Return a lifetime cut by chance, so that two sides seldom rekey at once (§2.8.1).
+
+    `jitter` is the largest part of it that is cut.
+    """
+    return lifetime * (1.0 - jitter * random.octets(1)[0] / 256)
 
 
 def hard_limit(lifetime: Seconds) -> Seconds:
@@ -81,6 +84,7 @@ class Terms:
     local_ts: Selectors
     peer_ts: Selectors
     replay_window: int
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +127,5 @@ def build(
         local_ts=terms.local_ts,
         peer_ts=terms.peer_ts,
         replay_window=terms.replay_window,
+        limits=terms.limits,
     )

@@ -96,11 +96,11 @@ def _spi(state: Alive) -> bytes:
 
 def aging(state: Established, now: Instant) -> Established:
     """Return the state with the times at which its SA is rekeyed and at which it ends (§2.8)."""
-    lifetime, random = state.connection.lifetimes.ike, state.session.env.random
+    lifetimes, random = state.connection.lifetimes, state.session.env.random
     return replace(
         state,
-        rekey_at=now + soft_limit(lifetime, random),
-        expires_at=now + hard_limit(lifetime),
+        rekey_at=now + soft_limit(lifetimes.ike, lifetimes.jitter, random),
+        expires_at=now + hard_limit(lifetimes.ike),
     )
 
 

@@ -19,6 +19,7 @@ from ikeway.ike.io import (
     Received,
     Report,
     Send,
+    Spent,
     TimerFired,
 )
 from ikeway.ike.reports import Established
@@ -97,6 +98,16 @@ class Endpoint:
         """Take any other input of the IKE SA with this SPI of ours."""
         sa = self._sas.get(spi)
         return () if sa is None else self._handle(sa, event, now)
+
+    def spent(self, event: Spent, now: Instant) -> tuple[Action, ...]:
+        """Take what the data plane counted of a Child SA, whichever IKE SA has it (§2.8)."""
+        for sa in self.sas:
+            state = sa.state
+            if isinstance(state, EstablishedState) and any(
+                child.sa.spi_in == event.spi_in for child in state.children
+            ):
+                return self.handle(sa.spi, event, now)
+        return ()
 
     # IKE SAs --------------------------------------------------------------------------------------
 

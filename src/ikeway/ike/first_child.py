@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
-from ikeway.ike import configuration, narrow, negotiate
+from ikeway.ike import configuration, narrow, negotiate, spending
 from ikeway.ike.children import Child, ChildDraft, Seed, Terms, build
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import Leased
@@ -114,7 +114,15 @@ def conclude(
     local_ts = granted(need(reply, TsI), child.offered_i)
     peer_ts = granted(need(reply, TsR), child.offered_r)
     spi_out = peer_spi(chosen)
-    terms = Terms(child.spi_in, spi_out, chosen.esp, local_ts, peer_ts, connection.replay_window)
+    terms = Terms(
+        child.spi_in,
+        spi_out,
+        chosen.esp,
+        local_ts,
+        peer_ts,
+        connection.replay_window,
+        spending.limits(connection.lifetimes, chosen.esp, session.env.random),
+    )
     return Granted(_child(session, transcript, terms, _path(session)), assigned)
 
 
@@ -191,7 +199,8 @@ def _grant(
     ts_i = narrow.narrow(need(message, TsI).selectors, allowed_i)
     ts_r = narrow.narrow(need(message, TsR).selectors, allowed_r)
     spi_in, spi_out = session.env.new_esp_spi(), peer_spi(chosen)
-    terms = Terms(spi_in, spi_out, chosen.esp, ts_r, ts_i, connection.replay_window)
+    limits = spending.limits(connection.lifetimes, chosen.esp, session.env.random)
+    terms = Terms(spi_in, spi_out, chosen.esp, ts_r, ts_i, connection.replay_window, limits)
     child = _child(session, transcript, terms, (request.local, request.peer))
     answer = chosen.answer(spi_in.to_bytes(SPI_OCTETS))
     payloads = (*cp, answer, TsI(ts_i), TsR(ts_r))

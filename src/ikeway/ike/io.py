@@ -162,6 +162,14 @@ class Rekey:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """A Child SA of ours has carried as much as its limits say: at its soft limit, or `is_over`."""
+
+    spi_in: int
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Initiate:
     """Start an IKE SA; for the endpoint."""
 
@@ -170,7 +178,7 @@ class Initiate:
     peer: Endpoint
 
 
-Command: TypeAlias = Disconnect | CheckLiveness | Rekey
+Command: TypeAlias = Disconnect | CheckLiveness | Rekey | Spent
 Input: TypeAlias = Received | TimerFired | Answered | Command
 
 # Actions ------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from ikeway.ike.io import (
     Refused,
     Rekey,
     Signed,
+    Spent,
     Ticket,
     TimerFired,
     Trusted,
@@ -65,6 +66,8 @@ def _input(event: SaInput) -> Plain:
             return {"disconnect": reason}
         case Rekey(spi_in):
             return {"rekey": spi_in}
+        case Spent(spi_in, is_over):
+            return {"spent": spi_in, "is_over": is_over}
         case CheckLiveness():
             return {"check_liveness": True}
         case Answered(ticket, answer):
@@ -129,6 +132,8 @@ def _read_input(plain: Plain) -> SaInput:
         return Disconnect(plain["disconnect"])
     if "rekey" in plain:
         return Rekey(plain["rekey"])
+    if "spent" in plain:
+        return Spent(plain["spent"], is_over=plain["is_over"])
     return CheckLiveness() if "check_liveness" in plain else TimerFired()
 
 

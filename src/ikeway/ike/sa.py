@@ -3,17 +3,19 @@
 
 from typing import assert_never
 
-from ikeway.ike import agenda, candidates, ending, succession
+from ikeway.ike import agenda, aging, candidates, ending, succession
 from ikeway.ike.answering import answer
 from ikeway.ike.io import (
     Action,
     Answered,
     CheckLiveness,
+    Command,
     Disconnect,
     Input,
     Received,
     Rekey,
     SetTimer,
+    Spent,
     TimerFired,
 )
 from ikeway.ike.receiving import receive
@@ -87,9 +89,17 @@ def advance(state: State, event: Input, now: Instant) -> Step:
             return wake(state, now)
         case Answered():
             return answer(state, event, now)
+        case _:
+            return _command(state, event, now)
+
+
+def _command(state: State, command: Command, now: Instant) -> Step:
+    match command:
         case Disconnect(reason):
             return ending.disconnect(state, reason, now)
         case CheckLiveness() | Rekey():
-            return agenda.command(state, event)
+            return agenda.command(state, command)
+        case Spent():
+            return aging.spent(state, command, now)
         case _:
-            assert_never(event)
+            assert_never(command)

@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from ikeway.ike import agenda, ending, installing, keepalive, messages
+from ikeway.ike import aging, ending, installing, keepalive, messages
 from ikeway.ike.exchanges import child_sa_responder, informational
 from ikeway.ike.io import Ask, MeasureUsage
 from ikeway.ike.states import (
@@ -105,7 +105,7 @@ def _anew(state: Established, now: Instant) -> Step:
     if state.answering is not None:
         return child_sa_responder.refuse(state, state.answering)
     if now >= next_age(state):
-        return agenda.due(state, now)
+        return aging.due(state, now)
     return _idle(state, now)
 
 

@@ -8,11 +8,18 @@ from ikeway.model.time import Seconds
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """When SAs are to be replaced (RFC 7296 §2.8). `child_octets` 0 is no limit."""
+    """When SAs are to be replaced (RFC 7296 §2.8), and who we are proven anew (§2.8.3).
+
+    `child_octets` and `child_packets` are of one direction; 0 is no limit, and no `reauth`.
+    `jitter` is by how much, as a part of it, each is cut at random.
+    """
 
     ike: Seconds = 4 * 3600.0
     child: Seconds = 3600.0
     child_octets: int = 64 << 30
+    child_packets: int = 0
+    reauth: Seconds = 0.0
+    jitter: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)

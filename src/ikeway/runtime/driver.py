@@ -28,6 +28,7 @@ from ikeway.ike.io import (
     Send,
     SetTimer,
     Sign,
+    Spent,
     Ticket,
     TimerFired,
     VerifyCertificate,
@@ -87,6 +88,10 @@ class Driver:
     def command(self, spi: bytes, command: Command) -> None:
         """Give a command to an IKE SA."""
         self._perform(self.endpoint.handle(spi, command, self._now()))
+
+    def spent(self, event: Spent) -> None:
+        """Tell the IKE SA that has it that a Child SA has carried as much as it may."""
+        self._perform(self.endpoint.spent(event, self._now()))
 
     def warn(self, reason: str) -> None:
         """Report something that happened outside any IKE SA."""
@@ -244,12 +249,7 @@ class Driver:
                 usage = await self._ports.plane.usage(spi)
             except HostError:
                 continue
-            total = Usage(
-                total.packets_in + usage.packets_in,
-                total.octets_in + usage.octets_in,
-                total.packets_out + usage.packets_out,
-                total.octets_out + usage.octets_out,
-            )
+            total += usage
         self._answered(ticket, Measured(total))
 
     async def quiet(self) -> None:

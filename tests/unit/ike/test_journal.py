@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ikeway.ike.io import Action, Ask, InstallChild, Refused, Send
+from ikeway.ike.io import Action, Ask, InstallChild, Refused, Send, Spent
 from ikeway.ike.journal import Entry, Journal, RecordingEndpoint, replay
 from ikeway.ike.journal_lines import entry_line, read, seed_line
 from ikeway.model.errors import UsageError
@@ -43,6 +43,10 @@ def a_day(ladder: Ladder) -> None:
     ladder.wait(100)
     ladder.check_liveness(ladder.right)
     ladder.settle()
+    for host in (ladder.left, ladder.right):
+        spent = Spent(host.child.spi_in, is_over=False)
+        ladder.perform(host, host.endpoint.spent(spent, ladder.now))
+        ladder.settle()
     ladder.fate = lambda _host, _datagram: []
     ladder.check_liveness(ladder.left)
     ladder.wait(3)

@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import first_child, messages, negotiate
+from ikeway.ike import first_child, messages, negotiate, spending
 from ikeway.ike.children import Child, Seed, Terms, build
 from ikeway.ike.exchanges.child_sa import (
     RESPONSE,
@@ -131,6 +131,7 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
         local_ts,
         peer_ts,
         state.connection.replay_window,
+        spending.limits(state.connection.lifetimes, chosen.esp, session.env.random),
     )
     seed = Seed(nonces, is_requester=True, shared=shared)
     path = session.link.local, session.link.peer

@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import first_child, messages, narrow, negotiate
+from ikeway.ike import first_child, messages, narrow, negotiate, spending
 from ikeway.ike.children import Child, Seed, Terms, build
 from ikeway.ike.exchanges.child_sa import (
     REQUEST,
@@ -64,7 +64,8 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     nonces = need(message, Nonce).data, env.random.octets(NONCE_OCTETS)
     spi_in = env.new_esp_spi()
     window = state.connection.replay_window
-    terms = Terms(spi_in, first_child.peer_spi(chosen), chosen.esp, ts_r, ts_i, window)
+    limits = spending.limits(state.connection.lifetimes, chosen.esp, env.random)
+    terms = Terms(spi_in, first_child.peer_spi(chosen), chosen.esp, ts_r, ts_i, window, limits)
     path = datagram.local, datagram.peer
     seed = Seed(nonces, is_requester=False, shared=shared)
     made = build(terms, session.keyring, seed, path, first_child.encapsulation(session))

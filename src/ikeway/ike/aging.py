@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the ages of SAs call for: rekeys at soft limits, an end at hard ones (RFC 7296 §2.8)."""
+
+import math
+from dataclasses import replace
+
+from ikeway.ike import ending
+from ikeway.ike.agenda import want
+from ikeway.ike.children import Child
+from ikeway.ike.exchanges import child_sa
+from ikeway.ike.io import Spent
+from ikeway.ike.states import Established, State, Step
+from ikeway.ike.tasks import AskedChild, DeleteChild, RekeyChild, RekeyIke
+from ikeway.model.time import Instant
+
+
+def due(state: Established, now: Instant) -> Step:
+    """Do what the clock calls for: rekey what is old, drop what is too old."""
+    if now >= state.expires_at:
+        return ending.delete(state, "its lifetime is over and it could not be rekeyed", now)
+    after = state
+    if now >= state.rekey_at:
+        after = want(replace(after, rekey_at=state.expires_at), RekeyIke())
+    for child in state.children:
+        if child.is_deleting or not child.is_installed:
+            continue
+        if now >= child.expires_at:
+            step = _over(after, child, now)
+            if not isinstance(step.state, Established):
+                return step
+            after = step.state
+        elif now >= child.rekey_at:
+            after = _old(after, child)
+    return Step(after)
+
+
+def spent(state: State, event: Spent, now: Instant) -> Step:
+    """Do what the data plane's counters call for: it has carried as much as it may."""
+    if not isinstance(state, Established) or state.is_provisional:
+        return Step(state)
+    child = child_sa.find(state, event.spi_in)
+    if child is None or child.is_deleting:
+        return Step(state)
+    return _over(state, child, now) if event.is_over else Step(_old(state, child))
+
+
+def _old(state: Established, child: Child) -> Established:
+    """Want a successor, unless there is one."""
+    if child.is_replaced:
+        return state
+    aged = replace(child, rekey_at=child.expires_at)
+    return want(child_sa.change(state, aged), RekeyChild(child.sa.spi_in))
+
+
+def _over(state: Established, child: Child, now: Instant) -> Step:
+    """Use a child no more. With the last one the IKE SA goes, so that a new one may come.
+
+    The end is wanted once: its turn may come late, and until then the age calls for nothing more.
+    """
+    is_last = all(other is child or other.is_deleting for other in state.children)
+    if is_last and not isinstance(state.asked, AskedChild) and state.answering is None:
+        return ending.delete(state, "its only Child SA is over and could not be replaced", now)
+    over = replace(child, rekey_at=math.inf, expires_at=math.inf)
+    return Step(want(child_sa.change(state, over), DeleteChild(child.sa.spi_in)))
