@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real peers beside ikeway: each test gets namespaces and daemons of its own, gone when it ends."""
 
+import shutil
+import subprocess
 import tomllib
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -10,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from support.link import Link, cable, sweep
+from support.guest import Guest, booted
+from support.inguest import InGuest, InGuestPair, Meeting
+from support.link import Link, cable, hosts, sweep
 from support.pair import INITIATOR, RESPONDER, Case, Pair, Tunnel
 
 FOLDER = Path(__file__).parent
@@ -60,6 +64,41 @@ def tunnel(
         def make(case: Case, link: AbstractContextManager[Link] | None = None) -> Pair:
             ends = stack.enter_context(link or cable())
             pair = Pair(lab, tmp_path_factory.mktemp("t"), ends, role, case)
+            stack.callback(pair.down)
+            request.node.stash.setdefault(Pair.STASH, []).append(pair)
+            pair.up()
+            return pair
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def guest(lab: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
+    """One guest for all tests of a module: it takes seconds to boot."""
+    if shutil.which("linux.uml") is None:
+        done = subprocess.run([str(lab / "labguest"), "install"], check=False, capture_output=True)
+        if done.returncode != 0:
+            pytest.skip("needs Debian's user-mode-linux, which cannot be installed here")
+    with hosts("ours") as (namespace,), booted(lab, tmp_path_factory.mktemp("g"), namespace) as it:
+        yield it
+
+
+@pytest.fixture
+def meet(
+    request: pytest.FixtureRequest,
+    guest: Guest,
+    tmp_path_factory: pytest.TempPathFactory,
+    role: str,
+) -> Iterator[Meeting]:
+    """ikeway beside Libreswan or OpenIKED, with suites that both have unless the case says."""
+    with ExitStack() as stack:
+
+        def make(kind: type[InGuest], *, newer: bool = False, **case: Any) -> InGuestPair:
+            if not kind.install(guest.lab, newer=newer):
+                pytest.skip(f"needs {kind.KIND}, which cannot be installed here")
+            known = {"ike": kind.IKE, "esp": kind.ESP} | case
+            peer = kind(guest, newer=newer)
+            pair = InGuestPair(peer, tmp_path_factory.mktemp("t"), role, Case(**known))
             stack.callback(pair.down)
             request.node.stash.setdefault(Pair.STASH, []).append(pair)
             pair.up()

@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """ESP with the Linux kernel's, which strongSwan configures: ESN too (RFC 4303 §2.2.1, RFC 3948)."""
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
-from support.guest import Guest, GuestPair, booted
-from support.link import hosts
+from support.guest import Guest, GuestPair
 from support.pair import Case
 
 pytestmark = [pytest.mark.interop, pytest.mark.system, pytest.mark.xdist_group("guest")]
@@ -27,17 +23,6 @@ SUITES = (
     "aes256-sha384-esn",
     "aes256-sha512-esn",
 )
-
-
-@pytest.fixture(scope="module")
-def guest(lab: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
-    """One guest for all tests of this module: it takes seconds to boot."""
-    if shutil.which("linux.uml") is None:
-        done = subprocess.run([str(lab / "labguest"), "install"], check=False, capture_output=True)
-        if done.returncode != 0:
-            pytest.skip("needs Debian's user-mode-linux, which cannot be installed here")
-    with hosts("ours") as (namespace,), booted(lab, tmp_path_factory.mktemp("g"), namespace) as it:
-        yield it
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ class GuestPair(Pair):
             guest.lab, folder, linked(guest.namespace, guest.namespace), role, case, outer=OUTER
         )
         self._guest = guest
-        self.strongswan = GuestStrongSwan(guest)
+        self.peer = GuestStrongSwan(guest)
 
     @override
     def _exchange(self, ours: str, peer: str) -> None:

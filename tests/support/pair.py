@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ikeway at one end of a cable and strongSwan at the other, configured to fit each other."""
+"""ikeway at one end of a cable and a peer at the other, configured to fit each other."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -11,6 +11,7 @@ import pytest
 
 from support.daemon import Daemon
 from support.link import OUTER, Link
+from support.peer import Peer
 from support.strongswan import PeerChild, PeerSa, StrongSwan, wait_until
 from support.swanctl import base, merge, render
 from support.traffic import PINGS, Witness, overflows, ping, transfer
@@ -33,7 +34,8 @@ class Case:
     """What a test is about; what it leaves open is plain.
 
     `ikeway` is merged into the connection of ikeway's configuration, `ikeway_top` into the whole
-    file; `strongswan` into the options of `peer-strongswan up`. `swanctl` is merged into a
+    file; `strongswan` into the options of `peer-strongswan up`, `peer` into those of
+    `peer-inguest up`, for a pair with one of its peers. `swanctl` is merged into a
     swanctl.conf of our own, for what those options cannot say.
     """
 
@@ -45,6 +47,7 @@ class Case:
     ikeway: Mapping[str, object] = field(default_factory=dict)
     ikeway_top: Mapping[str, Any] = field(default_factory=dict)
     strongswan: Mapping[str, str] = field(default_factory=dict)
+    peer: Mapping[str, str] = field(default_factory=dict)
     swanctl: Mapping[str, Any] | None = None
 
 
@@ -62,8 +65,14 @@ class Pair:
         self.case = case
         self._folder = folder
         self.ikeway = Daemon(folder / "ikeway", link.ours.namespace, self._config())
-        self.strongswan = StrongSwan(lab, folder, link.peer.namespace, "peer")
+        self.peer: Peer = StrongSwan(lab, folder, link.peer.namespace, "peer")
         self.witness = Witness(link.ours, outer)
+
+    @property
+    def strongswan(self) -> StrongSwan:
+        """The peer, which is strongSwan."""
+        assert isinstance(self.peer, StrongSwan)
+        return self.peer
 
     @property
     def is_initiator(self) -> bool:
@@ -75,7 +84,7 @@ class Pair:
     def up(self) -> None:
         """Start both daemons."""
         self.ikeway.begin()
-        self.strongswan.up(**self.options())
+        self.peer.up(**self.options())
         self.ikeway.ready()
 
     def connect(self) -> None:
@@ -85,14 +94,14 @@ class Pair:
         wait_until(self.is_up, 6.0, "the Child SA at both ends")
 
     def attempt(self) -> str | None:
-        """Start the IKE SA from the side whose turn it is; strongSwan says why it failed."""
+        """Start the IKE SA from the side whose turn it is; the peer says why it failed."""
         if self.is_initiator:
             self.ikeway.initiate()
             return None
-        return self.strongswan.initiate()
+        return self.peer.initiate()
 
     def fails(self) -> None:
-        """Start the IKE SA, which must fail; strongSwan must say so if it was its turn."""
+        """Start the IKE SA, which must fail; the peer must say so if it was its turn."""
         failure = self.attempt()
         assert self.is_initiator or failure is not None
 
@@ -113,11 +122,11 @@ class Pair:
 
     def is_down(self) -> bool:
         """Whether neither end has an IKE SA, and ikeway no route into a tunnel."""
-        return not self.ikeway.sas() and not self.strongswan.sas() and not self.routes()
+        return not self.ikeway.sas() and not self.peer.sas() and not self.routes()
 
     def _is_childless(self) -> bool:
         children = self.ikeway.children() or self.peer_children()
-        peers = [sa for sa in self.strongswan.sas() if sa.state == "ESTABLISHED"]
+        peers = [sa for sa in self.peer.sas() if sa.state == "ESTABLISHED"]
         return not children and len(self.ikeway.established()) == len(peers) == 1
 
     def _nothing_goes_through(self) -> None:
@@ -131,13 +140,13 @@ class Pair:
         assert not self.witness.leaks
 
     def peer_sa(self) -> PeerSa:
-        """Return strongSwan's only IKE SA."""
-        (sa,) = self.strongswan.sas()
+        """Return the peer's only IKE SA."""
+        (sa,) = self.peer.sas()
         return sa
 
     def peer_children(self) -> list[PeerChild]:
-        """Return strongSwan's installed Child SAs."""
-        children = [child for sa in self.strongswan.sas() for child in sa.children]
+        """Return the peer's installed Child SAs."""
+        children = [child for sa in self.peer.sas() for child in sa.children]
         return [child for child in children if child.state == "INSTALLED"]
 
     def routes(self) -> str:
@@ -179,7 +188,7 @@ class Pair:
 
     def _tally(self) -> str:
         ours, peer = self._counts(), self._peer_counts()
-        return f"equal counts in and out: ikeway {ours}, strongSwan {peer}"
+        return f"equal counts in and out: ikeway {ours}, the peer {peer}"
 
     def _peer_counts(self) -> tuple[int, int]:
         children = self.peer_children()
@@ -198,7 +207,7 @@ class Pair:
         try:
             status = self.ikeway.stop()
         finally:
-            self.strongswan.down()
+            self.peer.down()
             self.witness.look()
             self.witness.close()
         assert status == 0 or not self.ikeway.is_ready, f"ikeway ended with {status}"
@@ -207,7 +216,7 @@ class Pair:
 
     def logs(self) -> str:
         """Return the ends of both logs."""
-        parts = {"ikeway": self.ikeway.log(), "strongSwan": self.strongswan.log()}
+        parts = {"ikeway": self.ikeway.log(), "peer": self.peer.log()}
         return "\n".join(
             "\n".join((f"--- {name}", *_last(text.splitlines()))) for name, text in parts.items()
         )
