@@ -74,6 +74,10 @@ check-pages: engine
 	@$(BIN)/python tools/tags.py --check
 	@$(BIN)/python tools/ike_pages.py --check
 
+.PHONY: bench-ike
+bench-ike: engine  ## what a handshake and an IKE SA cost, ours and strongSwan's (root)
+	@$(BIN)/python bench/ike.py $(ARGS)
+
 .PHONY: bench
 bench: engine  ## benchmarks of the ESP engine, and those in bench/
 	@$(CARGO) bench $(CRATES) $(ARGS)
