@@ -7,6 +7,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from logging import DEBUG, ERROR, INFO, WARNING
+from typing import Final
 
 import structlog
 import uvloop
@@ -40,8 +42,9 @@ from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.network import HostNetwork
 from ikeway.runtime.pki import Pki
-from ikeway.runtime.story import Quieter, tell
+from ikeway.runtime.story import Quieter, level, tell
 
+LEVELS: Final = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
 FAREWELL = 2.0
 """Seconds for peers to answer our Deletes before we leave."""
 
@@ -107,7 +110,7 @@ class Supervisor:
     ) -> None:
         env = Environment(SystemRandom(), loaded.connections, loaded.credentials)
         pki = Pki(loaded.private_keys, loaded.credentials.authorities)
-        self._log = structlog.get_logger("ikeway")
+        self._log = structlog.get_logger("ikeway").bind()
         self._plane = plane
         self._quieter = Quieter()
         self._watchers = Watchers()
@@ -218,16 +221,18 @@ class Supervisor:
         self._say(report)
 
     def _say(self, report: Report) -> None:
-        if not self._quieter.allows(report, time.monotonic()):
+        """Put a report in words for the log and for those who watch, if anybody wants to know."""
+        is_logged = self._log.is_enabled_for(LEVELS[level(report.event)])
+        if not (is_logged or self._watchers) or not self._quieter.allows(report, time.monotonic()):
             return
         line = tell(report)
         getattr(self._log, line.level)(line.text, **line.facts)
-        facts = dict(line.facts)
-        self._watchers.tell(
-            EventLine(
-                at=time.time(), level=line.level, event=line.event, text=line.text, facts=facts
+        if self._watchers:
+            at, facts = time.time(), dict(line.facts)
+            event = EventLine(
+                at=at, level=line.level, event=line.event, text=line.text, facts=facts
             )
-        )
+            self._watchers.tell(event)
 
     async def _plane_events(self) -> None:
         async for event in self._plane.events():

@@ -13,6 +13,9 @@ class Watchers:
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[EventLine]] = set()
 
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
     def tell(self, line: EventLine) -> None:
         """Give a line to all watchers."""
         for queue in self._queues:

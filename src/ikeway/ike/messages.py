@@ -2,6 +2,7 @@
 """Sending messages of an IKE SA: headers, sealing, the window and the report, in one place."""
 
 from dataclasses import replace
+from typing import Final
 
 from ikeway.ike.io import Action, Report, Send
 from ikeway.ike.reports import MessageSent, Retransmitted
@@ -11,18 +12,20 @@ from ikeway.model.address import Endpoint
 from ikeway.model.time import Instant
 from ikeway.policy.lifetimes import Retransmission
 from ikeway.wire.codec import Body
-from ikeway.wire.message import Flags, Header
-from ikeway.wire.notation import describe
+from ikeway.wire.message import Flags, Header, Message
 from ikeway.wire.registry import ExchangeType, PayloadType
+
+_FLAGS: Final = {
+    (False, False): Flags(0),
+    (True, False): Flags.INITIATOR,
+    (False, True): Flags.RESPONSE,
+    (True, True): Flags.INITIATOR | Flags.RESPONSE,
+}
+"""The header's flags by whether we are the original initiator, and whether we answer (§3.1)."""
 
 
 def header(link: Link, exchange: ExchangeType, message_id: int, *, is_response: bool) -> Header:
     """Return the header of a message of ours; its length follows when it is encoded (§3.1)."""
-    flags = Flags(0)
-    if link.is_initiator:
-        flags |= Flags.INITIATOR
-    if is_response:
-        flags |= Flags.RESPONSE
     return Header(
         spi_i=link.spi_i,
         spi_r=link.spi_r,
@@ -30,7 +33,7 @@ def header(link: Link, exchange: ExchangeType, message_id: int, *, is_response: 
         major=2,
         minor=0,
         exchange=exchange,
-        flags=flags,
+        flags=_FLAGS[link.is_initiator, is_response],
         message_id=message_id,
         length=0,
     )
@@ -50,7 +53,7 @@ def request(
     outstanding = Outstanding.first(message_id, exchange, octets, timing, now)
     after = replace(session, keyring=keyring, window=session.window.requested(outstanding))
     link = session.link
-    sent = MessageSent(describe(head, payloads), link.peer, len(octets))
+    sent = MessageSent(Message(head, payloads), link.peer, len(octets))
     return after, (Send(link.local, link.peer, octets), session.report(sent))
 
 
@@ -65,7 +68,7 @@ def respond(
     keyring, octets = session.keyring.seal(head, payloads, session.env.random)
     window = session.window.responded(asked.message_id, octets)
     after = replace(session, keyring=keyring, window=window)
-    sent = MessageSent(describe(head, payloads), path[1], len(octets))
+    sent = MessageSent(Message(head, payloads), path[1], len(octets))
     return after, (Send(*path, octets), session.report(sent))
 
 

@@ -32,7 +32,6 @@ from ikeway.ike.tasks import Asked, AskedChild, AskedIke, DeleteChild, Inform
 from ikeway.model.errors import MalformedError, PeerError
 from ikeway.model.time import Instant
 from ikeway.wire.message import Message
-from ikeway.wire.notation import describe
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import ExchangeType, NotifyType
 
@@ -84,8 +83,7 @@ def _keyed(state: Keyed, received: Received, now: Instant) -> Step:
 
 
 def _fresh(state: Keyed, message: Message, datagram: Datagram, now: Instant) -> Step:
-    what = describe(message.header, message.payloads)
-    said = MessageReceived(what, datagram.peer, len(datagram.octets))
+    said = MessageReceived(message, datagram.peer, len(datagram.octets))
     handle = _request if message.header.is_request else _response
     try:
         check_critical(message)

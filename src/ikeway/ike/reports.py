@@ -7,24 +7,36 @@ from typing import TypeAlias
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.esp import ChildSa
 from ikeway.model.identity import Identity
+from ikeway.wire.message import Message
+from ikeway.wire.notation import describe
 
 
 @dataclass(frozen=True, slots=True)
 class MessageSent:
-    """`what` is the message in the notation of RFC 7296 §1.2."""
+    """A message left. It is put in words only if somebody asks."""
 
-    what: str
+    message: Message
     peer: Endpoint
     octets: int
+
+    @property
+    def what(self) -> str:
+        """The message in the notation of RFC 7296 §1.2."""
+        return describe(self.message.header, self.message.payloads)
 
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived:
     """As `MessageSent`, for messages that were accepted."""
 
-    what: str
+    message: Message
     peer: Endpoint
     octets: int
+
+    @property
+    def what(self) -> str:
+        """The message in the notation of RFC 7296 §1.2."""
+        return describe(self.message.header, self.message.payloads)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,4 +104,5 @@ _BY_CODE: Final = {(row.type, row.id, row.key_bits): row.word for row in reverse
 
 def word(kind: TransformType, code: int, key_bits: int = 0) -> str:
     """Return the notation's word for a transform; a transform without one is `TYPE_code`."""
-    return _BY_CODE.get((kind, code, key_bits), f"{kind.name.lower()}_{code}")
+    known = _BY_CODE.get((kind, code, key_bits))
+    return known or f"{kind.name.lower()}_{code}"

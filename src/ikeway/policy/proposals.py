@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from typing_extensions import override
@@ -65,15 +66,22 @@ class IkeSuite:
 
     @override
     def __str__(self) -> str:
-        parts = [
-            word(TransformType.ENCR, self.encr, self.key_bits),
-            *([word(TransformType.INTEG, self.integ)] if self.integ else []),
-            word(TransformType.PRF, self.prf),
-            word(TransformType.KE, self.ke),
-        ]
-        return "-".join(parts)
+        return ike_words(self)
 
 
+@lru_cache(maxsize=256)
+def ike_words(suite: IkeSuite) -> str:
+    """Return the suite of an IKE SA in the notation."""
+    parts = [
+        word(TransformType.ENCR, suite.encr, suite.key_bits),
+        *([word(TransformType.INTEG, suite.integ)] if suite.integ else []),
+        word(TransformType.PRF, suite.prf),
+        word(TransformType.KE, suite.ke),
+    ]
+    return "-".join(parts)
+
+
+@lru_cache(maxsize=256)
 def esp_words(suite: EspSuite) -> str:
     """Return an ESP suite in the notation."""
     parts = [

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from ikeway.ike import reports
 from ikeway.ike.io import Report
@@ -25,23 +26,41 @@ class Line:
     facts: Mapping[str, object]
 
 
+_LEVELS: Final[Mapping[type[reports.Event], str]] = {
+    reports.MessageSent: "debug",
+    reports.MessageReceived: "debug",
+    reports.Warned: "warning",
+    reports.RefusedRequest: "warning",
+    reports.ChildFailed: "error",
+}
+"""The levels of all events that are more or less than `info`."""
+
+
+def level(event: reports.Event) -> str:
+    """Return how much an event matters, which is known before it is put in words."""
+    if isinstance(event, reports.Closed) and event.is_failure:
+        return "error"
+    return _LEVELS.get(type(event), "info")
+
+
 def tell(report: Report) -> Line:
     """Return an event in words."""
-    level, text, facts = _words(report.event)
+    text, facts = _words(report.event)
     known = {"sa": report.sa.hex(), **facts} if report.sa else facts
-    return Line(level, type(report.event).__name__, text, MappingProxyType(known))
+    name = type(report.event).__name__
+    return Line(level(report.event), name, text, MappingProxyType(known))
 
 
-def _words(event: reports.Event) -> tuple[str, str, dict[str, object]]:
+def _words(event: reports.Event) -> tuple[str, dict[str, object]]:
     match event:
-        case reports.MessageSent(what, peer, octets):
-            return "debug", f"sent {what}", {"peer": str(peer), "octets": octets}
-        case reports.MessageReceived(what, peer, octets):
-            return "debug", f"received {what}", {"peer": str(peer), "octets": octets}
+        case reports.MessageSent(_, peer, octets):
+            return f"sent {event.what}", {"peer": str(peer), "octets": octets}
+        case reports.MessageReceived(_, peer, octets):
+            return f"received {event.what}", {"peer": str(peer), "octets": octets}
         case reports.Warned(reason):
-            return "warning", reason, {}
+            return reason, {}
         case reports.SuiteChosen(suite, nat):
-            return "info", f"IKE_SA_INIT agreed on {suite}", {"nat": nat}
+            return f"IKE_SA_INIT agreed on {suite}", {"nat": str(nat)}
         case reports.Retransmitted() | reports.Dropped() | reports.RefusedRequest():
             return _trouble(event)
         case _:
@@ -50,17 +69,17 @@ def _words(event: reports.Event) -> tuple[str, str, dict[str, object]]:
 
 def _trouble(
     event: reports.Retransmitted | reports.Dropped | reports.RefusedRequest,
-) -> tuple[str, str, dict[str, object]]:
+) -> tuple[str, dict[str, object]]:
     match event:
         case reports.Retransmitted(attempt, peer):
-            return "info", f"no answer yet, sent again ({attempt})", {"peer": str(peer)}
+            return f"no answer yet, sent again ({attempt})", {"peer": str(peer)}
         case reports.Dropped(reason, peer):
-            return "info", f"dropped: {reason}", {"peer": str(peer)}
+            return f"dropped: {reason}", {"peer": str(peer)}
         case reports.RefusedRequest(notify, reason, peer):
-            return "warning", f"refused with {notify}: {reason}", {"peer": str(peer)}
+            return f"refused with {notify}: {reason}", {"peer": str(peer)}
 
 
-def _lifecycle(event: reports.Event) -> tuple[str, str, dict[str, object]]:
+def _lifecycle(event: reports.Event) -> tuple[str, dict[str, object]]:
     match event:
         case reports.Established():
             facts: dict[str, object] = {
@@ -70,32 +89,31 @@ def _lifecycle(event: reports.Event) -> tuple[str, str, dict[str, object]]:
             }
             if event.virtual_ips:
                 facts["virtual_ips"] = " ".join(map(str, event.virtual_ips))
-            return "info", f"IKE SA established with {event.peer_id}", facts
+            return f"IKE SA established with {event.peer_id}", facts
         case reports.Rekeyed(connection, successor, suite):
             facts = {"connection": connection, "suite": suite}
-            return "info", f"IKE SA rekeyed, it goes on as {successor.hex()}", facts
-        case reports.Closed(connection, reason, is_failure):
-            level = "error" if is_failure else "info"
+            return f"IKE SA rekeyed, it goes on as {successor.hex()}", facts
+        case reports.Closed(connection, reason):
             facts = {"connection": connection} if connection else {}
-            return level, f"IKE SA closed: {reason}", facts
+            return f"IKE SA closed: {reason}", facts
         case _:
             return _child(event)
 
 
-def _child(event: reports.Event) -> tuple[str, str, dict[str, object]]:
+def _child(event: reports.Event) -> tuple[str, dict[str, object]]:
     match event:
         case reports.ChildEstablished(connection, child, suite):
             local, peer = (", ".join(map(str, ts)) for ts in (child.local_ts, child.peer_ts))
             text = f"Child SA established: {local} === {peer}"
             spis = {"spi_in": f"{child.spi_in:08x}", "spi_out": f"{child.spi_out:08x}"}
-            return "info", text, {"connection": connection, "suite": suite, **spis}
+            return text, {"connection": connection, "suite": str(suite), **spis}
         case reports.ChildFailed(connection, reason):
-            return "error", f"no Child SA: {reason}", {"connection": connection}
+            return f"no Child SA: {reason}", {"connection": connection}
         case reports.ChildClosed(connection, spi_in, reason):
             text = f"Child SA closed: {reason}"
-            return "info", text, {"connection": connection, "spi_in": f"{spi_in:08x}"}
+            return text, {"connection": connection, "spi_in": f"{spi_in:08x}"}
         case _:
-            return "info", str(event), {}
+            return str(event), {}
 
 
 class Quieter:

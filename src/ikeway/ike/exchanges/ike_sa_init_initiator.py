@@ -25,7 +25,6 @@ from ikeway.policy.connection import Connection
 from ikeway.policy.proposals import IkeSuite
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
-from ikeway.wire.notation import describe
 from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation
 from ikeway.wire.registry import KeMethod, NotifyType
 
@@ -75,11 +74,12 @@ def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
         *features.announce(ike_sa_init.context(link, zero, ask.connection)),
     )
     head = messages.header(link, ike_sa_init.TYPE, 0, is_response=False)
-    octets = Message(head, payloads).encode()
+    message = Message(head, payloads)
+    octets = message.encode()
     timing = ask.connection.retransmission
     outstanding = Outstanding.first(0, ike_sa_init.TYPE, octets, timing, now)
     attempt = Attempt(ask.method, offer, ask.nonce, ask.cookie, ask.tries, outstanding)
-    sent = MessageSent(describe(head, payloads), link.peer, len(octets))
+    sent = MessageSent(message, link.peer, len(octets))
     return Step(
         AwaitInitResponse(ask.env, link, ask.connection, attempt),
         (Send(link.local, link.peer, octets), Report(link.spi_local, sent)),
@@ -213,8 +213,7 @@ def _keyring(state: AwaitInitResponse, link: Link, suite: IkeSuite, message: Mes
 
 def _reports(session: Session, message: Message, received: Received) -> tuple[Action, ...]:
     datagram = received.datagram
-    what = describe(message.header, message.payloads)
     return (
-        session.report(MessageReceived(what, datagram.peer, len(datagram.octets))),
+        session.report(MessageReceived(message, datagram.peer, len(datagram.octets))),
         session.report(SuiteChosen(str(session.keyring.suite), str(session.agreed.nat))),
     )

@@ -23,7 +23,6 @@ from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
-from ikeway.wire.notation import describe
 from ikeway.wire.payloads import KeyExchange, Nonce, SecurityAssociation
 from ikeway.wire.registry import KeMethod
 
@@ -134,11 +133,9 @@ def _half_open(
 
 
 def _reports(session: Session, asked: Asked, reply: Message, octets: int) -> tuple[Action, ...]:
-    datagram, message = asked.datagram, asked.message
-    received = describe(message.header, message.payloads)
-    sent = describe(reply.header, reply.payloads)
+    datagram = asked.datagram
     return (
-        session.report(MessageReceived(received, datagram.peer, len(datagram.octets))),
+        session.report(MessageReceived(asked.message, datagram.peer, len(datagram.octets))),
         session.report(SuiteChosen(str(asked.choice.ike), str(session.agreed.nat))),
-        session.report(MessageSent(sent, datagram.peer, octets)),
+        session.report(MessageSent(reply, datagram.peer, octets)),
     )
