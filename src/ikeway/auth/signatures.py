@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Authentication with signatures: RFC 7427 (method 14) and the older methods (RFC 7296 §3.8)."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 
 from ikeway.crypto import sign
@@ -26,6 +27,7 @@ OUR_HASHES: Final = (
 )
 """What we announce and accept by default: no SHA-1 (RFC 8247 §4)."""
 
+_HASHES: Final = {int(one): one for one in SignatureHash}
 _HASH_ORDER: Final = {
     KeyAlgorithm.ECDSA_384: (SignatureHash.SHA2_384, SignatureHash.SHA2_512),
     KeyAlgorithm.ECDSA_521: (SignatureHash.SHA2_512, SignatureHash.SHA2_384),
@@ -33,7 +35,8 @@ _HASH_ORDER: Final = {
 """Hashes as strong as the curve, before all others (RFC 7427 §6)."""
 
 
-def encode_hashes(hashes: Iterable[int]) -> bytes:
+@lru_cache(maxsize=16)
+def encode_hashes(hashes: tuple[int, ...]) -> bytes:
     """Return the notification data of SIGNATURE_HASH_ALGORITHMS (RFC 7427 §4)."""
     return b"".join(code.to_bytes(2) for code in hashes)
 
@@ -46,8 +49,8 @@ def decode_hashes(data: bytes) -> frozenset[SignatureHash]:
     """
     if len(data) % 2:
         raise MalformedError(f"SIGNATURE_HASH_ALGORITHMS of {len(data)} octets, an odd number")
-    codes = (int.from_bytes(data[at : at + 2]) for at in range(0, len(data), 2))
-    return frozenset(SignatureHash(code) for code in codes if code in set(SignatureHash))
+    codes = [int.from_bytes(data[at : at + 2]) for at in range(0, len(data), 2)]
+    return frozenset([_HASHES[code] for code in codes if code in _HASHES])
 
 
 def choose(

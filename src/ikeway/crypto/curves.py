@@ -43,11 +43,18 @@ class Ecp:
 
     def public(self, private: Secret) -> bytes:
         """Return the public point."""
-        point = self._load(private).public_key()
-        return point.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+        return _point_octets(self._load(private))
 
     def shared(self, private: Secret, public: bytes) -> Secret:
         """Return the x coordinate of the common point (RFC 5903 §9).
+
+        Raises:
+            InvalidPublicValueError: the point is not on the curve (RFC 6989 §2.3).
+        """
+        return self.meet(private, public)[1]
+
+    def meet(self, private: Secret, public: bytes) -> tuple[bytes, Secret]:
+        """Return our public point and the x coordinate of the common one.
 
         Raises:
             InvalidPublicValueError: the point is not on the curve (RFC 6989 §2.3).
@@ -56,10 +63,16 @@ class Ecp:
             point = ec.EllipticCurvePublicKey.from_encoded_point(self.curve, _UNCOMPRESSED + public)
         except ValueError as error:
             raise InvalidPublicValueError(f"a point that is not on {self.curve.name}") from error
-        return Secret(self._load(private).exchange(ec.ECDH(), point))
+        ours = self._load(private)  # which costs as much as what follows, so it is done once
+        return _point_octets(ours), Secret(ours.exchange(ec.ECDH(), point))
 
     def _load(self, private: Secret) -> ec.EllipticCurvePrivateKey:
         return ec.derive_private_key(int.from_bytes(private.octets), self.curve)
+
+
+def _point_octets(private: ec.EllipticCurvePrivateKey) -> bytes:
+    point = private.public_key()
+    return point.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +98,19 @@ class Montgomery:
         Raises:
             InvalidPublicValueError: the result is zero, so the value has a small order.
         """
+        return self.meet(private, public)[1]
+
+    def meet(self, private: Secret, public: bytes) -> tuple[bytes, Secret]:
+        """Return our public value and the shared secret.
+
+        Raises:
+            InvalidPublicValueError: the result is zero, so the value has a small order.
+        """
+        # Loading costs as much as what follows, so it is done once.
         ours = self.private_key.from_private_bytes(private.octets)
         theirs = self.public_key.from_public_bytes(public)
         try:
-            return Secret(ours.exchange(theirs))  # type: ignore[arg-type]
+            shared = ours.exchange(theirs)  # type: ignore[arg-type]
         except ValueError as error:
             raise InvalidPublicValueError(f"a {self.name} value of small order") from error
+        return ours.public_key().public_bytes_raw(), Secret(shared)

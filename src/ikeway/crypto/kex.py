@@ -56,6 +56,14 @@ class DiffieHellman(Protocol):
         """
         ...
 
+    def meet(self, private: Secret, public: bytes) -> tuple[bytes, Secret]:
+        """Return our public value and the shared secret: `public` and `shared` in one.
+
+        Raises:
+            InvalidPublicValueError: the value fails a test of RFC 6989.
+        """
+        ...
+
 
 class KeyExchangeMethod(Protocol):
     """One row: a key exchange method by its code point."""
@@ -131,9 +139,7 @@ class DhMethod:
             InvalidPublicValueError: the offer fails a test of RFC 6989.
         """
         self._check_length(offer)
-        private = self.group.private(random)
-        shared = self.group.shared(private, offer)
-        return self.group.public(private), shared
+        return self.group.meet(self.group.private(random), offer)
 
     def finish(self, private: Secret, answer: bytes) -> Secret:
         """Return the shared secret.

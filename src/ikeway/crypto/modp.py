@@ -66,6 +66,15 @@ class Modp:
             raise InvalidPublicValueError(f"a MODP {self.bits} value that is not in 1 < r < p-1")
         return Secret(self._power(private, value))
 
+    def meet(self, private: Secret, public: bytes) -> tuple[bytes, Secret]:
+        """Return our public value and the shared secret.
+
+        Raises:
+            InvalidPublicValueError: not 1 < public < p-1 (RFC 6989 §2.1).
+        """
+        shared = self.shared(private, public)
+        return self.public(private), shared
+
     def _power(self, private: Secret, base: int) -> bytes:
         with _without_warning():
             group = dh.DHParameterNumbers(self.prime, _GENERATOR)

@@ -74,8 +74,8 @@ class Keyring:
         first, plaintext = encode_chain(payloads)
         body_octets = self.protection.body_octets(len(plaintext))
         sk_octets = SK_HEADER_OCTETS + body_octets
-        whole = replace(header, next_payload=PayloadType.SK, length=HEADER_OCTETS + sk_octets)
-        prefix = whole.encode() + bytes([first, 0]) + sk_octets.to_bytes(2)
+        whole = header.before(PayloadType.SK, HEADER_OCTETS + sk_octets)
+        prefix = whole + bytes([first, 0]) + sk_octets.to_bytes(2)
         if self.protection.iv_is_counter:
             iv = (self.sealed + 1).to_bytes(self.protection.iv_octets)
         else:

@@ -50,8 +50,9 @@ class Shape:
         Raises:
             MalformedError: a payload is missing or stands too often.
         """
+        kinds = [type(body) for body in message.payloads]
         for item in self.items:
-            count = sum(isinstance(body, item.body) for body in message.payloads)
+            count = kinds.count(item.body)
             if not item.least <= count <= item.most:
                 wanted = item.least if count < item.least else f"at most {item.most}"
                 raise MalformedError(f"{count} {item.body.__name__} payloads, not {wanted}")

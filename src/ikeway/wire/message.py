@@ -45,6 +45,8 @@ class Flags(IntFlag):
 
 
 _FLAGS: Final = tuple(Flags(octet & 0x38) for octet in range(256))  # the other bits are RESERVED
+_flag: Final = int.__and__
+"""What `&` of an enum's members does, without making a member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +93,37 @@ class Header:
         Raises:
             UsageError: a field does not fit.
         """
+        return self.before(self.next_payload, self.length)
+
+    def before(self, next_payload: PayloadType, length: int) -> bytes:
+        """Return the 28 octets as they stand before that payload, in a message of that length.
+
+        Raises:
+            UsageError: a field does not fit.
+        """
         if len(self.spi_i) != 8 or len(self.spi_r) != 8:
             raise UsageError("an IKE SPI has 8 octets")
         version = self.major << 4 | self.minor
-        numbers = (self.next_payload, version, self.exchange, self.flags, self.message_id)
+        numbers = (next_payload, version, self.exchange, self.flags, self.message_id)
         try:
-            return _HEADER.pack(self.spi_i, self.spi_r, *numbers, self.length)
+            return _HEADER.pack(self.spi_i, self.spi_r, *numbers, length)
         except struct.error as error:
             raise UsageError(f"a field of the header does not fit: {error}") from None
 
     @property
     def is_response(self) -> bool:
         """Whether the message answers a request."""
-        return bool(self.flags & Flags.RESPONSE)
+        return _flag(self.flags, 0x20) != 0
 
     @property
     def is_request(self) -> bool:
         """Whether the message asks."""
-        return not self.flags & Flags.RESPONSE
+        return not _flag(self.flags, 0x20)
 
     @property
     def is_from_initiator(self) -> bool:
         """Whether the sender is the original initiator of the IKE SA."""
-        return bool(self.flags & Flags.INITIATOR)
+        return _flag(self.flags, 0x08) != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,32 +171,25 @@ class Message:
             UsageError: something does not fit its field.
         """
         first, chain = encode_chain(self.payloads)
-        header = self.header
-        size = HEADER_OCTETS + len(chain)
-        whole = Header(
-            header.spi_i,
-            header.spi_r,
-            first,
-            header.major,
-            header.minor,
-            header.exchange,
-            header.flags,
-            header.message_id,
-            size,
-        )
-        return whole.encode() + chain
+        return self.header.before(first, HEADER_OCTETS + len(chain)) + chain
 
     def one(self, kind: type[B]) -> B | None:
         """Return the first payload of a class."""
-        return next((body for body in self.payloads if isinstance(body, kind)), None)
+        for body in self.payloads:
+            if isinstance(body, kind):
+                return body
+        return None
 
     def all(self, kind: type[B]) -> tuple[B, ...]:
         """Return every payload of a class, in their order."""
-        return tuple(body for body in self.payloads if isinstance(body, kind))
+        return tuple([body for body in self.payloads if isinstance(body, kind)])
 
     def notify(self, kind: NotifyType) -> Notify | None:
         """Return the first Notify payload of a type."""
-        return next((one for one in self.all(Notify) if one.type == kind), None)
+        for body in self.payloads:
+            if isinstance(body, Notify) and body.type == kind:
+                return body
+        return None
 
     def to_json(self) -> Json:
         """Return the message as values that JSON has."""
