@@ -10,7 +10,8 @@ import socket
 import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from functools import lru_cache
+from ipaddress import ip_address
 
 from ikeway.ike.io import Datagram
 from ikeway.model.address import IKE_PORT, NAT_PORT, Address, Endpoint
@@ -53,7 +54,7 @@ class UdpTransport:
             _want_destination(sock)
             _mark_as_outer(sock)
             host = sock.getsockname()[0]
-            self._bound[sock] = Endpoint(ip_address(host.split("%")[0]), port)
+            self._bound[sock] = Endpoint(ip_address(host.split("%", maxsplit=1)[0]), port)
             self._sockets.setdefault((sock.family, port), []).append(sock)
             loop.add_reader(sock.fileno(), self._readable, sock)
 
@@ -77,9 +78,11 @@ class UdpTransport:
             return f"no socket of IPv{peer.address.version} is bound to port {local.port}"
         if local.port == NAT_PORT and octets != NAT_KEEPALIVE:
             octets = NON_ESP_MARKER + octets
-        ancillary = [] if local.address.is_unspecified else [_from(local.address)]
         try:
-            sock.sendmsg([octets], ancillary, 0, (str(peer.address), peer.port))
+            if self._bound[sock].address == local.address:
+                sock.sendto(octets, _target(peer))
+            else:
+                sock.sendmsg([octets], [_from(local.address)], 0, _target(peer))
         except OSError as error:
             return f"sending to {peer}: {error.strerror}"
         return None
@@ -91,10 +94,14 @@ class UdpTransport:
 
     def _choose(self, family: int, local: Endpoint) -> socket.socket | None:
         """Return the socket of the address, else the one bound to all addresses."""
-        found = self._sockets.get((family, local.port), [])
-        exact = [sock for sock in found if self._bound[sock].address == local.address]
-        anywhere = [sock for sock in found if self._bound[sock].address.is_unspecified]
-        return next(iter(exact + anywhere), None)
+        anywhere = None
+        for sock in self._sockets.get((family, local.port), ()):
+            address = self._bound[sock].address
+            if address == local.address:
+                return sock
+            if address.is_unspecified:
+                anywhere = sock
+        return anywhere
 
     def _readable(self, sock: socket.socket) -> None:
         """Take what has arrived, but let others have their turn after a while."""
@@ -106,8 +113,9 @@ class UdpTransport:
             except OSError:
                 continue  # an ICMP error of something sent earlier
             bound = self._bound[sock]
-            local = Endpoint(_destination(ancillary) or bound.address, bound.port)
-            peer = Endpoint(ip_address(source[0].split("%")[0]), source[1])
+            packed = _destination(ancillary)
+            local = _local(packed, bound.port) if packed else bound
+            peer = _peer(source[0], source[1])
             size = _segment_octets(ancillary) or len(octets) or 1
             for start in range(0, len(octets), size):
                 self._take(local, peer, octets[start : start + size])
@@ -157,13 +165,34 @@ def _mark_as_outer(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, OUTER_MARK)
 
 
-def _destination(ancillary: list[tuple[int, int, bytes]]) -> Address | None:
+def _destination(ancillary: list[tuple[int, int, bytes]]) -> bytes | None:
+    """Return the address that a datagram was sent to, as it stands in an IP header."""
     for level, kind, data in ancillary:
         if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(data) >= 12:
-            return IPv4Address(data[8:12])
+            return data[8:12]
         if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO and len(data) >= 16:
-            return IPv6Address(data[:16])
+            return data[:16]
     return None
+
+
+# Values of addresses are slow to make. They are kept for a while, which also lets all IKE SAs with
+# one address of ours, and all datagrams of a peer, share one value.
+
+
+@lru_cache(maxsize=1024)
+def _local(packed: bytes, port: int) -> Endpoint:
+    return Endpoint(ip_address(packed), port)
+
+
+@lru_cache(maxsize=4096)
+def _peer(host: str, port: int) -> Endpoint:
+    return Endpoint(ip_address(host.split("%", maxsplit=1)[0]), port)
+
+
+def _target(peer: Endpoint) -> tuple[str, int]:
+    """Return a peer as a socket wants it."""
+    family = socket.AF_INET if peer.address.version == 4 else socket.AF_INET6
+    return socket.inet_ntop(family, peer.address.packed), peer.port
 
 
 def _segment_octets(ancillary: list[tuple[int, int, bytes]]) -> int:
