@@ -11,6 +11,7 @@ from ikeway.ike.io import Datagram, Rekey
 from ikeway.ike.states import Established
 from ikeway.policy.lifetimes import Retransmission
 from support.agreement import agree
+from support.asking import add_children
 from support.hosts import GCM, Row
 from support.ladder import Ladder
 from support.shell import Host
@@ -107,15 +108,24 @@ def test_whatever_crosses_both_sides_agree_in_the_end(seed: int) -> None:
     Storm(seed).run()
 
 
+@pytest.mark.conformance("CF-F27", "CF-C02")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_crosses_in_wide_windows_both_sides_agree_in_the_end(seed: int) -> None:
+    """§2.3, §2.25: several requests at a time, which pass one another, about several children."""
+    Storm(seed, window=4, children=3).run()
+
+
 class Storm:
     """Random rekeys by both sides over a hostile link, until it heals."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, window: int = 1, children: int = 1) -> None:
         self.prng = random.Random(seed)
+        self.children = children
         self.loss = self.prng.choice([0.0, 0.1, 0.3])
-        patient = {"retransmission": Retransmission(give_up=600.0)}
+        patient = {"retransmission": Retransmission(give_up=600.0), "window": window}
         self.ladder = GCM.psk(patient, patient)
         self.ladder.connect()
+        add_children(self.ladder, children - 1)
         self.held: Held = []
         self.ladder.fate = self._fate
 
@@ -127,7 +137,7 @@ class Storm:
         self.ladder.fate = lambda _host, datagram: [datagram]
         self._pass(20.0)
         self.ladder.wait(900)
-        agree(self.ladder)
+        agree(self.ladder, self.children)
         assert len(self.ladder.left.endpoint.sas) == len(self.ladder.right.endpoint.sas) == 1
 
     def _rekey(self) -> None:

@@ -154,7 +154,7 @@ def test_an_old_request_is_ignored_once_its_response_is_forgotten(row: Row) -> N
     ladder.arrive(ladder.right, first)
     ladder.arrive(ladder.right, sealed(session_of(ladder.left), (), 3))
     assert ladder.arrive(ladder.right, first) == []
-    assert ladder.right.drops[-1] == "request 2 is outside the window"
+    assert ladder.right.drops[-1] == "request 2 is long answered"
 
 
 @pytest.mark.conformance("CF-B09")

@@ -22,5 +22,7 @@ def agree(ladder: Ladder, children: int = 1) -> None:
     for host, state in ((left, one), (right, two)):
         assert {child.sa.spi_in for child in state.children} == set(host.installed)
         assert not state.queued
-        assert state.asked is state.answering is state.rival is None
+        assert not state.session.window.outstanding
+        assert not state.answering
+        assert state.rival is None
         assert not state.crossed

@@ -129,7 +129,9 @@ def draw(seed: int) -> Layout:
     layout = Layout()
     liveness = prng.weighted([(1, 30.0), (2, 300.0), (22, 3600.0), (15, 14400.0)])
     start = prng.weighted([(9, Start.NOW), (1, Start.WAIT)])
-    habits = Habits(liveness, start, prng.weighted([(1, SHORT), (5, LONG)]))
+    lifetimes = prng.weighted([(1, SHORT), (5, LONG)])
+    window = Prng(seed, "window").pick((1, 1, 4))
+    habits = Habits(liveness, start, lifetimes, window)
     for number in range(1 + prng.below(2)):
         layout.places.append(_gateway(number, prng))
     for number in range(1 + prng.below(2)):
@@ -146,6 +148,7 @@ class Habits:
     liveness: float
     start: Start
     lifetimes: tuple[Lifetimes, ...]
+    window: int
 
 
 def _gateway(number: int, prng: Prng) -> Place:
@@ -239,6 +242,7 @@ def _connection(
         lifetimes=prng.pick(habits.lifetimes),
         retransmission=waits,
         liveness=habits.liveness,
+        window=habits.window,
         initial_contact=prng.chance(0.2),
     )
 

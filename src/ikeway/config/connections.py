@@ -74,6 +74,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         ),
         retransmission=Retransmission(again.first, again.factor, again.longest, again.give_up),
         liveness=table.liveness,
+        window=table.window,
         initial_contact=table.initial_contact,
         require_address_request=table.require_address_request,
         allow_sha1_signatures=table.legacy,

@@ -233,6 +233,10 @@ class ConnectionTable(Table):
     retransmission: RetransmissionTable = RetransmissionTable()
     """When an unanswered request is sent again."""
 
+    window: int = Field(default=1, ge=1, le=64)
+    """How many requests may be under way at a time, each way, where the peer allows as many (RFC
+    7296 §2.3)."""
+
     initial_contact: bool = False
     """Tell the peer that we have no other IKE SA with it: it drops old ones (RFC 7296 §2.4)."""
 

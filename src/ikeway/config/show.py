@@ -95,6 +95,7 @@ def _connection(connection: Connection) -> Table:
         "replay_window": connection.replay_window,
         "lifetimes": _lifetimes(connection.lifetimes),
         "liveness": span(connection.liveness),
+        "window": connection.window,
         "retransmission": _retransmission(connection.retransmission),
         "initial_contact": connection.initial_contact,
     }

@@ -6,7 +6,16 @@ from dataclasses import replace
 from ikeway.ike.exchanges import child_sa_requester, informational, rekey_ike
 from ikeway.ike.io import Action, CheckLiveness, Rekey
 from ikeway.ike.states import Established, State, Step
-from ikeway.ike.tasks import CreateChild, DeleteChild, Inform, RekeyChild, RekeyIke, Task
+from ikeway.ike.tasks import (
+    AskedChild,
+    AskedIke,
+    CreateChild,
+    DeleteChild,
+    Inform,
+    RekeyChild,
+    RekeyIke,
+    Task,
+)
 from ikeway.model.time import Instant
 
 
@@ -16,24 +25,38 @@ def want(state: Established, task: Task) -> Established:
 
 
 def proceed(state: State, now: Instant) -> Step:
-    """Ask what is next, if something is and the window allows.
-
-    An IKE SA is not rekeyed while a Child SA is on its way (§2.25.1).
-    """
+    """Ask what is next, if something is, the window allows, and nothing is in its way."""
     actions: tuple[Action, ...] = ()
     while (
         isinstance(state, Established)
         and state.queued
-        and state.asked is None
-        and state.answering is None
         and state.session.window.may_request
+        and not state.session.window.is_spent
+        and not _is_blocked(state, state.queued[0])
     ):
         task, *later = state.queued
-        if isinstance(task, RekeyIke) and any(not c.is_installed for c in state.children):
-            break
         step = _ask(replace(state, queued=tuple(later)), task, now)
         state, actions = step.state, actions + step.actions
     return Step(state, actions)
+
+
+def _is_blocked(state: Established, task: Task) -> bool:
+    """Whether a task has to wait for what is under way, however wide the window is.
+
+    Requests may pass one another on their way (§2.3): those that would change the same thing wait
+    for each other. An IKE SA is rekeyed when nothing else is under way, and nothing is asked
+    meanwhile, because all of it would be about an SA that goes (§2.25.1, §2.25.2).
+    """
+    if state.answering or state.asking(AskedIke):
+        return True
+    match task:
+        case RekeyIke():
+            is_changing = any(not child.is_installed for child in state.children)
+            return is_changing or bool(state.session.window.outstanding)
+        case DeleteChild(spi_in) | RekeyChild(spi_in):
+            return any(asked.replaces == spi_in for asked in state.asking(AskedChild))
+        case Inform() | CreateChild():
+            return False
 
 
 def _ask(state: Established, task: Task, now: Instant) -> Step:

@@ -77,9 +77,9 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
 def _established(state: Established, ticket: Ticket, given: Answer, now: Instant) -> Step:
     if _is(ticket, state.session, MEASURE):
         return _measured(state, given, now)
-    answering = state.answering
-    if answering is not None and ticket == state.session.install_ticket(answering.child.sa.spi_in):
-        return installing.ready(state, answering, given, now)
+    for answering in state.answering:
+        if ticket == state.session.install_ticket(answering.child.sa.spi_in):
+            return installing.ready(state, answering, given, now)
     for child in state.children:
         if ticket == state.session.install_ticket(child.sa.spi_in):
             return installing.answered(state, child, given)

@@ -67,9 +67,8 @@ def remove_children(
 def remove_all(state: Established, reason: str) -> tuple[Action, ...]:
     """Return the actions that take out all Child SAs, also one that is only being installed."""
     removed = remove_children(state.session, state.connection, state.children, reason)
-    if state.answering is None:
-        return removed
-    return (*removed, RemoveChild(state.session.sa, state.answering.child.sa.spi_in))
+    sa, coming = state.session.sa, (each.child.sa.spi_in for each in state.answering)
+    return (*removed, *(RemoveChild(sa, spi) for spi in coming))
 
 
 def closed(sa: bytes, connection: str, reason: str, *, is_failure: bool) -> Report:
@@ -112,8 +111,11 @@ def linger(session: Session, now: Instant) -> Lingering:
 def tell(
     session: Session, connection: Connection, payloads: tuple[Body, ...], now: Instant
 ) -> Step:
-    """Tell the peer that the SA ends, by a Delete or an error notify, when the window allows."""
-    if session.window.outstanding is not None:
+    """Tell the peer that the SA ends, by a Delete or an error notify, once nothing else is asked.
+
+    Requests may pass one another (§2.3), and after this one the peer answers no other.
+    """
+    if session.window.outstanding:
         return Step(Deleting(session, connection, unsaid=payloads))
     timing = connection.retransmission
     after, actions = messages.request(session, ExchangeType.INFORMATIONAL, payloads, timing, now)
@@ -122,6 +124,8 @@ def tell(
 
 def farewell(state: Deleting, now: Instant) -> Step:
     """Go on after a response: say what was to be said, or be gone."""
+    if state.session.window.outstanding:
+        return Step(state)
     if not state.unsaid:
         return Step(Gone())
     return tell(state.session, state.connection, state.unsaid, now)

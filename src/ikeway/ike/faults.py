@@ -67,7 +67,8 @@ def take(state: Keyed, fault: Fault, now: Instant) -> Step:
 
 def _response(state: Keyed, fault: Fault, now: Instant) -> Step:
     """Take a response that cannot be: both sides are out of step (§2.21.3)."""
-    session = replace(state.session, window=state.session.window.concluded())
+    window = state.session.window.concluded(fault.message.header.message_id)
+    session = replace(state.session, window=window)
     match state:
         case AwaitAuthResponse():
             return ike_auth_initiator.reject(replace(state, session=session), fault.error, now)

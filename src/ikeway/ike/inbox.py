@@ -6,13 +6,14 @@ from typing import TypeAlias
 
 from ikeway.ike.io import Received
 from ikeway.ike.session import Session
+from ikeway.ike.window import Window
 from ikeway.model.errors import IntegrityError, MalformedError
 from ikeway.wire.message import Header, Message
 
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """An authentic message, the next of its kind."""
+    """An authentic message that was not there before, inside the window."""
 
     message: Message
 
@@ -33,12 +34,19 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Authentic, next of its kind, and not what any rule produces."""
+    """Authentic, inside the window, and not what any rule produces."""
 
     error: MalformedError
 
 
-Verdict: TypeAlias = Fresh | Repeated | Ignored | Unreadable
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """An authentic request that no window of ours has room for (§2.3)."""
+
+    message_id: int
+
+
+Verdict: TypeAlias = Fresh | Repeated | Ignored | Unreadable | Beyond
 
 
 def admit(session: Session, received: Received) -> Verdict:
@@ -56,23 +64,29 @@ def admit(session: Session, received: Received) -> Verdict:
     except IntegrityError as error:
         return Ignored(str(error))
     except MalformedError as error:
-        return Unreadable(error) if place is None else Repeated(place)
-    return Fresh(message) if place is None else Repeated(place)
+        return place or Unreadable(error)
+    return place or Fresh(message)
 
 
-def _place(session: Session, header: Header) -> bytes | Ignored | None:
-    """Return None for the next message of its kind, or the response to one that is repeated."""
+def _place(session: Session, header: Header) -> Repeated | Beyond | Ignored | None:
+    """Return what a message is worth whatever it says; None for one inside the window."""
     window = session.window
     if header.is_response:
-        outstanding = window.outstanding
-        if outstanding is None or outstanding.message_id != header.message_id:
-            return Ignored(f"no request {header.message_id} is outstanding")
-        if outstanding.exchange is not header.exchange:
-            return Ignored(f"{header.exchange.name} is not what request {header.message_id} asked")
+        return _place_response(window, header)
+    if window.accepts(header.message_id):
         return None
-    if header.message_id == window.expected:
-        return None
+    if header.message_id >= window.expected + window.size:
+        return Beyond(header.message_id)
     cached = window.cached(header.message_id)
     if cached is None:
-        return Ignored(f"request {header.message_id} is outside the window")
-    return cached
+        return Ignored(f"request {header.message_id} is long answered")
+    return Repeated(cached)
+
+
+def _place_response(window: Window, header: Header) -> Ignored | None:
+    outstanding = window.find(header.message_id)
+    if outstanding is None:
+        return Ignored(f"no request {header.message_id} is outstanding")
+    if outstanding.exchange is not header.exchange:
+        return Ignored(f"{header.exchange.name} is not what request {header.message_id} asked")
+    return None

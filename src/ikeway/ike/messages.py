@@ -7,6 +7,7 @@ from typing import Final
 from ikeway.ike.io import Action, Report, Send
 from ikeway.ike.reports import MessageSent, Retransmitted
 from ikeway.ike.session import Link, Session
+from ikeway.ike.tasks import Asked
 from ikeway.ike.window import Outstanding
 from ikeway.model.address import Endpoint
 from ikeway.model.time import Instant
@@ -45,12 +46,14 @@ def request(
     payloads: tuple[Body, ...],
     timing: Retransmission,
     now: Instant,
+    asked: Asked | None = None,
 ) -> tuple[Session, tuple[Action, ...]]:
-    """Seal a request and put it on its way; the window must be free (§2.3)."""
+    """Seal a request and put it on its way; the window must have room (§2.3)."""
     message_id = session.window.next_request
     head = header(session.link, exchange, message_id, is_response=False)
     keyring, octets = session.keyring.seal(head, payloads, session.env.random)
     outstanding = Outstanding.first(message_id, exchange, octets, timing, now)
+    outstanding = replace(outstanding, asked=asked)
     after = replace(session, keyring=keyring, window=session.window.requested(outstanding))
     link = session.link
     sent = MessageSent(Message(head, payloads), link.peer, len(octets))

@@ -4,7 +4,16 @@
 from dataclasses import replace
 from typing import TypeAlias, TypeVar, assert_never
 
-from ikeway.ike import candidates, ending, faults, inbox, messages
+from ikeway.ike import (
+    agenda,
+    candidates,
+    ending,
+    faults,
+    inbox,
+    invalid_message_id,
+    messages,
+    window_size,
+)
 from ikeway.ike.exchanges import (
     create_child_sa,
     ike_auth_initiator,
@@ -58,11 +67,25 @@ def receive(state: State, received: Received, now: Instant) -> Step:
         case Gone() | Candidates():
             return Step(state)
         case _:
-            return _drop(state, state.session, received, "the last message is being answered")
+            return _drop(
+                state, state.session, received.datagram, "the last message is being answered"
+            )
 
 
-def _drop(state: State, session: Session, received: Received, reason: str) -> Step:
-    return Step(state, (session.report(Dropped(reason, received.datagram.peer)),))
+def _drop(state: State, session: Session, datagram: Datagram, reason: str) -> Step:
+    return Step(state, (session.report(Dropped(reason, datagram.peer)),))
+
+
+def _beyond(state: Keyed, message_id: int, datagram: Datagram, now: Instant) -> Step:
+    """Drop a request beyond the window; a peer that is established with us is told (§2.3)."""
+    step = _drop(state, state.session, datagram, f"request {message_id} is outside the window")
+    if not isinstance(state, Established):
+        return step
+    complained = invalid_message_id.complaint(state.complained, message_id, now)
+    if complained is None:
+        return step
+    after = agenda.want(state, invalid_message_id.notice(message_id))
+    return replace(step, state=replace(after, complained=complained))
 
 
 def _keyed(state: Keyed, received: Received, now: Instant) -> Step:
@@ -70,7 +93,9 @@ def _keyed(state: Keyed, received: Received, now: Instant) -> Step:
     verdict = inbox.admit(state.session, received)
     match verdict:
         case inbox.Ignored(reason):
-            return _drop(state, state.session, received, reason)
+            return _drop(state, state.session, datagram, reason)
+        case inbox.Beyond(message_id):
+            return _beyond(state, message_id, datagram, now)
         case inbox.Repeated(octets):
             return Step(state, (Send(datagram.local, datagram.peer, octets),))
         case inbox.Unreadable(error):
@@ -103,9 +128,10 @@ def _request(state: Keyed, message: Message, datagram: Datagram, now: Instant) -
                 return _not_now(state, message, datagram)
             return ike_auth_responder.respond(state, message, datagram, now)
         case Established():
-            if state.answering is not None:
-                return _not_now(state, message, datagram)
-            return _request_established(_heard(state, now), message, datagram, now)
+            number = message.header.message_id
+            if any(each.asked.message_id == number for each in state.answering):
+                return _drop(state, state.session, datagram, "it is being answered")
+            return _request_established(_heard(state, message, now), message, datagram, now)
         case Deleting() | Replaced():
             return _request_while_deleting(state, message, datagram, now)
         case AwaitAuthResponse() | Lingering():
@@ -145,13 +171,13 @@ def _request_while_deleting(
 def _response(state: Keyed, message: Message, datagram: Datagram, now: Instant) -> Step:
     match state:
         case AwaitAuthResponse():
-            return ike_auth_initiator.conclude(_concluded(state), message, now)
+            return ike_auth_initiator.conclude(_concluded(state, message), message, now)
         case Established():
-            return _conclude(
-                replace(_concluded(_heard(state, now)), asked=None), state.asked, message, now
-            )
+            asked = state.session.window.find(message.header.message_id)
+            after = _concluded(_heard(state, message, now), message)
+            return _conclude(after, asked.asked if asked else None, message, now)
         case Deleting():
-            return ending.farewell(_concluded(state), now)
+            return ending.farewell(_concluded(state, message), now)
         case AwaitAuthRequest() | Lingering() | Replaced():
             return _not_now(state, message, datagram)
 
@@ -169,16 +195,18 @@ def _conclude(state: Established, asked: Asked | None, message: Message, now: In
             return Step(state)
 
 
-def _heard(state: Established, now: Instant) -> Established:
-    return replace(state, heard=now, probe_at=now + state.connection.liveness)
+def _heard(state: Established, message: Message, now: Instant) -> Established:
+    after = window_size.learn(state, message)
+    return replace(after, heard=now, probe_at=now + state.connection.liveness)
 
 
-def _concluded(state: Waiting) -> Waiting:
+def _concluded(state: Waiting, message: Message) -> Waiting:
     session = state.session
-    return replace(state, session=replace(session, window=session.window.concluded()))
+    window = session.window.concluded(message.header.message_id)
+    return replace(state, session=replace(session, window=window))
 
 
 def _not_now(state: Keyed, message: Message, datagram: Datagram) -> Step:
     """Drop an authentic message that has no place in this state (§2)."""
     reason = f"{message.header.exchange.name} has no place in {type(state).__name__}"
-    return Step(state, (state.session.report(Dropped(reason, datagram.peer)),))
+    return _drop(state, state.session, datagram, reason)

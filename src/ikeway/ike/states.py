@@ -3,11 +3,12 @@
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from ikeway.crypto.kex import Offer
 from ikeway.ike.children import Child, ChildDraft
 from ikeway.ike.environment import Environment
+from ikeway.ike.invalid_message_id import Complained
 from ikeway.ike.io import Action
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.tasks import Answering, Asked, Crossed, Rival, Task
@@ -19,6 +20,8 @@ from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
+
+A = TypeVar("A", bound=Asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +166,9 @@ class InstallingFirst:
 class Established:
     """Both identities are proven.
 
-    `heard` is when a valid message or packet last came in. `queued` is what we want to ask, `asked`
-    what we have asked; `answering` is a request of the peer's that waits for the data plane.
+    `heard` is when a valid message or packet last came in. `queued` is what we want to ask; what we
+    have asked stands in the window. `answering` are requests of the peer's that wait for the data
+    plane.
     `crossed` and `rival` are rekeys of the peer's that crossed ours. An IKE SA that came of such a
     rekey is provisional until the nonces decide: nothing is changed on it (RFC 7296 §2.8.2).
     `stillborn` are outbound SPIs that the peer deleted before its answer told us of them.
@@ -184,14 +188,24 @@ class Established:
     is_measuring: bool = False
     keep_at: Instant | None = None
     queued: tuple[Task, ...] = ()
-    asked: Asked | None = None
-    answering: Answering | None = None
+    answering: tuple[Answering, ...] = ()
     crossed: tuple[Crossed, ...] = ()
     rival: Rival | None = None
     is_provisional: bool = False
     stillborn: tuple[int, ...] = ()
+    complained: Complained | None = None
     rekey_at: Instant = math.inf
     expires_at: Instant = math.inf
+
+    def asking(self, kind: type[A]) -> tuple[A, ...]:
+        """Return what we have asked of a kind and have no answer to, the oldest first."""
+        asked = (each.asked for each in self.session.window.outstanding)
+        return tuple(each for each in asked if isinstance(each, kind))
+
+    def answered(self, answering: Answering, session: Session) -> "Established":
+        """Return the state in which a request of the peer's waits no more."""
+        left = tuple(each for each in self.answering if each is not answering)
+        return replace(self, session=session, answering=left)
 
 
 @dataclass(frozen=True, slots=True)

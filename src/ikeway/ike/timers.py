@@ -84,16 +84,18 @@ def _of_established(state: states.Established) -> tuple[str, Instant]:
     """Return when the peer is asked once more or anew, an SA is too old, or an install too late."""
     if state.is_provisional:
         return REPLACED.name, state.expires_at
-    if state.answering is not None:
-        idle = HALF_OPEN.name, state.answering.expires
-    else:
-        age = AGE.name, next_age(state)
-        idle = min(age, (LIVENESS.name, state.probe_at), key=lambda timer: timer[1])
-    next_ask = _of_peer(state) or idle
     due = [(INSTALL.name, child.due) for child in state.children if child.due is not None]
+    due += [(HALF_OPEN.name, answering.expires) for answering in state.answering]
     if state.keep_at is not None:
         due.append((KEEPALIVE.name, state.keep_at))
-    return min((next_ask, *due), key=lambda timer: timer[1])
+    repetition = _of_peer(state)
+    if repetition is not None:
+        due.append(repetition)
+    elif not state.answering:
+        due.append((LIVENESS.name, state.probe_at))
+    if state.session.window.may_request and not state.answering:
+        due.append((AGE.name, next_age(state)))
+    return min(due, key=lambda timer: timer[1])
 
 
 def _of_peer(
@@ -105,8 +107,8 @@ def _of_peer(
     """Return when the peer is asked once more."""
     if isinstance(state, states.AwaitInitResponse):
         return RETRANSMIT.name, state.attempt.outstanding.due
-    outstanding = state.session.window.outstanding
-    return None if outstanding is None else (RETRANSMIT.name, outstanding.due)
+    due = state.session.window.due
+    return None if due is None else (RETRANSMIT.name, due)
 
 
 def next_age(state: states.Established) -> Instant:

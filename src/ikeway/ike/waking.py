@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ikeway.ike import aging, ending, installing, keepalive, messages
 from ikeway.ike.exchanges import child_sa_responder, informational
-from ikeway.ike.io import Ask, MeasureUsage
+from ikeway.ike.io import Action, Ask, MeasureUsage
 from ikeway.ike.states import (
     AwaitAuthRequest,
     AwaitAuthResponse,
@@ -75,18 +75,20 @@ def _init(state: AwaitInitResponse, now: Instant) -> Step:
 
 
 def _repeat(state: AwaitAuthResponse | Deleting | Established, now: Instant) -> Step:
+    """Send every request again whose time has come."""
     session, connection = state.session, state.connection
-    outstanding = session.window.outstanding
-    if outstanding is None:
-        return Step(state)
-    repeated = messages.repeat(session.link, outstanding, connection.retransmission, now)
-    if repeated is None:
-        if isinstance(state, Deleting):
-            return Step(Gone())
-        return ending.give_up(state, connection.name, f"no answer from {session.link.peer}")
-    again, actions = repeated
-    window = replace(session.window, outstanding=again)
-    return Step(replace(state, session=replace(session, window=window)), actions)
+    window, said = session.window, tuple[Action, ...]()
+    for outstanding in session.window.outstanding:
+        if outstanding.due > now:
+            continue
+        repeated = messages.repeat(session.link, outstanding, connection.retransmission, now)
+        if repeated is None:
+            if isinstance(state, Deleting):
+                return Step(Gone())
+            return ending.give_up(state, connection.name, f"no answer from {session.link.peer}")
+        again, actions = repeated
+        window, said = window.repeated(again), said + actions
+    return Step(replace(state, session=replace(session, window=window)), said)
 
 
 def _established(state: Established, now: Instant) -> Step:
@@ -97,13 +99,15 @@ def _established(state: Established, now: Instant) -> Step:
         return installing.overdue(state, now)
     if state.keep_at is not None and state.keep_at <= now:
         return keepalive.send(state, now)
-    return _anew(state, now) if state.session.window.may_request else _repeat(state, now)
+    late = next((each for each in state.answering if each.expires <= now), None)
+    if late is not None:
+        return child_sa_responder.refuse(state, late)
+    due = state.session.window.due
+    return _anew(state, now) if due is None or due > now else _repeat(state, now)
 
 
 def _anew(state: Established, now: Instant) -> Step:
-    """Nothing is asked: see to what was waited for, to what is old, and to the peer's life."""
-    if state.answering is not None:
-        return child_sa_responder.refuse(state, state.answering)
+    """Nothing is to be repeated: see to what is old, and to the peer's life."""
     if now >= next_age(state):
         return aging.due(state, now)
     return _idle(state, now)

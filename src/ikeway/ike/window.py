@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, replace
 
+from ikeway.ike.tasks import Asked
 from ikeway.model.time import Instant
 from ikeway.policy.lifetimes import Retransmission
 from ikeway.wire.registry import ExchangeType
@@ -13,7 +14,7 @@ MESSAGE_ID_LAST = 2**32 - 2
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """A request of ours without a response."""
+    """A request of ours without a response; `asked` is what an established SA asked with it."""
 
     message_id: int
     exchange: ExchangeType
@@ -21,6 +22,7 @@ class Outstanding:
     sent: int
     due: Instant
     give_up: Instant
+    asked: Asked | None = None
 
     @classmethod
     def first(
@@ -50,41 +52,85 @@ class Outstanding:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Both windows of an IKE SA, of size 1.
+    """Both windows of an IKE SA.
 
-    `next_request` is the ID of our next request, `expected` that of the peer's. `answered` is the
-    last request of the peer and our response to it.
+    `next_request` is the ID of our next request; `outstanding` are those without a response, oldest
+    first, and `peer_size` is how many the peer has promised to keep. `expected` is the lowest ID of
+    a request that we have not answered, `answered` our last responses by message ID: as many as
+    `size`, which we have promised to keep. Both sizes are 1 until an SA is established (§2.3).
     """
 
     next_request: int = 0
     expected: int = 0
-    outstanding: Outstanding | None = None
-    answered: tuple[int, bytes] | None = None
+    outstanding: tuple[Outstanding, ...] = ()
+    answered: tuple[tuple[int, bytes], ...] = ()
+    size: int = 1
+    peer_size: int = 1
+
+    def widened(self, size: int = 1, peer_size: int = 1) -> "Window":
+        """Return the window with sizes of at least these: no window ever shrinks (§2.3)."""
+        wider = max(self.size, size), max(self.peer_size, peer_size)
+        return replace(self, size=wider[0], peer_size=wider[1])
+
+    # Our requests ---------------------------------------------------------------------------------
 
     @property
     def may_request(self) -> bool:
-        """Whether a request may leave now (§2.3)."""
-        return self.outstanding is None and self.next_request <= MESSAGE_ID_LAST
+        """Whether a request may leave now: those up to X - N are answered (§2.3)."""
+        oldest = self.outstanding[0].message_id if self.outstanding else self.next_request
+        is_open = self.next_request < oldest + self.peer_size
+        return is_open and self.next_request <= MESSAGE_ID_LAST
 
     @property
     def is_spent(self) -> bool:
         """Whether one request of ours is left, which the end of the IKE SA needs (§2.2)."""
         return self.next_request >= MESSAGE_ID_LAST or self.expected > MESSAGE_ID_LAST
 
+    @property
+    def due(self) -> Instant | None:
+        """When the first of our requests is to be sent again."""
+        return min((each.due for each in self.outstanding), default=None)
+
+    def find(self, message_id: int) -> Outstanding | None:
+        """Return our request with this ID, if it waits for its response."""
+        return next((each for each in self.outstanding if each.message_id == message_id), None)
+
     def requested(self, outstanding: Outstanding) -> "Window":
         """Return the window with this request on its way."""
-        return replace(self, outstanding=outstanding, next_request=outstanding.message_id + 1)
+        after = (*self.outstanding, outstanding)
+        return replace(self, outstanding=after, next_request=outstanding.message_id + 1)
 
-    def concluded(self) -> "Window":
-        """Return the window after the response has come."""
-        return replace(self, outstanding=None)
+    def repeated(self, again: Outstanding) -> "Window":
+        """Return the window with a request as it was sent once more."""
+        same = again.message_id
+        after = tuple(again if each.message_id == same else each for each in self.outstanding)
+        return replace(self, outstanding=after)
+
+    def concluded(self, message_id: int) -> "Window":
+        """Return the window after the response to a request of ours has come."""
+        left = tuple(each for each in self.outstanding if each.message_id != message_id)
+        return replace(self, outstanding=left)
+
+    # The peer's requests --------------------------------------------------------------------------
+
+    def accepts(self, message_id: int) -> bool:
+        """Whether a request with this ID may have an effect, in whatever order they come (§2.3)."""
+        is_inside = self.expected <= message_id < self.expected + self.size
+        return is_inside and self.cached(message_id) is None
 
     def responded(self, message_id: int, octets: bytes) -> "Window":
-        """Return the window after the peer's request was answered with `octets`."""
-        return replace(self, expected=message_id + 1, answered=(message_id, octets))
+        """Return the window after the peer's request was answered with `octets`.
+
+        Who has asked X has all responses up to X - N, so these need not be kept.
+        """
+        answered = sorted((*self.answered, (message_id, octets)))
+        newest, expected = answered[-1][0], self.expected
+        kept = tuple(each for each in answered if each[0] > newest - self.size)
+        known = {number for number, _ in kept}
+        while expected in known:
+            expected += 1
+        return replace(self, expected=expected, answered=kept)
 
     def cached(self, message_id: int) -> bytes | None:
         """Return our response to a request that we have answered, if it is still known (§2.1)."""
-        if self.answered is None or self.answered[0] != message_id:
-            return None
-        return self.answered[1]
+        return next((octets for number, octets in self.answered if number == message_id), None)

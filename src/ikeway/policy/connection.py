@@ -96,7 +96,8 @@ class Connection:
     """One `[connections.NAME]` of the configuration.
 
     `virtual_ips` are the addresses that an initiator asks for (0.0.0.0 or :: is any); a responder
-    hands them out of `pool`. `peer_auth` lists the proofs that are accepted from the peer.
+    hands them out of `pool`. `peer_auth` lists the proofs that are accepted from the peer. `window`
+    is how many requests may be under way at a time, each way (RFC 7296 §2.3).
     """
 
     name: str
@@ -119,6 +120,7 @@ class Connection:
     lifetimes: Lifetimes = field(default=Lifetimes())
     retransmission: Retransmission = field(default=Retransmission())
     liveness: Seconds = 30.0
+    window: int = 1
     initial_contact: bool = False
     require_address_request: bool = False
     allow_sha1_signatures: bool = False

@@ -81,8 +81,8 @@ def _request(
         TsR(wanted.peer_ts),
     )
     timing = connection.retransmission
-    session, actions = messages.request(state.session, TYPE, payloads, timing, now)
-    return Step(replace(state, session=session, asked=asked), actions)
+    session, actions = messages.request(state.session, TYPE, payloads, timing, now, asked)
+    return Step(replace(state, session=session), actions)
 
 
 def _specs(connection: Connection, method: int) -> tuple[ProposalSpec, ...]:
@@ -120,8 +120,8 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
     shared = _finish(asked, chosen.method, reply)
     spi_out = first_child.peer_spi(chosen)
     if spi_out in state.stillborn:
-        return Step(replace(state, stillborn=(), crossed=()))
-    state = replace(state, stillborn=())
+        return Step(_uncrossed(_without_stillborn(state, spi_out), asked))
+    state = _without_stillborn(state, spi_out)
     session = state.session
     nonces = asked.nonce, need(reply, Nonce).data
     terms = Terms(
@@ -147,6 +147,18 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
         session.install_ticket(made.spi_in), state.connection.name, made, state.virtual_ips
     )
     return Step(replace(after, children=(*after.children, child)), (install,))
+
+
+def _without_stillborn(state: Established, spi_out: int) -> Established:
+    """Return the state that knows what became of a child; others that we ask for may be to come."""
+    pending = state.stillborn if state.asking(AskedChild) else ()
+    return replace(state, stillborn=tuple(spi for spi in pending if spi != spi_out))
+
+
+def _uncrossed(state: Established, asked: AskedChild) -> Established:
+    """Return the state in which nothing crosses what we have asked for any more."""
+    left = tuple(each for each in state.crossed if each.old != asked.replaces)
+    return replace(state, crossed=left)
 
 
 def _finish(asked: AskedChild, method: int, reply: Message) -> Secret | None:
@@ -186,7 +198,7 @@ def _failed(state: Established, asked: AskedChild, failure: Notify, now: Instant
     if failure.type is NotifyType.INVALID_KE_PAYLOAD and _may_use(state, asked, failure):
         return _again(state, asked, int.from_bytes(failure.data))
     if old is None or any(each.old == asked.replaces for each in state.crossed):
-        return Step(replace(state, crossed=()), (said,) if old is None else ())
+        return Step(_uncrossed(state, asked), (said,) if old is None else ())
     if failure.type is NotifyType.CHILD_SA_NOT_FOUND:
         left = tuple(child for child in state.children if child is not old)
         anew = CreateChild(old.sa.local_ts, old.sa.peer_ts)

@@ -48,7 +48,7 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     rekeyed = message.notify(NotifyType.REKEY_SA)
     old = _rekeyed(state, rekeyed) if rekeyed is not None else None
     REQUEST.check(message)
-    if old is None and len(state.children) >= CHILDREN_MOST:
+    if old is None and len(state.children) + len(state.answering) >= CHILDREN_MOST:
         raise NoAdditionalSasError(f"{len(state.children)} Child SAs are enough")
     chosen = choose(state, message)
     local, peer = (old.sa.local_ts, old.sa.peer_ts) if old else _allowed(state)
@@ -86,7 +86,7 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
         state.virtual_ips,
         is_standby=True,
     )
-    return Step(replace(state, answering=answering), (install,))
+    return Step(replace(state, answering=(*state.answering, answering)), (install,))
 
 
 def _allowed(state: Established) -> tuple[Selectors, Selectors]:
@@ -109,11 +109,12 @@ def _rekeyed(state: Established, rekey: Notify) -> Child:
     """
     spi = int.from_bytes(rekey.spi)
     old = next((child for child in state.children if child.sa.spi_out == spi), None)
-    if old is None and isinstance(state.asked, AskedChild):
+    if old is None and state.asking(AskedChild):
         raise BusyError(f"Child SA {spi:08x} may be the one that we have asked for")
     if rekey.protocol is not ProtocolId.ESP or old is None:
         raise ChildNotFoundError(f"no Child SA {spi:08x}", rekey.spi)
-    if old.is_deleting or old.is_replaced:
+    is_being_replaced = any(each.child.replaces == old.sa.spi_in for each in state.answering)
+    if old.is_deleting or old.is_replaced or is_being_replaced:
         raise BusyError(f"Child SA {spi:08x} is going")
     return old
 
@@ -143,7 +144,7 @@ def refuse(state: Established, answering: Answering) -> Step:
         state.session, answering.asked, (Notify(NotifyType.TEMPORARY_FAILURE),), answering.path
     )
     removed = RemoveChild(session.sa, answering.child.sa.spi_in)
-    return Step(replace(state, session=session, answering=None), (*actions, removed))
+    return Step(state.answered(answering, session), (*actions, removed))
 
 
 def installed(state: Established, answering: Answering, now: Instant) -> Step:
@@ -153,13 +154,11 @@ def installed(state: Established, answering: Answering, now: Instant) -> Step:
     )
     child = answering.child.aging(state.connection.lifetimes, session.env.random, now)
     crossed = Crossed(child.replaces, child.sa.spi_in, lowest(*answering.nonces))
-    is_crossing = isinstance(state.asked, AskedChild) and state.asked.replaces == child.replaces
+    rekeys = {asked.replaces for asked in state.asking(AskedChild)} - {0}
     after = replace(
-        state,
-        session=session,
-        answering=None,
+        state.answered(answering, session),
         children=(*state.children, replace(child, is_installed=True, replaces=0)),
-        crossed=(*state.crossed, crossed) if is_crossing else state.crossed,
+        crossed=(*state.crossed, crossed) if child.replaces in rekeys else state.crossed,
     )
     old = find(after, child.replaces)
     if old is not None:

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, replace
 
-from ikeway.ike import ending, keepalive
+from ikeway.ike import ending, keepalive, window_size
 from ikeway.ike.children import Child
 from ikeway.ike.io import Action
 from ikeway.ike.reports import Established as EstablishedReport
@@ -14,6 +14,7 @@ from ikeway.model.address import Address, Endpoint
 from ikeway.model.identity import Identity
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
+from ikeway.wire.message import Message
 from ikeway.wire.payloads import (
     Authentication,
     Certificate,
@@ -52,12 +53,13 @@ RESPONSE = Shape(
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """Both identities are proven; what is left is to become `Established`."""
+    """Both identities are proven, the peer's by `message`; what is left is to be `Established`."""
 
     session: Session
     connection: Connection
     local_id: Identity
     peer_id: Identity
+    message: Message
     replaces_others: bool = False
 
 
@@ -65,7 +67,8 @@ def establish(
     proven: Proven, children: tuple[Child, ...], virtual_ips: tuple[Address, ...], now: Instant
 ) -> tuple[Established, Action]:
     """Return the established state and the report of it."""
-    connection, session = proven.connection, proven.session
+    connection = proven.connection
+    session = window_size.begin(proven.session, connection, proven.message)
     random = session.env.random
     state = Established(
         session=session,

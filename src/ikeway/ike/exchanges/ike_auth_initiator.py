@@ -4,7 +4,7 @@
 from dataclasses import replace
 from typing import TypeAlias
 
-from ikeway.ike import ending, first_child, messages, proof
+from ikeway.ike import ending, first_child, messages, proof, window_size
 from ikeway.ike.exchanges import ike_auth, informational
 from ikeway.ike.exchanges.ike_sa_init import certificate_request
 from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
@@ -81,6 +81,7 @@ def _send(state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant) -> Ste
         *((IdR(wanted.type, wanted.data),) if wanted else ()),
         authentication,
         *first_child.request(connection, state.child),
+        *window_size.announce(connection),
     )
     after, actions = messages.request(
         session, ike_auth.TYPE, payloads, connection.retransmission, now
@@ -145,7 +146,7 @@ def checked(state: CheckingResponder, answer: Answer, now: Instant) -> Step:
 
 def _establish(state: Asking, identity: Identity, reply: Message, now: Instant) -> Step:
     connection, session, transcript = state.connection, state.session, state.transcript
-    proven = ike_auth.Proven(session, connection, connection.local_id, identity)
+    proven = ike_auth.Proven(session, connection, connection.local_id, identity, reply)
     try:
         granted = first_child.conclude(session, transcript, connection, state.child, reply)
     except PeerError as error:

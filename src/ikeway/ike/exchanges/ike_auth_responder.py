@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from ikeway.ike import configuration, ending, first_child, messages, proof
+from ikeway.ike import configuration, ending, first_child, messages, proof, window_size
 from ikeway.ike.exchanges import ike_auth
 from ikeway.ike.io import (
     Action,
@@ -192,11 +192,17 @@ def installed(state: InstallingFirst, answer: Answer, now: Instant) -> Step:
 def _finish(state: InstallingFirst, now: Instant) -> Step:
     request, outcome = state.request, state.outcome
     connection = request.connection
-    payloads: tuple[Body, ...] = (_identity(connection), *state.proof, *outcome.payloads)
+    payloads: tuple[Body, ...] = (
+        _identity(connection),
+        *state.proof,
+        *outcome.payloads,
+        *window_size.announce(connection),
+    )
     path = request.local, request.peer
     session, actions = messages.respond(state.session, request.message.header, payloads, path)
     replaces = request.message.notify(NotifyType.INITIAL_CONTACT) is not None
-    proven = ike_auth.Proven(session, connection, connection.local_id, request.id_i, replaces)
+    ids = connection.local_id, request.id_i
+    proven = ike_auth.Proven(session, connection, *ids, request.message, replaces)
     children = (outcome.child.installed(),) if outcome.child else ()
     established, report = ike_auth.establish(proven, children, outcome.virtual_ips, now)
     return Step(established, (*actions, report, *_child_reports(session, connection, outcome)))

@@ -3,10 +3,11 @@
 
 from dataclasses import replace
 
-from ikeway.ike import ending, messages
+from ikeway.ike import ending, invalid_message_id, messages, window_size
 from ikeway.ike.children import Child
 from ikeway.ike.exchanges import rekey_ike
 from ikeway.ike.io import Datagram
+from ikeway.ike.reports import Warned
 from ikeway.ike.states import Established, Step
 from ikeway.ike.tasks import Asked, AskedChild, DeleteChild, Inform
 from ikeway.model.time import Instant
@@ -25,16 +26,16 @@ def ask(state: Established, payloads: tuple[Body, ...]) -> Established:
     What is asked already will tell as much as a liveness check, so none waits for its turn.
     """
     task = Inform(payloads)
-    if task in state.queued or (not payloads and state.session.window.outstanding is not None):
+    if task in state.queued or (not payloads and state.session.window.outstanding):
         return state
     return replace(state, queued=(*state.queued, task))
 
 
 def send(state: Established, asked: Asked, payloads: tuple[Body, ...], now: Instant) -> Step:
-    """Send a request now: the window is free."""
+    """Send a request now: the window has room."""
     timing = state.connection.retransmission
-    session, actions = messages.request(state.session, TYPE, payloads, timing, now)
-    return Step(replace(state, session=session, asked=asked), actions)
+    session, actions = messages.request(state.session, TYPE, payloads, timing, now, asked)
+    return Step(window_size.promise(replace(state, session=session), payloads), actions)
 
 
 def delete_child(state: Established, task: DeleteChild, now: Instant) -> Step:
@@ -70,16 +71,18 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     spis = tuple(child.sa.spi_in.to_bytes(4) for child in gone if not child.is_deleting)
     payloads = (Delete(ProtocolId.ESP, 4, spis),) if spis else ()
     session, actions = messages.respond(state.session, message.header, payloads, path)
+    complaint = invalid_message_id.reason(message)
+    said = (session.report(Warned(complaint)),) if complaint else ()
     left = tuple(child for child in state.children if child not in gone)
     removed = ending.remove_children(session, state.connection, gone, "the peer deleted it")
     after = _forget_crossings(replace(state, session=session, children=left))
-    return Step(after, (*actions, *removed))
+    return Step(after, (*said, *actions, *removed))
 
 
 def _forget_crossings(state: Established) -> Established:
-    """Drop what is known of crossed rekeys that our own rekey does not need any more."""
-    pending = state.asked.replaces if isinstance(state.asked, AskedChild) else 0
-    return replace(state, crossed=tuple(each for each in state.crossed if each.old == pending))
+    """Drop what is known of crossed rekeys that no rekey of ours needs any more."""
+    pending = {asked.replaces for asked in state.asking(AskedChild)}
+    return replace(state, crossed=tuple(each for each in state.crossed if each.old in pending))
 
 
 def ends_sa(message: Message) -> bool:
@@ -105,7 +108,7 @@ def _spis(message: Message) -> set[int]:
 
 def _note_stillborn(state: Established, message: Message) -> Established:
     """Remember what the peer deletes before we know, or have inherited, that it was made."""
-    if not (isinstance(state.asked, AskedChild) or state.is_provisional):
+    if not (state.asking(AskedChild) or state.is_provisional):
         return state
     known = {child.sa.spi_out for child in state.children}
     unknown = dict.fromkeys((*state.stillborn, *sorted(_spis(message) - known)))

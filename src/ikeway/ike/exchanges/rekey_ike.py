@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass, replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import ending, messages, negotiate
+from ikeway.ike import ending, messages, negotiate, window_size
 from ikeway.ike.exchanges.child_sa import RETRY
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
 from ikeway.ike.io import Datagram
@@ -14,7 +14,7 @@ from ikeway.ike.reports import Rekeyed, Warned
 from ikeway.ike.session import Link, Session
 from ikeway.ike.shape import Shape, need, one
 from ikeway.ike.states import Established, Offspring, Replaced, Step
-from ikeway.ike.tasks import AskedChild, AskedIke, DeleteChild, RekeyIke, Rival, Task
+from ikeway.ike.tasks import AskedChild, AskedIke, DeleteChild, Inform, RekeyIke, Rival, Task
 from ikeway.ike.timers import REPLACED
 from ikeway.ike.window import Window
 from ikeway.model.errors import BusyError, MalformedError, NoProposalError
@@ -59,9 +59,9 @@ def request(state: Established, task: RekeyIke, now: Instant) -> Step:
         KeyExchange(KeMethod(method), offer.public),
     )
     timing = connection.retransmission
-    session, actions = messages.request(state.session, TYPE, payloads, timing, now)
     asked = AskedIke(spi, nonce, method, offer)
-    return Step(replace(state, session=session, asked=asked), actions)
+    session, actions = messages.request(state.session, TYPE, payloads, timing, now, asked)
+    return Step(replace(state, session=session), actions)
 
 
 def _specs(state: Established) -> tuple[ProposalSpec, ...]:
@@ -126,8 +126,16 @@ def _make(
 
 
 def _inherited(state: Established) -> tuple[Task, ...]:
-    """Return what the successor still has to ask: all but what has just happened."""
-    return tuple(task for task in state.queued if not isinstance(task, RekeyIke))
+    """Return what the successor still has to ask: all but what has just happened.
+
+    What was told on the old SA and may not have arrived is told again. The windows of the new one
+    are of size 1 until both sides say otherwise (§2.3), which only a peer cares for that did so.
+    """
+    told = [task for task in state.asking(Inform) if task.payloads]
+    wanted = [task for task in state.queued if not isinstance(task, RekeyIke)]
+    is_wide = state.session.window.peer_size > 1
+    size = [Inform(window_size.announce(state.connection))] if is_wide else []
+    return tuple(dict.fromkeys([*size, *told, *wanted]))
 
 
 def _take_over(state: Established, made: Made, now: Instant) -> Step:
@@ -186,8 +194,13 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     Raises:
         PeerError: not now, or what is asked for cannot be.
     """
-    is_busy = isinstance(state.asked, AskedChild | DeleteChild) or state.answering or state.rival
-    if is_busy or any(not child.is_installed for child in state.children):
+    is_changing = bool(state.asking(AskedChild)) or bool(state.asking(DeleteChild))
+    if (
+        is_changing
+        or state.answering
+        or state.rival
+        or any(not child.is_installed for child in state.children)
+    ):
         raise BusyError("Child SAs are being changed")
     REQUEST.check(message)
     exchange = need(message, KeyExchange)
@@ -215,7 +228,7 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
 
 def _answered(state: Established, made: Made, actions, now: Instant) -> Step:  # type: ignore[no-untyped-def]
     """Make way for the new SA, unless a rekey of ours is under way that may win."""
-    if isinstance(state.asked, AskedIke):
+    if state.asking(AskedIke):
         rival = replace(state, rival=Rival(made.spi, made.lowest))
         until = now + (REPLACED.length or 0.0)
         waits = replace(
