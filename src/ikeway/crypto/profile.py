@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from cryptography import x509
@@ -50,19 +51,26 @@ def check_certificate(certificate: Certificate, at: datetime) -> None:
     Raises:
         AuthenticationError: it is not.
     """
-    name = certificate.subject
     if not certificate.not_before <= at <= certificate.not_after:
         raise AuthenticationError(
-            f"{name}: valid from {certificate.not_before} to {certificate.not_after}, not at {at}"
+            f"{certificate.subject}: valid from {certificate.not_before} to"
+            f" {certificate.not_after}, not at {at}"
         )
+    _check_content(certificate)
+
+
+@lru_cache(maxsize=64)
+def _check_content(certificate: Certificate) -> None:
+    """Check what does not depend on the time. Authorities, which come often, are looked at once."""
     for extension in certificate.extensions:
         if extension.critical and extension.oid not in _UNDERSTOOD:
             raise AuthenticationError(
-                f"{name}: a critical extension that we do not know, {extension.oid.dotted_string}"
+                f"{certificate.subject}: a critical extension that we do not know,"
+                f" {extension.oid.dotted_string}"
             )
     # DEVIATION RFC 5280 §4.2.1.10: name constraints are not evaluated; a chain with them is refused
     if _find(certificate, x509.NameConstraints):
-        raise AuthenticationError(f"{name}: name constraints, which we cannot check")
+        raise AuthenticationError(f"{certificate.subject}: name constraints, which we cannot check")
     _ = certificate.public_key  # raises where the key is weak
 
 

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers questions about keys and certificates: signing, chains to an authority (RFC 5280)."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from ikeway.crypto import sign
 from ikeway.crypto.certificate import Certificate
@@ -10,6 +13,18 @@ from ikeway.crypto.chain import verify_chain
 from ikeway.crypto.keypair import PrivateKey
 from ikeway.ike.io import Answer, Refused, Sign, Signed, Trusted, VerifyCertificate
 from ikeway.model.errors import PeerError
+
+REMEMBERED_MOST: Final = 1024
+"""How many chains that hold are remembered: peers come back with the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """An answer, and while it is true."""
+
+    answer: Trusted
+    begin: datetime
+    end: datetime
 
 
 def _wall_clock() -> datetime:
@@ -28,6 +43,7 @@ class Pki:
         self._keys = keys
         self._authorities = authorities
         self._today = today
+        self._known: OrderedDict[VerifyCertificate, Holds] = OrderedDict()
 
     def sign(self, question: Sign) -> Answer:
         """Return the signature, or why there is none."""
@@ -41,12 +57,29 @@ class Pki:
             return Refused(f"key {question.key!r}: {error}")
 
     def verify(self, question: VerifyCertificate) -> Answer:
-        """Return the peer's certificate if its chain holds, or what is wrong with it."""
+        """Return the peer's certificate if its chain holds, or what is wrong with it.
+
+        What holds is remembered for as long as every certificate of the chain is valid.
+        """
+        now = self._today()
+        known = self._known.get(question)
+        if known is not None and known.begin <= now <= known.end:
+            self._known.move_to_end(question)
+            return known.answer
         try:
-            chain = [Certificate.of(der) for der in question.chain]
-            verify_chain(
-                chain[0], tuple(chain[1:]), self._authorities, self._today(), question.purpose
-            )
+            found = _verify(question, self._authorities, now)
         except PeerError as error:
             return Refused(str(error))
-        return Trusted(chain[0])
+        self._known[question] = found
+        while len(self._known) > REMEMBERED_MOST:
+            self._known.popitem(last=False)
+        return found.answer
+
+
+def _verify(
+    question: VerifyCertificate, authorities: tuple[Certificate, ...], now: datetime
+) -> Holds:
+    leaf, *others = [Certificate.of(der) for der in question.chain]
+    chain = verify_chain(leaf, tuple(others), authorities, now, question.purpose)
+    begin = max(certificate.not_before for certificate in chain)
+    return Holds(Trusted(leaf), begin, min(certificate.not_after for certificate in chain))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions about keys and certificates, answered by the shell."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -77,3 +77,45 @@ def test_the_clock_is_the_systems_unless_another_one_is_given() -> None:
     real = Pki({}, (authority(CA).certificate,))
     assert isinstance(real.verify(VerifyCertificate((own.der,), "client")), Trusted | Refused)
     assert which(LEFT) != which(RIGHT)
+
+
+class Clock:
+    """A wall clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.days = 0
+
+    def __call__(self) -> datetime:
+        return TODAY + timedelta(days=self.days)
+
+
+def test_what_is_remembered_of_a_chain_ends_with_its_validity() -> None:
+    """RFC 5280 §6.1.3 (a)(2): the validity period includes the current time."""
+    clock = Clock()
+    questions = Pki({}, (authority(CA).certificate,), clock)
+    ask = VerifyCertificate((leaf(LEFT, KEY, CA).leaf.der,), "client")
+    first = questions.verify(ask)
+    assert isinstance(first, Trusted)
+    assert questions.verify(ask) is first, "a peer that comes back costs no signature"
+    for days in (-400, 31, 400):
+        clock.days = days
+        assert isinstance(questions.verify(ask), Refused)
+    clock.days = 0
+    assert isinstance(questions.verify(ask), Trusted)
+
+
+def test_what_is_remembered_is_for_one_purpose_and_one_chain() -> None:
+    questions = pki()
+    own, other = leaf(LEFT, KEY, CA).leaf, leaf(LEFT, KEY, "Another CA").leaf
+    assert isinstance(questions.verify(VerifyCertificate((own.der,), "client")), Trusted)
+    assert isinstance(questions.verify(VerifyCertificate((own.der,), "server")), Refused)
+    assert isinstance(questions.verify(VerifyCertificate((other.der,), "client")), Refused)
+
+
+def test_only_so_many_chains_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ikeway.runtime.pki.REMEMBERED_MOST", 1)
+    questions = pki()
+    asks = [VerifyCertificate((leaf(n, KEY, CA).leaf.der,), "client") for n in (LEFT, "x.test")]
+    first = [questions.verify(ask) for ask in asks]
+    assert questions.verify(asks[1]) is first[1]
+    assert questions.verify(asks[0]) is not first[0]
