@@ -2,6 +2,7 @@
 """The daemon of one run directory: sockets, engine, endpoint and control server."""
 
 import asyncio
+import gc
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -45,6 +46,7 @@ from ikeway.runtime.pki import Pki
 from ikeway.runtime.story import Quieter, level, tell
 
 LEVELS: Final = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
+COLLECT_AFTER: Final = 20_000
 FAREWELL = 2.0
 """Seconds for peers to answer our Deletes before we leave."""
 
@@ -95,7 +97,19 @@ async def _serve(
         server = ControlServer(run_dir.path, supervisor)
         await server.open()
         stack.push_async_callback(server.close)
+        spare_the_collector()
         await supervisor.serve()
+
+
+def spare_the_collector() -> None:
+    """Let cycles be looked for less often, and never among what is there from the start.
+
+    IKE SAs are trees of frozen values and go when they are dropped; with many of them the
+    collector would look through all again and again and find nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 20)
 
 
 class Supervisor:

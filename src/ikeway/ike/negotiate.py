@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Choosing a proposal and checking the peer's choice (RFC 7296 §2.7, §3.3)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+from typing import Final
 
 from ikeway.crypto.encr import KEY_BITS
 from ikeway.model.errors import InvalidKeyExchangeError, NoProposalError
@@ -25,6 +29,7 @@ NEGOTIATED = {
     ),
 }
 NONE: Choice = (0, 0)
+_SPI_OCTETS: Final = {ProtocolId.IKE: (0, 8), ProtocolId.ESP: (4,)}
 
 
 def offer(specs: tuple[ProposalSpec, ...], spi: bytes, *, with_ke: bool) -> SecurityAssociation:
@@ -46,14 +51,14 @@ def _transforms(spec: ProposalSpec, *, with_ke: bool) -> tuple[Transform, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Choosing:
     """One transform per type, as chosen from an offered proposal."""
 
     proposal: Proposal
-    chosen: dict[TransformType, Choice]
+    chosen: Mapping[TransformType, Choice]
 
-    @property
+    @cached_property
     def ike(self) -> IkeSuite:
         """The suite of an IKE SA."""
         encr = self.chosen[TransformType.ENCR]
@@ -96,26 +101,28 @@ def choose(
     """
     for spec in specs:
         for proposal in offered.proposals:
-            chosen = _match(proposal, spec, prefer_ke)
+            if proposal.protocol is not spec.protocol or not _spi_fits(proposal):
+                continue
+            chosen = _match(proposal.transforms, spec, prefer_ke)
             if chosen is not None:
                 return Choosing(proposal, chosen)
     raise NoProposalError(f"no common proposal; the peer offers {describe(offered)}")
 
 
+@lru_cache(maxsize=256)
 def _match(
-    proposal: Proposal, spec: ProposalSpec, prefer_ke: int | None
-) -> dict[TransformType, Choice] | None:
-    if proposal.protocol is not spec.protocol or not _spi_fits(proposal):
-        return None
-    present = {transform.type for transform in proposal.transforms}
+    transforms: tuple[Transform, ...], spec: ProposalSpec, prefer_ke: int | None
+) -> Mapping[TransformType, Choice] | None:
+    """Return our choice; peers offer the same again and again, so it is kept for a while."""
+    present = {transform.type for transform in transforms}
     types = NEGOTIATED[spec.protocol]
-    if any(kind not in types and not _may_skip(proposal, kind) for kind in present):
+    if any(kind not in types and not _may_skip(transforms, kind) for kind in present):
         return None
     chosen: dict[TransformType, Choice] = {}
     for kind in types:
         offered = [
             (transform.id, transform.key_bits or 0)
-            for transform in proposal.transforms
+            for transform in transforms
             if transform.type is kind and is_wellformed(transform)
         ]
         choice = _pick(kind, offered, spec, prefer_ke, is_present=kind in present)
@@ -123,19 +130,18 @@ def _match(
             return None
         if kind in present:
             chosen[kind] = choice
-    return chosen
+    return MappingProxyType(chosen)
 
 
 def _spi_fits(proposal: Proposal) -> bool:
-    sizes = {ProtocolId.IKE: {0, 8}, ProtocolId.ESP: {4}}
-    return len(proposal.spi) in sizes.get(proposal.protocol, set())
+    return len(proposal.spi) in _SPI_OCTETS.get(proposal.protocol, ())
 
 
-def _may_skip(proposal: Proposal, kind: TransformType) -> bool:
+def _may_skip(transforms: tuple[Transform, ...], kind: TransformType) -> bool:
     """Whether a transform type that we do not negotiate allows NONE (RFC 9370 §2.2.1)."""
     if not TransformType.ADDKE1 <= kind <= TransformType.ADDKE7:
         return False
-    return any(item.type is kind and item.id == 0 for item in proposal.transforms)
+    return any(item.type is kind and item.id == 0 for item in transforms)
 
 
 def _pick(
