@@ -237,7 +237,7 @@ def test_nothing_of_the_keys_is_left_when_an_sa_is_gone(row: Row, end: object) -
         assert host.installed == {}
         assert secrets_of(host) == []
         half_open = host.endpoint._half_open
-        assert (half_open._spi, half_open._key, half_open._waiting) == ({}, {}, set())
+        assert (half_open._spi, half_open._key, half_open._waiting) == ({}, {}, {})
 
 
 @pytest.mark.conformance("CF-H04")

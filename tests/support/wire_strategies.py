@@ -153,7 +153,7 @@ SPECIAL: dict[type, Callable[[], Values]] = {
     RawSelector: _raw_selector,
     TrafficSelector: _selector,
     Unknown: lambda: st.builds(
-        Unknown, st.integers(54, 255).map(PayloadType), st.binary(max_size=OCTETS)
+        Unknown, st.integers(55, 255).map(PayloadType), st.binary(max_size=OCTETS)
     ),
     bytes: lambda: st.binary(max_size=OCTETS),
 }

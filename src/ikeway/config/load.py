@@ -22,6 +22,7 @@ from ikeway.model.errors import ConfigError
 from ikeway.model.identity import Identity
 from ikeway.policy.connection import Connection
 from ikeway.policy.credentials import Credentials
+from ikeway.policy.limits import Limits
 from ikeway.policy.pools import Pool
 
 FILE_OCTETS: Final = 16 << 20
@@ -54,6 +55,7 @@ class Loaded:
     credentials: Credentials
     private_keys: dict[str, PrivateKey]
     pools: dict[str, Pool]
+    limits: Limits
     dataplane: DataPlaneSettings
     warnings: tuple[str, ...]
 
@@ -125,6 +127,7 @@ def _build(document: Document, findings: Findings) -> Loaded:
         credentials=credentials,
         private_keys=keys,
         pools=_pools(document, findings),
+        limits=Limits(**document.limits.model_dump()),
         dataplane=DataPlaneSettings(plane.backend.value, plane.interface, plane.mtu),
         warnings=tuple(map(str, findings.warnings)),
     )

@@ -30,6 +30,7 @@ TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("[connections.NAME]", schema.ConnectionTable),
     ("lifetimes", schema.LifetimesTable),
     ("retransmission", schema.RetransmissionTable),
+    ("[limits]", schema.LimitsTable),
     ("[dataplane]", schema.DataPlaneTable),
     ("[store]", schema.StoreTable),
 )

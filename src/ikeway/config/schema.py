@@ -256,6 +256,43 @@ class DataPlaneTable(Table):
     """Its largest packet; IPv6 needs 1280."""
 
 
+class LimitsTable(Table):
+    """How much strangers may make the gateway do (RFC 7296 §2.6, RFC 8019).
+
+    An IKE SA is half open until its initiator has proven itself. A source is an IPv4 address or an
+    IPv6 /64; its network is a /24 or a /48.
+    """
+
+    half_open: int = Field(default=10_000, ge=1, le=1_000_000)
+    """How many IKE SAs may be half open; more are turned away."""
+
+    cookies_from: int = Field(default=128, ge=0)
+    """From how many half-open IKE SAs on everybody has to return a cookie; 0 is always."""
+
+    puzzles_from: int = Field(default=2048, ge=0)
+    """From how many on everybody has to solve a puzzle as well. Peers that cannot are served by
+    lot."""
+
+    source_cookies_from: int = Field(default=32, ge=0)
+    """From how many of one source on that source has to return a cookie."""
+
+    source_half_open: int = Field(default=128, ge=1)
+    """From how many of one source on that source has to solve a puzzle."""
+
+    network_half_open: int = Field(default=512, ge=1)
+    """From how many of one network on that network has to solve a puzzle."""
+
+    source_rate: int = Field(default=200, ge=1)
+    """How many IKE_SA_INIT requests a second a source may send before it has to return a cookie. An
+    attempt that came to nothing counts for 20."""
+
+    puzzle_bits: int = Field(default=18, ge=9, le=32)
+    """How hard our puzzles are at most: each bit doubles the work, and 18 take about a second."""
+
+    solve_bits: int = Field(default=22, ge=0, le=32)
+    """Up to how many bits we solve puzzles of others; to harder ones we return the cookie only."""
+
+
 class StoreTable(Table):
     """Where leases and sessions are kept. This release keeps them in memory."""
 
@@ -270,5 +307,6 @@ class Document(Table):
     credentials: CredentialsTable = CredentialsTable()
     pools: dict[Name, PoolTable] = {}
     connections: dict[Name, ConnectionTable] = {}
+    limits: LimitsTable = LimitsTable()
     dataplane: DataPlaneTable = DataPlaneTable()
     store: StoreTable = StoreTable()

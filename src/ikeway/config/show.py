@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from ikeway.config.load import Loaded
 from ikeway.config.proposals import words
+from ikeway.config.schema import LimitsTable
 from ikeway.config.values import PROTOCOLS, span
 from ikeway.crypto.names import name_text
 from ikeway.model.identity import Identity, IdType
@@ -30,6 +31,7 @@ def show(loaded: Loaded) -> str:
         *_credentials(loaded.credentials),
         *(table(f"pools.{name}", _pool(pool)) for name, pool in loaded.pools.items()),
         *(table(f"connections.{each.name}", _connection(each)) for each in loaded.connections),
+        table("limits", {key: getattr(loaded.limits, key) for key in LimitsTable.model_fields}),
         table(
             "dataplane", {"backend": plane.backend, "interface": plane.interface, "mtu": plane.mtu}
         ),

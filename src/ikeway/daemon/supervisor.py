@@ -33,7 +33,7 @@ from ikeway.dataplane.port import (
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import Disconnect, Report, Spent
-from ikeway.ike.reports import Closed, Established, Rekeyed
+from ikeway.ike.reports import Closed, Dropped, Established, Pressed, Rekeyed
 from ikeway.model.address import IKE_PORT, NAT_PORT
 from ikeway.model.errors import UsageError
 from ikeway.runtime.driver import Driver, Ports
@@ -122,7 +122,9 @@ class Supervisor:
         network: HostNetwork | None,
         instruments: Instruments = Instruments(),
     ) -> None:
-        env = Environment(SystemRandom(), loaded.connections, loaded.credentials)
+        env = Environment(
+            SystemRandom(), loaded.connections, loaded.credentials, limits=loaded.limits
+        )
         pki = Pki(loaded.private_keys, loaded.credentials.authorities)
         self._log = structlog.get_logger("ikeway").bind()
         self._plane = plane
@@ -240,9 +242,12 @@ class Supervisor:
         if not (is_logged or self._watchers) or not self._quieter.allows(report, time.monotonic()):
             return
         line = tell(report)
-        getattr(self._log, line.level)(line.text, **line.facts)
+        facts = dict(line.facts)
+        if isinstance(report.event, Dropped | Pressed) and (missing := self._quieter.missing()):
+            facts["held_back"] = missing
+        getattr(self._log, line.level)(line.text, **facts)
         if self._watchers:
-            at, facts = time.time(), dict(line.facts)
+            at = time.time()
             event = EventLine(
                 at=at, level=line.level, event=line.event, text=line.text, facts=facts
             )

@@ -7,6 +7,7 @@ Nothing that is not authentic leaves state behind, but for half-open SAs, whose 
 from ikeway.ike import ending, strangers
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init, ike_sa_init_initiator, ike_sa_init_responder
+from ikeway.ike.gate import Admitted, Asked, Gate, Refused
 from ikeway.ike.half_open import HalfOpen, request_key
 from ikeway.ike.io import (
     Action,
@@ -22,8 +23,10 @@ from ikeway.ike.io import (
     Spent,
     TimerFired,
 )
+from ikeway.ike.pressure import Pressure
 from ikeway.ike.reports import Established
 from ikeway.ike.sa import IkeSa
+from ikeway.ike.sources import Source, source_of
 from ikeway.ike.states import (
     AwaitAuthRequest,
     CheckingInitiator,
@@ -57,6 +60,8 @@ class Endpoint:
         self.env = env
         self._sas: dict[bytes, IkeSa] = {}
         self._half_open = HalfOpen(env.limits.half_open)
+        self._gate = Gate(env.limits, env.random, self._half_open)
+        self._pressure = Pressure()
         self._strangers = strangers.Strangers(env.limits)
 
     @property
@@ -129,12 +134,17 @@ class Endpoint:
             more += self._bear(born, now)
         for action in actions:
             if isinstance(action, Report) and isinstance(action.event, Established):
-                more += self._replace_others(sa, action.event)
+                more += self._replace_others(sa, action.event, now)
         if isinstance(sa.state, Gone):
-            more.append(self._forget(sa))
+            more.append(self._forget(sa, now))
         elif not isinstance(sa.state, HALF_OPEN):
-            self._half_open.settle(sa.spi)
+            self._settled(sa, self._half_open.settle(sa.spi), now)
         return (*actions, *more)
+
+    def _settled(self, sa: IkeSa, source: Source | None, now: Instant) -> None:
+        """Remember where an initiator is that proved nothing."""
+        if source is not None and not isinstance(sa.state, EstablishedState):
+            self._gate.failed(source, now)
 
     def _bear(self, born: Offspring, now: Instant) -> tuple[Action, ...]:
         """Begin the IKE SA that replaces another one, or give it the Child SAs (§2.8)."""
@@ -143,12 +153,12 @@ class Endpoint:
         heir = self._sas.get(born.spi)
         return heir.inherit(born, now) if heir is not None else ()
 
-    def _forget(self, sa: IkeSa) -> Forget:
+    def _forget(self, sa: IkeSa, now: Instant) -> Forget:
         del self._sas[sa.spi]
-        self._half_open.forget(sa.spi)
+        self._settled(sa, self._half_open.forget(sa.spi), now)
         return Forget(sa.spi)
 
-    def _replace_others(self, sa: IkeSa, event: Established) -> list[Action]:
+    def _replace_others(self, sa: IkeSa, event: Established, now: Instant) -> list[Action]:
         """INITIAL_CONTACT: other SAs of exactly this identity are leftovers of a crash (§2.4)."""
         if not event.replaces_others:
             return []
@@ -162,7 +172,7 @@ class Endpoint:
                 and state.local_id == event.local_id
             ):
                 step = ending.give_up(state, state.connection.name, "replaced: INITIAL_CONTACT")
-                actions += [*step.actions, self._forget(other)]
+                actions += [*step.actions, self._forget(other, now)]
         return actions
 
     # IKE_SA_INIT requests -------------------------------------------------------------------------
@@ -178,15 +188,33 @@ class Endpoint:
         known = self._half_open.find(key)
         if known is not None:
             return _repeat(self._sas[known], datagram)
-        if self._half_open.is_full:
-            return (strangers.dropped(datagram, f"{len(self._half_open)} IKE SAs are half open"),)
-        spi = self._new_spi()
         try:
-            step = ike_sa_init_responder.respond(self.env, datagram, spi, now)
+            verdict = self._gate.decide(datagram, now)
+            if isinstance(verdict, Admitted):
+                return self._admit(verdict, datagram, now)
         except PeerError as error:
             return self._strangers.refuse(header, datagram, error, now)
-        self._half_open.add(key, spi)
+        return self._turn_away(verdict, header, datagram, now)
+
+    def _admit(self, admitted: Admitted, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
+        spi = self._new_spi()
+        pressed = admitted.is_pressed
+        step = ike_sa_init_responder.respond(self.env, datagram, spi, now, is_pressed=pressed)
+        self._half_open.add(request_key(datagram), spi, source_of(datagram.peer.address))
+        self._gate.spend(admitted)
         return self._begin(spi, step, now)
+
+    def _turn_away(
+        self, verdict: Asked | Refused, header: Header, datagram: Datagram, now: Instant
+    ) -> tuple[Action, ...]:
+        """Answer with a demand, or not at all."""
+        if isinstance(verdict, Refused):
+            return (strangers.dropped(datagram, verdict.reason),)
+        sent = self._strangers.ask(header, datagram, verdict.notifies)
+        if sent is None:
+            return (strangers.dropped(datagram, "an IKE_SA_INIT request shorter than a cookie"),)
+        told = self._pressure.note(verdict.demand.value, len(self._half_open), now)
+        return (sent, *told)
 
 
 def _repeat(sa: IkeSa, datagram: Datagram) -> tuple[Action, ...]:

@@ -2,8 +2,10 @@
 """Which IKE SAs strangers have made us start (RFC 7296 §2.1, §2.6): repeated requests, a bound."""
 
 import hashlib
+from collections import Counter
 
 from ikeway.ike.io import Datagram
+from ikeway.ike.sources import Source
 
 
 def request_key(datagram: Datagram) -> bytes:
@@ -19,13 +21,14 @@ def request_key(datagram: Datagram) -> bytes:
 class HalfOpen:
     """The IKE_SA_INIT requests behind our IKE SAs. An entry goes when its SA goes."""
 
-    __slots__ = ("_key", "_most", "_spi", "_waiting")
+    __slots__ = ("_counts", "_key", "_most", "_spi", "_waiting")
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._spi: dict[bytes, bytes] = {}
         self._key: dict[bytes, bytes] = {}
-        self._waiting: set[bytes] = set()
+        self._waiting: dict[bytes, Source] = {}
+        self._counts: Counter[bytes] = Counter()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -35,23 +38,34 @@ class HalfOpen:
         """Whether nobody may start another one now."""
         return len(self._waiting) >= self._most
 
+    def count(self, place: bytes) -> int:
+        """Return how many wait for somebody of this address or network."""
+        return self._counts[place]
+
     def find(self, key: bytes) -> bytes | None:
         """Return our SPI of the IKE SA that a request has started."""
         return self._spi.get(key)
 
-    def add(self, key: bytes, spi: bytes) -> None:
+    def add(self, key: bytes, spi: bytes, source: Source) -> None:
         """Note that a request has started the IKE SA with this SPI of ours."""
         self._spi[key] = spi
         self._key[spi] = key
-        self._waiting.add(spi)
+        self._waiting[spi] = source
+        self._counts.update((source.key, source.network))
 
-    def settle(self, spi: bytes) -> None:
-        """Note that the initiator has had its say, whatever came of it."""
-        self._waiting.discard(spi)
+    def settle(self, spi: bytes) -> Source | None:
+        """Note that the initiator has had its say; return whence, if it was still waited for."""
+        source = self._waiting.pop(spi, None)
+        if source is not None:
+            for place in (source.key, source.network):
+                self._counts[place] -= 1
+                if not self._counts[place]:
+                    del self._counts[place]
+        return source
 
-    def forget(self, spi: bytes) -> None:
-        """Note that an IKE SA is gone."""
-        self._waiting.discard(spi)
+    def forget(self, spi: bytes) -> Source | None:
+        """Note that an IKE SA is gone; return whence its initiator is, if it had no say."""
         key = self._key.pop(spi, None)
         if key is not None:
             self._spi.pop(key, None)
+        return self.settle(spi)

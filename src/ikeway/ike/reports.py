@@ -65,6 +65,17 @@ class RefusedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Pressed:
+    """Strangers had to prove more before anything was computed for them (RFC 7296 §2.6).
+
+    `asked` is how often what was asked for since the last such report.
+    """
+
+    asked: tuple[tuple[str, int], ...]
+    half_open: int
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something worth a line that stops nothing."""
 
@@ -142,6 +153,7 @@ Event: TypeAlias = (
     | Retransmitted
     | Dropped
     | RefusedRequest
+    | Pressed
     | Warned
     | SuiteChosen
     | Established

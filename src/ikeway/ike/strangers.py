@@ -73,6 +73,14 @@ class Strangers:
             return (dropped(datagram, reason),)
         return self._answer(header, datagram, Notify(NotifyType.INVALID_IKE_SPI), reason, now)
 
+    def ask(self, header: Header, datagram: Datagram, notifies: tuple[Notify, ...]) -> Send | None:
+        """Return an answer that asks for a cookie, or None if the request is shorter than that.
+
+        Its rate has no limit: it costs no more than the request, and without it nobody gets in.
+        """
+        sent = _unprotected(header, datagram, *notifies)
+        return sent if len(sent.octets) <= len(datagram.octets) else None
+
     def refuse(
         self, header: Header, datagram: Datagram, error: PeerError, now: Instant
     ) -> tuple[Action, ...]:
@@ -97,7 +105,7 @@ class Strangers:
         return len(sent.octets) <= len(datagram.octets) and self._rate.allows(now)
 
 
-def _unprotected(header: Header, datagram: Datagram, notify: Notify) -> Send:
+def _unprotected(header: Header, datagram: Datagram, *notifies: Notify) -> Send:
     """Return an answer outside any IKE SA: SPIs, message ID and exchange type are copied (§1.5)."""
     flags = Flags.RESPONSE if header.is_from_initiator else Flags.RESPONSE | Flags.INITIATOR
     head = Header(
@@ -110,4 +118,4 @@ def _unprotected(header: Header, datagram: Datagram, notify: Notify) -> Send:
         flags=flags,
         message_id=header.message_id,
     )
-    return Send(datagram.local, datagram.peer, Message(head, (notify,)).encode())
+    return Send(datagram.local, datagram.peer, Message(head, notifies).encode())

@@ -19,6 +19,7 @@ class Timer:
 
 RETRANSMIT: Final = Timer("retransmit", None, "RFC 7296 §2.1: a request without a response")
 HALF_OPEN: Final = Timer("half-open", 30.0, "RFC 7296 §2.6: IKE_AUTH has to come and to end")
+PRESSED: Final = Timer("half-open under attack", 10.0, "RFC 8019 §4.1: others wait for the place")
 COMPLAINT: Final = Timer(
     "complaint", 2.0, "RFC 7296 §2.21.1: a real answer may follow a forged error"
 )
@@ -36,6 +37,7 @@ AGE: Final = Timer("age", None, "RFC 7296 §2.8: an SA is to be rekeyed, or has 
 TIMERS: Final = (
     RETRANSMIT,
     HALF_OPEN,
+    PRESSED,
     COMPLAINT,
     ANOTHER_ANSWER,
     LIVENESS,

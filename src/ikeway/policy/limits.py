@@ -1,17 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much strangers may make an endpoint do (RFC 7296 §2.6, §2.21.4)."""
+"""How much strangers may make an endpoint do (RFC 7296 §2.6, §2.21.4; RFC 8019 §6)."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`half_open` is how many IKE SAs may wait for their initiator's proof at a time.
+    """From how much on strangers have to prove more, and how much is too much.
+
+    `half_open` is how many IKE SAs may wait for their initiator's proof at a time. From
+    `cookies_from` on everybody has to return a cookie first, from `puzzles_from` on to solve a
+    puzzle. A source, which is an IPv4 address or an IPv6 /64, has to return a cookie from
+    `source_cookies_from` on, and to solve a puzzle from `source_half_open` on; its network, a /24
+    or a /48, from `network_half_open` on. `source_rate` is how many IKE_SA_INIT requests a second
+    a source may send before it is asked for more.
+
+    `puzzle_bits` is how hard a puzzle of ours is at most; harder ones than `solve_bits` are left
+    unsolved.
 
     `answers_per_second` and `answers_burst` bound the messages that belong to no IKE SA and still
     get an answer.
     """
 
     half_open: int = 10_000
+    cookies_from: int = 128
+    puzzles_from: int = 2048
+    source_cookies_from: int = 32
+    source_half_open: int = 128
+    network_half_open: int = 512
+    source_rate: int = 200
+    puzzle_bits: int = 18
+    solve_bits: int = 22
     answers_per_second: float = 10.0
     answers_burst: int = 20

@@ -9,11 +9,15 @@ from typing import Final
 
 from ikeway.ike import reports
 from ikeway.ike.io import Report
+from ikeway.ike.limits import RateLimit
+from ikeway.ike.sources import source_of
 from ikeway.model.time import Instant, Seconds
 
 REMEMBERED_MOST = 4096
 QUIET: Seconds = 1.0
-"""One line a second per source and kind of drop (I5): others can cause drops at any rate."""
+"""One line a second per network and kind of drop (I5): others can cause drops at any rate."""
+LINES_A_SECOND = 20.0
+LINES_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ _LEVELS: Final[Mapping[type[reports.Event], str]] = {
     reports.MessageReceived: "debug",
     reports.Warned: "warning",
     reports.RefusedRequest: "warning",
+    reports.Pressed: "warning",
     reports.ChildFailed: "error",
 }
 """The levels of all events that are more or less than `info`."""
@@ -61,14 +66,19 @@ def _words(event: reports.Event) -> tuple[str, dict[str, object]]:
             return reason, {}
         case reports.SuiteChosen(suite, nat):
             return f"IKE_SA_INIT agreed on {suite}", {"nat": str(nat)}
-        case reports.Retransmitted() | reports.Dropped() | reports.RefusedRequest():
+        case (
+            reports.Retransmitted()
+            | reports.Dropped()
+            | reports.RefusedRequest()
+            | reports.Pressed()
+        ):
             return _trouble(event)
         case _:
             return _lifecycle(event)
 
 
 def _trouble(
-    event: reports.Retransmitted | reports.Dropped | reports.RefusedRequest,
+    event: reports.Retransmitted | reports.Dropped | reports.RefusedRequest | reports.Pressed,
 ) -> tuple[str, dict[str, object]]:
     match event:
         case reports.Retransmitted(attempt, peer):
@@ -77,6 +87,9 @@ def _trouble(
             return f"dropped: {reason}", {"peer": str(peer)}
         case reports.RefusedRequest(notify, reason, peer):
             return f"refused with {notify}: {reason}", {"peer": str(peer)}
+        case reports.Pressed(asked, half_open):
+            asks = ", ".join(f"{count} for {what}" for what, count in asked)
+            return f"under pressure, asked {asks}", {"half_open": half_open}
 
 
 def _lifecycle(event: reports.Event) -> tuple[str, dict[str, object]]:
@@ -117,10 +130,15 @@ def _child(event: reports.Event) -> tuple[str, dict[str, object]]:
 
 
 class Quieter:
-    """Holds back what anybody could fill the log with: drops and refusals outside an IKE SA."""
+    """Holds back what anybody could fill the log with: drops and refusals outside an IKE SA.
+
+    Sources may be made up, a new one for each datagram: all together get a few lines a second, and
+    the next one of those says how many are missing.
+    """
 
     def __init__(self) -> None:
-        self._last: OrderedDict[tuple[str, str], Instant] = OrderedDict()
+        self._last: OrderedDict[tuple[bytes, str], Instant] = OrderedDict()
+        self._rate = RateLimit(LINES_A_SECOND, LINES_AT_ONCE)
         self.held_back = 0
 
     def allows(self, report: Report, now: Instant) -> bool:
@@ -129,8 +147,8 @@ class Quieter:
         if not isinstance(event, reports.Dropped | reports.RefusedRequest):
             return True
         kind = event.notify if isinstance(event, reports.RefusedRequest) else event.reason[:24]
-        key = (str(event.peer.address), kind)
-        if now - self._last.get(key, now - QUIET) < QUIET:
+        key = (source_of(event.peer.address).network, kind)
+        if now - self._last.get(key, now - QUIET) < QUIET or not self._rate.allows(now):
             self.held_back += 1
             return False
         self._last[key] = now
@@ -138,3 +156,8 @@ class Quieter:
         while len(self._last) > REMEMBERED_MOST:
             self._last.popitem(last=False)
         return True
+
+    def missing(self) -> int:
+        """Return how many lines were held back since the last call."""
+        held_back, self.held_back = self.held_back, 0
+        return held_back

@@ -12,6 +12,7 @@ from ikeway.model.errors import ConfigError
 from ikeway.model.identity import Identity, IdType
 from ikeway.policy.connection import Connection, PeerAddress, Proof, Role, Start
 from ikeway.policy.credentials import IdPattern
+from ikeway.policy.limits import Limits
 from support.configured import CERTIFICATE, PSK, errors, loaded, write
 
 DESIGN = """\
@@ -239,3 +240,15 @@ def test_addresses_that_stand_twice_and_ranges_that_overlap_are_refused(tmp_path
     twice, overlap = errors(tmp_path, text)
     assert "host.listen[1]: :: stands there twice" in twice
     assert "pools.a.ranges[2]: 10.1.0.0/16 overlaps 10.0.0.0/8" in overlap
+
+
+def test_limits_are_what_the_file_says_and_else_the_defaults(tmp_path: Path) -> None:
+    config = loaded(tmp_path, f"{PSK}\n[limits]\ncookies_from = 0\npuzzle_bits = 20\n")
+    assert config.limits == Limits(cookies_from=0, puzzle_bits=20)
+    assert loaded(tmp_path, PSK).limits == Limits()
+
+
+def test_a_puzzle_that_is_too_easy_is_an_error(tmp_path: Path) -> None:
+    """RFC 8019 §4.4: 1 to 8 bits are excluded."""
+    (complaint,) = errors(tmp_path, f"{PSK}\n[limits]\npuzzle_bits = 8\n")
+    assert "limits.puzzle_bits" in complaint

@@ -15,7 +15,7 @@ from ikeway.ike.reports import MessageReceived, MessageSent, SuiteChosen
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import check_critical, need
 from ikeway.ike.states import AwaitAuthRequest, Step
-from ikeway.ike.timers import HALF_OPEN
+from ikeway.ike.timers import HALF_OPEN, PRESSED
 from ikeway.ike.window import Window
 from ikeway.model.errors import NoProposalError
 from ikeway.model.secret import Secret
@@ -40,8 +40,10 @@ class Asked:
     candidates: tuple[Connection, ...]
 
 
-def respond(env: Environment, datagram: Datagram, spi_r: bytes, now: Instant) -> Step:
-    """Answer a request and become half open.
+def respond(
+    env: Environment, datagram: Datagram, spi_r: bytes, now: Instant, *, is_pressed: bool = False
+) -> Step:
+    """Answer a request and become half open; not for long where others wait for the place.
 
     Raises:
         PeerError: the request is answered with an error or dropped, and no state is kept.
@@ -53,7 +55,8 @@ def respond(env: Environment, datagram: Datagram, spi_r: bytes, now: Instant) ->
     spi_i = asked.message.header.spi_i
     link = Link(spi_i, spi_r, False, datagram.local, datagram.peer)
     payloads = _answer(env, asked, link, public)
-    return _half_open(env, asked, link, (payloads, shared), now)
+    expires = now + ((PRESSED if is_pressed else HALF_OPEN).length or 0.0)
+    return _half_open(env, asked, link, (payloads, shared), expires)
 
 
 def _consider(env: Environment, datagram: Datagram) -> Asked:
@@ -109,7 +112,7 @@ def _half_open(
     asked: Asked,
     link: Link,
     made: tuple[tuple[Body, ...], Secret],
-    now: Instant,
+    expires: Instant,
 ) -> Step:
     (payloads, shared), datagram = made, asked.datagram
     head = messages.header(link, ike_sa_init.TYPE, 0, is_response=True)
@@ -122,7 +125,6 @@ def _half_open(
     agreed = features.learn(asked.message, zero)
     session = Session(env, link, link.spi_r, keyring, Window(expected=1), agreed)
     transcript = Transcript(datagram.octets, octets, *nonces)
-    expires = now + (HALF_OPEN.length or 0.0)
     return Step(
         AwaitAuthRequest(session, transcript, asked.candidates, expires),
         (

@@ -14,6 +14,7 @@ from ikeway.wire.payloads.encrypted import Encrypted, EncryptedFragment, Sealed
 from ikeway.wire.payloads.identification import Identification, IdI, IdR
 from ikeway.wire.payloads.key_exchange import KeyExchange, Nonce
 from ikeway.wire.payloads.notify import Notify
+from ikeway.wire.payloads.puzzle import PuzzleSolution
 from ikeway.wire.payloads.security_association import Proposal, SecurityAssociation, Transform
 from ikeway.wire.payloads.traffic_selectors import RawSelector, TrafficSelectors, TsI, TsR
 from ikeway.wire.payloads.unknown import Unknown
@@ -37,6 +38,7 @@ PAYLOADS: Final[tuple[type[Body], ...]] = (
     Configuration,
     Eap,
     EncryptedFragment,
+    PuzzleSolution,
 )
 """Every payload that this release decodes; all others are `Unknown`."""
 
@@ -59,6 +61,7 @@ __all__ = [
     "Nonce",
     "Notify",
     "Proposal",
+    "PuzzleSolution",
     "RawSelector",
     "Sealed",
     "SecurityAssociation",

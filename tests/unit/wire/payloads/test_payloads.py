@@ -25,6 +25,7 @@ from ikeway.wire.payloads import (
     KeyExchange,
     Nonce,
     Notify,
+    PuzzleSolution,
     Unknown,
 )
 from ikeway.wire.registry import (
@@ -263,6 +264,14 @@ def test_an_encrypted_payload_cannot_be_decoded_without_its_generic_header(
         kind.decode(Reader(b""))
 
 
+def test_a_puzzle_solution_is_four_keys() -> None:
+    """RFC 8019 §8.2: "This field MUST NOT be empty"."""
+    keys = bytes(range(16))
+    assert decode(PayloadType.PUZZLE, keys) == PuzzleSolution(keys)
+    with pytest.raises(MalformedError):
+        decode(PayloadType.PUZZLE, b"")
+
+
 def test_error_notifies_are_those_below_16384() -> None:
     assert NotifyType.STATE_NOT_FOUND.is_error
     assert NotifyType(16383).is_error
@@ -271,8 +280,8 @@ def test_error_notifies_are_those_below_16384() -> None:
 
 def test_every_payload_type_has_one_class() -> None:
     kinds = [one.payload_type for one in PAYLOADS]
-    assert len(set(kinds)) == len(kinds) == 17
-    assert set(kinds) == {PayloadType(code) for code in (*range(33, 49), 53)}
+    assert len(set(kinds)) == len(kinds) == 18
+    assert set(kinds) == {PayloadType(code) for code in (*range(33, 49), 53, 54)}
 
 
 def decode(kind: PayloadType, octets: bytes) -> Body:
