@@ -4,6 +4,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ikeway.crypto.puzzle import solve
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.io import (
     Answer,
@@ -15,6 +16,8 @@ from ikeway.ike.io import (
     MeasureUsage,
     Refused,
     Sign,
+    Solved,
+    SolvePuzzle,
     VerifyCertificate,
 )
 from ikeway.ike.reports import (
@@ -70,6 +73,8 @@ class Host:
                 return self.leases.lease(asked.ticket.sa, question)
             case MeasureUsage():
                 return Measured(self.usage)
+            case SolvePuzzle(puzzle):
+                return Solved(solve(puzzle))
             case InstallChild():
                 return self._install(question)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ikeway.crypto.puzzle import solve
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import (
@@ -27,6 +28,8 @@ from ikeway.ike.io import (
     Send,
     SetTimer,
     Sign,
+    Solved,
+    SolvePuzzle,
     Ticket,
     TimerFired,
     VerifyCertificate,
@@ -258,7 +261,9 @@ class Host:
             self.world.at(when, self._if_alive, self.lives, self._fire, (sa, at))
 
     def _ask(
-        self, ticket: Ticket, question: Sign | VerifyCertificate | Lease | MeasureUsage
+        self,
+        ticket: Ticket,
+        question: Sign | VerifyCertificate | Lease | MeasureUsage | SolvePuzzle,
     ) -> None:
         self.asked.add(ticket)
         match question:
@@ -270,6 +275,8 @@ class Host:
                 self.at(LATENCY, self._answered, ticket, self.leases.lease(ticket.sa, question))
             case MeasureUsage(spis):
                 self._work(self._measure, ticket, spis)
+            case SolvePuzzle(puzzle):
+                self.at(LATENCY, self._answered, ticket, Solved(solve(puzzle)))
 
     def _tell(self, report: Report) -> None:
         event = report.event

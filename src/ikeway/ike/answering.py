@@ -4,10 +4,16 @@
 from dataclasses import replace
 
 from ikeway.ike import installing, proof
-from ikeway.ike.exchanges import ike_auth_initiator, ike_auth_responder, informational
+from ikeway.ike.exchanges import (
+    ike_auth_initiator,
+    ike_auth_responder,
+    ike_sa_init_initiator,
+    informational,
+)
 from ikeway.ike.io import Answer, Answered, Measured, Ticket
 from ikeway.ike.session import Session
 from ikeway.ike.states import (
+    AwaitInitResponse,
     CheckingInitiator,
     CheckingResponder,
     Established,
@@ -29,6 +35,8 @@ def answer(state: State, event: Answered, now: Instant) -> Step:
     """Take one answer."""
     ticket, given = event.ticket, event.answer
     match state:
+        case AwaitInitResponse():
+            return ike_sa_init_initiator.solved(state, ticket, given, now)
         case SigningRequest() if _is(ticket, state.session, proof.SIGN):
             return ike_auth_initiator.signed(state, given, now)
         case CheckingResponder() if _is(ticket, state.session, proof.VERIFY):

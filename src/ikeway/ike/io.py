@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ikeway.crypto.certificate import Certificate
+from ikeway.crypto.puzzle import Puzzle
 from ikeway.ike.reports import Event
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.esp import ChildSa, Usage
@@ -62,7 +63,14 @@ class MeasureUsage:
     spis: tuple[int, ...]
 
 
-Question: TypeAlias = VerifyCertificate | Sign | Lease | MeasureUsage
+@dataclass(frozen=True, slots=True)
+class SolvePuzzle:
+    """Solve a puzzle of the peer's (RFC 8019 §7.1.3), which is slow work -> `Solved`."""
+
+    puzzle: Puzzle
+
+
+Question: TypeAlias = VerifyCertificate | Sign | Lease | MeasureUsage | SolvePuzzle
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,13 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Solved:
+    """The four keys that solve a puzzle."""
+
+    solution: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Installed:
     """The data plane has the Child SA."""
 
@@ -107,7 +122,7 @@ class Refused:
     reason: str
 
 
-Answer: TypeAlias = Trusted | Signed | Leased | Measured | Installed | Refused
+Answer: TypeAlias = Trusted | Signed | Leased | Measured | Solved | Installed | Refused
 
 # Inputs -------------------------------------------------------------------------------------------
 

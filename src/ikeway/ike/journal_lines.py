@@ -20,6 +20,7 @@ from ikeway.ike.io import (
     Refused,
     Rekey,
     Signed,
+    Solved,
     Spent,
     Ticket,
     TimerFired,
@@ -79,14 +80,22 @@ def _answer(answer: Answer) -> Plain:
     match answer:
         case Trusted(certificate):
             return {"trusted": certificate.der.hex()}
-        case Signed(signature):
-            return {"signed": signature.hex()}
         case Leased(addresses, dns, domains):
             texts = [str(one) for one in addresses], [str(one) for one in dns]
             return {"leased": texts[0], "dns": texts[1], "domains": list(domains)}
         case Measured(usage):
             numbers = usage.packets_in, usage.octets_in, usage.packets_out, usage.octets_out
             return {"measured": numbers}
+        case _:
+            return _brief(answer)
+
+
+def _brief(answer: Signed | Solved | Installed | Refused) -> Plain:
+    match answer:
+        case Signed(signature):
+            return {"signed": signature.hex()}
+        case Solved(solution):
+            return {"solved": solution.hex()}
         case Installed():
             return {"installed": True}
         case Refused(reason):
@@ -147,6 +156,8 @@ def _read_answer(plain: Plain) -> Answer:
         return Leased(addresses, dns, tuple(plain["domains"]))
     if "measured" in plain:
         return Measured(Usage(*plain["measured"]))
+    if "solved" in plain:
+        return Solved(bytes.fromhex(plain["solved"]))
     return Installed() if "installed" in plain else Refused(plain["refused"])
 
 

@@ -26,7 +26,11 @@ A = TypeVar("A", bound=Asked)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One IKE_SA_INIT request of ours: all that its response is checked against."""
+    """One IKE_SA_INIT request of ours: all that its response is checked against.
+
+    `solution` is of the cookie's puzzle; `solving` is a cookie whose puzzle is being solved while
+    the request goes on (RFC 8019 §7.1.2).
+    """
 
     method: int
     offer: Offer
@@ -34,6 +38,8 @@ class Attempt:
     cookie: bytes
     tries: int
     outstanding: Outstanding
+    solution: bytes = b""
+    solving: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

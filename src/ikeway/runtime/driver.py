@@ -28,6 +28,7 @@ from ikeway.ike.io import (
     Send,
     SetTimer,
     Sign,
+    SolvePuzzle,
     Spent,
     Ticket,
     TimerFired,
@@ -44,6 +45,7 @@ from ikeway.runtime.leases import Leases
 from ikeway.runtime.network import HostNetwork, TunnelPlan
 from ikeway.runtime.pki import Pki
 from ikeway.runtime.sockets import UdpTransport
+from ikeway.runtime.solver import Solver
 
 Listener = Callable[[Report], None]
 
@@ -74,6 +76,7 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._timers: dict[bytes, asyncio.TimerHandle] = {}
         self._work: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._solver = Solver()
         self._worker = self._loop.create_task(self._work_off())
         self._forgotten = asyncio.Event()
 
@@ -187,7 +190,9 @@ class Driver:
             self._timers[sa] = self._loop.call_at(at, self._fired, sa)
 
     def _ask(
-        self, ticket: Ticket, question: Sign | VerifyCertificate | Lease | MeasureUsage
+        self,
+        ticket: Ticket,
+        question: Sign | VerifyCertificate | Lease | MeasureUsage | SolvePuzzle,
     ) -> None:
         match question:
             case Sign():
@@ -198,6 +203,8 @@ class Driver:
                 self._later(ticket, self._ports.leases.lease(ticket.sa, question))
             case MeasureUsage(spis):
                 self._work.put_nowait(partial(self._measure, ticket, spis))
+            case SolvePuzzle(puzzle):
+                self._solver.solve(puzzle, partial(self._answered, ticket))
 
     def _later(self, ticket: Ticket, answer: Answer) -> None:
         self._loop.call_soon(self._answered, ticket, answer)
@@ -268,6 +275,7 @@ class Driver:
             timer.cancel()
         self._timers.clear()
         self.transport.close()
+        await self._solver.close()
         await self.drain()
         self._worker.cancel()
 

@@ -5,12 +5,22 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import features, messages, negotiate
+from ikeway.ike import features, messages, negotiate, puzzles
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS
 from ikeway.ike.features.nat_traversal import float_port
-from ikeway.ike.io import Action, Received, Report, Send
+from ikeway.ike.io import (
+    Action,
+    Answer,
+    Ask,
+    Received,
+    Report,
+    Send,
+    Solved,
+    SolvePuzzle,
+    Ticket,
+)
 from ikeway.ike.keys import Keyring
 from ikeway.ike.reports import Dropped, MessageReceived, MessageSent, SuiteChosen, Warned
 from ikeway.ike.session import Link, Session, Transcript
@@ -25,13 +35,20 @@ from ikeway.policy.connection import Connection
 from ikeway.policy.proposals import IkeSuite
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
-from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation
+from ikeway.wire.payloads import (
+    KeyExchange,
+    Nonce,
+    Notify,
+    PuzzleSolution,
+    SecurityAssociation,
+)
 from ikeway.wire.registry import KeMethod, NotifyType
 
 TRIES_MOST: Final = 8
 """IKE_SA_INIT requests of one attempt, counting those for cookies and other KE methods."""
 
 COOKIE_OCTETS: Final = range(1, 65)
+SOLVE: Final = "solve"
 
 # Asking -------------------------------------------------------------------------------------------
 
@@ -46,6 +63,7 @@ class AskFor:
     method: int
     nonce: bytes
     cookie: bytes = b""
+    solution: bytes = b""
     tries: int = 1
 
 
@@ -68,6 +86,7 @@ def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
     link, zero = ask.link, ike_sa_init.ZERO_SPI
     payloads: tuple[Body, ...] = (
         *((Notify(NotifyType.COOKIE, ask.cookie),) if ask.cookie else ()),
+        *((PuzzleSolution(ask.solution),) if ask.solution else ()),
         negotiate.offer(ask.connection.ike, b"", with_ke=True),
         KeyExchange(KeMethod(ask.method), offer.public),
         Nonce(ask.nonce),
@@ -78,7 +97,9 @@ def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
     octets = message.encode()
     timing = ask.connection.retransmission
     outstanding = Outstanding.first(0, ike_sa_init.TYPE, octets, timing, now)
-    attempt = Attempt(ask.method, offer, ask.nonce, ask.cookie, ask.tries, outstanding)
+    attempt = Attempt(
+        ask.method, offer, ask.nonce, ask.cookie, ask.tries, outstanding, ask.solution
+    )
     sent = MessageSent(message, link.peer, len(octets))
     return Step(
         AwaitInitResponse(ask.env, link, ask.connection, attempt),
@@ -120,8 +141,12 @@ def conclude(
 
 def _retry(state: AwaitInitResponse, message: Message, now: Instant) -> Step | None:
     """Return the step that a COOKIE, an INVALID_KE_PAYLOAD or another error leads to."""
+    is_pressed = message.one(SecurityAssociation) is None
+    puzzle = message.notify(NotifyType.PUZZLE) if is_pressed else None
+    if puzzle is not None:
+        return _with_puzzle(state, puzzle, message.notify(NotifyType.COOKIE), now)
     for notify in message.all(Notify):
-        if notify.type is NotifyType.COOKIE and message.one(SecurityAssociation) is None:
+        if notify.type is NotifyType.COOKIE and is_pressed:
             return _with_cookie(state, notify, now)
         if notify.type is NotifyType.INVALID_KE_PAYLOAD:
             return _with_method(state, notify, now)
@@ -139,6 +164,41 @@ def _with_cookie(state: AwaitInitResponse, notify: Notify, now: Instant) -> Step
     return _ask(ask, now, kept=state.attempt).then(
         Report(state.link.spi_local, Warned("the peer asks for a COOKIE"))
     )
+
+
+def _with_puzzle(
+    state: AwaitInitResponse, posed: Notify, cookie: Notify | None, now: Instant
+) -> Step:
+    """Have a puzzle solved, if it is not too hard; else return the cookie only (RFC 8019 §7.1.2).
+
+    Meanwhile the request goes on as it is: its answers are more puzzles, which are left alone.
+    """
+    if cookie is None:
+        raise MalformedError("a PUZZLE without a COOKIE")
+    puzzle = puzzles.read(posed, cookie.data)
+    attempt = state.attempt
+    if attempt.solving:
+        return Step(state)
+    if puzzle.bits > state.env.limits.solve_bits:
+        said = Warned(f"the peer asks to solve a puzzle of {puzzle.bits} bits, which is too hard")
+        return _with_cookie(state, cookie, now).then(Report(state.link.spi_local, said))
+    if len(cookie.data) not in COOKIE_OCTETS or attempt.tries >= TRIES_MOST:
+        raise MalformedError("a PUZZLE too many, or with an impossible COOKIE")
+    said = Warned(f"the peer asks to solve a puzzle of {puzzle.bits} bits")
+    solving = replace(state, attempt=replace(attempt, solving=cookie.data))
+    ask = Ask(Ticket(state.link.spi_local, cookie.data, SOLVE), SolvePuzzle(puzzle))
+    return Step(solving, (Report(state.link.spi_local, said), ask))
+
+
+def solved(state: AwaitInitResponse, ticket: Ticket, answer: Answer, now: Instant) -> Step:
+    """Send the request with the cookie, and with the solution if there is one."""
+    attempt = state.attempt
+    if ticket.purpose != SOLVE or not attempt.solving or ticket.branch != attempt.solving:
+        return Step(state)
+    idle = replace(state, attempt=replace(attempt, solving=b""))
+    solution = answer.solution if isinstance(answer, Solved) else b""
+    ask = replace(_next(idle, cookie=attempt.solving), solution=solution)
+    return _ask(ask, now, kept=idle.attempt)
 
 
 def _with_method(state: AwaitInitResponse, notify: Notify, now: Instant) -> Step:
@@ -163,6 +223,7 @@ def _next(state: AwaitInitResponse, *, cookie: bytes = b"", method: int | None =
         method=attempt.method if method is None else method,
         nonce=attempt.nonce,
         cookie=cookie or attempt.cookie,
+        solution=b"" if cookie else attempt.solution,
         tries=attempt.tries + 1,
     )
 
