@@ -24,7 +24,7 @@ class OpenIked(InGuest):
     @override
     def up(self, **options: str) -> None:
         """Start it without the certificates of an earlier test, which it would take for its own."""
-        self.run("rm -f /etc/iked/ca/* /etc/iked/certs/* /etc/iked/private/* /etc/iked/local.pub")
+        self.run("rm -f /etc/iked/certs/*")
         super().up(**options)
 
     @override
