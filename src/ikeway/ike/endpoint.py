@@ -4,7 +4,7 @@
 Nothing that is not authentic leaves state behind, but for half-open SAs, whose number is bounded.
 """
 
-from ikeway.ike import ending, strangers
+from ikeway.ike import strangers, succession
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init, ike_sa_init_initiator, ike_sa_init_responder
 from ikeway.ike.gate import Admitted, Asked, Gate, Refused
@@ -14,6 +14,7 @@ from ikeway.ike.io import (
     Answered,
     Command,
     Datagram,
+    Disconnect,
     Forget,
     Initiate,
     Input,
@@ -151,7 +152,7 @@ class Endpoint:
         if born.begins is not None:
             return self._begin(born.spi, Step(born.begins), now)
         heir = self._sas.get(born.spi)
-        return heir.inherit(born, now) if heir is not None else ()
+        return succession.orphans(born) if heir is None else heir.inherit(born, now)
 
     def _forget(self, sa: IkeSa, now: Instant) -> Forget:
         del self._sas[sa.spi]
@@ -159,7 +160,11 @@ class Endpoint:
         return Forget(sa.spi)
 
     def _replace_others(self, sa: IkeSa, event: Established, now: Instant) -> list[Action]:
-        """INITIAL_CONTACT: other SAs of exactly this identity are leftovers of a crash (§2.4)."""
+        """INITIAL_CONTACT: other SAs of exactly this identity are leftovers of a crash (§2.4).
+
+        The peer is told all the same: where both sides start at a time, what it says may be older
+        than an SA that it has by now, which it would go on to use.
+        """
         if not event.replaces_others:
             return []
         actions: list[Action] = []
@@ -171,8 +176,7 @@ class Endpoint:
                 and state.peer_id == event.peer_id
                 and state.local_id == event.local_id
             ):
-                step = ending.give_up(state, state.connection.name, "replaced: INITIAL_CONTACT")
-                actions += [*step.actions, self._forget(other, now)]
+                actions += self._handle(other, Disconnect("replaced: INITIAL_CONTACT"), now)
         return actions
 
     # IKE_SA_INIT requests -------------------------------------------------------------------------

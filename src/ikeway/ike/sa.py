@@ -66,7 +66,7 @@ class IkeSa:
             asked = agenda.proceed(heir.state, now)
             self._state = asked.state
             return heir.actions + asked.actions + self._rearm()
-        return ()
+        return succession.orphans(born)
 
     def _rearm(self) -> tuple[Action, ...]:
         """Return the timer to set, if it is another one than before."""

@@ -305,6 +305,7 @@ class Offspring:
     begins: Established | Deleting | None
     children: tuple[Child, ...] = ()
     queued: tuple[Task, ...] = ()
+    connection: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@
 from dataclasses import replace
 
 from ikeway.ike import ending
+from ikeway.ike.io import Action, RemoveChild, Report
+from ikeway.ike.reports import ChildClosed, Closed
 from ikeway.ike.states import Established, Offspring, Step
 from ikeway.model.time import Instant
 
@@ -25,3 +27,17 @@ def inherit(state: Established, born: Offspring, now: Instant) -> Step:
     reason = "the peer deleted it"
     removed = ending.remove_children(state.session, state.connection, dead, reason)
     return Step(ending.aging(heir, now), removed)
+
+
+def orphans(born: Offspring) -> tuple[Action, ...]:
+    """Return what takes out the Child SAs of an IKE SA whose successor is at its end already.
+
+    Somebody here ended the successor while it was open which of two rekeys stays (§2.8.2).
+    """
+    reason = "the IKE SA that took it over has ended"
+    actions: list[Action] = []
+    for child in born.children:
+        spi = child.sa.spi_in
+        actions.append(RemoveChild(born.spi, spi))
+        actions.append(Report(born.spi, ChildClosed(born.connection, spi, reason)))
+    return (*actions, Report(born.spi, Closed(born.connection, reason, is_failure=False)))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from ikeway.crypto.kex import key_exchange
 from ikeway.ike import first_child, messages, negotiate, spending
 from ikeway.ike.children import Child, Seed, Terms, build
+from ikeway.ike.exchanges import informational
 from ikeway.ike.exchanges.child_sa import (
     RESPONSE,
     RETRY,
@@ -22,7 +23,6 @@ from ikeway.ike.states import Established, Step
 from ikeway.ike.tasks import (
     AskedChild,
     CreateChild,
-    DeleteChild,
     RekeyChild,
     Task,
 )
@@ -36,7 +36,7 @@ from ikeway.policy.connection import Connection
 from ikeway.policy.proposals import ProposalSpec
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
-from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation, TsI, TsR
+from ikeway.wire.payloads import Delete, KeyExchange, Nonce, Notify, SecurityAssociation, TsI, TsR
 from ikeway.wire.registry import KeMethod, NotifyType, ProtocolId
 
 
@@ -143,6 +143,8 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
     if old is not None:
         state = change(state, replace(old, is_replaced=True, rekey_at=old.expires_at))
     after, child = _resolve(state, child, lowest(*nonces))
+    if child.is_replaced:
+        return Step(after)
     install = InstallChild(
         session.install_ticket(made.spi_in), state.connection.name, made, state.virtual_ips
     )
@@ -173,7 +175,8 @@ def _finish(asked: AskedChild, method: int, reply: Message) -> Secret | None:
 def _resolve(state: Established, child: Child, ours: bytes) -> tuple[Established, Child]:
     """Decide a simultaneous rekey: the lowest nonce was part of the redundant exchange (§2.8.1).
 
-    Its creator deletes it, and the creator of the other one deletes the old child.
+    Its creator deletes it, and the creator of the other one deletes the old child. The redundant
+    one is not even installed: what we sent through it could arrive after our Delete.
     """
     crossed = next((each for each in state.crossed if each.old == child.replaces), None)
     if crossed is None:
@@ -181,8 +184,9 @@ def _resolve(state: Established, child: Child, ours: bytes) -> tuple[Established
     left = tuple(each for each in state.crossed if each is not crossed)
     after = replace(state, crossed=left)
     if ours < crossed.lowest:
-        queued = (*after.queued, DeleteChild(child.sa.spi_in))
-        return replace(after, queued=queued), replace(child, replaces=0, is_replaced=True)
+        spi = child.sa.spi_in.to_bytes(SPI_OCTETS)
+        told = informational.ask(after, (Delete(ProtocolId.ESP, SPI_OCTETS, (spi,)),))
+        return told, replace(child, replaces=0, is_replaced=True)
     theirs = find(after, crossed.new)
     if theirs is not None:
         after = change(after, replace(theirs, is_replaced=True, rekey_at=theirs.expires_at))

@@ -169,7 +169,11 @@ def hand_over(state: Established, now: Instant) -> Step:
     until = now + (REPLACED.length or 0.0)
     left = Replaced(state.session, state.connection, until)
     queued = _inherited(state)
-    return Step(left, (said,), (Offspring(state.rival.spi, None, state.children, queued),))
+    return Step(
+        left,
+        (said,),
+        (Offspring(state.rival.spi, None, state.children, queued, state.connection.name),),
+    )
 
 
 def _failed(state: Established, asked: AskedIke, failure: Notify, now: Instant) -> Step:
