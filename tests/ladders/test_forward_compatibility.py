@@ -196,7 +196,7 @@ def believe_request(ladder: Ladder, octets: bytes) -> None:
     (sa,) = ladder.left.endpoint.sas
     state = sa.state
     assert isinstance(state, AwaitInitResponse)
-    outstanding = replace(state.attempt.outstanding, octets=octets)
+    outstanding = replace(state.attempt.outstanding, datagrams=(octets,))
     sa._state = replace(state, attempt=replace(state.attempt, outstanding=outstanding))
 
 

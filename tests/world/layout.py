@@ -131,7 +131,8 @@ def draw(seed: int) -> Layout:
     start = prng.weighted([(9, Start.NOW), (1, Start.WAIT)])
     lifetimes = prng.weighted([(1, SHORT), (5, LONG)])
     window = Prng(seed, "window").pick((1, 1, 4))
-    habits = Habits(liveness, start, lifetimes, window)
+    fragment_size = Prng(seed, "fragments").pick((0, 576, 576, 1280))
+    habits = Habits(liveness, start, lifetimes, window, fragment_size)
     for number in range(1 + prng.below(2)):
         layout.places.append(_gateway(number, prng))
     for number in range(1 + prng.below(2)):
@@ -149,6 +150,7 @@ class Habits:
     start: Start
     lifetimes: tuple[Lifetimes, ...]
     window: int
+    fragment_size: int
 
 
 def _gateway(number: int, prng: Prng) -> Place:
@@ -243,6 +245,7 @@ def _connection(
         retransmission=waits,
         liveness=habits.liveness,
         window=habits.window,
+        fragment_size=habits.fragment_size,
         initial_contact=prng.chance(0.2),
     )
 

@@ -75,6 +75,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         retransmission=Retransmission(again.first, again.factor, again.longest, again.give_up),
         liveness=table.liveness,
         window=table.window,
+        fragment_size=table.fragment_size if table.fragmentation else 0,
         initial_contact=table.initial_contact,
         require_address_request=table.require_address_request,
         allow_sha1_signatures=table.legacy,

@@ -237,6 +237,14 @@ class ConnectionTable(Table):
     """How many requests may be under way at a time, each way, where the peer allows as many (RFC
     7296 §2.3)."""
 
+    fragmentation: bool = True
+    """Send long IKE messages in fragments of their own (RFC 7383), which pass where fragments of IP
+    are lost, if the peer can do so too."""
+
+    fragment_size: int = Field(default=1280, ge=576, le=65535)
+    """The largest IP datagram for IKE. Without an answer smaller ones are tried, down to 576, or
+    1280 with IPv6."""
+
     initial_contact: bool = False
     """Tell the peer that we have no other IKE SA with it: it drops old ones (RFC 7296 §2.4)."""
 

@@ -98,6 +98,8 @@ def _connection(connection: Connection) -> Table:
         "lifetimes": _lifetimes(connection.lifetimes),
         "liveness": span(connection.liveness),
         "window": connection.window,
+        "fragmentation": connection.fragment_size > 0,
+        "fragment_size": connection.fragment_size or None,
         "retransmission": _retransmission(connection.retransmission),
         "initial_contact": connection.initial_contact,
     }

@@ -1,28 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a datagram to a message that may have an effect (RFC 7296 §2.1-2.3)."""
+"""From a datagram to a message that may have an effect (RFC 7296 §2.1-2.3, RFC 7383 §2.6)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from ikeway.ike.fragments import NUMBERS_OCTETS, Datagrams
 from ikeway.ike.io import Received
+from ikeway.ike.keys import read
+from ikeway.ike.reassembly import OCTETS_MOST, Incomplete, Piece, name_of
 from ikeway.ike.session import Session
 from ikeway.ike.window import Window
 from ikeway.model.errors import IntegrityError, MalformedError
+from ikeway.model.time import Instant
 from ikeway.wire.message import Header, Message
+from ikeway.wire.registry import PayloadType
 
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """An authentic message that was not there before, inside the window."""
+    """An authentic message that was not there before, inside the window; `octets` is its length."""
 
     message: Message
+    session: Session
+    octets: int
 
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A request that we have answered with these octets."""
+    """A request that we have answered with these datagrams."""
 
-    octets: bytes
+    datagrams: Datagrams
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ class Unreadable:
     """Authentic, inside the window, and not what any rule produces."""
 
     error: MalformedError
+    session: Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +54,19 @@ class Beyond:
     message_id: int
 
 
-Verdict: TypeAlias = Fresh | Repeated | Ignored | Unreadable | Beyond
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """An authentic fragment that was stored, or of which there were too many for that reason."""
+
+    session: Session
+    overflow: str | None = None
 
 
-def admit(session: Session, received: Received) -> Verdict:
+Verdict: TypeAlias = Fresh | Repeated | Ignored | Unreadable | Beyond | Partial
+Place: TypeAlias = Repeated | Beyond | None
+
+
+def admit(session: Session, received: Received, now: Instant) -> Verdict:
     """Return what a datagram is worth. Its integrity is checked before anything else counts."""
     header = received.header
     if header.is_from_initiator == session.link.is_initiator:
@@ -60,12 +77,64 @@ def admit(session: Session, received: Received) -> Verdict:
     if isinstance(place, Ignored):
         return place
     try:
-        message = session.keyring.open(header, received.datagram.octets)
+        if header.next_payload is PayloadType.SKF:
+            return _fragment(session, received, place, now)
+        return _message(session, received, place)
     except IntegrityError as error:
         return Ignored(str(error))
+
+
+def _message(session: Session, received: Received, place: Place) -> Verdict:
+    octets = received.datagram.octets
+    try:
+        message = session.keyring.open(received.header, octets)
     except MalformedError as error:
-        return place or Unreadable(error)
-    return place or Fresh(message)
+        return place or Unreadable(error, session)
+    return place or Fresh(message, session, len(octets))
+
+
+# Fragments ----------------------------------------------------------------------------------------
+
+
+def _fragment(session: Session, received: Received, place: Place, now: Instant) -> Verdict:
+    """Take a fragment; "silently" drop what cannot be one of the set that is there (§2.6)."""
+    header, octets = received.header, received.datagram.octets
+    if session.agreed.fragment_size is None:
+        return Ignored("a fragment, but fragmentation was not agreed on")
+    try:
+        piece = Piece.of(octets)
+    except MalformedError as error:
+        return Ignored(str(error))
+    name, known = name_of(header), session.fragmentation
+    reason = known.refuses(name, piece)
+    if place is not None and piece.number != 1:
+        reason = f"fragment {piece.number} of request {header.message_id}, which is no new one"
+    if reason is not None:
+        return Ignored(reason)
+    chunk = session.keyring.open_octets(header, octets, PayloadType.SKF, NUMBERS_OCTETS)
+    if place is not None:
+        return place
+    stored = known.stored(name, piece, chunk, len(octets), now)
+    after = replace(session, fragmentation=stored.fragmentation)
+    if stored.overflow:
+        return Partial(after, f"incomplete messages of more than {OCTETS_MOST} octets")
+    return Partial(after) if stored.whole is None else _whole(after, header, stored.whole)
+
+
+def _whole(session: Session, header: Header, whole: Incomplete) -> Fresh | Unreadable:
+    """Return the message "as if it was received ... as a regular IKE message" (§2.6)."""
+    if header.is_request:
+        largest = whole.datagram_octets(session.link.peer.address.version)
+        known = replace(session.fragmentation, peer_size=largest)
+        session = replace(session, fragmentation=known)
+    try:
+        message = read(header, whole.first, whole.plaintext)
+    except MalformedError as error:
+        return Unreadable(error, session)
+    return Fresh(message, session, whole.octets)
+
+
+# Windows ------------------------------------------------------------------------------------------
 
 
 def _place(session: Session, header: Header) -> Repeated | Beyond | Ignored | None:

@@ -71,11 +71,25 @@ class Keyring:
         self, header: Header, payloads: tuple[Body, ...], random: Random
     ) -> tuple["Keyring", bytes]:
         """Return the message with its payloads in an SK payload, and the keys for the next one."""
-        first, plaintext = encode_chain(payloads)
-        body_octets = self.protection.body_octets(len(plaintext))
-        sk_octets = SK_HEADER_OCTETS + body_octets
-        whole = header.before(PayloadType.SK, HEADER_OCTETS + sk_octets)
-        prefix = whole + bytes([first, 0]) + sk_octets.to_bytes(2)
+        return self.seal_octets(header, *encode_chain(payloads), random)
+
+    def seal_octets(
+        self,
+        header: Header,
+        first: PayloadType,
+        plaintext: bytes,
+        random: Random,
+        numbers: bytes = b"",
+    ) -> tuple["Keyring", bytes]:
+        """Return a message with these octets inside, and the keys for the next one.
+
+        `first` is the type of the first payload. `numbers` are those of a fragment, whose payload
+        is SKF instead of SK (RFC 7383 §2.5).
+        """
+        kind = PayloadType.SKF if numbers else PayloadType.SK
+        sk_octets = SK_HEADER_OCTETS + len(numbers) + self.protection.body_octets(len(plaintext))
+        whole = header.before(kind, HEADER_OCTETS + sk_octets)
+        prefix = whole + bytes([first, 0]) + sk_octets.to_bytes(2) + numbers
         if self.protection.iv_is_counter:
             iv = (self.sealed + 1).to_bytes(self.protection.iv_octets)
         else:
@@ -93,16 +107,32 @@ class Keyring:
             IntegrityError: there is no SK payload, or it does not verify. Nothing may change.
             MalformedError: it verifies, but its content cannot be read.
         """
-        if (
-            header.next_payload is not PayloadType.SK
-            or len(octets) < HEADER_OCTETS + SK_HEADER_OCTETS
-        ):
-            raise IntegrityError("no SK payload")
+        plaintext = self.open_octets(header, octets, PayloadType.SK)
+        return read(header, PayloadType(octets[HEADER_OCTETS]), plaintext)
+
+    def open_octets(
+        self, header: Header, octets: bytes, kind: PayloadType, numbers_octets: int = 0
+    ) -> bytes:
+        """Return what stood in the SK or SKF payload of a message.
+
+        Raises:
+            IntegrityError: there is no such payload, or it does not verify. Nothing may change.
+        """
         start = HEADER_OCTETS + SK_HEADER_OCTETS
+        if header.next_payload is not kind or len(octets) < start + numbers_octets:
+            raise IntegrityError(f"no {kind.name} payload")
         if int.from_bytes(octets[start - 2 : start]) != len(octets) - HEADER_OCTETS:
-            raise IntegrityError("the SK payload does not end with the message")
-        plaintext = self.protection.open(self.peer, octets[:start], octets[start:])
-        first = PayloadType(octets[HEADER_OCTETS])
-        if first in {PayloadType.SK, PayloadType.SKF}:
-            raise MalformedError("an SK payload inside an SK payload")
-        return Message(header, decode_chain(first, plaintext))
+            raise IntegrityError(f"the {kind.name} payload does not end with the message")
+        cut = start + numbers_octets
+        return self.protection.open(self.peer, octets[:cut], octets[cut:])
+
+
+def read(header: Header, first: PayloadType, plaintext: bytes) -> Message:
+    """Return the message with the payloads that stood in its SK payload or its fragments.
+
+    Raises:
+        MalformedError: these are no payloads.
+    """
+    if first in {PayloadType.SK, PayloadType.SKF}:
+        raise MalformedError("an SK payload inside an SK payload")
+    return Message(header, decode_chain(first, plaintext))

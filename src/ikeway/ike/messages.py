@@ -4,8 +4,10 @@
 from dataclasses import replace
 from typing import Final
 
+from ikeway.ike import fragments
+from ikeway.ike.features import fragmentation
 from ikeway.ike.io import Action, Report, Send
-from ikeway.ike.reports import MessageSent, Retransmitted
+from ikeway.ike.reports import MessageSent, Retransmitted, Warned
 from ikeway.ike.session import Link, Session
 from ikeway.ike.tasks import Asked
 from ikeway.ike.window import Outstanding
@@ -23,6 +25,9 @@ _FLAGS: Final = {
     (True, True): Flags.INITIATOR | Flags.RESPONSE,
 }
 """The header's flags by whether we are the original initiator, and whether we answer (§3.1)."""
+
+PROBES: Final = 3
+"""How often a request is sent before its fragments are made smaller: "a few retries"."""
 
 
 def header(link: Link, exchange: ExchangeType, message_id: int, *, is_response: bool) -> Header:
@@ -51,13 +56,20 @@ def request(
     """Seal a request and put it on its way; the window must have room (§2.3)."""
     message_id = session.window.next_request
     head = header(session.link, exchange, message_id, is_response=False)
-    keyring, octets = session.keyring.seal(head, payloads, session.env.random)
-    outstanding = Outstanding.first(message_id, exchange, octets, timing, now)
-    outstanding = replace(outstanding, asked=asked)
+    content = fragments.Content.of(head, payloads)
+    room = session.room(is_response=False)
+    keyring, datagrams = fragments.seal(session.keyring, content, session.env.random, room)
+    outstanding = Outstanding.first(message_id, exchange, datagrams, timing, now)
+    outstanding = replace(outstanding, asked=asked, content=content if room else None)
     after = replace(session, keyring=keyring, window=session.window.requested(outstanding))
     link = session.link
-    sent = MessageSent(Message(head, payloads), link.peer, len(octets))
-    return after, (Send(link.local, link.peer, octets), session.report(sent))
+    sent = MessageSent(Message(head, payloads), link.peer, sum(map(len, datagrams)))
+    return after, (*send((link.local, link.peer), datagrams), session.report(sent))
+
+
+def send(path: tuple[Endpoint, Endpoint], datagrams: fragments.Datagrams) -> tuple[Action, ...]:
+    """Return the actions that send a message; `path` is local and peer."""
+    return tuple([Send(*path, octets) for octets in datagrams])
 
 
 def respond(
@@ -68,11 +80,12 @@ def respond(
 ) -> tuple[Session, tuple[Action, ...]]:
     """Seal the response to a request and keep it for repetitions; `path` is the way back."""
     head = header(session.link, asked.exchange, asked.message_id, is_response=True)
-    keyring, octets = session.keyring.seal(head, payloads, session.env.random)
-    window = session.window.responded(asked.message_id, octets)
+    content, room = fragments.Content.of(head, payloads), session.room(is_response=True)
+    keyring, datagrams = fragments.seal(session.keyring, content, session.env.random, room)
+    window = session.window.responded(asked.message_id, datagrams)
     after = replace(session, keyring=keyring, window=window)
-    sent = MessageSent(Message(head, payloads), path[1], len(octets))
-    return after, (Send(*path, octets), session.report(sent))
+    sent = MessageSent(Message(head, payloads), path[1], sum(map(len, datagrams)))
+    return after, (*send(path, datagrams), session.report(sent))
 
 
 def repeat(
@@ -83,4 +96,43 @@ def repeat(
     if again is None:
         return None
     said = Report(link.spi_local, Retransmitted(outstanding.sent, link.peer))
-    return again, (Send(link.local, link.peer, again.octets), said)
+    return again, (*send((link.local, link.peer), again.datagrams), said)
+
+
+def insist(
+    session: Session, outstanding: Outstanding, timing: Retransmission, now: Instant
+) -> tuple[Session, tuple[Action, ...]] | None:
+    """Send an unanswered request again, after a while in smaller fragments; None to give up.
+
+    Larger datagrams may not get through (RFC 7383 §2.5.2).
+    """
+    if outstanding.sent >= PROBES and now < outstanding.give_up:
+        split = _split(session, outstanding, timing, now)
+        if split is not None:
+            return split
+    repeated = repeat(session.link, outstanding, timing, now)
+    if repeated is None:
+        return None
+    again, actions = repeated
+    return replace(session, window=session.window.repeated(again)), actions
+
+
+def _split(
+    session: Session, outstanding: Outstanding, timing: Retransmission, now: Instant
+) -> tuple[Session, tuple[Action, ...]] | None:
+    """Send it in more fragments than before, which the peer has to tell from those before."""
+    content, size, link = outstanding.content, session.fragment_size, session.link
+    if content is None or size is None:
+        return None
+    version, before = link.peer.address.version, len(outstanding.datagrams)
+    for step in fragmentation.smaller(size, version):
+        room = fragmentation.room(step, version)
+        if not before < content.total(session.keyring, room) <= fragments.TOTAL_MOST:
+            continue
+        keyring, datagrams = fragments.seal(session.keyring, content, session.env.random, room)
+        window = session.window.repeated(outstanding.split(datagrams, timing, now))
+        known = replace(session.fragmentation, size=step)
+        after = replace(session, keyring=keyring, window=window, fragmentation=known)
+        said = Warned(f"no answer from {link.peer}: datagrams of at most {step} octets from now on")
+        return after, (*send((link.local, link.peer), datagrams), session.report(said))
+    return None

@@ -20,7 +20,7 @@ from ikeway.ike.exchanges import (
     ike_auth_responder,
     informational,
 )
-from ikeway.ike.io import Datagram, Received, Send
+from ikeway.ike.io import Datagram, Received
 from ikeway.ike.reports import Dropped, MessageReceived
 from ikeway.ike.session import Session
 from ikeway.ike.shape import check_critical
@@ -90,32 +90,39 @@ def _beyond(state: Keyed, message_id: int, datagram: Datagram, now: Instant) -> 
 
 def _keyed(state: Keyed, received: Received, now: Instant) -> Step:
     datagram = received.datagram
-    verdict = inbox.admit(state.session, received)
+    verdict = inbox.admit(state.session, received, now)
     match verdict:
         case inbox.Ignored(reason):
             return _drop(state, state.session, datagram, reason)
         case inbox.Beyond(message_id):
             return _beyond(state, message_id, datagram, now)
-        case inbox.Repeated(octets):
-            return Step(state, (Send(datagram.local, datagram.peer, octets),))
-        case inbox.Unreadable(error):
+        case inbox.Repeated(kept):
+            return Step(state, messages.send((datagram.local, datagram.peer), kept))
+        case inbox.Partial(session, overflow):
+            after = _after(state, session)
+            return _drop(after, session, datagram, overflow) if overflow else Step(after)
+        case inbox.Unreadable(error, session):
             fault = faults.Fault(Message(received.header, ()), datagram, error)
-            return faults.take(state, fault, now)
-        case inbox.Fresh(message):
-            return _fresh(state, message, datagram, now)
+            return faults.take(_after(state, session), fault, now)
+        case inbox.Fresh(message, session, octets):
+            step = _fresh(_after(state, session), message, datagram, now)
+            said = session.report(MessageReceived(message, datagram.peer, octets))
+            return replace(step, actions=(said, *step.actions))
         case _:
             assert_never(verdict)
 
 
+def _after(state: Keyed, session: Session) -> Keyed:
+    return state if session is state.session else replace(state, session=session)
+
+
 def _fresh(state: Keyed, message: Message, datagram: Datagram, now: Instant) -> Step:
-    said = MessageReceived(message, datagram.peer, len(datagram.octets))
     handle = _request if message.header.is_request else _response
     try:
         check_critical(message)
-        step = handle(state, message, datagram, now)
+        return handle(state, message, datagram, now)
     except PeerError as error:
-        step = faults.take(state, faults.Fault(message, datagram, error), now)
-    return replace(step, actions=(state.session.report(said), *step.actions))
+        return faults.take(state, faults.Fault(message, datagram, error), now)
 
 
 # Requests of the peer -----------------------------------------------------------------------------

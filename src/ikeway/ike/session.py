@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What belongs together as soon as an IKE SA has keys (RFC 7296 §2.14, §2.15)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ikeway.ike.environment import Environment
 from ikeway.ike.features import Agreed
+from ikeway.ike.features.fragmentation import LEAST, room
 from ikeway.ike.io import Report, Ticket
 from ikeway.ike.keys import Keyring
+from ikeway.ike.reassembly import Fragmentation
 from ikeway.ike.reports import Event
 from ikeway.ike.window import Window
 from ikeway.model.address import Endpoint
@@ -41,11 +43,29 @@ class Session:
     keyring: Keyring
     window: Window
     agreed: Agreed
+    fragmentation: Fragmentation = field(default=Fragmentation())
 
     @property
     def sa(self) -> bytes:
         """Our SPI."""
         return self.link.spi_local
+
+    @property
+    def fragment_size(self) -> int | None:
+        """The largest datagram that we send whole (RFC 7383 §2.5.1)."""
+        return self.fragmentation.size or self.agreed.fragment_size
+
+    def room(self, *, is_response: bool) -> int | None:
+        """Return how long an IKE message of ours may be, None if that does not matter.
+
+        A response is fragmented no larger than the peer's requests are (RFC 7383 §2.5.1).
+        """
+        size, peer_size = self.fragment_size, self.fragmentation.peer_size
+        if size is None:
+            return None
+        if is_response and peer_size is not None:
+            size = min(size, max(peer_size, LEAST))
+        return room(size, self.link.peer.address.version)
 
     def ticket(self, purpose: str) -> Ticket:
         """Return the ticket of a question of this SA."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ikeway.ike import states
+from ikeway.ike.reassembly import TIMEOUT
 from ikeway.model.time import Instant, Seconds
 
 
@@ -29,6 +30,9 @@ ANOTHER_ANSWER: Final = Timer(
 LIVENESS: Final = Timer("liveness", None, "RFC 7296 §2.4: nothing was heard for that long")
 INSTALL: Final = Timer("install", 30.0, "design §4: a data plane that does not answer refuses")
 KEEPALIVE: Final = Timer("keepalive", 20.0, "RFC 3948 §4: a NAT before us forgets")
+REASSEMBLY: Final = Timer(
+    "reassembly", TIMEOUT, "RFC 7383 §2.6: fragments that are missing do not come any more"
+)
 LINGER: Final = Timer("linger", 15.0, "RFC 7296 §2.1: the last response may have been lost")
 REPLACED: Final = Timer(
     "replaced", 60.0, "RFC 7296 §2.8: who rekeyed an IKE SA deletes the old one"
@@ -43,6 +47,7 @@ TIMERS: Final = (
     LIVENESS,
     INSTALL,
     KEEPALIVE,
+    REASSEMBLY,
     LINGER,
     REPLACED,
     AGE,
@@ -88,6 +93,7 @@ def _of_established(state: states.Established) -> tuple[str, Instant]:
         return REPLACED.name, state.expires_at
     due = [(INSTALL.name, child.due) for child in state.children if child.due is not None]
     due += [(HALF_OPEN.name, answering.expires) for answering in state.answering]
+    due += [(REASSEMBLY.name, one.until) for one in state.session.fragmentation.incomplete]
     if state.keep_at is not None:
         due.append((KEEPALIVE.name, state.keep_at))
     repetition = _of_peer(state)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from ikeway.ike import aging, ending, installing, keepalive, messages
 from ikeway.ike.exchanges import child_sa_responder, informational
 from ikeway.ike.io import Action, Ask, MeasureUsage
+from ikeway.ike.reports import Dropped
 from ikeway.ike.states import (
     AwaitAuthRequest,
     AwaitAuthResponse,
@@ -77,18 +78,18 @@ def _init(state: AwaitInitResponse, now: Instant) -> Step:
 def _repeat(state: AwaitAuthResponse | Deleting | Established, now: Instant) -> Step:
     """Send every request again whose time has come."""
     session, connection = state.session, state.connection
-    window, said = session.window, tuple[Action, ...]()
+    said = tuple[Action, ...]()
     for outstanding in session.window.outstanding:
         if outstanding.due > now:
             continue
-        repeated = messages.repeat(session.link, outstanding, connection.retransmission, now)
+        repeated = messages.insist(session, outstanding, connection.retransmission, now)
         if repeated is None:
             if isinstance(state, Deleting):
                 return Step(Gone())
             return ending.give_up(state, connection.name, f"no answer from {session.link.peer}")
-        again, actions = repeated
-        window, said = window.repeated(again), said + actions
-    return Step(replace(state, session=replace(session, window=window)), said)
+        session, actions = repeated
+        said += actions
+    return Step(replace(state, session=session), said)
 
 
 def _established(state: Established, now: Instant) -> Step:
@@ -102,8 +103,19 @@ def _established(state: Established, now: Instant) -> Step:
     late = next((each for each in state.answering if each.expires <= now), None)
     if late is not None:
         return child_sa_responder.refuse(state, late)
+    if any(each.until <= now for each in state.session.fragmentation.incomplete):
+        return _forget_fragments(state, now)
     due = state.session.window.due
     return _anew(state, now) if due is None or due > now else _repeat(state, now)
+
+
+def _forget_fragments(state: Established, now: Instant) -> Step:
+    """Act as if messages of which fragments are missing had never come (RFC 7383 §2.6)."""
+    session = state.session
+    kept = session.fragmentation.without_late(now)
+    dropped = Dropped("a message of which fragments are missing", session.link.peer)
+    after = replace(state, session=replace(session, fragmentation=kept))
+    return Step(after, (session.report(dropped),))
 
 
 def _anew(state: Established, now: Instant) -> Step:

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, replace
 
+from ikeway.ike.fragments import Content, Datagrams
 from ikeway.ike.tasks import Asked
 from ikeway.model.time import Instant
 from ikeway.policy.lifetimes import Retransmission
@@ -14,28 +15,32 @@ MESSAGE_ID_LAST = 2**32 - 2
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """A request of ours without a response; `asked` is what an established SA asked with it."""
+    """A request of ours without a response; `asked` is what an established SA asked with it.
+
+    `content` is there where it may have to be split into smaller fragments (RFC 7383 §2.5.2).
+    """
 
     message_id: int
     exchange: ExchangeType
-    octets: bytes
+    datagrams: Datagrams
     sent: int
     due: Instant
     give_up: Instant
     asked: Asked | None = None
+    content: Content | None = None
 
     @classmethod
     def first(
         cls,
         message_id: int,
         exchange: ExchangeType,
-        octets: bytes,
+        datagrams: Datagrams,
         timing: Retransmission,
         now: Instant,
     ) -> "Outstanding":
         """Return the request as it leaves for the first time."""
         due = now + timing.wait(0)
-        return cls(message_id, exchange, octets, 1, due, now + timing.give_up)
+        return cls(message_id, exchange, datagrams, 1, due, now + timing.give_up)
 
     def again(self, timing: Retransmission, now: Instant) -> "Outstanding | None":
         """Return the request as it leaves once more, unchanged; None when it is time to give up."""
@@ -43,6 +48,11 @@ class Outstanding:
             return None
         due = min(now + timing.wait(self.sent), self.give_up)
         return replace(self, sent=self.sent + 1, due=due)
+
+    def split(self, datagrams: Datagrams, timing: Retransmission, now: Instant) -> "Outstanding":
+        """Return the request in smaller fragments; its repetitions start over (RFC 7383 §2.5.2)."""
+        due = min(now + timing.wait(0), self.give_up)
+        return replace(self, datagrams=datagrams, sent=1, due=due)
 
     def hurry(self, timing: Retransmission, give_up: Instant, now: Instant) -> "Outstanding":
         """Return the request as it is sent again soon, and given up at `give_up` at the latest."""
@@ -63,7 +73,7 @@ class Window:
     next_request: int = 0
     expected: int = 0
     outstanding: tuple[Outstanding, ...] = ()
-    answered: tuple[tuple[int, bytes], ...] = ()
+    answered: tuple[tuple[int, Datagrams], ...] = ()
     size: int = 1
     peer_size: int = 1
 
@@ -118,12 +128,12 @@ class Window:
         is_inside = self.expected <= message_id < self.expected + self.size
         return is_inside and self.cached(message_id) is None
 
-    def responded(self, message_id: int, octets: bytes) -> "Window":
-        """Return the window after the peer's request was answered with `octets`.
+    def responded(self, message_id: int, datagrams: Datagrams) -> "Window":
+        """Return the window after the peer's request was answered with `datagrams`.
 
         Who has asked X has all responses up to X - N, so these need not be kept.
         """
-        answered = sorted((*self.answered, (message_id, octets)))
+        answered = sorted((*self.answered, (message_id, datagrams)))
         newest, expected = answered[-1][0], self.expected
         kept = tuple(each for each in answered if each[0] > newest - self.size)
         known = {number for number, _ in kept}
@@ -131,6 +141,6 @@ class Window:
             expected += 1
         return replace(self, expected=expected, answered=kept)
 
-    def cached(self, message_id: int) -> bytes | None:
+    def cached(self, message_id: int) -> Datagrams | None:
         """Return our response to a request that we have answered, if it is still known (§2.1)."""
-        return next((octets for number, octets in self.answered if number == message_id), None)
+        return next((kept for number, kept in self.answered if number == message_id), None)

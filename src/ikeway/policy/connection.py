@@ -97,7 +97,8 @@ class Connection:
 
     `virtual_ips` are the addresses that an initiator asks for (0.0.0.0 or :: is any); a responder
     hands them out of `pool`. `peer_auth` lists the proofs that are accepted from the peer. `window`
-    is how many requests may be under way at a time, each way (RFC 7296 §2.3).
+    is how many requests may be under way at a time, each way (RFC 7296 §2.3). Messages that need a
+    larger IP datagram than `fragment_size` are fragmented (RFC 7383); with 0 none are.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Connection:
     retransmission: Retransmission = field(default=Retransmission())
     liveness: Seconds = 30.0
     window: int = 1
+    fragment_size: int = 1280
     initial_contact: bool = False
     require_address_request: bool = False
     allow_sha1_signatures: bool = False

@@ -97,3 +97,12 @@ def establish(
 def moved(session: Session, local: Endpoint, peer: Endpoint) -> Session:
     """Return the session with the path that an authentic message took."""
     return replace(session, link=replace(session.link, local=local, peer=peer))
+
+
+def sized(session: Session, connection: Connection) -> Session:
+    """Return the session with the fragment size of the connection that it is known to be for."""
+    size = session.agreed.fragment_size
+    if size is None or not connection.fragment_size:
+        return session
+    agreed = replace(session.agreed, fragment_size=connection.fragment_size)
+    return replace(session, agreed=agreed)

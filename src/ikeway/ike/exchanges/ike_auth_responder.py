@@ -62,6 +62,7 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
     connection = _connection(state.candidates, id_i, message.one(IdR), proof.kind(auth))
     request = AuthRequest(message, datagram.local, datagram.peer, id_i, connection)
     session = ike_auth.moved(state.session, datagram.local, datagram.peer)
+    session = ike_auth.sized(session, connection)
     if proof.kind(auth) is Proof.PSK:
         theirs = proof.claim(session, state.transcript, need(message, IdI), is_local=False)
         proof.check_psk(session, theirs, auth, (connection.local_id, id_i))

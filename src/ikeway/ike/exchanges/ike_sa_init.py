@@ -22,7 +22,8 @@ ZERO_SPI: Final = bytes(8)
 def context(link: Link, spi_r: bytes, connection: Connection) -> Context:
     """Return what the features need for a message that has this SPIr."""
     force = connection.encapsulate is Encapsulate.ALWAYS
-    return Context(link.spi_i, spi_r, link.local, link.peer, force)
+    ends = link.local, link.peer
+    return Context(link.spi_i, spi_r, *ends, force, connection.fragment_size)
 
 
 def certificate_request(

@@ -96,7 +96,7 @@ def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
     message = Message(head, payloads)
     octets = message.encode()
     timing = ask.connection.retransmission
-    outstanding = Outstanding.first(0, ike_sa_init.TYPE, octets, timing, now)
+    outstanding = Outstanding.first(0, ike_sa_init.TYPE, (octets,), timing, now)
     attempt = Attempt(
         ask.method, offer, ask.nonce, ask.cookie, ask.tries, outstanding, ask.solution
     )
@@ -258,7 +258,7 @@ def _agree(
     session = Session(state.env, link, branch, keyring, Window(next_request=1), agreed)
     octets, attempt = received.datagram.octets, state.attempt
     nonce_r = need(message, Nonce).data
-    transcript = Transcript(attempt.outstanding.octets, octets, attempt.nonce, nonce_r)
+    transcript = Transcript(attempt.outstanding.datagrams[0], octets, attempt.nonce, nonce_r)
     key_source = link.spi_r, need(message, KeyExchange).data, nonce_r
     return Agreement(session, transcript, _reports(session, message, received), key_source)
 

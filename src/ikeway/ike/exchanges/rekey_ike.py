@@ -107,7 +107,8 @@ def _make(
 ) -> Made:
     """Return the new IKE SA, without children yet. Its windows begin anew (§2.2, §2.3)."""
     before = state.session
-    session = Session(before.env, link, before.branch, keyring, Window(), before.agreed)
+    known = replace(before.fragmentation, incomplete=())
+    session = Session(before.env, link, before.branch, keyring, Window(), before.agreed, known)
     fresh = Established(
         session=session,
         connection=state.connection,

@@ -8,20 +8,24 @@ from dataclasses import dataclass
 from typing import Final
 
 from ikeway.crypto.sign import SignatureHash
-from ikeway.ike.features import nat_traversal, signature_hashes
+from ikeway.ike.features import fragmentation, nat_traversal, signature_hashes
 from ikeway.ike.features.context import Context
 from ikeway.ike.features.nat_traversal import Nat
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 
-FEATURES: Final = (nat_traversal, signature_hashes)
+FEATURES: Final = (nat_traversal, fragmentation, signature_hashes)
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The extensions of an IKE SA. `peer_hashes` is None where the peer has no RFC 7427."""
+    """The extensions of an IKE SA. `peer_hashes` is None where the peer has no RFC 7427.
+
+    `fragment_size` is the largest datagram that is sent whole, None where nothing is fragmented.
+    """
 
     nat: Nat
+    fragment_size: int | None
     peer_hashes: frozenset[SignatureHash] | None
 
 
@@ -39,5 +43,6 @@ def learn(message: Message, context: Context) -> Agreed:
     """Return what the peer's IKE_SA_INIT message agrees to."""
     return Agreed(
         nat=nat_traversal.learn(message, context),
+        fragment_size=fragmentation.learn(message, context),
         peer_hashes=signature_hashes.learn(message, context),
     )

@@ -15,3 +15,4 @@ class Context:
     local: Endpoint
     peer: Endpoint
     force_encapsulation: bool
+    fragment_size: int
