@@ -114,7 +114,7 @@ def test_ike_auth_with_certificates_goes_in_fragments(row: Row) -> None:
         bodies = [Message.decode(one).payloads for one in octets]
         assert all(len(one) == 1 and isinstance(one[0], EncryptedFragment) for one in bodies)
         assert {Header.decode(one).message_id for one in octets} == {1}
-        first = PayloadType.IDi if host is ladder.left else PayloadType.IDr
+        first = PayloadType.IDI if host is ladder.left else PayloadType.IDR
         assert [one[28] for one in octets] == [first, *[0] * (total - 1)]
         ivs = {one[36 : 36 + session_of(host).keyring.protection.iv_octets] for one in octets}
         assert len(ivs) == total
