@@ -33,9 +33,9 @@ def first_broken(hours: float = 20.0) -> Any:
 
 def an_iv_that_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every message is sealed as if it were the first (I7)."""
-    seal = Keyring.seal
+    seal = Keyring.seal_octets
     monkeypatch.setattr(
-        Keyring, "seal", lambda self, *args: (self, seal(replace(self, sealed=0), *args)[1])
+        Keyring, "seal_octets", lambda self, *args: (self, seal(replace(self, sealed=0), *args)[1])
     )
 
 
