@@ -127,7 +127,7 @@ def _follow(
         return _drop(replace(state, seen=seen), received, "an answer that makes known keys")
     connection = state.connection
     try:
-        step = ike_auth_initiator.request(connection, agreement, now)
+        step = ike_auth_initiator.request(connection, agreement, state.asked.wish, now)
     except PeerError as error:
         step = ending.give_up(state, connection.name, str(error))
     sources = (*state.key_sources, agreement.key_source)

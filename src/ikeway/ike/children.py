@@ -8,11 +8,20 @@ from ikeway.crypto.keys import derive_child_keys, esp_key_octets
 from ikeway.crypto.random import Random
 from ikeway.ike.keys import Keyring
 from ikeway.model.address import Endpoint
-from ikeway.model.esp import ChildSa, Encapsulation, EspSuite, Limits, Mode
+from ikeway.model.esp import ChildSa, Encapsulation, EspSuite, Limits, Mode, OriginalAddresses
 from ikeway.model.secret import Secret
-from ikeway.model.selectors import Selectors
+from ikeway.model.selectors import Selectors, Trigger
 from ikeway.model.time import Instant, Seconds
+from ikeway.policy.connection import ChildPolicy
 from ikeway.policy.lifetimes import Lifetimes
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which Child SA of a connection is wanted, "" for any, and the packet that wants it, if so."""
+
+    child: str = ""
+    trigger: Trigger | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +31,26 @@ class ChildDraft:
     spi_in: int
     offered_i: Selectors
     offered_r: Selectors
+    policy: ChildPolicy
+    trigger: Trigger | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What both sides agreed that a Child SA is for, with the addresses that this host sees."""
+
+    policy: ChildPolicy
+    mode: Mode
+    local_ts: Selectors
+    peer_ts: Selectors
+    original: OriginalAddresses | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
     """A Child SA. `is_installed` once the data plane has it, which must say so until `due`.
+
+    `name` is that of its policy.
 
     `is_replaced` once it was rekeyed: who rekeyed it is about to delete it.
     `method` is the key exchange method that it was made with, 0 for none. `replaces` is the inbound
@@ -35,6 +59,7 @@ class Child:
     """
 
     sa: ChildSa
+    name: str = ""
     is_installed: bool = False
     is_deleting: bool = False
     is_replaced: bool = False
@@ -81,9 +106,7 @@ class Terms:
     spi_in: int
     spi_out: int
     suite: EspSuite
-    local_ts: Selectors
-    peer_ts: Selectors
-    replay_window: int
+    scope: Scope
     limits: Limits
 
 
@@ -108,7 +131,7 @@ def build(
     encapsulation: Encapsulation,
 ) -> ChildSa:
     """Return a Child SA with its keys (§2.17); `path` is local and peer."""
-    suite = terms.suite
+    suite, scope = terms.suite, terms.scope
     sizes = esp_key_octets(suite.encr, suite.key_bits, suite.integ)
     towards_r, towards_i = derive_child_keys(
         keyring.prf, keyring.keys.sk_d, *sizes, *seed.nonces, shared=seed.shared
@@ -119,13 +142,14 @@ def build(
         spi_out=terms.spi_out,
         local=path[0],
         peer=path[1],
-        mode=Mode.TUNNEL,
+        mode=scope.mode,
         encapsulation=encapsulation,
         suite=suite,
         keys_in=keys_in,
         keys_out=keys_out,
-        local_ts=terms.local_ts,
-        peer_ts=terms.peer_ts,
-        replay_window=terms.replay_window,
+        local_ts=scope.local_ts,
+        peer_ts=scope.peer_ts,
+        replay_window=scope.policy.replay_window,
+        original=scope.original,
         limits=terms.limits,
     )

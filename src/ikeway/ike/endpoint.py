@@ -78,8 +78,8 @@ class Endpoint:
 
     def initiate(self, command: Initiate, now: Instant) -> tuple[bytes, tuple[Action, ...]]:
         """Start an IKE SA; return our SPI and the first actions."""
-        spi, path = self._new_spi(), (command.local, command.peer)
-        step = ike_sa_init_initiator.request(self.env, command.connection, path, spi, now)
+        spi = self._new_spi()
+        step = ike_sa_init_initiator.request(self.env, command, spi, now)
         return spi, self._begin(spi, step, now)
 
     def receive(self, datagram: Datagram, now: Instant) -> tuple[Action, ...]:

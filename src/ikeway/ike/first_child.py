@@ -3,10 +3,10 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Final
 
-from ikeway.ike import configuration, narrow, negotiate, spending
-from ikeway.ike.children import Child, ChildDraft, Seed, Terms, build
+from ikeway.ike import child_terms, configuration, narrow, negotiate, spending
+from ikeway.ike.child_terms import Place
+from ikeway.ike.children import Child, ChildDraft, Seed, Terms, Wish, build
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import Leased
 from ikeway.ike.session import Link, Session, Transcript
@@ -23,16 +23,13 @@ from ikeway.model.errors import (
 )
 from ikeway.model.esp import Encapsulation
 from ikeway.model.selectors import Selectors, TrafficSelector
-from ikeway.policy.connection import Connection, resolve_selectors
+from ikeway.policy.connection import ChildPolicy, Connection, resolve_selectors
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Configuration, Notify, SecurityAssociation, TsI, TsR
-from ikeway.wire.payloads.traffic_selectors import TrafficSelectors
 from ikeway.wire.registry import NotifyType
 
 SPI_OCTETS = 4
-NEVER_ASKED: Final = frozenset({NotifyType.USE_TRANSPORT_MODE, NotifyType.IPCOMP_SUPPORTED})
-"""What changes a Child SA, and what we do not ask for: packets would not be understood."""
 
 _EVERYTHING: dict[int, IPv4Network | IPv6Network] = {
     4: ip_network("0.0.0.0/0"),
@@ -48,22 +45,24 @@ def encapsulation(session: Session) -> Encapsulation:
 # Initiator ----------------------------------------------------------------------------------------
 
 
-def draft(env: Environment, connection: Connection, link: Link) -> ChildDraft:
-    """Return the Child SA that we ask for.
+def draft(env: Environment, connection: Connection, link: Link, wish: Wish) -> ChildDraft:
+    """Return the Child SA that we ask for; a packet that wants it comes first (§2.9).
 
     Where we ask for addresses, `dynamic` is everything of their families: the answer narrows it.
     """
-    local = _dynamic(connection, link)
-    peer = resolve_selectors(connection.peer_ts, (link.peer.address,))
-    return ChildDraft(env.new_esp_spi(), local, peer)
+    policy = connection.wanted(wish.child)[0]
+    local = _dynamic(connection, policy, link)
+    peer = resolve_selectors(policy.peer_ts, (link.peer.address,))
+    local, peer, trigger = narrow.led_by(wish.trigger, local, peer)
+    return ChildDraft(env.new_esp_spi(), local, peer, policy, trigger)
 
 
-def _dynamic(connection: Connection, link: Link) -> Selectors:
+def _dynamic(connection: Connection, policy: ChildPolicy, link: Link) -> Selectors:
     if not connection.virtual_ips:
-        return resolve_selectors(connection.local_ts, (link.local.address,))
+        return resolve_selectors(policy.local_ts, (link.local.address,))
     versions = dict.fromkeys(address.version for address in connection.virtual_ips)
     found: list[TrafficSelector] = []
-    for template in connection.local_ts:
+    for template in policy.local_ts:
         if template.network is not None:
             found += template.resolve(())
         else:
@@ -78,7 +77,8 @@ def request(connection: Connection, child: ChildDraft) -> tuple[Body, ...]:
     """Return CP, SA, TSi and TSr of our IKE_AUTH request; CP comes before SA (§2.19)."""
     return (
         *configuration.request(connection.virtual_ips),
-        negotiate.offer(connection.esp, child.spi_in.to_bytes(SPI_OCTETS), with_ke=False),
+        *child_terms.notifies(child.policy.mode),
+        negotiate.offer(child.policy.esp, child.spi_in.to_bytes(SPI_OCTETS), with_ke=False),
         TsI(child.offered_i),
         TsR(child.offered_r),
     )
@@ -105,45 +105,25 @@ def conclude(
         PeerError: it grants none, or not what we asked for.
     """
     _check_granted(reply)
+    policy = child.policy
     chosen = negotiate.check_choice(
-        need(reply, SecurityAssociation), connection.esp, with_ke=False, spi_octets=SPI_OCTETS
+        need(reply, SecurityAssociation), policy.esp, with_ke=False, spi_octets=SPI_OCTETS
     )
     assigned = configuration.accept(reply.one(Configuration))
     if connection.virtual_ips and not assigned.addresses:
         raise InternalAddressError("we asked for an address and got none")
-    local_ts = granted(need(reply, TsI), child.offered_i)
-    peer_ts = granted(need(reply, TsR), child.offered_r)
-    spi_out = peer_spi(chosen)
-    terms = Terms(
-        child.spi_in,
-        spi_out,
-        chosen.esp,
-        local_ts,
-        peer_ts,
-        connection.replay_window,
-        spending.limits(connection.lifetimes, chosen.esp, session.env.random),
-    )
-    return Granted(_child(session, transcript, terms, _path(session)), assigned)
+    path = session.link.local, session.link.peer
+    place = Place((), (), path, session.agreed.nat)
+    scope = child_terms.accept(policy, (child.offered_i, child.offered_r), reply, place)
+    limits = spending.limits(policy.lifetimes, chosen.esp, session.env.random)
+    terms = Terms(child.spi_in, peer_spi(chosen), chosen.esp, scope, limits)
+    return Granted(_child(session, transcript, terms, path), assigned)
 
 
 def _check_granted(reply: Message) -> None:
     for notify in reply.all(Notify):
         if notify.type.is_error:
             raise SelectorsError(f"the peer refuses the Child SA: {notify.type.name}")
-        if notify.type in NEVER_ASKED:
-            raise SelectorsError(f"the peer grants {notify.type.name}, which we did not ask for")
-
-
-def granted(answer: TrafficSelectors, offered: Selectors) -> Selectors:
-    """Return the selectors of the answer; one of a type that we do not know was never offered."""
-    if len(answer.selectors) != len(answer.parts):
-        raise SelectorsError("the answer has selectors that are no address ranges")
-    narrow.check_subset(answer.selectors, offered)
-    return answer.selectors
-
-
-def _path(session: Session) -> tuple[Endpoint, Endpoint]:
-    return session.link.local, session.link.peer
 
 
 def peer_spi(chosen: negotiate.Choosing) -> int:
@@ -162,7 +142,8 @@ def _child(
     session: Session, transcript: Transcript, terms: Terms, path: tuple[Endpoint, Endpoint]
 ) -> Child:
     seed = Seed((transcript.nonce_i, transcript.nonce_r), session.link.is_initiator)
-    return Child(build(terms, session.keyring, seed, path, encapsulation(session)))
+    made = build(terms, session.keyring, seed, path, encapsulation(session))
+    return Child(made, terms.scope.policy.name)
 
 
 # Responder ----------------------------------------------------------------------------------------
@@ -194,22 +175,26 @@ def _grant(
         cp = (configuration.reply(asked, leased),)
     elif connection.pool and connection.require_address_request:
         raise ConfigurationRequiredError("the connection needs a request for an address")
-    chosen = negotiate.choose(need(message, SecurityAssociation), connection.esp)
-    allowed_i, allowed_r = _allowed(request, leased)
-    ts_i = narrow.narrow(need(message, TsI).selectors, allowed_i)
-    ts_r = narrow.narrow(need(message, TsR).selectors, allowed_r)
-    spi_in, spi_out = session.env.new_esp_spi(), peer_spi(chosen)
-    limits = spending.limits(connection.lifetimes, chosen.esp, session.env.random)
-    terms = Terms(spi_in, spi_out, chosen.esp, ts_r, ts_i, connection.replay_window, limits)
+    offered = need(message, SecurityAssociation)
+    granted = child_terms.grant(
+        connection,
+        message,
+        _place(session, request, leased),
+        lambda policy: negotiate.choose(offered, policy.esp),
+    )
+    chosen, scope = granted.chosen, granted.scope
+    spi_in = session.env.new_esp_spi()
+    limits = spending.limits(scope.policy.lifetimes, chosen.esp, session.env.random)
+    terms = Terms(spi_in, peer_spi(chosen), chosen.esp, scope, limits)
     child = _child(session, transcript, terms, (request.local, request.peer))
     answer = chosen.answer(spi_in.to_bytes(SPI_OCTETS))
-    payloads = (*cp, answer, TsI(ts_i), TsR(ts_r))
+    selectors = child_terms.told(scope)
+    payloads = (*cp, *granted.notifies, answer, *selectors)
     return ChildOutcome(payloads, child, leased.addresses if leased else (), None)
 
 
-def _allowed(request: AuthRequest, leased: Leased | None) -> tuple[Selectors, Selectors]:
-    """Return what the connection allows as TSi and TSr."""
+def _place(session: Session, request: AuthRequest, leased: Leased | None) -> Place:
+    """Return what the connection's dynamic selectors stand for."""
     addresses: tuple[Address, ...] = leased.addresses if leased else (request.peer.address,)
-    connection = request.connection
-    allowed_i = resolve_selectors(connection.peer_ts, addresses)
-    return allowed_i, resolve_selectors(connection.local_ts, (request.local.address,))
+    path = request.local, request.peer
+    return Place((request.local.address,), addresses, path, session.agreed.nat)

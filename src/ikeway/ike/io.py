@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that can happen to an IKE SA, and everything that it can want."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.puzzle import Puzzle
+from ikeway.ike.children import Wish
 from ikeway.ike.reports import Event
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.esp import ChildSa, Usage
@@ -186,11 +187,12 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Initiate:
-    """Start an IKE SA; for the endpoint."""
+    """Start an IKE SA; for the endpoint. `wish` is which Child SA is to come of it first."""
 
     connection: Connection
     local: Endpoint
     peer: Endpoint
+    wish: Wish = field(default=Wish())
 
 
 Command: TypeAlias = Disconnect | CheckLiveness | Rekey | Spent

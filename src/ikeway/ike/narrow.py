@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ikeway.model.errors import SelectorsError
-from ikeway.model.selectors import Selectors, TrafficSelector
+from ikeway.model.selectors import Selectors, TrafficSelector, Trigger
 
 OFFERED_MOST: Final = 64
 GRANTED_MOST: Final = 32
@@ -29,6 +29,22 @@ def narrow(offered: Selectors, allowed: Selectors) -> Selectors:
     if not parts:
         raise SelectorsError(f"offered {_text(offered)}, allowed is {_text(allowed)}")
     return _without_covered(parts)
+
+
+def led_by(
+    trigger: Trigger | None, local_ts: Selectors, peer_ts: Selectors
+) -> tuple[Selectors, Selectors, Trigger | None]:
+    """Return what to offer for a packet, its own selectors first (§2.9), and the packet.
+
+    A packet that does not belong there is forgotten.
+    """
+    if trigger is None:
+        return local_ts, peer_ts, None
+    sides = ((trigger.local, local_ts), (trigger.peer, peer_ts))
+    if not all(any(whole.covers(own) for whole in whole_ts) for own, whole_ts in sides):
+        return local_ts, peer_ts, None
+    local, peer = (tuple(dict.fromkeys((own, *whole_ts))) for own, whole_ts in sides)
+    return local, peer, trigger
 
 
 def check_subset(answered: Selectors, offered: Selectors) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from ikeway.crypto.kex import Offer
-from ikeway.ike.children import Child, ChildDraft
+from ikeway.ike.children import Child, ChildDraft, Wish
 from ikeway.ike.environment import Environment
 from ikeway.ike.invalid_message_id import Complained
 from ikeway.ike.io import Action
@@ -44,13 +44,17 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class AwaitInitResponse:
-    """We asked IKE_SA_INIT. `complaint` is an unprotected error that may be forged (§2.21.1)."""
+    """We asked IKE_SA_INIT. `complaint` is an unprotected error that may be forged (§2.21.1).
+
+    `wish` is which Child SA is to come of it first.
+    """
 
     env: Environment
     link: Link
     connection: Connection
     attempt: Attempt
     complaint: str | None = None
+    wish: Wish = field(default=Wish())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from typing import TypeAlias
 from ikeway.crypto.kex import Offer
 from ikeway.ike.children import Child
 from ikeway.model.address import Endpoint
-from ikeway.model.selectors import Selectors
+from ikeway.model.selectors import Selectors, Trigger
 from ikeway.model.time import Instant
+from ikeway.policy.connection import ChildPolicy
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Header
 
@@ -42,11 +43,15 @@ class RekeyChild:
 
 @dataclass(frozen=True, slots=True)
 class CreateChild:
-    """Make a Child SA with these selectors (§1.3.1). `method` 0 leaves the choice open."""
+    """Make the Child SA of that name (§1.3.1), for a packet if there is one.
 
-    local_ts: Selectors
-    peer_ts: Selectors
+    `method` 0 leaves the choice open. `is_single` is to ask for just that packet's traffic.
+    """
+
+    name: str
+    trigger: Trigger | None = None
     method: int = 0
+    is_single: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ Task: TypeAlias = Inform | DeleteChild | RekeyChild | CreateChild | RekeyIke
 class AskedChild:
     """We asked for a Child SA, in place of the one with the inbound SPI `replaces` if not 0."""
 
+    policy: ChildPolicy
     spi_in: int
     replaces: int
     local_ts: Selectors
@@ -72,6 +78,7 @@ class AskedChild:
     nonce: bytes
     method: int
     offer: Offer | None
+    trigger: Trigger | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from ikeway.model.address import Endpoint
+from ikeway.model.address import Address, Endpoint
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import Selectors
 
@@ -59,10 +59,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class OriginalAddresses:
+    """The two addresses as the peer has them in its packets, before NATs (RFC 7296 §2.23.1).
+
+    The checksums of transport mode are made with them (RFC 3948 §3.1.2).
+    """
+
+    local: Address
+    peer: Address
+
+
+@dataclass(frozen=True, slots=True)
 class ChildSa:
     """A pair of ESP SAs: `spi_in` is ours (inbound), `spi_out` the peer's (outbound).
 
     `replay_window` is in packets; 0 switches the anti-replay service off (RFC 4303 §3.4.3).
+    `original` is for transport mode, where a NAT is between: its selectors name the addresses that
+    this host sees.
     """
 
     spi_in: int
@@ -78,6 +91,7 @@ class ChildSa:
     peer_ts: Selectors
     replay_window: int = 1024
     limits: Limits = Limits()
+    original: OriginalAddresses | None = None
 
 
 @dataclass(frozen=True, slots=True)

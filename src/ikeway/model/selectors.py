@@ -88,6 +88,14 @@ class TrafficSelector:
 Selectors: TypeAlias = tuple[TrafficSelector, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What a packet that wants an SA is: our side of it, and the peer's (RFC 7296 §2.9)."""
+
+    local: TrafficSelector
+    peer: TrafficSelector
+
+
 def _common_ports(one: TrafficSelector, two: TrafficSelector) -> tuple[int, int] | None:
     everything = (0, PORT_MAX)
     if one.is_opaque or two.is_opaque:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A connection: with whom, proven how, for which traffic, with which algorithms."""
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import ip_address, ip_network
@@ -31,9 +32,10 @@ class Proof(Enum):
 
 
 class Start(Enum):
-    """When an initiator connects: at once and again, or when told to."""
+    """When an initiator connects: at once and again, when a packet wants to go, or when told to."""
 
     NOW = "now"
+    DEMAND = "demand"
     WAIT = "wait"
 
 
@@ -92,13 +94,33 @@ class SelectorTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildPolicy:
+    """A Child SA of a connection: for which traffic, wrapped how, with which algorithms.
+
+    In transport mode `local_ts` and `peer_ts` are all dynamic: it is for the hosts themselves. One
+    that `start`s on demand is closed after being `idle` for so long.
+    """
+
+    name: str
+    local_ts: tuple[SelectorTemplate, ...]
+    peer_ts: tuple[SelectorTemplate, ...]
+    esp: tuple[ProposalSpec, ...]
+    mode: Mode
+    start: Start
+    replay_window: int
+    lifetimes: Lifetimes
+    idle: Seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """One `[connections.NAME]` of the configuration.
 
     `virtual_ips` are the addresses that an initiator asks for (0.0.0.0 or :: is any); a responder
     hands them out of `pool`. `peer_auth` lists the proofs that are accepted from the peer. `window`
     is how many requests may be under way at a time, each way (RFC 7296 §2.3). Messages that need a
-    larger IP datagram than `fragment_size` are fragmented (RFC 7383); with 0 none are.
+    larger IP datagram than `fragment_size` are fragmented (RFC 7383); with 0 none are. Without
+    `children` the connection has a single Child SA, which is as its own fields say.
     """
 
     name: str
@@ -127,6 +149,39 @@ class Connection:
     require_address_request: bool = False
     allow_sha1_signatures: bool = False
     local_address: Address | None = None
+    idle: Seconds = math.inf
+    children: tuple[ChildPolicy, ...] = ()
+
+    @property
+    def child_policies(self) -> tuple[ChildPolicy, ...]:
+        """Return the Child SAs that this connection may have, in the order of the file."""
+        return self.children or (
+            ChildPolicy(
+                self.name,
+                self.local_ts,
+                self.peer_ts,
+                self.esp,
+                self.mode,
+                self.start,
+                self.replay_window,
+                self.lifetimes,
+                self.idle,
+            ),
+        )
+
+    def child(self, name: str) -> ChildPolicy:
+        """Return the Child SA of that name; the first one where there is none."""
+        policies = self.child_policies
+        return next((policy for policy in policies if policy.name == name), policies[0])
+
+    def wanted(self, named: str = "") -> tuple[ChildPolicy, ...]:
+        """Return the Child SAs to ask for when we start: the one named, or all that start alike."""
+        policies = self.child_policies
+        chosen = tuple(policy for policy in policies if policy.name == named)
+        alike = {Start.NOW, self.start} - {Start.DEMAND}
+        return (
+            chosen or tuple(policy for policy in policies if policy.start in alike) or policies[:1]
+        )
 
     @property
     def may_initiate(self) -> bool:

@@ -1,39 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asking for a Child SA, a new one or a successor (RFC 7296 §1.3.1, §1.3.3, §2.8.1, §2.25)."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import first_child, messages, negotiate, spending
-from ikeway.ike.children import Child, Seed, Terms, build
-from ikeway.ike.exchanges import informational
+from ikeway.ike import child_terms, first_child, messages, narrow, negotiate, spending
+from ikeway.ike.children import Child, Scope, Seed, Terms, build
+from ikeway.ike.exchanges import child_sa_refused, informational
 from ikeway.ike.exchanges.child_sa import (
     RESPONSE,
-    RETRY,
     SPI_OCTETS,
     TYPE,
     change,
     find,
+    place,
+    specs_for,
+    uncrossed,
 )
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
-from ikeway.ike.io import InstallChild, RemoveChild
-from ikeway.ike.reports import ChildFailed
+from ikeway.ike.io import InstallChild
 from ikeway.ike.shape import need
 from ikeway.ike.states import Established, Step
 from ikeway.ike.tasks import (
     AskedChild,
     CreateChild,
     RekeyChild,
-    Task,
 )
 from ikeway.ike.timers import INSTALL
-from ikeway.model.errors import (
-    MalformedError,
-)
+from ikeway.model.errors import MalformedError, SelectorsError
+from ikeway.model.esp import Mode
 from ikeway.model.secret import Secret
+from ikeway.model.selectors import Selectors, Trigger
 from ikeway.model.time import Instant
-from ikeway.policy.connection import Connection
-from ikeway.policy.proposals import ProposalSpec
+from ikeway.policy.connection import ChildPolicy, resolve_selectors
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Delete, KeyExchange, Nonce, Notify, SecurityAssociation, TsI, TsR
@@ -45,37 +44,67 @@ def rekey(state: Established, task: RekeyChild, now: Instant) -> Step:
     old = find(state, task.spi_in)
     if old is None or old.is_deleting or old.is_replaced:
         return Step(state)
-    wanted = CreateChild(old.sa.local_ts, old.sa.peer_ts, task.method)
-    notify = Notify(
-        NotifyType.REKEY_SA, protocol=ProtocolId.ESP, spi=old.sa.spi_in.to_bytes(SPI_OCTETS)
-    )
-    return _request(state, wanted, old, (notify,), now)
+    policy = replace(state.connection.child(old.name), mode=old.sa.mode)
+    wanted = Wanted(policy, old.sa.local_ts, old.sa.peer_ts, task.method, old)
+    return _request(state, wanted, now)
 
 
 def create(state: Established, task: CreateChild, now: Instant) -> Step:
-    """Ask for one more child (§1.3.1)."""
-    return _request(state, task, None, (), now)
+    """Ask for one more child, its packet's own selectors first (§1.3.1, §2.9)."""
+    policy, link = state.connection.child(task.name), state.session.link
+    here = place(state, (link.local, link.peer))
+    local, peer, trigger = narrow.led_by(
+        task.trigger,
+        resolve_selectors(policy.local_ts, here.local),
+        resolve_selectors(policy.peer_ts, here.peer),
+    )
+    if task.is_single and trigger is not None:
+        local, peer = (trigger.local,), (trigger.peer,)
+    return _request(state, Wanted(policy, local, peer, task.method, trigger=trigger), now)
 
 
-def _request(
-    state: Established,
-    wanted: CreateChild,
-    old: Child | None,
-    lead: tuple[Body, ...],
-    now: Instant,
-) -> Step:
-    env, connection = state.session.env, state.connection
-    specs = _specs(connection, old.method if old else 0)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to ask for; `old` is the child to replace."""
+
+    policy: ChildPolicy
+    local_ts: Selectors
+    peer_ts: Selectors
+    method: int
+    old: Child | None = None
+    trigger: Trigger | None = None
+
+    @property
+    def rekeys(self) -> tuple[Notify, ...]:
+        """What names the child to replace (§1.3.3)."""
+        if self.old is None:
+            return ()
+        spi = self.old.sa.spi_in.to_bytes(SPI_OCTETS)
+        return (Notify(NotifyType.REKEY_SA, protocol=ProtocolId.ESP, spi=spi),)
+
+
+def _request(state: Established, wanted: Wanted, now: Instant) -> Step:
+    env, connection, old = state.session.env, state.connection, wanted.old
+    specs = specs_for(wanted.policy, old.method if old else 0)
     methods = [code for spec in specs for code, _ in spec.ke]
     method = wanted.method or (methods[0] if methods else 0)
     offer = key_exchange(method).offer(env.random) if method else None
-    spi_in, nonce = env.new_esp_spi(), env.random.octets(NONCE_OCTETS)
-    replaces = old.sa.spi_in if old else 0
-    asked = AskedChild(spi_in, replaces, wanted.local_ts, wanted.peer_ts, nonce, method, offer)
+    asked = AskedChild(
+        wanted.policy,
+        env.new_esp_spi(),
+        old.sa.spi_in if old else 0,
+        wanted.local_ts,
+        wanted.peer_ts,
+        env.random.octets(NONCE_OCTETS),
+        method,
+        offer,
+        wanted.trigger,
+    )
     payloads: tuple[Body, ...] = (
-        *lead,
-        negotiate.offer(specs, spi_in.to_bytes(SPI_OCTETS), with_ke=bool(method)),
-        Nonce(nonce),
+        *wanted.rekeys,
+        *child_terms.notifies(wanted.policy.mode),
+        negotiate.offer(specs, asked.spi_in.to_bytes(SPI_OCTETS), with_ke=bool(method)),
+        Nonce(asked.nonce),
         *((KeyExchange(KeMethod(method), offer.public),) if offer else ()),
         TsI(wanted.local_ts),
         TsR(wanted.peer_ts),
@@ -83,19 +112,6 @@ def _request(
     timing = connection.retransmission
     session, actions = messages.request(state.session, TYPE, payloads, timing, now, asked)
     return Step(replace(state, session=session), actions)
-
-
-def _specs(connection: Connection, method: int) -> tuple[ProposalSpec, ...]:
-    """Return what we offer; the method that the child was made with comes first.
-
-    INTEROP: a peer that never used a key exchange for this child is not asked for one.
-    """
-    if not method:
-        return connection.esp
-    return tuple(
-        replace(spec, ke=((method, 0), *(c for c in spec.ke if c != (method, 0))))
-        for spec in connection.esp
-    )
 
 
 def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant) -> Step:
@@ -106,38 +122,34 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
     """
     failure = next((n for n in reply.all(Notify) if n.type.is_error), None)
     if failure is not None:
-        return _failed(state, asked, failure, now)
+        return child_sa_refused.failed(state, asked, failure, now)
     RESPONSE.check(reply)
-    specs = _specs(state.connection, asked.method)
+    specs = specs_for(asked.policy, asked.method)
     chosen = negotiate.check_choice(
         need(reply, SecurityAssociation),
         specs,
         with_ke=bool(asked.method),
         spi_octets=SPI_OCTETS,
     )
-    local_ts = first_child.granted(need(reply, TsI), asked.local_ts)
-    peer_ts = first_child.granted(need(reply, TsR), asked.peer_ts)
+    session = state.session
+    path = session.link.local, session.link.peer
+    offered = asked.local_ts, asked.peer_ts
+    try:
+        scope = child_terms.accept(asked.policy, offered, reply, place(state, path))
+    except SelectorsError as error:
+        return child_sa_refused.reject(state, asked, str(error))
     shared = _finish(asked, chosen.method, reply)
     spi_out = first_child.peer_spi(chosen)
     if spi_out in state.stillborn:
-        return Step(_uncrossed(_without_stillborn(state, spi_out), asked))
+        return Step(uncrossed(_without_stillborn(state, spi_out), asked))
     state = _without_stillborn(state, spi_out)
-    session = state.session
     nonces = asked.nonce, need(reply, Nonce).data
-    terms = Terms(
-        asked.spi_in,
-        spi_out,
-        chosen.esp,
-        local_ts,
-        peer_ts,
-        state.connection.replay_window,
-        spending.limits(state.connection.lifetimes, chosen.esp, session.env.random),
-    )
+    limits = spending.limits(asked.policy.lifetimes, chosen.esp, session.env.random)
+    terms = Terms(asked.spi_in, spi_out, chosen.esp, scope, limits)
     seed = Seed(nonces, is_requester=True, shared=shared)
-    path = session.link.local, session.link.peer
     made = build(terms, session.keyring, seed, path, first_child.encapsulation(session))
-    child = Child(made, method=chosen.method, replaces=asked.replaces)
-    child = child.aging(state.connection.lifetimes, session.env.random, now)
+    child = Child(made, asked.policy.name, method=chosen.method, replaces=asked.replaces)
+    child = child.aging(asked.policy.lifetimes, session.env.random, now)
     child = child.installing(now + (INSTALL.length or 0.0))
     old = find(state, asked.replaces)
     if old is not None:
@@ -148,6 +160,7 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
     install = InstallChild(
         session.install_ticket(made.spi_in), state.connection.name, made, state.virtual_ips
     )
+    after = _ask_for_the_rest(after, asked, scope)
     return Step(replace(after, children=(*after.children, child)), (install,))
 
 
@@ -157,10 +170,19 @@ def _without_stillborn(state: Established, spi_out: int) -> Established:
     return replace(state, stillborn=tuple(spi for spi in pending if spi != spi_out))
 
 
-def _uncrossed(state: Established, asked: AskedChild) -> Established:
-    """Return the state in which nothing crosses what we have asked for any more."""
-    left = tuple(each for each in state.crossed if each.old != asked.replaces)
-    return replace(state, crossed=left)
+def _ask_for_the_rest(state: Established, asked: AskedChild, scope: Scope) -> Established:
+    """Where the peer left out the very packet, ask for one with nothing else in it (§2.9, §2.9.1).
+
+    That can only be granted whole or refused, and so it is asked for once.
+    """
+    trigger = asked.trigger
+    if trigger is None or scope.mode is Mode.TRANSPORT:
+        return state
+    sides = (trigger.local, scope.local_ts), (trigger.peer, scope.peer_ts)
+    if all(any(ts.covers(own) for ts in granted) for own, granted in sides):
+        return state
+    single = CreateChild(asked.policy.name, trigger, is_single=True)
+    return replace(state, queued=(*state.queued, single))
 
 
 def _finish(asked: AskedChild, method: int, reply: Message) -> Secret | None:
@@ -191,34 +213,3 @@ def _resolve(state: Established, child: Child, ours: bytes) -> tuple[Established
     if theirs is not None:
         after = change(after, replace(theirs, is_replaced=True, rekey_at=theirs.expires_at))
     return after, child
-
-
-def _failed(state: Established, asked: AskedChild, failure: Notify, now: Instant) -> Step:
-    """Take a refusal (§2.25): try again in another way or later, or see that the child is gone."""
-    old = find(state, asked.replaces)
-    said = state.session.report(
-        ChildFailed(state.connection.name, f"the peer says {failure.type.name}")
-    )
-    if failure.type is NotifyType.INVALID_KE_PAYLOAD and _may_use(state, asked, failure):
-        return _again(state, asked, int.from_bytes(failure.data))
-    if old is None or any(each.old == asked.replaces for each in state.crossed):
-        return Step(_uncrossed(state, asked), (said,) if old is None else ())
-    if failure.type is NotifyType.CHILD_SA_NOT_FOUND:
-        left = tuple(child for child in state.children if child is not old)
-        anew = CreateChild(old.sa.local_ts, old.sa.peer_ts)
-        after = replace(state, children=left, queued=(anew, *state.queued))
-        return Step(after, (RemoveChild(state.session.sa, old.sa.spi_in), said))
-    return Step(change(state, replace(old, rekey_at=now + RETRY)), (said,))
-
-
-def _again(state: Established, asked: AskedChild, method: int) -> Step:
-    task: Task = CreateChild(asked.local_ts, asked.peer_ts, method)
-    if asked.replaces:
-        task = RekeyChild(asked.replaces, method)
-    return Step(replace(state, queued=(task, *state.queued)))
-
-
-def _may_use(state: Established, asked: AskedChild, failure: Notify) -> bool:
-    method = int.from_bytes(failure.data)
-    offered = {code for spec in _specs(state.connection, asked.method) for code, _ in spec.ke}
-    return len(failure.data) == 2 and method in offered and method != asked.method

@@ -4,13 +4,15 @@
 from dataclasses import replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import first_child, messages, narrow, negotiate, spending
+from ikeway.ike import child_terms, first_child, messages, negotiate, spending
+from ikeway.ike.child_terms import Grant
 from ikeway.ike.children import Child, Seed, Terms, build
 from ikeway.ike.exchanges.child_sa import (
     REQUEST,
     SPI_OCTETS,
     change,
     find,
+    place,
 )
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
 from ikeway.ike.io import Datagram, InstallChild, RemoveChild
@@ -28,12 +30,11 @@ from ikeway.model.errors import (
     NoAdditionalSasError,
     NoProposalError,
 )
-from ikeway.model.selectors import Selectors
 from ikeway.model.time import Instant
-from ikeway.policy.connection import resolve_selectors
+from ikeway.policy.connection import ChildPolicy, Connection
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
-from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation, TsI, TsR
+from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation
 from ikeway.wire.registry import KeMethod, NotifyType, ProtocolId
 
 CHILDREN_MOST = 64
@@ -50,10 +51,8 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     REQUEST.check(message)
     if old is None and len(state.children) + len(state.answering) >= CHILDREN_MOST:
         raise NoAdditionalSasError(f"{len(state.children)} Child SAs are enough")
-    chosen = choose(state, message)
-    local, peer = (old.sa.local_ts, old.sa.peer_ts) if old else _allowed(state)
-    ts_i = narrow.narrow(need(message, TsI).selectors, peer)
-    ts_r = narrow.narrow(need(message, TsR).selectors, local)
+    granted = _grant(state, message, datagram, old)
+    chosen, scope = granted.chosen, granted.scope
     method = chosen.method
     env, session = state.session.env, state.session
     public, shared = b"", None
@@ -63,20 +62,20 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
         public, shared = key_exchange(method).answer(env.random, exchange.data)
     nonces = need(message, Nonce).data, env.random.octets(NONCE_OCTETS)
     spi_in = env.new_esp_spi()
-    window = state.connection.replay_window
-    limits = spending.limits(state.connection.lifetimes, chosen.esp, env.random)
-    terms = Terms(spi_in, first_child.peer_spi(chosen), chosen.esp, ts_r, ts_i, window, limits)
+    limits = spending.limits(scope.policy.lifetimes, chosen.esp, env.random)
+    terms = Terms(spi_in, first_child.peer_spi(chosen), chosen.esp, scope, limits)
     path = datagram.local, datagram.peer
     seed = Seed(nonces, is_requester=False, shared=shared)
     made = build(terms, session.keyring, seed, path, first_child.encapsulation(session))
     payloads: tuple[Body, ...] = (
+        *granted.notifies,
         chosen.answer(spi_in.to_bytes(SPI_OCTETS)),
         Nonce(nonces[1]),
         *((KeyExchange(KeMethod(method), public),) if method else ()),
-        TsI(ts_i),
-        TsR(ts_r),
+        *child_terms.told(scope),
     )
-    child = Child(made, method=method, replaces=old.sa.spi_in if old else 0)
+    replaces = old.sa.spi_in if old else 0
+    child = Child(made, scope.policy.name, method=method, replaces=replaces)
     expires = now + (HALF_OPEN.length or 0.0)
     answering = Answering(message.header, path, payloads, child, nonces, expires)
     install = InstallChild(
@@ -89,15 +88,20 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     return Step(replace(state, answering=(*state.answering, answering)), (install,))
 
 
-def _allowed(state: Established) -> tuple[Selectors, Selectors]:
-    """Return what the connection allows on our side and on the peer's."""
-    connection, link = state.connection, state.session.link
-    ours = state.virtual_ips if connection.virtual_ips else (link.local.address,)
-    theirs = state.virtual_ips if connection.pool else (link.peer.address,)
-    return (
-        resolve_selectors(connection.local_ts, ours),
-        resolve_selectors(connection.peer_ts, theirs),
-    )
+def _grant(state: Established, message: Message, datagram: Datagram, old: Child | None) -> Grant:
+    here = place(state, (datagram.local, datagram.peer))
+    if old is None:
+        return child_terms.grant(
+            state.connection,
+            message,
+            here,
+            lambda policy: choose(state.connection, policy, message),
+            tuple(child.name for child in state.children),
+        )
+    connection = state.connection
+    chosen = choose(connection, connection.child(old.name), message)
+    scope = child_terms.renew(old, connection, message, here)
+    return Grant(scope, chosen, child_terms.notifies(scope.mode))
 
 
 def _rekeyed(state: Established, rekey: Notify) -> Child:
@@ -119,7 +123,7 @@ def _rekeyed(state: Established, rekey: Notify) -> Child:
     return old
 
 
-def choose(state: Established, message: Message) -> negotiate.Choosing:
+def choose(connection: Connection, policy: ChildPolicy, message: Message) -> negotiate.Choosing:
     """Return our choice for a Child SA with or without a key exchange, as the peer likes.
 
     Raises:
@@ -127,11 +131,11 @@ def choose(state: Established, message: Message) -> negotiate.Choosing:
     """
     offered = need(message, SecurityAssociation)
     exchange = message.one(KeyExchange)
-    plain = tuple(replace(spec, ke=()) for spec in state.connection.esp)
+    plain = tuple(replace(spec, ke=()) for spec in policy.esp)
     if exchange is None:
         return negotiate.choose(offered, plain)
-    known = tuple(dict.fromkeys(choice for spec in state.connection.ike for choice in spec.ke))
-    strong = tuple(replace(spec, ke=spec.ke or known) for spec in state.connection.esp)
+    known = tuple(dict.fromkeys(choice for spec in connection.ike for choice in spec.ke))
+    strong = tuple(replace(spec, ke=spec.ke or known) for spec in policy.esp)
     try:
         return negotiate.choose(offered, strong, prefer_ke=exchange.method)
     except NoProposalError:
@@ -152,7 +156,8 @@ def installed(state: Established, answering: Answering, now: Instant) -> Step:
     session, actions = messages.respond(
         state.session, answering.asked, answering.payloads, answering.path
     )
-    child = answering.child.aging(state.connection.lifetimes, session.env.random, now)
+    lifetimes = state.connection.child(answering.child.name).lifetimes
+    child = answering.child.aging(lifetimes, session.env.random, now)
     crossed = Crossed(child.replaces, child.sa.spi_in, lowest(*answering.nonces))
     rekeys = {asked.replaces for asked in state.asking(AskedChild)} - {0}
     after = replace(

@@ -75,7 +75,9 @@ def establish(
         connection=connection,
         local_id=proven.local_id,
         peer_id=proven.peer_id,
-        children=tuple(child.aging(connection.lifetimes, random, now) for child in children),
+        children=tuple(
+            child.aging(connection.child(child.name).lifetimes, random, now) for child in children
+        ),
         virtual_ips=virtual_ips,
         since=now,
         heard=now,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from ikeway.ike import ending, first_child, messages, proof, window_size
+from ikeway.ike.children import Wish
 from ikeway.ike.exchanges import ike_auth, informational
 from ikeway.ike.exchanges.ike_sa_init import certificate_request
 from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
@@ -28,14 +29,14 @@ Asking: TypeAlias = AwaitAuthResponse | CheckingResponder
 """The states in which the responder has answered IKE_AUTH."""
 
 
-def request(connection: Connection, agreement: Agreement, now: Instant) -> Step:
+def request(connection: Connection, agreement: Agreement, wish: Wish, now: Instant) -> Step:
     """Ask IKE_AUTH with the keys that IKE_SA_INIT gave; a signature is asked for first.
 
     Raises:
         PeerError: we cannot prove our identity to that peer.
     """
     session, transcript = agreement.session, agreement.transcript
-    child = first_child.draft(session.env, connection, session.link)
+    child = first_child.draft(session.env, connection, session.link, wish)
     ours = proof.claim(session, transcript, _identity(connection), is_local=True)
     if connection.local_auth is Proof.CERTIFICATE:
         scheme, ask = proof.ask_signature(session, ours, connection.local_id)

@@ -6,6 +6,7 @@ from typing import Final
 
 from ikeway.crypto.kex import key_exchange
 from ikeway.ike import features, messages, negotiate, puzzles
+from ikeway.ike.children import Wish
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS
@@ -14,6 +15,7 @@ from ikeway.ike.io import (
     Action,
     Answer,
     Ask,
+    Initiate,
     Received,
     Report,
     Send,
@@ -28,7 +30,6 @@ from ikeway.ike.shape import check_critical, need
 from ikeway.ike.states import Attempt, AwaitInitResponse, Step
 from ikeway.ike.timers import COMPLAINT
 from ikeway.ike.window import Outstanding, Window
-from ikeway.model.address import Endpoint
 from ikeway.model.errors import MalformedError, NoProposalError, PeerError
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
@@ -62,22 +63,18 @@ class AskFor:
     connection: Connection
     method: int
     nonce: bytes
+    wish: Wish
     cookie: bytes = b""
     solution: bytes = b""
     tries: int = 1
 
 
-def request(
-    env: Environment,
-    connection: Connection,
-    path: tuple[Endpoint, Endpoint],
-    spi_i: bytes,
-    now: Instant,
-) -> Step:
-    """Start an IKE SA over `path` (local, peer)."""
-    link = Link(spi_i, ike_sa_init.ZERO_SPI, True, *path)
-    nonce = env.random.octets(NONCE_OCTETS)
-    return _ask(AskFor(env, link, connection, connection.ike[0].ke[0][0], nonce), now)
+def request(env: Environment, command: Initiate, spi_i: bytes, now: Instant) -> Step:
+    """Start an IKE SA."""
+    link = Link(spi_i, ike_sa_init.ZERO_SPI, True, command.local, command.peer)
+    nonce, connection = env.random.octets(NONCE_OCTETS), command.connection
+    method = connection.ike[0].ke[0][0]
+    return _ask(AskFor(env, link, connection, method, nonce, command.wish), now)
 
 
 def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
@@ -102,7 +99,7 @@ def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
     )
     sent = MessageSent(message, link.peer, len(octets))
     return Step(
-        AwaitInitResponse(ask.env, link, ask.connection, attempt),
+        AwaitInitResponse(ask.env, link, ask.connection, attempt, wish=ask.wish),
         (Send(link.local, link.peer, octets), Report(link.spi_local, sent)),
     )
 
@@ -222,6 +219,7 @@ def _next(state: AwaitInitResponse, *, cookie: bytes = b"", method: int | None =
         connection=state.connection,
         method=attempt.method if method is None else method,
         nonce=attempt.nonce,
+        wish=state.wish,
         cookie=cookie or attempt.cookie,
         solution=b"" if cookie else attempt.solution,
         tries=attempt.tries + 1,
