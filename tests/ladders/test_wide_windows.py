@@ -15,7 +15,7 @@ from ikeway.wire.message import Message
 from ikeway.wire.payloads import Delete, Notify
 from ikeway.wire.registry import ExchangeType, NotifyType, ProtocolId
 from support.agreement import agree
-from support.asking import add_children, want, word
+from support.asking import add_children, one_more, want, word
 from support.forge import edited, request, sealed, session_of
 from support.hosts import GCM, Row
 from support.ladder import Ladder
@@ -185,9 +185,8 @@ def test_requests_are_answered_in_whatever_order_they_come(row: Row) -> None:
 def held(row: Row, **changes: object) -> tuple[Ladder, list[CreateChild]]:
     """Return a ladder whose right host does not get an answer from its data plane."""
     ladder = up(row, **changes)
-    child = ladder.left.child
     ladder.right.holds = (InstallChild,)
-    return ladder, [CreateChild(child.local_ts, child.peer_ts)] * 2
+    return ladder, [one_more(ladder.left)] * 2
 
 
 @pytest.mark.conformance("CF-F03")
@@ -328,7 +327,7 @@ def test_a_child_deleted_before_we_know_it_leaves_the_other_one_alone(row: Row) 
     """§2.25: the Delete of one answer of the peer's may come before the answers themselves."""
     ladder = up(row)
     child = ladder.left.child
-    create = CreateChild(child.local_ts, child.peer_ts)
+    create = one_more(ladder.left)
     want(ladder, ladder.left, create)
     want(ladder, ladder.left, create)
     for _ in range(2):
@@ -364,8 +363,7 @@ def test_simultaneous_creates_are_no_collision(row: Row) -> None:
     """§2.8.1 is about rekeys: two Child SAs that both sides ask for stay both."""
     ladder = up(row)
     for host in (ladder.left, ladder.right):
-        child = host.child if host is ladder.left else ladder.right.installs[0].child
-        want(ladder, host, CreateChild(child.local_ts, child.peer_ts))
+        want(ladder, host, one_more(host))
     ladder.settle()
     agree(ladder, children=3)
 

@@ -29,9 +29,14 @@ def want(ladder: Ladder, host: Host, *tasks: Task) -> None:
     ladder.perform(host, host.endpoint.handle(sa.spi, TimerFired(), ladder.now))
 
 
+def one_more(host: Host) -> CreateChild:
+    """Return what makes one more child of a host's only connection."""
+    (connection,) = host.endpoint.env.connections
+    return CreateChild(connection.name)
+
+
 def add_children(ladder: Ladder, count: int) -> None:
     """Have the left host make more Child SAs with the selectors of the first."""
-    child = ladder.left.installs[0].child
     for _ in range(count):
-        want(ladder, ladder.left, CreateChild(child.local_ts, child.peer_ts))
+        want(ladder, ladder.left, one_more(ladder.left))
         ladder.settle()

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections of a configuration, and whether each has what it refers to and can work at all."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ikeway.auth.certificates import identity_matches
+from ikeway.config.children import build_children, check_children
 from ikeway.config.complaints import suggestion
 from ikeway.config.findings import Findings
 from ikeway.config.positions import KeyPath
@@ -42,12 +44,13 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     _check_peer_proof(path, connection, around)
     _check_proposals(path, table, around.findings)
     _check_numbers(path, connection, around.findings)
+    check_children(path, connection, around.findings)
     return connection
 
 
 def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connection:
     lifetimes, again = table.lifetimes, table.retransmission
-    return Connection(
+    plain = Connection(
         name=name,
         local_id=local_id,
         role=table.role,
@@ -80,7 +83,9 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         require_address_request=table.require_address_request,
         allow_sha1_signatures=table.legacy,
         local_address=table.local_address,
+        idle=math.inf if table.idle is None else table.idle,
     )
+    return replace(plain, children=build_children(plain, table.children))
 
 
 def _local_id(path: KeyPath, table: ConnectionTable, around: Surroundings) -> Identity:
@@ -101,12 +106,14 @@ def _local_id(path: KeyPath, table: ConnectionTable, around: Surroundings) -> Id
 
 def _check_role(path: KeyPath, connection: Connection, around: Surroundings) -> None:
     findings, role = around.findings, connection.role
-    starts = role is Role.INITIATOR or connection.start is Start.NOW
+    traps = any(child.start is Start.DEMAND for child in connection.child_policies)
+    starts = role is Role.INITIATOR or connection.start is not Start.WAIT
+    starts = starts or (traps and role is not Role.RESPONDER)
     if starts and connection.peer.target is None:
         findings.error(
             (*path, "peer"), "to start this connection, peer must be one address or a host name"
         )
-    if connection.start is Start.NOW and role is Role.RESPONDER:
+    if connection.start is not Start.WAIT and role is Role.RESPONDER:
         findings.error((*path, "start"), 'a responder does not start; use role = "both"')
     if role is Role.RESPONDER and connection.virtual_ips:
         findings.error((*path, "virtual_ips"), "only an initiator asks for addresses; see pool")
@@ -189,16 +196,20 @@ def _check_proposals(path: KeyPath, table: ConnectionTable, findings: Findings) 
     if table.legacy:
         findings.warn((*path, "legacy"), "old and weak algorithms are allowed here")
         return
-    settings: tuple[tuple[str, list[ProposalSpec]], ...] = (
-        ("ike", table.ike or []),
-        ("esp", table.esp or []),
-    )
-    for key, specs in settings:
+    settings: list[tuple[KeyPath, list[ProposalSpec]]] = [
+        ((*path, "ike"), table.ike or []),
+        ((*path, "esp"), table.esp or []),
+        *(
+            ((*path, "children", name, "esp"), one.esp or [])
+            for name, one in table.children.items()
+        ),
+    ]
+    for where, specs in settings:
         for index, spec in enumerate(specs):
             weak = legacy_words(spec)
             if weak:
                 findings.error(
-                    (*path, key, index),
+                    (*where, index),
                     f"{', '.join(weak)}: weak; only with `legacy = true` in this connection",
                 )
 

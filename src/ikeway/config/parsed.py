@@ -47,7 +47,7 @@ class Parsed:
             raise _refusal(str(error)) from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Choice:
     kind: type[Enum]
     later: Later = field(default_factory=dict)

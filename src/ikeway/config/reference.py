@@ -28,6 +28,7 @@ TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("[[credentials.secrets]]", schema.Secret),
     ("[pools.NAME]", schema.PoolTable),
     ("[connections.NAME]", schema.ConnectionTable),
+    ("[connections.NAME.children.CHILD]", schema.ChildTable),
     ("lifetimes", schema.LifetimesTable),
     ("retransmission", schema.RetransmissionTable),
     ("[limits]", schema.LimitsTable),

@@ -45,6 +45,8 @@ Octets: TypeAlias = Annotated[int, Parsed(values.octets, "an amount of data")]
 IkeProposal: TypeAlias = Annotated[ProposalSpec, Parsed(ike_proposal, "a proposal")]
 EspProposal: TypeAlias = Annotated[ProposalSpec, Parsed(esp_proposal, "a proposal")]
 ProofWord: TypeAlias = Annotated[Proof, choice(Proof, _PROOFS_LATER)]
+ModeWord: TypeAlias = Annotated[Mode, choice(Mode)]
+StartWord: TypeAlias = Annotated[Start, choice(Start)]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
@@ -156,6 +158,47 @@ class RetransmissionTable(Table):
     """After so long in all the peer counts as dead."""
 
 
+class ChildLifetimesTable(Table):
+    """When a Child SA is replaced, if otherwise than its connection says."""
+
+    child: Duration | None = None
+    """The Child SA."""
+
+    child_bytes: Octets | None = None
+    """Data through it; `none` is no limit."""
+
+
+class ChildTable(Table):
+    """`[connections.NAME.children.CHILD]`: one of several Child SAs.
+
+    What is left out is as the connection says.
+    """
+
+    local_ts: list[Selector] | None = Field(default=None, min_length=1)
+    """Our side of its traffic."""
+
+    peer_ts: list[Selector] | None = Field(default=None, min_length=1)
+    """The peer's side."""
+
+    esp: list[EspProposal] | None = Field(default=None, min_length=1)
+    """Its proposals, best first."""
+
+    mode: ModeWord | None = None
+    """How its packets are wrapped."""
+
+    start: StartWord | None = None
+    """When it starts: `now` is with the connection, and again whenever it is lost."""
+
+    idle: Duration | None = None
+    """A child on demand that carried nothing for so long is closed."""
+
+    replay_window: int | None = Field(default=None, ge=0, le=65536)
+    """How many of its packets may overtake one another."""
+
+    lifetimes: ChildLifetimesTable = ChildLifetimesTable()
+    """When it is replaced."""
+
+
 class ConnectionTable(Table):
     """`[connections.NAME]`: with whom, proven how, for which traffic, with which algorithms."""
 
@@ -208,15 +251,19 @@ class ConnectionTable(Table):
     """Allow what old peers need and nobody should use: 3DES, SHA-1, MODP 1024 and 1536 in
     proposals, and SHA-1 in the peer's signature."""
 
-    start: Annotated[Start, choice(Start, {"demand": "the part on trap policies"})] = written(
-        "wait"
-    )
-    """`now`: start with the daemon and keep it up; `wait`: start when told to, or let the peer."""
+    start: StartWord = written("wait")
+    """`now`: start with the daemon and keep it up; `demand`: when a packet wants to go through; it
+    waits until it can; `wait`: when told to, or by the peer."""
 
-    mode: Annotated[Mode, choice(Mode, {"transport": "the part on transport mode"})] = written(
-        "tunnel"
-    )
-    """How packets are wrapped."""
+    idle: Duration | None = None
+    """On demand: close after so long without traffic; by default never."""
+
+    mode: ModeWord = written("tunnel")
+    """How packets are wrapped: `tunnel`, or `transport`, for traffic of the two hosts themselves;
+    then the selectors are `dynamic`, and a peer that wants a tunnel instead gets none."""
+
+    children: dict[Name, ChildTable] = {}
+    """Several Child SAs instead of one: `[connections.NAME.children.CHILD]`."""
 
     encapsulation: Annotated[Encapsulate, choice(Encapsulate)] = written("always")
     """When ESP goes in UDP (RFC 3948): `always`, as our engine needs it, or only behind a `nat`."""

@@ -2,6 +2,7 @@
 """A loaded configuration as TOML: what is in force, defaults and all, and no secret."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -12,7 +13,8 @@ from ikeway.config.values import PROTOCOLS, span
 from ikeway.crypto.names import name_text
 from ikeway.model.identity import Identity, IdType
 from ikeway.model.selectors import PORT_MAX
-from ikeway.policy.connection import Connection, PeerAddress, SelectorTemplate
+from ikeway.model.time import Seconds
+from ikeway.policy.connection import ChildPolicy, Connection, PeerAddress, SelectorTemplate
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.pools import Pool
@@ -30,7 +32,7 @@ def show(loaded: Loaded) -> str:
         table("host", {"identity": identity, "listen": list(map(str, host.listen))}),
         *_credentials(loaded.credentials),
         *(table(f"pools.{name}", _pool(pool)) for name, pool in loaded.pools.items()),
-        *(table(f"connections.{each.name}", _connection(each)) for each in loaded.connections),
+        *(part for each in loaded.connections for part in _connection_tables(each)),
         table("limits", {key: getattr(loaded.limits, key) for key in LimitsTable.model_fields}),
         table(
             "dataplane", {"backend": plane.backend, "interface": plane.interface, "mtu": plane.mtu}
@@ -73,6 +75,30 @@ def _pool(pool: Pool) -> Table:
     }
 
 
+def _connection_tables(connection: Connection) -> Iterator[str]:
+    yield table(f"connections.{connection.name}", _connection(connection))
+    for child in connection.children:
+        yield table(f"connections.{connection.name}.children.{child.name}", _child(child))
+
+
+def _child(child: ChildPolicy) -> Table:
+    ages = _lifetimes(child.lifetimes)
+    return {
+        "local_ts": [selector_text(each) for each in child.local_ts],
+        "peer_ts": [selector_text(each) for each in child.peer_ts],
+        "esp": [words(each) for each in child.esp],
+        "mode": child.mode.value,
+        "start": child.start.value,
+        "idle": _idle(child.idle),
+        "replay_window": child.replay_window,
+        "lifetimes": {key: ages[key] for key in ("child", "child_bytes")},
+    }
+
+
+def _idle(idle: Seconds) -> str | None:
+    return None if idle == math.inf else span(idle)
+
+
 def _connection(connection: Connection) -> Table:
     local = connection.local_address
     return {
@@ -92,6 +118,7 @@ def _connection(connection: Connection) -> Table:
         "esp": [words(each) for each in connection.esp],
         "legacy": connection.allow_sha1_signatures,
         "start": connection.start.value,
+        "idle": _idle(connection.idle),
         "mode": connection.mode.value,
         "encapsulation": connection.encapsulate.value,
         "replay_window": connection.replay_window,

@@ -77,7 +77,7 @@ def _status(
             forced=nat.is_forced if nat else False,
         ),
         child_sas=[
-            _child(name or "", child.sa, usage.get(child.sa.spi_in, Usage()))
+            _child(child.name or name or "", child.sa, usage.get(child.sa.spi_in, Usage()))
             for child in children
             if child.is_installed
         ],

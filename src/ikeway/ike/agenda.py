@@ -3,8 +3,11 @@
 
 from dataclasses import replace
 
+from ikeway.ike import ending, wanted
+from ikeway.ike.children import Wish
 from ikeway.ike.exchanges import child_sa_requester, informational, rekey_ike
-from ikeway.ike.io import Action, CheckLiveness, Rekey
+from ikeway.ike.io import Action, AddChild, CheckLiveness, CloseChild, Rekey
+from ikeway.ike.reports import ChildFailed
 from ikeway.ike.states import Established, State, Step
 from ikeway.ike.tasks import (
     AskedChild,
@@ -27,6 +30,10 @@ def want(state: Established, task: Task) -> Established:
 def proceed(state: State, now: Instant) -> Step:
     """Ask what is next, if something is, the window allows, and nothing is in its way."""
     actions: tuple[Action, ...] = ()
+    if isinstance(state, Established):
+        if wanted.is_spent(state):
+            return ending.delete(state, "the peer makes no more Child SAs on it", now)
+        state = wanted.look(state, now)
     while (
         isinstance(state, Established)
         and state.queued
@@ -73,7 +80,9 @@ def _ask(state: Established, task: Task, now: Instant) -> Step:
             return rekey_ike.request(state, task, now)
 
 
-def command(state: State, wish: CheckLiveness | Rekey) -> Step:
+def command(
+    state: State, wish: CheckLiveness | Rekey | AddChild | CloseChild, now: Instant
+) -> Step:
     """Want what somebody here wishes, where that can be.
 
     Nothing is asked on an IKE SA that may not come to be: its only timer is that of its end.
@@ -85,3 +94,20 @@ def command(state: State, wish: CheckLiveness | Rekey) -> Step:
             return Step(informational.ask(state, ()))
         case Rekey(spi_in):
             return Step(want(state, RekeyChild(spi_in) if spi_in else RekeyIke()))
+        case AddChild(wanted_child):
+            return _add(state, wanted_child)
+        case CloseChild(spi_in, with_last):
+            others = [child for child in state.children if child.sa.spi_in != spi_in]
+            if with_last and not others and state.children:
+                return ending.delete(state, "nothing went through it for a while", now)
+            return Step(want(state, DeleteChild(spi_in)))
+
+
+def _add(state: Established, wish: Wish) -> Step:
+    """Want one more Child SA, unless the like is under way or the peer makes no more."""
+    if state.wanted.is_refused:
+        reason = "the peer makes no more Child SAs on this IKE SA"
+        return Step(state, (state.session.report(ChildFailed(state.connection.name, reason)),))
+    if wish.child in wanted.pending(state):
+        return Step(state)
+    return Step(want(state, CreateChild(wish.child, wish.trigger)))

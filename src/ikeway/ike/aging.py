@@ -4,7 +4,7 @@
 import math
 from dataclasses import replace
 
-from ikeway.ike import ending
+from ikeway.ike import ending, wanted
 from ikeway.ike.agenda import want
 from ikeway.ike.children import Child
 from ikeway.ike.exchanges import child_sa
@@ -18,7 +18,7 @@ def due(state: Established, now: Instant) -> Step:
     """Do what the clock calls for: rekey what is old, drop what is too old."""
     if now >= state.expires_at:
         return ending.delete(state, "its lifetime is over and it could not be rekeyed", now)
-    after = state
+    after = wanted.due(state, now)
     if now >= state.rekey_at:
         after = want(replace(after, rekey_at=state.expires_at), RekeyIke())
     for child in state.children:

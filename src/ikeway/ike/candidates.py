@@ -14,8 +14,10 @@ from ikeway.ike import ending
 from ikeway.ike.exchanges import ike_auth_initiator, ike_sa_init, ike_sa_init_initiator
 from ikeway.ike.io import (
     Action,
+    AddChild,
     Answered,
     CheckLiveness,
+    CloseChild,
     Disconnect,
     Input,
     Received,
@@ -75,7 +77,7 @@ def advance(state: Candidates, event: Input, now: Instant, inner: Advance) -> St
         case Disconnect(reason):
             closed = _closed(state, reason, is_failure=False)
             return Step(Gone(), (closed,))
-        case CheckLiveness() | Rekey() | Spent():
+        case CheckLiveness() | Rekey() | Spent() | AddChild() | CloseChild():
             return Step(state)
 
 

@@ -26,13 +26,17 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class ChildDraft:
-    """A Child SA that we asked for. `offered_i` and `offered_r` are our TSi and TSr."""
+    """A Child SA that we asked for. `offered_i` and `offered_r` are our TSi and TSr.
+
+    `others` are the names of those that we ask for next.
+    """
 
     spi_in: int
     offered_i: Selectors
     offered_r: Selectors
     policy: ChildPolicy
     trigger: Trigger | None = None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,11 +50,12 @@ def draft(env: Environment, connection: Connection, link: Link, wish: Wish) -> C
 
     Where we ask for addresses, `dynamic` is everything of their families: the answer narrows it.
     """
-    policy = connection.wanted(wish.child)[0]
+    policy, *others = connection.wanted(wish.child)
     local = _dynamic(connection, policy, link)
     peer = resolve_selectors(policy.peer_ts, (link.peer.address,))
     local, peer, trigger = narrow.led_by(wish.trigger, local, peer)
-    return ChildDraft(env.new_esp_spi(), local, peer, policy, trigger)
+    names = tuple(other.name for other in others)
+    return ChildDraft(env.new_esp_spi(), local, peer, policy, trigger, names)
 
 
 def _dynamic(connection: Connection, policy: ChildPolicy, link: Link) -> Selectors:

@@ -186,6 +186,24 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
+class AddChild:
+    """Make one more Child SA of the connection (RFC 7296 §1.3.1)."""
+
+    wish: Wish
+
+
+@dataclass(frozen=True, slots=True)
+class CloseChild:
+    """Delete the Child SA with this inbound SPI (RFC 7296 §1.4.1); one that is kept comes again.
+
+    `with_last` takes the IKE SA along where no other child is left.
+    """
+
+    spi_in: int
+    with_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Initiate:
     """Start an IKE SA; for the endpoint. `wish` is which Child SA is to come of it first."""
 
@@ -195,7 +213,7 @@ class Initiate:
     wish: Wish = field(default=Wish())
 
 
-Command: TypeAlias = Disconnect | CheckLiveness | Rekey | Spent
+Command: TypeAlias = Disconnect | CheckLiveness | Rekey | Spent | AddChild | CloseChild
 Input: TypeAlias = Received | TimerFired | Answered | Command
 
 # Actions ------------------------------------------------------------------------------------------

@@ -7,10 +7,14 @@ from ipaddress import ip_address
 from typing import Any
 
 from ikeway.crypto.certificate import Certificate
+from ikeway.ike.children import Wish
 from ikeway.ike.io import (
+    AddChild,
     Answer,
     Answered,
     CheckLiveness,
+    CloseChild,
+    Command,
     Datagram,
     Disconnect,
     Initiate,
@@ -31,6 +35,7 @@ from ikeway.model.address import Endpoint
 from ikeway.model.errors import UsageError
 from ikeway.model.esp import Usage
 from ikeway.model.secret import Secret
+from ikeway.model.selectors import TrafficSelector, Trigger
 from ikeway.policy.connection import Connection
 
 Plain = dict[str, Any]
@@ -51,8 +56,9 @@ def entry_line(entry: Entry) -> str:
 
 def _event(event: Initiate | Datagram | Told) -> Plain:
     match event:
-        case Initiate(connection, local, peer):
-            return {"initiate": connection.name, "local": _end(local), "peer": _end(peer)}
+        case Initiate(connection, local, peer, wish):
+            ends = {"local": _end(local), "peer": _end(peer)}
+            return {"initiate": connection.name} | ends | _wish(wish)
         case Datagram(local, peer, octets):
             return {"datagram": octets.hex(), "local": _end(local), "peer": _end(peer)}
         case Told(spi, told):
@@ -63,6 +69,15 @@ def _input(event: SaInput) -> Plain:
     match event:
         case TimerFired():
             return {"timer": True}
+        case Answered(ticket, answer):
+            asked = [ticket.sa.hex(), ticket.branch.hex(), ticket.purpose]
+            return {"ticket": asked} | _answer(answer)
+        case _:
+            return _command(event)
+
+
+def _command(event: Command) -> Plain:
+    match event:
         case Disconnect(reason):
             return {"disconnect": reason}
         case Rekey(spi_in):
@@ -71,9 +86,10 @@ def _input(event: SaInput) -> Plain:
             return {"spent": spi_in, "is_over": is_over}
         case CheckLiveness():
             return {"check_liveness": True}
-        case Answered(ticket, answer):
-            asked = [ticket.sa.hex(), ticket.branch.hex(), ticket.purpose]
-            return {"ticket": asked} | _answer(answer)
+        case AddChild(wish):
+            return {"add_child": True} | _wish(wish)
+        case CloseChild(spi_in, with_last):
+            return {"close_child": spi_in, "with_last": with_last}
 
 
 def _answer(answer: Answer) -> Plain:
@@ -102,6 +118,17 @@ def _brief(answer: Signed | Solved | Installed | Refused) -> Plain:
             return {"refused": reason}
 
 
+def _wish(wish: Wish) -> Plain:
+    trigger = wish.trigger
+    if trigger is None:
+        return {"child": wish.child} if wish.child else {}
+    return {"child": wish.child, "packet": [_selector(trigger.local), _selector(trigger.peer)]}
+
+
+def _selector(ts: TrafficSelector) -> list[str | int]:
+    return [ts.protocol, ts.port_start, ts.port_end, str(ts.start), str(ts.end)]
+
+
 def _end(endpoint: Endpoint) -> list[str | int]:
     return [str(endpoint.address), endpoint.port]
 
@@ -128,7 +155,7 @@ def _read_event(plain: Plain, connections: Mapping[str, Connection]) -> Initiate
         return Told(bytes.fromhex(plain["sa"]), _read_input(plain))
     local, peer = _read_end(plain["local"]), _read_end(plain["peer"])
     if "initiate" in plain:
-        return Initiate(connections[plain["initiate"]], local, peer)
+        return Initiate(connections[plain["initiate"]], local, peer, _read_wish(plain))
     return Datagram(local, peer, bytes.fromhex(plain["datagram"]))
 
 
@@ -143,6 +170,14 @@ def _read_input(plain: Plain) -> SaInput:
         return Rekey(plain["rekey"])
     if "spent" in plain:
         return Spent(plain["spent"], is_over=plain["is_over"])
+    return _read_wanted(plain)
+
+
+def _read_wanted(plain: Plain) -> SaInput:
+    if "add_child" in plain:
+        return AddChild(_read_wish(plain))
+    if "close_child" in plain:
+        return CloseChild(plain["close_child"], plain["with_last"])
     return CheckLiveness() if "check_liveness" in plain else TimerFired()
 
 
@@ -159,6 +194,17 @@ def _read_answer(plain: Plain) -> Answer:
     if "solved" in plain:
         return Solved(bytes.fromhex(plain["solved"]))
     return Installed() if "installed" in plain else Refused(plain["refused"])
+
+
+def _read_wish(plain: Plain) -> Wish:
+    child = plain.get("child", "")
+    if "packet" not in plain:
+        return Wish(child)
+    local, peer = (
+        TrafficSelector(protocol, first, last, ip_address(start), ip_address(end))
+        for protocol, first, last, start, end in plain["packet"]
+    )
+    return Wish(child, Trigger(local, peer))
 
 
 def _read_end(plain: list[Any]) -> Endpoint:

@@ -2,7 +2,7 @@
 """Proving our identity and checking the peer's: AUTH (RFC 7296 §2.15, RFC 7427)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from ikeway.auth import psk, signatures
 from ikeway.auth.certificates import identity_matches
@@ -22,6 +22,7 @@ from ikeway.wire.payloads import Certificate as CertificatePayload
 from ikeway.wire.registry import AuthMethod, CertEncoding
 
 CERTIFICATES_MOST = 16
+_BY_URL: Final = frozenset({CertEncoding.HASH_AND_URL_X509, CertEncoding.HASH_AND_URL_BUNDLE})
 SIGN = "sign"
 VERIFY = "verify"
 
@@ -153,10 +154,25 @@ def ask_certificate(
         if payload.encoding is CertEncoding.X509_SIGNATURE
     ]
     if not chain:
-        raise AuthenticationError("the peer signs but sent no X.509 certificate")
+        raise AuthenticationError(_without_certificate(message))
     if len(chain) > CERTIFICATES_MOST:
         raise AuthenticationError(f"{len(chain)} certificates, more than {CERTIFICATES_MOST}")
     return Ask(session.ticket(VERIFY), VerifyCertificate(tuple(chain), purpose))
+
+
+def _without_certificate(message: Message) -> str:
+    """Return why there is nothing to check a signature with.
+
+    A URL is never fetched: it would let whoever is not authentic yet have us send requests to where
+    it likes. We do not ask for one either, as HTTP_CERT_LOOKUP_SUPPORTED would (§3.6).
+    """
+    encodings = {payload.encoding for payload in message.all(CertificatePayload)}
+    if encodings & _BY_URL:
+        return "the peer sent the URL of its certificate, which we do not fetch, instead of it"
+    if encodings:
+        names = ", ".join(sorted(encoding.name for encoding in encodings))
+        return f"the peer signs and sent no X.509 certificate, but {names}"
+    return "the peer signs but sent no X.509 certificate"
 
 
 def check_signature(

@@ -7,8 +7,10 @@ from ikeway.ike import agenda, aging, candidates, ending, succession
 from ikeway.ike.answering import answer
 from ikeway.ike.io import (
     Action,
+    AddChild,
     Answered,
     CheckLiveness,
+    CloseChild,
     Command,
     Disconnect,
     Input,
@@ -97,8 +99,8 @@ def _command(state: State, command: Command, now: Instant) -> Step:
     match command:
         case Disconnect(reason):
             return ending.disconnect(state, reason, now)
-        case CheckLiveness() | Rekey():
-            return agenda.command(state, command)
+        case CheckLiveness() | Rekey() | AddChild() | CloseChild():
+            return agenda.command(state, command, now)
         case Spent():
             return aging.spent(state, command, now)
         case _:

@@ -11,7 +11,7 @@ from ikeway.ike.environment import Environment
 from ikeway.ike.invalid_message_id import Complained
 from ikeway.ike.io import Action
 from ikeway.ike.session import Link, Session, Transcript
-from ikeway.ike.tasks import Answering, Asked, Crossed, Rival, Task
+from ikeway.ike.tasks import Answering, Asked, Crossed, Rival, Task, Wanted
 from ikeway.ike.window import Outstanding
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.esp import Usage
@@ -182,7 +182,7 @@ class Established:
     `crossed` and `rival` are rekeys of the peer's that crossed ours. An IKE SA that came of such a
     rekey is provisional until the nonces decide: nothing is changed on it (RFC 7296 §2.8.2).
     `stillborn` are outbound SPIs that the peer deleted before its answer told us of them.
-    `keep_at` is when a NAT before us needs to see a packet.
+    `keep_at` is when a NAT before us needs to see a packet. `wanted` are Child SAs that we keep up.
     """
 
     session: Session
@@ -206,6 +206,7 @@ class Established:
     complained: Complained | None = None
     rekey_at: Instant = math.inf
     expires_at: Instant = math.inf
+    wanted: Wanted = field(default=Wanted())
 
     def asking(self, kind: type[A]) -> tuple[A, ...]:
         """Return what we have asked of a kind and have no answer to, the oldest first."""

@@ -4,6 +4,7 @@
 RFC 7296 §2.3: one request at a time, so the rest waits for its turn.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -62,6 +63,30 @@ class RekeyIke:
 
 
 Task: TypeAlias = Inform | DeleteChild | RekeyChild | CreateChild | RekeyIke
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A Child SA that is to be asked for again at `at`, after so many failures."""
+
+    name: str
+    at: Instant
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The names of Child SAs that we keep up. `is_refused` once the peer makes no more of them."""
+
+    kept: tuple[str, ...] = ()
+    retries: tuple[Retry, ...] = ()
+    is_refused: bool = False
+
+    @property
+    def next_at(self) -> Instant:
+        """When the next one is to be asked for."""
+        return min((retry.at for retry in self.retries), default=math.inf)
+
 
 # Asked --------------------------------------------------------------------------------------------
 

@@ -120,10 +120,10 @@ def _of_peer(
 
 
 def next_age(state: states.Established) -> Instant:
-    """Return when the age of the IKE SA or of a Child SA calls for something."""
+    """Return when the age of the IKE SA or of a Child SA, or a lost one, calls for something."""
     children = [
         min(child.rekey_at, child.expires_at)
         for child in state.children
         if child.is_installed and not child.is_deleting
     ]
-    return min(state.rekey_at, state.expires_at, *children)
+    return min(state.rekey_at, state.expires_at, state.wanted.next_at, *children)

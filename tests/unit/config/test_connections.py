@@ -7,7 +7,7 @@ import pytest
 
 from ikeway.crypto.certificate import distinguished_name
 from ikeway.model.identity import Identity
-from ikeway.policy.connection import Proof
+from ikeway.policy.connection import Proof, Start
 from support.configured import CERTIFICATE, PSK, errors, loaded
 
 
@@ -60,6 +60,34 @@ def test_every_type_of_identity_can_be_ours_and_the_peers(tmp_path: Path, text: 
         ("require_address_request = true", "require_address_request", "no pool to lend from"),
         ("replay_window = 31", "replay_window", "allowed are 0 and 32 to 65536"),
         ('retransmission = { give_up = "400ms" }', "retransmission", "longer than give_up"),
+        ('mode = "transport"\npool = "p"', "mode", "transport mode has no virtual addresses"),
+        (
+            'mode = "transport"\nlocal_ts = ["10.0.0.0/8"]',
+            "local_ts",
+            "write dynamic, with protocol and ports",
+        ),
+        ('peer = "h"\nidle = "5m"', "idle", "only what starts on demand is closed when idle"),
+        ('peer = "any"\nstart = "demand"', "peer", "must be one address or a host name"),
+        (
+            'peer = "h"\nstart = "demand"\nvirtual_ips = ["::"]',
+            "start",
+            "needs its addresses before",
+        ),
+        (
+            'peer = "h"\n[connections.staff.children.a]\nesp = ["aes128gcm16-modp1024"]',
+            "children.a.esp[0]",
+            "weak; only with `legacy",
+        ),
+        (
+            'peer = "h"\n[connections.staff.children.a]\nreplay_window = 9',
+            "children.a.replay_window",
+            "allowed are 0 and 32",
+        ),
+        (
+            'role = "responder"\n[connections.staff.children.a]\nstart = "demand"',
+            "children.a.start",
+            "a responder does not start",
+        ),
         ('ike = ["aes128-sha1-modp1024"]', "ike[0]", "sha1, modp1024: weak; only with `legacy"),
         ('ike = ["aes128-sha256-x25519", "x"]', "ike[1]", "'x' is not known; allowed are"),
         ('esp = ["aes128gcm16-sha256"]', "esp[0]", "takes no integrity algorithm"),
@@ -73,6 +101,35 @@ def test_a_connection_that_cannot_work_is_refused(
     found = only(errors(tmp_path, text))
     assert f"connections.staff.{key}: " in found
     assert words in found
+
+
+def test_a_child_has_what_its_connection_says_unless_it_says_otherwise(tmp_path: Path) -> None:
+    text = (
+        PSK
+        + """
+peer_ts = ["10.9.0.0/16"]
+start = "now"
+esp = ["aes256gcm16"]
+lifetimes = { child = "50m" }
+[connections.b.children.lan]
+[connections.b.children.web]
+peer_ts = ["10.8.0.0/16[tcp/443]"]
+esp = ["aes128gcm16"]
+start = "demand"
+idle = "5m"
+replay_window = 64
+lifetimes = { child_bytes = "1GiB" }
+"""
+    )
+    (connection,) = loaded(tmp_path, text).connections
+    lan, web = connection.child_policies
+    assert (lan.name, lan.start, lan.esp) == ("lan", Start.NOW, connection.esp)
+    assert (lan.local_ts, lan.peer_ts) == (connection.local_ts, connection.peer_ts)
+    assert (web.name, web.start, web.idle, web.replay_window) == ("web", Start.DEMAND, 300, 64)
+    assert [ts.ports for ts in web.peer_ts] == [(443, 443)]
+    assert (web.lifetimes.child, web.lifetimes.child_octets) == (3000, 1 << 30)
+    assert [each.name for each in connection.wanted()] == ["lan"]
+    assert [each.name for each in connection.wanted("web")] == ["web"]
 
 
 @pytest.mark.conformance("CF-N08")

@@ -102,8 +102,6 @@ def test_the_configuration_of_the_design_without_these_is_understood_whole(tmp_p
     [
         ("local_auth", '"null"', "null authentication"),
         ("local_auth", '"eap-tls"', "EAP"),
-        ("mode", '"transport"', "transport mode"),
-        ("start", '"demand"', "trap policies"),
         ("encapsulation", '"nat"', "bare ESP"),
         ("esp", '["aes256gcm16-ke1_ecp384"]', "ML-KEM and additional key exchanges"),
     ],

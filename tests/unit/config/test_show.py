@@ -30,9 +30,25 @@ dns = ["10.66.0.1"]
 domains = ["corp.example.com"]
 """
 )
+SEVERAL = (
+    PSK
+    + """
+esp = ["aes256gcm16"]
+[connections.b.children.lan]
+local_ts = ["10.1.0.0/16"]
+start = "now"
+[connections.b.children.host]
+local_ts = ["dynamic"]
+peer_ts = ["dynamic[tcp/443]"]
+mode = "transport"
+start = "demand"
+idle = "5m"
+lifetimes = { child = "20m", child_bytes = "none" }
+"""
+)
 
 
-@pytest.mark.parametrize("text", [PSK, CERTIFICATE, MANY], ids=["psk", "certificate", "many"])
+@pytest.mark.parametrize("text", [PSK, CERTIFICATE, MANY, SEVERAL])
 def test_what_is_shown_means_the_same_when_it_is_read_again(tmp_path: Path, text: str) -> None:
     found = loaded(tmp_path, text)
     shown = show(found)

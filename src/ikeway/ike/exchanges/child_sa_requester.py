@@ -4,9 +4,17 @@
 from dataclasses import dataclass, replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import child_terms, first_child, messages, narrow, negotiate, spending
+from ikeway.ike import (
+    child_terms,
+    first_child,
+    messages,
+    narrow,
+    negotiate,
+    refused_child,
+    spending,
+)
 from ikeway.ike.children import Child, Scope, Seed, Terms, build
-from ikeway.ike.exchanges import child_sa_refused, informational
+from ikeway.ike.exchanges import informational
 from ikeway.ike.exchanges.child_sa import (
     RESPONSE,
     SPI_OCTETS,
@@ -122,7 +130,7 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
     """
     failure = next((n for n in reply.all(Notify) if n.type.is_error), None)
     if failure is not None:
-        return child_sa_refused.failed(state, asked, failure, now)
+        return refused_child.failed(state, asked, failure, now)
     RESPONSE.check(reply)
     specs = specs_for(asked.policy, asked.method)
     chosen = negotiate.check_choice(
@@ -137,7 +145,7 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
     try:
         scope = child_terms.accept(asked.policy, offered, reply, place(state, path))
     except SelectorsError as error:
-        return child_sa_refused.reject(state, asked, str(error))
+        return refused_child.reject(state, asked, str(error))
     shared = _finish(asked, chosen.method, reply)
     spi_out = first_child.peer_spi(chosen)
     if spi_out in state.stillborn:

@@ -4,7 +4,7 @@
 from dataclasses import replace
 from typing import TypeAlias
 
-from ikeway.ike import ending, first_child, messages, proof, window_size
+from ikeway.ike import ending, first_child, messages, proof, wanted, window_size
 from ikeway.ike.children import Wish
 from ikeway.ike.exchanges import ike_auth, informational
 from ikeway.ike.exchanges.ike_sa_init import certificate_request
@@ -13,6 +13,7 @@ from ikeway.ike.io import Action, Answer, InstallChild, Refused, Signed, Trusted
 from ikeway.ike.reports import ChildFailed
 from ikeway.ike.shape import need
 from ikeway.ike.states import AwaitAuthResponse, CheckingResponder, SigningRequest, Step
+from ikeway.ike.tasks import CreateChild
 from ikeway.ike.timers import HALF_OPEN, INSTALL
 from ikeway.model.errors import AuthenticationError, PeerError
 from ikeway.model.identity import Identity
@@ -155,6 +156,7 @@ def _establish(state: Asking, identity: Identity, reply: Message, now: Instant) 
     addresses = granted.assigned.addresses
     child = granted.child.installing(now + (INSTALL.length or 0.0))
     established, report = ike_auth.establish(proven, (child,), addresses, now)
+    established = wanted.begin(established, state.child.policy.name, state.child.others)
     install = InstallChild(
         ticket=session.install_ticket(granted.child.sa.spi_in),
         connection=connection.name,
@@ -171,8 +173,15 @@ def _childless(
     """Keep the IKE SA; if the peer believes in a Child SA, tell it that there is none (§2.21.2)."""
     session, connection = proven.session, proven.connection
     established, report = ike_auth.establish(proven, (), (), now)
+    established = wanted.begin(established, state.child.policy.name, state.child.others)
     failed = session.report(ChildFailed(connection.name, reason))
     actions: tuple[Action, ...] = (report, failed)
+    if reply.notify(NotifyType.SINGLE_PAIR_REQUIRED) and state.child.trigger is not None:
+        single = CreateChild(state.child.policy.name, state.child.trigger, is_single=True)
+        established = replace(established, queued=(single, *established.queued))
+        return Step(established, actions)
+    if reply.notify(NotifyType.NO_ADDITIONAL_SAS) is not None:
+        established = wanted.refused(established)
     if _believes_in_child(reply):
         spi = state.child.spi_in.to_bytes(first_child.SPI_OCTETS)
         return Step(informational.ask(established, (Delete(ProtocolId.ESP, 4, (spi,)),)), actions)

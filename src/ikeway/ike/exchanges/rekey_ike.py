@@ -122,6 +122,7 @@ def _make(
         usage=state.usage,
         keep_at=state.keep_at,
         queued=_inherited(state),
+        wanted=replace(state.wanted, is_refused=False),
     )
     return Made(ending.aging(fresh, now), lowest(*nonces))
 

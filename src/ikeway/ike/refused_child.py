@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 
+from ikeway.ike import wanted
 from ikeway.ike.exchanges import informational
 from ikeway.ike.exchanges.child_sa import RETRY, SPI_OCTETS, change, find, specs_for, uncrossed
 from ikeway.ike.io import RemoveChild, Report
@@ -22,6 +23,11 @@ def failed(state: Established, asked: AskedChild, failure: Notify, now: Instant)
     )
     if failure.type is NotifyType.INVALID_KE_PAYLOAD and _may_use(asked, failure):
         return _again(state, asked, int.from_bytes(failure.data))
+    if failure.type is NotifyType.NO_ADDITIONAL_SAS:
+        state = wanted.refused(state)
+        if old is not None:
+            # It is of use until its hard limit; to ask again would be of none.
+            return Step(change(state, replace(old, rekey_at=old.expires_at)), (said,))
     if failure.type is NotifyType.SINGLE_PAIR_REQUIRED and asked.trigger is not None:
         return _again_singly(state, asked, said)
     if old is None or any(each.old == asked.replaces for each in state.crossed):

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Child SAs that this side keeps on an IKE SA: what is lost is asked for again (RFC 7296 §1.3).
+
+A peer that says NO_ADDITIONAL_SAS is asked for no more of them on this IKE SA.
+"""
+
+import math
+from dataclasses import replace
+from typing import Final
+
+from ikeway.ike.states import Established
+from ikeway.ike.tasks import AskedChild, CreateChild, Retry, Wanted
+from ikeway.model.time import Instant, Seconds
+from ikeway.policy.connection import Start
+
+BACK_OFF: Final[tuple[Seconds, ...]] = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""How long to wait before a Child SA is asked for again; the last goes on for ever."""
+
+
+def begin(state: Established, first: str, others: tuple[str, ...]) -> Established:
+    """Return the state of an IKE SA that we started: it asks for the other Child SAs next."""
+    names = first, *others
+    kept = tuple(name for name in names if state.connection.child(name).start is Start.NOW)
+    more = tuple(CreateChild(name) for name in others)
+    return replace(state, wanted=Wanted(kept), queued=(*state.queued, *more))
+
+
+def look(state: Established, now: Instant) -> Established:
+    """Return the state that will ask again for each kept Child SA that is lost."""
+    wanted = state.wanted
+    if not wanted.kept or wanted.is_refused or state.is_provisional:
+        return state
+    there = {child.name for child in state.children if not child.is_deleting}
+    missing = set(wanted.kept) - there - pending(state)
+    known = {retry.name: retry for retry in wanted.retries if retry.name not in there}
+    for name in wanted.kept:
+        if name in missing and (name not in known or known[name].at == math.inf):
+            failures = known[name].failures + 1 if name in known else 0
+            wait = BACK_OFF[min(failures, len(BACK_OFF) - 1)]
+            known[name] = Retry(name, now + wait, failures)
+    retries = tuple(known.values())
+    return state if retries == wanted.retries else _with(state, retries)
+
+
+def due(state: Established, now: Instant) -> Established:
+    """Return the state that asks for what has waited long enough."""
+    over = tuple(retry for retry in state.wanted.retries if retry.at <= now)
+    if not over:
+        return state
+    left = tuple(
+        replace(retry, at=math.inf) if retry in over else retry for retry in state.wanted.retries
+    )
+    tasks = tuple(CreateChild(retry.name) for retry in over)
+    return replace(_with(state, left), queued=(*state.queued, *tasks))
+
+
+def is_spent(state: Established) -> bool:
+    """Whether an IKE SA is of no use: nothing is left, and the peer makes no more on it."""
+    wanted = state.wanted
+    return wanted.is_refused and bool(wanted.kept) and not state.children
+
+
+def refused(state: Established) -> Established:
+    """Return the state after NO_ADDITIONAL_SAS: nothing more is asked for, what is there stays."""
+    queued = tuple(task for task in state.queued if not isinstance(task, CreateChild))
+    return replace(state, wanted=replace(state.wanted, is_refused=True), queued=queued)
+
+
+def _with(state: Established, retries: tuple[Retry, ...]) -> Established:
+    return replace(state, wanted=replace(state.wanted, retries=retries))
+
+
+def pending(state: Established) -> set[str]:
+    """Return the names of Child SAs that are being asked for, or are about to be."""
+    names = {task.name for task in state.queued if isinstance(task, CreateChild)}
+    return names | {asked.policy.name for asked in state.asking(AskedChild)}
