@@ -23,6 +23,8 @@ use crate::wiring::Wiring;
 pub(crate) struct Configuration {
     pub(crate) listen: Vec<IpAddr>,
     pub(crate) port: u16,
+    /// How many sockets for IKE each address has.
+    pub(crate) workers: u32,
     pub(crate) tun: String,
     pub(crate) mtu: u32,
 }
@@ -52,7 +54,8 @@ impl Engine {
         configuration: Configuration,
         reporter: Reporter,
     ) -> Result<Self, EngineError> {
-        let sockets = configuration.listen.iter().map(|ip| listen(*ip, configuration.port));
+        let Configuration { port, workers, .. } = configuration;
+        let sockets = configuration.listen.iter().map(|ip| listen(*ip, port, workers));
         let listening: Vec<Listening> = sockets.collect::<Result<_, _>>()?;
         let tun = Tun::create(&configuration.tun, configuration.mtu)?;
         let wiring = Wiring::new(tun, listening, reporter);
@@ -77,9 +80,10 @@ impl Engine {
         self.wiring.tun.name()
     }
 
-    /// Returns the descriptors of the IKE sockets, in the order of the listening addresses.
+    /// Returns the descriptors of the IKE sockets, in the order of the listening addresses and,
+    /// for each, of the workers.
     pub(crate) fn ike_sockets(&self) -> Vec<BorrowedFd<'_>> {
-        self.wiring.listening.iter().map(|listening| listening.ike.as_fd()).collect()
+        self.wiring.listening.iter().flat_map(|one| one.ike.iter().map(AsFd::as_fd)).collect()
     }
 
     /// Returns the listening addresses.

@@ -18,7 +18,7 @@ from ikeway.model.address import Endpoint
 from ikeway.model.esp import ChildSa, EspKeys, Limits, Usage
 from ikeway.model.selectors import Selectors
 
-PROTOCOL_VERSION: Final = 4
+PROTOCOL_VERSION: Final = 5
 
 Json: TypeAlias = dict[str, Any]
 
@@ -28,6 +28,7 @@ def configuration(config: PlaneConfig) -> Json:
     return {
         "listen": [str(address) for address in config.listen],
         "port": config.port,
+        "workers": config.workers,
         "tun": config.tun,
         "mtu": config.mtu,
     }

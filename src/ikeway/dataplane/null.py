@@ -59,7 +59,7 @@ class NullDataPlane(DataPlane):
         bound: list[socket.socket] = []
         for address in config.listen:
             try:
-                bound.append(_bind(address, config.port))
+                bound += _bind_group(address, config)
             except OSError as error:
                 _close(bound)
                 what = f"UDP port {config.port} of {address}: {error.strerror}"
@@ -132,10 +132,20 @@ class NullDataPlane(DataPlane):
         _close(self._sockets)
 
 
-def _bind(address: Address, port: int) -> socket.socket:
+def _bind_group(address: Address, config: PlaneConfig) -> list[socket.socket]:
+    """Return a socket for each worker; who shares a port would join whoever shares it already."""
+    if config.workers == 1:
+        return [_bind(address, config.port)]
+    _bind(address, config.port).close()
+    return [_bind(address, config.port, is_shared=True) for _ in range(config.workers)]
+
+
+def _bind(address: Address, port: int, *, is_shared: bool = False) -> socket.socket:
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     made = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
+        if is_shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET:
             made.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         else:

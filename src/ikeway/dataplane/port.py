@@ -13,12 +13,16 @@ from ikeway.model.esp import ChildSa, Usage
 
 @dataclass(frozen=True, slots=True)
 class PlaneConfig:
-    """Where the data plane listens for ESP in UDP, and the interface that it makes for the host."""
+    """Where the data plane listens for ESP in UDP, and the interface that it makes for the host.
+
+    `workers` is how many sockets for IKE each address has beside that of ESP.
+    """
 
     listen: tuple[Address, ...]
     port: int = NAT_PORT
     tun: str = "ikeway0"
     mtu: int = 1400
+    workers: int = 1
 
 
 class Refusal(Enum):
@@ -104,10 +108,10 @@ class DataPlane(Protocol):
         ...
 
     def ike_sockets(self) -> tuple[socket.socket, ...]:
-        """Return the UDP sockets that IKE uses on the port of ESP, one for each listening address.
+        """Return the UDP sockets that IKE uses on the port of ESP.
 
-        They do not block, report their destination address (IP_PKTINFO) and belong to the data
-        plane.
+        For each listening address there is one for each worker, in their order. They do not block,
+        report their destination address (IP_PKTINFO) and belong to the data plane.
         """
         ...
 

@@ -15,7 +15,7 @@ use crate::events::{Note, Stray};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -28,6 +28,7 @@ pub(super) enum Request {
         id: u64,
         listen: Vec<IpAddr>,
         port: u16,
+        workers: u32,
         tun: String,
         mtu: u32,
     },

@@ -183,8 +183,8 @@ impl Server {
     fn perform(&mut self, request: Request) -> Result<Success, EngineError> {
         match request {
             Request::Hello { .. } => return Ok(self.hello()),
-            Request::Configure { listen, port, tun, mtu, .. } => {
-                return self.configure(Configuration { listen, port, tun, mtu });
+            Request::Configure { listen, port, workers, tun, mtu, .. } => {
+                return self.configure(Configuration { listen, port, workers, tun, mtu });
             }
             Request::Usage { spi_in, .. } => return self.usage(spi_in),
             Request::Usages { start, .. } => return self.usages(start),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pair of sockets of a listening address: one for IKE, which the daemon gets, and one for ESP,
-//! which stays here.
+//! The sockets of a listening address: one for the IKE of each worker, which the daemon gets, and one
+//! for ESP, which stays here.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -18,21 +18,24 @@ const IKE_BUFFER: usize = 1 << 20;
 /// What listens at one address.
 pub(crate) struct Listening {
     pub(crate) address: SocketAddr,
-    pub(crate) ike: OwnedFd,
+    pub(crate) ike: Vec<OwnedFd>,
     pub(crate) esp: OwnedFd,
 }
 
-/// Binds both sockets of an address.
-pub(crate) fn listen(ip: IpAddr, port: u16) -> Result<Listening, EngineError> {
+/// Binds the sockets of an address: those of the workers in their order, then that of ESP.
+pub(crate) fn listen(ip: IpAddr, port: u16, workers: u32) -> Result<Listening, EngineError> {
     let address = SocketAddr::new(ip, port);
     let what = || format!("UDP port {port} of {ip}");
     // A socket that shares its port joins whoever shares it already, and the steering counts its
     // members.
     bound(address, false).attempt(what)?;
-    let ike = bound(address, true).attempt(what)?;
+    let ike =
+        (0..workers).map(|_| bound(address, true)).collect::<Result<Vec<_>, _>>().attempt(what)?;
     let esp = bound(address, true).attempt(what)?;
-    steering::attach(&esp).attempt(|| format!("steering of {}", what()))?;
-    prepare(&ike, address, IKE_BUFFER).attempt(what)?;
+    steering::attach(&esp, workers).attempt(|| format!("steering of {}", what()))?;
+    for socket in &ike {
+        prepare(socket, address, IKE_BUFFER).attempt(what)?;
+    }
     prepare(&esp, address, ESP_BUFFER).attempt(what)?;
     Ok(Listening { address, ike, esp })
 }

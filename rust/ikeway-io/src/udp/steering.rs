@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::io::Errno;
 
-/// Places in the group of sockets that share a port: the order in which they were bound.
+/// A place in the group of sockets that share a port: the order in which they were bound. The workers'
+/// come first, then that of ESP.
 const IKE: u32 = 0;
-const ESP: u32 = 1;
 
 /// Non-ESP marker and the Length field of the IKE header that follows it (RFC 7296 §3.1).
 const MARKER_OCTETS: u32 = 4;
@@ -17,8 +17,9 @@ const LENGTH_OFFSET: u32 = MARKER_OCTETS + 24;
 ///
 /// A longer one may be several datagrams that the kernel received as one (UDP_GRO): only the engine
 /// takes those apart. Loads beyond the end make the program return 0, so that keepalives and stumps
-/// go to IKE too.
-fn program() -> [libc::sock_filter; 9] {
+/// go to IKE too. All that is IKE goes to the first worker: a daemon that has several replaces this
+/// program by one that knows whose IKE SA it is, which is no business of the engine's.
+fn program(workers: u32) -> [libc::sock_filter; 9] {
     [
         load(0),
         jump(libc::BPF_JEQ, 0, 0, 6),
@@ -28,13 +29,13 @@ fn program() -> [libc::sock_filter; 9] {
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_LEN, 0),
         compare_with_x(),
         statement(libc::BPF_RET | libc::BPF_K, IKE),
-        statement(libc::BPF_RET | libc::BPF_K, ESP),
+        statement(libc::BPF_RET | libc::BPF_K, workers),
     ]
 }
 
 /// Steers the datagrams of the group that `socket` belongs to.
-pub(crate) fn attach(socket: impl AsFd) -> Result<(), Errno> {
-    let mut filter = program();
+pub(crate) fn attach(socket: impl AsFd, workers: u32) -> Result<(), Errno> {
+    let mut filter = program(workers);
     let length = u16::try_from(filter.len()).unwrap_or(0);
     let program = libc::sock_fprog { len: length, filter: filter.as_mut_ptr() };
     let size = libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).unwrap_or(0);
