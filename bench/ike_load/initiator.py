@@ -79,14 +79,14 @@ class Half:
 class Load:
     """Handshakes against one responder. Each has a number, from which it has its name."""
 
-    def __init__(self, address: str, papers: Papers | None, source: str = "127.0.0.1") -> None:
+    def __init__(self, address: str, papers: Papers | None) -> None:
         self._to = (address, 500)
         self._papers = papers
         self._private = X25519PrivateKey.generate()
         self._public = self._private.public_key().public_bytes_raw()
         self._padded = hmac.digest(PSK, _PAD, "sha256")
         self._selector = selectors.DefaultSelector()
-        self._sockets = [self._socket(source) for _ in range(SOCKETS)]
+        self._sockets = [self._socket(f"127.0.1.{number + 1}") for number in range(SOCKETS)]
         self._open: dict[bytes, Half] = {}
         self._certificates: dict[int, bytes] = {}
 

@@ -30,10 +30,11 @@ FILE_OCTETS: Final = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """This machine: who it is and where it listens."""
+    """This machine: who it is, where it listens, and how many processes share the work."""
 
     identity: Identity | None
     listen: tuple[Address, ...]
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,9 @@ def _build(document: Document, findings: Findings) -> Loaded:
     plane = document.dataplane
     return Loaded(
         file=findings.file,
-        host=HostSettings(document.host.identity, _listen(document, findings)),
+        host=HostSettings(
+            document.host.identity, _listen(document, findings), document.host.workers
+        ),
         connections=connections,
         credentials=credentials,
         private_keys=keys,

@@ -74,6 +74,9 @@ class Host(Table):
     listen: list[Address] = written(["0.0.0.0", "::"], min_length=1)  # noqa: S104 - a gateway
     """Addresses on which UDP ports 500 and 4500 are opened."""
 
+    workers: int = Field(default=1, ge=1, le=16)
+    """How many processes share the work of IKE, each with whole IKE SAs; about one for a core."""
+
 
 class Secret(Table):
     """A pre-shared key. The most exact entry that fits both identities counts."""

@@ -4,12 +4,14 @@
 import asyncio
 import gc
 import signal
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from logging import DEBUG, ERROR, INFO, WARNING
 from typing import Final
+from zlib import crc32
 
 import structlog
 import uvloop
@@ -36,11 +38,12 @@ from ikeway.ike.io import Disconnect, Report, Spent
 from ikeway.ike.reports import Closed, Dropped, Established, Pressed, Rekeyed
 from ikeway.model.address import IKE_PORT, NAT_PORT
 from ikeway.model.errors import UsageError
+from ikeway.policy.connection import Connection, Start
 from ikeway.runtime.driver import Driver, Ports
 from ikeway.runtime.entropy import SystemRandom
 from ikeway.runtime.faults import Fault, Faults
 from ikeway.runtime.keylog import KeyLog
-from ikeway.runtime.leases import Leases
+from ikeway.runtime.leases import Leases, Lender
 from ikeway.runtime.network import HostNetwork
 from ikeway.runtime.pki import Pki
 from ikeway.runtime.story import Quieter, level, tell
@@ -112,6 +115,19 @@ def spare_the_collector() -> None:
     gc.set_threshold(COLLECT_AFTER, 20, 20)
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which part of the daemon's work one process has, and the pools if they are elsewhere."""
+
+    worker: int = 0
+    workers: int = 1
+    leases: Lender | None = None
+
+    def starts(self, connection: Connection) -> bool:
+        """Whether a connection that is to stay up is this process's to start."""
+        return crc32(connection.name.encode()) % self.workers == self.worker
+
+
 class Supervisor:
     """Owns the parts of a running daemon and answers the control protocol."""
 
@@ -121,24 +137,34 @@ class Supervisor:
         plane: DataPlane,
         network: HostNetwork | None,
         instruments: Instruments = Instruments(),
+        share: Share = Share(),
     ) -> None:
         env = Environment(
-            SystemRandom(), loaded.connections, loaded.credentials, limits=loaded.limits
+            SystemRandom(),
+            loaded.connections,
+            loaded.credentials,
+            worker=share.worker,
+            limits=loaded.limits,
         )
         pki = Pki(loaded.private_keys, loaded.credentials.authorities)
-        self._log = structlog.get_logger("ikeway").bind()
+        facts = {"worker": share.worker} if share.workers > 1 else {}
+        self._log = structlog.get_logger("ikeway").bind(**facts)
         self._plane = plane
         self._quieter = Quieter()
         self._watchers = Watchers()
         self._since: dict[bytes, float] = {}
         self._ending = asyncio.Event()
-        leases, key_log = Leases(loaded.pools), instruments.key_log
+        leases, key_log = share.leases or Leases(loaded.pools), instruments.key_log
         faults = Faults(instruments.faults, self._struck) if instruments.faults else None
         ports = Ports(plane, pki, leases, network, self._heard, key_log, faults)
         self._driver = Driver(IkeEndpoint(env), ports)
-        connections = {connection.name: connection for connection in loaded.connections}
+        connections = {
+            one.name: one if share.starts(one) else replace(one, start=Start.WAIT)
+            for one in loaded.connections
+        }
         self._starter = Starter(self._driver, connections)
-        self._warn(instruments)
+        if share.worker == 0:
+            self._warn(instruments)
 
     def _warn(self, instruments: Instruments) -> None:
         if instruments.key_log is not None:
@@ -163,11 +189,21 @@ class Supervisor:
         names = ", ".join(connection.name for connection in loaded.connections) or "none"
         self._log.info("ready", listen=where, connections=names, interface=self._plane.interface)
 
+    def join(self, port_500: Iterable[socket.socket], port_4500: Iterable[socket.socket]) -> None:
+        """Take sockets that others have bound."""
+        self._driver.transport.adopt(port_500, IKE_PORT)
+        self._driver.transport.adopt(port_4500, NAT_PORT)
+
     async def serve(self) -> None:
-        """Work until told to end."""
+        """Work until told to end, by a signal or a request."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.shutdown)
+        await self.work()
+
+    async def work(self) -> None:
+        """Work until told to end."""
+        loop = asyncio.get_running_loop()
         events = loop.create_task(self._plane_events())
         self._starter.begin()
         await self._ending.wait()

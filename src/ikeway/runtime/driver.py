@@ -41,7 +41,7 @@ from ikeway.model.esp import Usage
 from ikeway.model.time import Instant
 from ikeway.runtime.faults import Due, Faults, Thing
 from ikeway.runtime.keylog import KeyLog
-from ikeway.runtime.leases import Leases
+from ikeway.runtime.leases import Lender
 from ikeway.runtime.network import HostNetwork, TunnelPlan
 from ikeway.runtime.pki import Pki
 from ikeway.runtime.sockets import UdpTransport
@@ -59,7 +59,7 @@ class Ports:
 
     plane: DataPlane
     pki: Pki
-    leases: Leases
+    leases: Lender
     network: HostNetwork | None
     listener: Listener
     key_log: KeyLog | None = None
@@ -200,7 +200,7 @@ class Driver:
             case VerifyCertificate():
                 self._later(ticket, self._ports.pki.verify(question))
             case Lease():
-                self._later(ticket, self._ports.leases.lease(ticket.sa, question))
+                self._work.put_nowait(partial(self._lend, ticket, question))
             case MeasureUsage(spis):
                 self._work.put_nowait(partial(self._measure, ticket, spis))
             case SolvePuzzle(puzzle):
@@ -248,6 +248,13 @@ class Driver:
                 await self._ports.network.remove(spi_in)
         finally:
             await self._ports.plane.remove(spi_in)
+
+    async def _lend(self, ticket: Ticket, question: Lease) -> None:
+        try:
+            answer = await self._ports.leases.lend(ticket.sa, question)
+        except HostError as error:
+            answer = Refused(str(error))
+        self._answered(ticket, answer)
 
     async def _measure(self, ticket: Ticket, spis: tuple[int, ...]) -> None:
         total = Usage()

@@ -3,6 +3,9 @@
 
 from collections import OrderedDict
 from collections.abc import Container, Mapping
+from typing import Protocol
+
+from typing_extensions import override
 
 from ikeway.ike.io import Answer, Lease, Leased, Refused
 from ikeway.model.address import Address, Network
@@ -57,7 +60,23 @@ class AddressRange:
         return int(address) - int(self.network.network_address)
 
 
-class Leases:
+class Lender(Protocol):
+    """Whoever has the pools: this process, or the one that started it."""
+
+    async def lend(self, sa: bytes, question: Lease) -> Answer:
+        """Lend one address per family asked for, as far as the pool has it."""
+        ...
+
+    def pass_on(self, sa: bytes, successor: bytes) -> None:
+        """Give what an IKE SA had to the one that replaced it."""
+        ...
+
+    def release(self, sa: bytes) -> None:
+        """Take back what an IKE SA had."""
+        ...
+
+
+class Leases(Lender):
     """Which IKE SA has which address."""
 
     def __init__(self, pools: Mapping[str, Pool]) -> None:
@@ -68,6 +87,10 @@ class Leases:
         self._owner: dict[Address, bytes] = {}
         self._by_sa: dict[bytes, list[Address]] = {}
         self._last: OrderedDict[tuple[Identity, int], Address] = OrderedDict()
+
+    @override
+    async def lend(self, sa: bytes, question: Lease) -> Answer:
+        return self.lease(sa, question)
 
     def lease(self, sa: bytes, question: Lease) -> Answer:
         """Lend one address per family asked for, as far as the pool has it."""
@@ -84,8 +107,8 @@ class Leases:
             return Refused(f"pool {pool.name!r} has no free address")
         return Leased(tuple(found), pool.dns, pool.domains)
 
+    @override
     def pass_on(self, sa: bytes, successor: bytes) -> None:
-        """Give what an IKE SA had to the one that replaced it."""
         addresses = self._by_sa.pop(sa, [])
         if addresses:
             self._by_sa.setdefault(successor, []).extend(addresses)
@@ -93,8 +116,8 @@ class Leases:
             if self._owner.get(address) == sa:
                 self._owner[address] = successor
 
+    @override
     def release(self, sa: bytes) -> None:
-        """Take back what an IKE SA had."""
         for address in self._by_sa.pop(sa, []):
             del self._owner[address]
             for one in self._around(address):

@@ -44,7 +44,7 @@ class UdpTransport:
             HostError: a port is taken or an address is not ours.
         """
         for address in addresses:
-            self.adopt([_bind(address, port)], port)
+            self.adopt(bind(address, port), port)
 
     def adopt(self, sockets: Iterable[socket.socket], port: int) -> None:
         """Take over bound sockets, e.g. those that share port 4500 with the engine."""
@@ -127,10 +127,25 @@ class UdpTransport:
             self._receiver(Datagram(local, peer, octets))
 
 
-def _bind(address: Address, port: int) -> socket.socket:
+def bind(address: Address, port: int, workers: int = 1) -> tuple[socket.socket, ...]:
+    """Return a socket for each worker, all bound to that address and port.
+
+    Raises:
+        HostError: the port is taken, or the address is not ours.
+    """
+    if workers == 1:
+        return (_bind(address, port, is_shared=False),)
+    # Sockets that share a port would join whoever shares it already.
+    _bind(address, port, is_shared=False).close()
+    return tuple(_bind(address, port, is_shared=True) for _ in range(workers))
+
+
+def _bind(address: Address, port: int, *, is_shared: bool) -> socket.socket:
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     try:
+        if is_shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((str(address), port))

@@ -36,7 +36,7 @@ def serve(
     import structlog
 
     from ikeway.client.network import PyrouteNetwork
-    from ikeway.daemon.supervisor import Instruments, run
+    from ikeway.daemon import supervisor
     from ikeway.runtime.faults import load as load_faults
     from ikeway.runtime.keylog import KeyLog
 
@@ -45,7 +45,12 @@ def serve(
         structlog.get_logger("ikeway").warning(warning)
     carries_packets = loaded.dataplane.backend != "null"
     network = PyrouteNetwork(run_dir) if carries_packets else None
-    instruments = Instruments(
+    instruments = supervisor.Instruments(
         None if keylog is None else KeyLog(keylog), () if faults is None else load_faults(faults)
     )
-    run(loaded, RunDir(run_dir), network, instruments)
+    if loaded.host.workers == 1:
+        supervisor.run(loaded, RunDir(run_dir), network, instruments)
+    else:
+        from ikeway.daemon import crew
+
+        crew.run(loaded, RunDir(run_dir), network, instruments)

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The supervisor of several workers: sockets, engine and control API for all of them."""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Final
+from zlib import crc32
+
+import structlog
+import uvloop
+
+from ikeway.config.load import Loaded
+from ikeway.control.rundir import RunDir
+from ikeway.control.schema import EventLine, Status
+from ikeway.daemon.colleague import Colleague, Resources
+from ikeway.daemon.nursery import Nursery
+from ikeway.daemon.server import ControlServer
+from ikeway.daemon.supervisor import FAREWELL, Instruments, spare_the_collector
+from ikeway.daemon.watchers import Watchers
+from ikeway.daemon.worker import Job
+from ikeway.dataplane import open_plane
+from ikeway.dataplane.port import (
+    DataPlane,
+    IkeDatagram,
+    PacketsRefused,
+    PairSpent,
+    PeerMoved,
+    PlaneConfig,
+    PlaneEvent,
+)
+from ikeway.model.address import IKE_PORT, NAT_PORT
+from ikeway.model.errors import HostError, UsageError
+from ikeway.model.time import Seconds
+from ikeway.runtime import steering
+from ikeway.runtime.leases import Leases
+from ikeway.runtime.network import HostNetwork
+from ikeway.runtime.sockets import bind
+from ikeway.wire.message import NON_ESP_MARKER
+
+AGAIN: Final[tuple[Seconds, ...]] = (0.0, 1.0, 5.0, 15.0)
+"""How long to wait before a worker that ended is started again; the last goes on for ever."""
+LONG_LIVED: Final[Seconds] = 60.0
+
+
+def run(
+    loaded: Loaded,
+    run_dir: RunDir,
+    network: HostNetwork | None,
+    instruments: Instruments,
+) -> None:
+    """Be the daemon of `run_dir`, with workers, until SIGTERM, SIGINT or a `shutdown` request.
+
+    Raises:
+        UsageError: another daemon has the run directory.
+        HostError: a port, the engine or the network is not to be had.
+    """
+    with run_dir.claim():
+        nursery = Nursery(Job(loaded, instruments, network is not None))
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(loaded, run_dir, network, nursery))
+        finally:
+            nursery.close()
+
+
+async def _serve(
+    loaded: Loaded, run_dir: RunDir, network: HostNetwork | None, nursery: Nursery
+) -> None:
+    async with AsyncExitStack() as stack:
+        if network is not None:
+            await network.recover()
+        settings, host = loaded.dataplane, loaded.host
+        where = PlaneConfig(
+            host.listen, NAT_PORT, settings.interface, settings.mtu, workers=host.workers
+        )
+        plane = await open_plane(settings.backend, run_dir.path, where)
+        stack.push_async_callback(plane.close)
+        if network is not None and plane.interface is not None:
+            await network.open(plane.interface, settings.mtu)
+            stack.push_async_callback(network.close)
+        crew = Crew(loaded, Resources(plane, network, Leases(loaded.pools)), nursery)
+        stack.push_async_callback(crew.close)
+        crew.begin()
+        server = ControlServer(run_dir.path, crew)
+        await server.open()
+        stack.push_async_callback(server.close)
+        spare_the_collector()
+        await crew.serve()
+
+
+class Crew:
+    """All workers, by their numbers."""
+
+    def __init__(self, loaded: Loaded, resources: Resources, nursery: Nursery) -> None:
+        self._log = structlog.get_logger("ikeway").bind()
+        self._loaded = loaded
+        self._resources = resources
+        self._nursery = nursery
+        self._watchers = Watchers()
+        self._ending = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._workers: dict[int, Colleague] = {}
+        self._sockets: list[socket.socket] = []
+
+    @property
+    def _size(self) -> int:
+        return self._loaded.host.workers
+
+    @property
+    def _plane(self) -> DataPlane:
+        return self._resources.plane
+
+    def begin(self) -> None:
+        """Bind the sockets of all workers, steer their datagrams, and start them.
+
+        The sockets stay open here: a worker that is started again finds what came meanwhile.
+
+        Raises:
+            HostError: a port cannot be had, or the kernel does not steer.
+        """
+        for address in self._loaded.host.listen:
+            group = bind(address, IKE_PORT, self._size)
+            self._sockets += group
+            steering.attach(group[0], self._size, is_shared=False)
+        for sock in self._plane.ike_sockets()[:: self._size]:
+            steering.attach(sock, self._size, is_shared=True)
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._keep(number)) for number in range(self._size)]
+        listen = ", ".join(str(address) for address in self._loaded.host.listen)
+        names = ", ".join(connection.name for connection in self._loaded.connections) or "none"
+        facts = {"listen": listen, "connections": names, "interface": self._plane.interface}
+        self._log.info("ready", **facts, workers=self._size)
+
+    async def serve(self) -> None:
+        """Work until told to end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.shutdown)
+        events = loop.create_task(self._plane_events())
+        await self._ending.wait()
+        for worker in self._workers.values():
+            worker.channel.tell("end")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL + 1.0):
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+        events.cancel()
+
+    async def close(self) -> None:
+        """Leave the workers, which end by themselves, and close the sockets."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for sock in self._sockets:
+            sock.close()
+
+    # Workers ----------------------------------------------------------------------------------
+
+    async def _keep(self, number: int) -> None:
+        """Have a worker of that number for as long as the daemon lives."""
+        short_lived = 0
+        while not self._ending.is_set():
+            await asyncio.sleep(AGAIN[min(short_lived, len(AGAIN) - 1)])
+            began = time.monotonic()
+            await self._employ(number)
+            if self._ending.is_set():
+                return
+            short_lived = 0 if time.monotonic() - began > LONG_LIVED else short_lived + 1
+            text = f"worker {number} ended unexpectedly: its IKE SAs are lost, another one begins"
+            self._log.error(text)
+            self._watchers.tell(
+                EventLine(at=time.time(), level="error", event="WorkerEnded", text=text)
+            )
+
+    async def _employ(self, number: int) -> None:
+        """Start a worker and wait until it is gone; nothing of it is left then."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._nursery.bear(number, [theirs, *self._ports_of(number)])
+        worker = self._workers[number] = Colleague(ours, self._resources, self._event)
+        try:
+            if self._watchers:
+                worker.watch_soon()
+            await worker.channel.run()
+        finally:
+            self._workers.pop(number, None)
+            ours.close()
+            for problem in await worker.clean_up():
+                self._log.warning(problem)
+
+    def _ports_of(self, number: int) -> list[socket.socket]:
+        """Return a worker's sockets: of each address on port 500, then on port 4500."""
+        return [
+            *self._sockets[number :: self._size],
+            *self._plane.ike_sockets()[number :: self._size],
+        ]
+
+    def _event(self, line: str) -> None:
+        if self._watchers:
+            self._watchers.tell(EventLine.model_validate_json(line))
+            return
+        for worker in self._workers.values():
+            worker.channel.tell("watch", False)
+
+    # The control protocol ---------------------------------------------------------------------
+
+    async def status(self) -> Status:
+        """Return every IKE SA of every worker."""
+        found = [Status.model_validate_json(one) for one in await self._ask_all("status")]
+        return Status(ike_sas=[sa for status in found for sa in status.ike_sas])
+
+    async def disconnect(self, target: str) -> list[str]:
+        """Delete the IKE SAs of a connection, or the one with that id.
+
+        Raises:
+            UsageError: there is none.
+        """
+        gone = [spi for found in await self._ask_all("disconnect", target) for spi in found]
+        if not gone:
+            raise UsageError(f"no IKE SA is called {target!r}; `ikeway status` shows them")
+        return gone
+
+    async def initiate(self, name: str) -> str:
+        """Have the worker that keeps a connection up start it; return the id of its IKE SA.
+
+        Raises:
+            UsageError: there is none of that name, or it cannot be started from here.
+            HostError: the peer cannot be found, or the worker is just being started.
+        """
+        worker = self._workers.get(crc32(name.encode()) % self._size)
+        if worker is None:
+            raise HostError("the worker of that connection is just being started")
+        spi: str = await worker.channel.ask("initiate", name)
+        return spi
+
+    def watch(self) -> AsyncIterator[EventLine]:
+        """Return what happens from now on, in all workers."""
+        lines = self._watchers.watch()
+        for worker in self._workers.values():
+            worker.channel.tell("watch", True)
+        return lines
+
+    def shutdown(self) -> None:
+        """End the daemon in an orderly way."""
+        self._ending.set()
+
+    async def _ask_all(self, question: str, *values: Any) -> list[Any]:
+        """Return the answers of all workers; one that ends meanwhile has no IKE SAs any more."""
+        asked = [worker.channel.ask(question, *values) for worker in self._workers.values()]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, HostError):
+                raise answer
+        return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+    # What the data plane tells ----------------------------------------------------------------
+
+    async def _plane_events(self) -> None:
+        async for event in self._plane.events():
+            worker = self._workers.get(self._addressee(event))
+            if worker is not None:
+                worker.channel.tell("happened", event)
+
+    def _addressee(self, event: PlaneEvent) -> int:
+        """Return the number of the worker whose event it is; that of nobody is the first one's."""
+        match event:
+            case IkeDatagram(_, peer, octets):
+                message = octets.removeprefix(NON_ESP_MARKER)
+                return steering.owner(message, peer.address, self._size)
+            case PairSpent(spi) | PeerMoved(spi) | PacketsRefused(_, spi):
+                owners = (n for n, worker in self._workers.items() if spi in worker.spis)
+                return next(owners, 0)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which worker a datagram is for: a program for the kernel, and the same rule for what is left.
+
+The first octet of an IKE SPI that we chose names its worker (adr 4). An IKE_SA_INIT request that
+begins an IKE SA has none of ours yet: it goes by its source address, so that what is counted of a
+source is counted by one worker, also when it comes back with a cookie. Ports do not count.
+"""
+
+import ctypes
+import socket
+import struct
+from typing import Final, NamedTuple
+
+from ikeway.model.address import Address
+from ikeway.model.errors import HostError
+from ikeway.wire.message import NON_ESP_MARKER, Flags
+
+WORKERS_MOST: Final = 16
+_SO_ATTACH_REUSEPORT_CBPF: Final = 51
+_NETWORK_HEADER: Final = 0xFFF00000  # SKF_NET_OFF
+_SPI_R, _FLAGS, _LENGTH = 8, 19, 24
+
+# Classic BPF (linux/filter.h).
+_LD_W, _LD_B, _LD_LEN, _TAX, _RET_K, _RET_A = 0x20, 0x30, 0x80, 0x07, 0x06, 0x16
+_ADD_K, _RSH_K, _MOD_K, _XOR_X = 0x04, 0x74, 0x94, 0xAC
+_JEQ_K, _JEQ_X, _JGE_K, _JSET_K = 0x15, 0x1D, 0x35, 0x45
+
+
+class Jump(NamedTuple):
+    """An instruction by its operation and number; jumps name the labels that they go to."""
+
+    code: int
+    value: int = 0
+    when_true: str = ""
+    when_false: str = ""
+
+
+Step = Jump | str
+"""An instruction, or the label of the next one."""
+
+
+def program(family: socket.AddressFamily, workers: int, *, is_shared: bool) -> bytes:
+    """Return the program for a group of sockets: those of the workers, then that of ESP.
+
+    `is_shared` is port 4500, where IKE has a non-ESP marker (RFC 3948 §2.2). Loads beyond the end
+    make the program return 0, so that stumps go to the first worker.
+    """
+    start = len(NON_ESP_MARKER) if is_shared else 0
+    steps: list[Step] = []
+    if is_shared:
+        # A datagram that is longer than its IKE header says may be several that the kernel received
+        # as one: only the engine takes those apart.
+        steps += [Jump(_LD_W, 0), Jump(_JEQ_K, 0, "", "esp"), Jump(_LD_W, start + _LENGTH)]
+        steps += [Jump(_ADD_K, start), Jump(_TAX), Jump(_LD_LEN), Jump(_JEQ_X, 0, "", "esp")]
+    initiator = int(Flags.INITIATOR)
+    steps += [Jump(_LD_B, start + _FLAGS), Jump(_JSET_K, initiator, "theirs", "")]
+    steps += [Jump(_LD_B, start), Jump(_JGE_K, workers, "first", "found")]
+    steps += ["theirs", Jump(_LD_W, start + _SPI_R), Jump(_JEQ_K, 0, "", "ours")]
+    steps += [Jump(_LD_W, start + _SPI_R + 4), Jump(_JEQ_K, 0, "new", "")]
+    steps += ["ours", Jump(_LD_B, start + _SPI_R), Jump(_JGE_K, workers, "first", "found")]
+    steps += ["new", *_source(family), Jump(_TAX), Jump(_RSH_K, 16), Jump(_XOR_X)]
+    steps += [Jump(_TAX), Jump(_RSH_K, 8), Jump(_XOR_X), Jump(_MOD_K, workers)]
+    steps += ["found", Jump(_RET_A), "first", Jump(_RET_K, 0), "esp", Jump(_RET_K, workers)]
+    return _assembled(steps)
+
+
+def _source(family: socket.AddressFamily) -> tuple[Step, ...]:
+    """Load what of a source address counts: all of IPv4's, the /64 of IPv6's."""
+    if family == socket.AF_INET:
+        return (Jump(_LD_W, _NETWORK_HEADER + 12),)
+    upper, lower = Jump(_LD_W, _NETWORK_HEADER + 8), Jump(_LD_W, _NETWORK_HEADER + 12)
+    return upper, Jump(_TAX), lower, Jump(_XOR_X)
+
+
+def _assembled(steps: list[Step]) -> bytes:
+    labels: dict[str, int] = {}
+    instructions: list[Jump] = []
+    for step in steps:
+        if isinstance(step, str):
+            labels[step] = len(instructions)
+        else:
+            instructions.append(step)
+    octets = b""
+    for at, (code, value, when_true, when_false) in enumerate(instructions):
+        far = [labels[name] - at - 1 if name else 0 for name in (when_true, when_false)]
+        octets += struct.pack("=HBBI", code, *far, value)
+    return octets
+
+
+def attach(sock: socket.socket, workers: int, *, is_shared: bool) -> None:
+    """Steer the datagrams of the group of sockets that `sock` belongs to.
+
+    Raises:
+        HostError: the kernel refuses.
+    """
+    octets = program(sock.family, workers, is_shared=is_shared)
+    buffer = ctypes.create_string_buffer(octets, len(octets))
+    count, address = len(octets) // 8, ctypes.addressof(buffer)
+    try:
+        sock.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_REUSEPORT_CBPF, struct.pack("@HP", count, address)
+        )
+    except OSError as error:
+        raise HostError(f"the kernel does not steer datagrams: {error.strerror}") from error
+
+
+def owner(octets: bytes, source: Address, workers: int) -> int:
+    """Return the worker that an IKE message is for, by the rule of `program`."""
+    if len(octets) <= _FLAGS:
+        return 0
+    if not octets[_FLAGS] & Flags.INITIATOR:
+        worker = octets[0]
+    elif any(octets[_SPI_R : _SPI_R + 8]):
+        worker = octets[_SPI_R]
+    else:
+        return _hash(source) % workers
+    return worker if worker < workers else 0
+
+
+def _hash(source: Address) -> int:
+    if source.version == 4:
+        number = int(source)
+    else:
+        number = int.from_bytes(source.packed[:4]) ^ int.from_bytes(source.packed[4:8])
+    number ^= number >> 16
+    return number ^ number >> 8
