@@ -27,6 +27,7 @@ _MODULES: Final = frozenset(
         "ipaddress",
     }
 )
+_GONE: Final = "the process at the other end is gone"
 _ASK, _ANSWER, _FAULT, _TELL = range(4)
 
 
@@ -91,8 +92,12 @@ class Channel:
 
     def tell(self, news: str, *values: Any) -> None:
         """Tell the other end something. Where nobody is left to hear, nobody hears."""
-        if self._writer is not None:
+        if self._is_open:
             self._send(_TELL, 0, news, values)
+
+    @property
+    def _is_open(self) -> bool:
+        return self._writer is not None and not self._writer.is_closing()
 
     def close(self) -> None:
         """Hang up."""
@@ -101,7 +106,7 @@ class Channel:
 
     def _send(self, kind: int, number: int, what: Any, values: Any) -> None:
         if self._writer is None or self._writer.is_closing():
-            raise HostError("the process at the other end is gone")
+            raise HostError(_GONE)
         octets = pickle.dumps((kind, number, what, values), protocol=5)
         self._writer.write(len(octets).to_bytes(4) + octets)
 
@@ -128,7 +133,7 @@ class Channel:
             answer = (_FAULT, number, "host", str(error))
         except Exception as error:  # noqa: BLE001 - I1: no question ends a process
             answer = (_FAULT, number, "host", f"a fault of ikeway: {type(error).__name__}: {error}")
-        if self._writer is not None and not self._writer.is_closing():
+        if self._is_open:
             self._send(*answer)
 
     def _end(self) -> None:
@@ -137,7 +142,7 @@ class Channel:
             task.cancel()
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(HostError("the process at the other end is gone"))
+                waiting.set_exception(HostError(_GONE))
 
 
 def load(octets: bytes) -> Any:

@@ -183,7 +183,7 @@ mtu = 1400.5
         ["24", "dataplane.mtu"],
         ["25", "connection"],
     ]
-    assert found[0].endswith("did you mean 'identity'? known here: identity, listen")
+    assert found[0].endswith("did you mean 'identity'? known here: identity, listen, workers")
     assert found[6].endswith("'listener' is not known; allowed: initiator, responder, both")
     assert found[9].endswith("30 is not a string; write a time in quotes")
 
@@ -250,3 +250,12 @@ def test_a_puzzle_that_is_too_easy_is_an_error(tmp_path: Path) -> None:
     """RFC 8019 §4.4: 1 to 8 bits are excluded."""
     (complaint,) = errors(tmp_path, f"{PSK}\n[limits]\npuzzle_bits = 8\n")
     assert "limits.puzzle_bits" in complaint
+
+
+def test_workers_are_a_number_that_a_machine_may_have(tmp_path: Path) -> None:
+    assert loaded(tmp_path, PSK).host.workers == 1
+    assert loaded(tmp_path, PSK.replace("[host]", "[host]\nworkers = 4")).host.workers == 4
+    for wrong, words in ((0, "at least 1"), (99, "at most 16")):
+        (complaint,) = errors(tmp_path, PSK.replace("[host]", f"[host]\nworkers = {wrong}"))
+        assert "host.workers" in complaint
+        assert words in complaint
