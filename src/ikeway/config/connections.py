@@ -84,6 +84,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         allow_sha1_signatures=table.legacy,
         local_address=table.local_address,
         idle=math.inf if table.idle is None else table.idle,
+        childless=table.childless,
     )
     return replace(plain, children=build_children(plain, table.children))
 

@@ -17,13 +17,15 @@ from ikeway.model.errors import (
     ConfigurationRequiredError,
     Ends,
     InternalAddressError,
+    MalformedError,
+    NoAdditionalSasError,
     NoProposalError,
     PeerError,
     SelectorsError,
 )
 from ikeway.model.esp import Encapsulation
 from ikeway.model.selectors import Selectors, TrafficSelector
-from ikeway.policy.connection import ChildPolicy, Connection, resolve_selectors
+from ikeway.policy.connection import Childless, ChildPolicy, Connection, resolve_selectors
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Configuration, Notify, SecurityAssociation, TsI, TsR
@@ -40,6 +42,18 @@ _EVERYTHING: dict[int, IPv4Network | IPv6Network] = {
 def encapsulation(session: Session) -> Encapsulation:
     """Return what carries the ESP of this IKE SA (§2.23)."""
     return Encapsulation.UDP if session.agreed.nat.is_present else Encapsulation.NONE
+
+
+def wants_child(request: Message) -> bool:
+    """Whether a request asks for a Child SA along with the IKE SA, as all but childless ones do.
+
+    Raises:
+        MalformedError: it has some of the payloads for that, but not all (RFC 6023 §5).
+    """
+    parts = [request.one(body) is not None for body in (SecurityAssociation, TsI, TsR)]
+    if any(parts) and not all(parts):
+        raise MalformedError("SA, TSi and TSr go together")
+    return all(parts)
 
 
 # Initiator ----------------------------------------------------------------------------------------
@@ -74,15 +88,45 @@ def _dynamic(connection: Connection, policy: ChildPolicy, link: Link) -> Selecto
     return tuple(found)
 
 
+def addresses(connection: Connection) -> tuple[Body, ...]:
+    """Return CP alone: all that is asked for without a Child SA (RFC 6023 §5)."""
+    return configuration.request(connection.virtual_ips)
+
+
 def request(connection: Connection, child: ChildDraft) -> tuple[Body, ...]:
     """Return CP, SA, TSi and TSr of our IKE_AUTH request; CP comes before SA (§2.19)."""
     return (
-        *configuration.request(connection.virtual_ips),
+        *addresses(connection),
         *child_terms.notifies(child.policy.mode),
         negotiate.offer(child.policy.esp, child.spi_in.to_bytes(SPI_OCTETS), with_ke=False),
         TsI(child.offered_i),
         TsR(child.offered_r),
     )
+
+
+def starts_without(session: Session, connection: Connection) -> bool:
+    """Whether we start without a Child SA: if we want to and the responder can (RFC 6023 §3).
+
+    Raises:
+        NoProposalError: we have to, and it cannot.
+    """
+    if connection.childless not in {Childless.PREFER, Childless.FORCE}:
+        return False
+    if not session.agreed.childless and connection.childless is Childless.FORCE:
+        raise NoProposalError("the responder does not take an IKE SA without a Child SA")
+    return session.agreed.childless
+
+
+def assigned(connection: Connection, reply: Message) -> tuple[Address, ...]:
+    """Return the addresses that an IKE_AUTH response without a Child SA lends us.
+
+    Raises:
+        InternalAddressError: we asked for an address and got none.
+    """
+    addresses = configuration.accept(reply.one(Configuration)).addresses
+    if connection.virtual_ips and not addresses:
+        raise InternalAddressError("we asked for an address and got none")
+    return addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +202,10 @@ def respond(
     A refusal is an outcome, not an error: the IKE SA comes up without the child (§2.21.2).
     """
     try:
+        if not wants_child(request.message):
+            return _without(request, leased)
+        if request.connection.childless is Childless.FORCE:
+            raise NoAdditionalSasError("`childless` wants every Child SA to have its own exchange")
         return _grant(session, transcript, request, leased)
     except PeerError as error:
         if error.ends is Ends.SA:
@@ -166,16 +214,26 @@ def respond(
         return ChildOutcome((notify,), None, (), str(error))
 
 
+def _without(request: AuthRequest, leased: Leased | None) -> ChildOutcome:
+    """Return what a request gets that asks for no Child SA: addresses at most (RFC 6023 §5)."""
+    cp = _configuration(request, leased)
+    return ChildOutcome(cp, None, leased.addresses if leased else (), None)
+
+
+def _configuration(request: AuthRequest, leased: Leased | None) -> tuple[Body, ...]:
+    asked = request.message.one(Configuration)
+    if leased is not None and asked is not None:
+        return (configuration.reply(asked, leased),)
+    if request.connection.pool and request.connection.require_address_request:
+        raise ConfigurationRequiredError("the connection needs a request for an address")
+    return ()
+
+
 def _grant(
     session: Session, transcript: Transcript, request: AuthRequest, leased: Leased | None
 ) -> ChildOutcome:
     connection, message = request.connection, request.message
-    asked = message.one(Configuration)
-    cp: tuple[Body, ...] = ()
-    if leased is not None and asked is not None:
-        cp = (configuration.reply(asked, leased),)
-    elif connection.pool and connection.require_address_request:
-        raise ConfigurationRequiredError("the connection needs a request for an address")
+    cp = _configuration(request, leased)
     offered = need(message, SecurityAssociation)
     granted = child_terms.grant(
         connection,

@@ -46,6 +46,18 @@ class Encapsulate(Enum):
     NAT = "nat"
 
 
+class Childless(Enum):
+    """Whether an IKE SA begins without a Child SA, which follows as one of its own (RFC 6023).
+
+    Where the peer starts: whether it may, or must. Where we start: only `prefer` and `force` do.
+    """
+
+    ALLOW = "allow"
+    NEVER = "never"
+    PREFER = "prefer"
+    FORCE = "force"
+
+
 @dataclass(frozen=True, slots=True)
 class PeerAddress:
     """Where the peer is: anywhere, within prefixes, or behind a host name."""
@@ -151,6 +163,7 @@ class Connection:
     local_address: Address | None = None
     idle: Seconds = math.inf
     children: tuple[ChildPolicy, ...] = ()
+    childless: Childless = Childless.ALLOW
 
     @property
     def child_policies(self) -> tuple[ChildPolicy, ...]:

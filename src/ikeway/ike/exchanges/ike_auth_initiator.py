@@ -37,6 +37,7 @@ def request(connection: Connection, agreement: Agreement, wish: Wish, now: Insta
         PeerError: we cannot prove our identity to that peer.
     """
     session, transcript = agreement.session, agreement.transcript
+    first_child.starts_without(session, connection)
     child = first_child.draft(session.env, connection, session.link, wish)
     ours = proof.claim(session, transcript, _identity(connection), is_local=True)
     if connection.local_auth is Proof.CERTIFICATE:
@@ -82,13 +83,19 @@ def _send(state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant) -> Ste
         *certificate_request(session.env, (connection,)),
         *((IdR(wanted.type, wanted.data),) if wanted else ()),
         authentication,
-        *first_child.request(connection, state.child),
+        *_wanted(state),
         *window_size.announce(connection),
     )
     after, actions = messages.request(
         session, ike_auth.TYPE, payloads, connection.retransmission, now
     )
     return Step(replace(state, session=after), actions)
+
+
+def _wanted(state: AwaitAuthResponse) -> tuple[Body, ...]:
+    if first_child.starts_without(state.session, state.connection):
+        return first_child.addresses(state.connection)
+    return first_child.request(state.connection, state.child)
 
 
 def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
@@ -149,6 +156,8 @@ def checked(state: CheckingResponder, answer: Answer, now: Instant) -> Step:
 def _establish(state: Asking, identity: Identity, reply: Message, now: Instant) -> Step:
     connection, session, transcript = state.connection, state.session, state.transcript
     proven = ike_auth.Proven(session, connection, connection.local_id, identity, reply)
+    if first_child.starts_without(session, connection):
+        return _child_follows(proven, state, reply, now)
     try:
         granted = first_child.conclude(session, transcript, connection, state.child, reply)
     except PeerError as error:
@@ -165,6 +174,21 @@ def _establish(state: Asking, identity: Identity, reply: Message, now: Instant) 
         dns=granted.assigned.dns,
     )
     return Step(established, (report, install))
+
+
+def _child_follows(proven: ike_auth.Proven, state: Asking, reply: Message, now: Instant) -> Step:
+    """Ask for the Child SA in an exchange of its own, as we wanted (RFC 6023)."""
+    try:
+        addresses = first_child.assigned(proven.connection, reply)
+    except PeerError as error:
+        established, report = ike_auth.establish(proven, (), (), now)
+        failed = ChildFailed(proven.connection.name, str(error))
+        return Step(established, (report, proven.session.report(failed)))
+    established, report = ike_auth.establish(proven, (), addresses, now)
+    child = state.child
+    established = wanted.begin(established, child.policy.name, child.others)
+    first = CreateChild(child.policy.name, child.trigger)
+    return Step(replace(established, queued=(first, *established.queued)), (report,))
 
 
 def _childless(

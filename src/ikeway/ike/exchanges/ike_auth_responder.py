@@ -33,10 +33,10 @@ from ikeway.ike.states import (
 )
 from ikeway.ike.timers import HALF_OPEN
 from ikeway.model.address import Endpoint
-from ikeway.model.errors import AuthenticationError, PeerError
+from ikeway.model.errors import AuthenticationError, MalformedError, PeerError
 from ikeway.model.identity import Identity
 from ikeway.model.time import Instant
-from ikeway.policy.connection import Connection, Proof
+from ikeway.policy.connection import Childless, Connection, Proof
 from ikeway.policy.credentials import identities_equal
 from ikeway.policy.proposals import esp_words
 from ikeway.wire.codec import Body
@@ -60,6 +60,8 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
     id_i = need(message, IdI).identity
     id_i.check()
     connection = _connection(state.candidates, id_i, message.one(IdR), proof.kind(auth))
+    if not first_child.wants_child(message) and connection.childless is Childless.NEVER:
+        raise MalformedError("no Child SA is asked for, which `childless` does not allow")
     request = AuthRequest(message, datagram.local, datagram.peer, id_i, connection)
     session = ike_auth.moved(state.session, datagram.local, datagram.peer)
     session = ike_auth.sized(session, connection)
@@ -213,10 +215,16 @@ def _child_reports(
     session: Session, connection: Connection, outcome: ChildOutcome
 ) -> tuple[Action, ...]:
     if outcome.child is None:
-        return (session.report(ChildFailed(connection.name, outcome.failure or "refused")),)
+        return _failure_report(session, connection, outcome.failure)
     child = outcome.child.sa
     suite = esp_words(child.suite)
     return (session.report(ChildEstablished(connection.name, child, suite)),)
+
+
+def _failure_report(
+    session: Session, connection: Connection, failure: str | None
+) -> tuple[Action, ...]:
+    return (session.report(ChildFailed(connection.name, failure)),) if failure else ()
 
 
 def reject(

@@ -7,7 +7,7 @@ from ikeway.ike.environment import Environment
 from ikeway.ike.features.context import Context
 from ikeway.ike.session import Link
 from ikeway.ike.shape import Shape, one
-from ikeway.policy.connection import Connection, Encapsulate, Proof
+from ikeway.policy.connection import Connection, Proof
 from ikeway.wire.payloads import CertificateRequest, KeyExchange, Nonce, SecurityAssociation
 from ikeway.wire.registry import CertEncoding, ExchangeType
 
@@ -21,9 +21,7 @@ ZERO_SPI: Final = bytes(8)
 
 def context(link: Link, spi_r: bytes, connection: Connection) -> Context:
     """Return what the features need for a message that has this SPIr."""
-    force = connection.encapsulate is Encapsulate.ALWAYS
-    ends = link.local, link.peer
-    return Context(link.spi_i, spi_r, *ends, force, connection.fragment_size)
+    return Context(link.spi_i, spi_r, link.local, link.peer, connection)
 
 
 def certificate_request(

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from ikeway.crypto.sign import SignatureHash
-from ikeway.ike.features import fragmentation, nat_traversal, signature_hashes
+from ikeway.ike.features import childless, fragmentation, nat_traversal, signature_hashes
 from ikeway.ike.features.context import Context
 from ikeway.ike.features.nat_traversal import Nat
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 
-FEATURES: Final = (nat_traversal, fragmentation, signature_hashes)
+FEATURES: Final = (nat_traversal, fragmentation, signature_hashes, childless)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,13 @@ class Agreed:
     """The extensions of an IKE SA. `peer_hashes` is None where the peer has no RFC 7427.
 
     `fragment_size` is the largest datagram that is sent whole, None where nothing is fragmented.
+    `childless` is whether the responder takes an IKE_AUTH request without a Child SA.
     """
 
     nat: Nat
     fragment_size: int | None
     peer_hashes: frozenset[SignatureHash] | None
+    childless: bool = False
 
 
 def announce(context: Context) -> tuple[Notify, ...]:
@@ -35,8 +37,9 @@ def announce(context: Context) -> tuple[Notify, ...]:
 
 
 def answer(request: Message, context: Context) -> tuple[Notify, ...]:
-    """Return those of our notifies whose like the request has, for our answer to it."""
-    return tuple(notify for notify in announce(context) if request.notify(notify.type))
+    """Return those of our notifies whose like the request has, and what is said unasked."""
+    ours = tuple(notify for notify in announce(context) if request.notify(notify.type))
+    return ours + childless.answer(context)
 
 
 def learn(message: Message, context: Context) -> Agreed:
@@ -45,4 +48,5 @@ def learn(message: Message, context: Context) -> Agreed:
         nat=nat_traversal.learn(message, context),
         fragment_size=fragmentation.learn(message, context),
         peer_hashes=signature_hashes.learn(message, context),
+        childless=childless.learn(message, context),
     )

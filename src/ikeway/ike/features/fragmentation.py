@@ -25,14 +25,18 @@ STEPS: Final = (1280, 576)
 
 def announce(context: Context) -> tuple[Notify, ...]:
     """Return the notify, where the connection wants fragments."""
-    wanted = context.fragment_size > 0
+    wanted = context.connection.fragment_size > 0
     return (Notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED),) if wanted else ()
 
 
 def learn(message: Message, context: Context) -> int | None:
     """Return the largest datagram that is sent whole, or None: "both peers" have to want it."""
     is_supported = message.notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) is not None
-    return context.fragment_size if is_supported and context.fragment_size else None
+    return (
+        context.connection.fragment_size
+        if is_supported and context.connection.fragment_size
+        else None
+    )
 
 
 def room(size: int, version: int) -> int:
