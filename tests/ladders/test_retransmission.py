@@ -33,7 +33,7 @@ def lose(count: int) -> object:
 @pytest.mark.parametrize("lost", range(1, 5))
 def test_a_lost_request_is_sent_again_unchanged(row: Row, lost: int) -> None:
     """§2.1: "retransmissions ... MUST be bitwise identical" from the IKE header on."""
-    ladder = row.psk()
+    ladder = row.psk({"liveness": 100.0}, {"liveness": 100.0})
     ladder.fate = lose(lost)  # type: ignore[assignment]
     ladder.connect()
     ladder.wait(25)
@@ -98,7 +98,7 @@ def test_an_sa_whose_peer_does_not_answer_is_discarded_with_its_children(
     row: Row, up_first: bool
 ) -> None:
     """§2.1: "the initiator discards all state associated with the IKE SA and any Child SAs"."""
-    ladder = row.psk()
+    ladder = row.psk({"liveness": 100.0})
     if up_first:
         ladder.connect()
         ladder.fate = lambda _host, _datagram: []

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from ikeway.control.rundir import RunDir
 from ikeway.control.schema import EventLine
-from ikeway.control.status import ChildStatus, IkeStatus, NatStatus, PartyStatus, Status
+from ikeway.control.status import (
+    ChildStatus,
+    IkeStatus,
+    NatStatus,
+    PartyStatus,
+    RetryStatus,
+    Status,
+)
 from ikeway.daemon.server import ControlServer
 from ikeway.model.errors import HostError, UsageError
 
@@ -49,12 +56,13 @@ class FakeDaemon:
 
     def __init__(self) -> None:
         self.sas = [OFFICE]
+        self.retries: list[RetryStatus] = []
         self.ended = asyncio.Event()
         self.events: asyncio.Queue[EventLine | None] = asyncio.Queue()
         self.watching = 0
 
     async def status(self) -> Status:
-        return Status(ike_sas=self.sas)
+        return Status(ike_sas=self.sas, retries=self.retries)
 
     async def disconnect(self, target: str) -> list[str]:
         gone = [sa for sa in self.sas if target in {sa.id, sa.connection}]

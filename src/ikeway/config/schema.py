@@ -14,7 +14,15 @@ from ikeway.model.address import Network
 from ikeway.model.esp import Mode
 from ikeway.model.identity import Identity
 from ikeway.model.time import Seconds
-from ikeway.policy.connection import Encapsulate, PeerAddress, Proof, Role, SelectorTemplate, Start
+from ikeway.policy.connection import (
+    Childless,
+    Encapsulate,
+    PeerAddress,
+    Proof,
+    Role,
+    SelectorTemplate,
+    Start,
+)
 from ikeway.policy.credentials import IdPattern, parse_identity
 from ikeway.policy.proposals import ProposalSpec
 
@@ -278,7 +286,8 @@ class ConnectionTable(Table):
     """When SAs are replaced."""
 
     liveness: Duration = written("30s")
-    """After so long without a sign of the peer we ask whether it is alive."""
+    """A peer that died is noticed within this time. It is asked whether it is alive only where that
+    is in doubt: when we send and nothing comes back, or when all was silent for half of it."""
 
     retransmission: RetransmissionTable = RetransmissionTable()
     """When an unanswered request is sent again."""
@@ -297,6 +306,11 @@ class ConnectionTable(Table):
 
     initial_contact: bool = False
     """Tell the peer that we have no other IKE SA with it: it drops old ones (RFC 7296 §2.4)."""
+
+    childless: Annotated[Childless, choice(Childless)] = written("allow")
+    """Whether the IKE SA begins without a Child SA, which follows at once (RFC 6023). A peer that
+    starts may do so with `allow` and `prefer`, may not with `never`, must with `force`. Where we
+    start, `prefer` does so if the peer can, `force` always, the others never."""
 
 
 class DataPlaneTable(Table):

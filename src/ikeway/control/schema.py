@@ -16,6 +16,7 @@ from ikeway.control.status import (
     Model,
     NatStatus,
     PartyStatus,
+    RetryStatus,
     Status,
 )
 from ikeway.model.errors import UsageError
@@ -37,6 +38,7 @@ __all__ = (
     "Pong",
     "Reply",
     "Request",
+    "RetryStatus",
     "Shutdown",
     "Status",
     "StatusReply",

@@ -60,7 +60,20 @@ class IkeStatus(Model):
     child_sas: list[ChildStatus]
 
 
+class RetryStatus(Model):
+    """A connection that is down and will be started again; `reason` is why it is down.
+
+    `failures` counts the tries in a row that came to nothing.
+    """
+
+    connection: str
+    next_attempt_at: float
+    failures: int
+    reason: str
+
+
 class Status(Model):
-    """Every IKE SA of the daemon."""
+    """Every IKE SA of the daemon, and the connections that wait for their next start."""
 
     ike_sas: list[IkeStatus] = []
+    retries: list[RetryStatus] = []

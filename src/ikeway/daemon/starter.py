@@ -2,18 +2,19 @@
 """Starts connections: finds the peer's address and ours, and tries again where that is wanted."""
 
 import asyncio
+import random
 import socket
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from ikeway.ike.io import Initiate
 from ikeway.model.address import IKE_PORT, Address, Endpoint
-from ikeway.model.errors import HostError, UsageError
-from ikeway.model.time import Seconds
+from ikeway.model.errors import HostError, IkewayError, UsageError
+from ikeway.model.time import Instant, Seconds
 from ikeway.policy.connection import Connection, Start
 from ikeway.runtime.driver import Driver
 from ikeway.runtime.network import source_for
-from ikeway.runtime.upkeep import Upkeep
+from ikeway.runtime.upkeep import Retry, Upkeep
 
 
 @dataclass
@@ -28,7 +29,12 @@ class Starter:
 
     def __post_init__(self) -> None:
         wanted = (c.name for c in self.connections.values() if c.start is Start.NOW)
-        self._upkeep = Upkeep(wanted)
+        self._upkeep = Upkeep(wanted, random.SystemRandom().random)
+
+    @property
+    def waiting(self) -> tuple[Retry, ...]:
+        """The connections that are down and will be started again."""
+        return self._upkeep.waiting
 
     def begin(self) -> None:
         """Start what is to start now."""
@@ -61,15 +67,15 @@ class Starter:
 
     def established(self, name: str, sa: bytes) -> None:
         """Note that a connection is up."""
-        self._upkeep.established(name, sa)
+        self._upkeep.established(name, sa, _now())
 
     def rekeyed(self, name: str, sa: bytes, successor: bytes) -> None:
         """Note that another IKE SA took the place of one."""
-        self._upkeep.rekeyed(name, sa, successor)
+        self._upkeep.rekeyed(name, sa, successor, _now())
 
-    def closed(self, name: str, sa: bytes) -> None:
+    def closed(self, name: str, sa: bytes, reason: str) -> None:
         """Start a connection again if it is one that stays up and its last IKE SA is gone."""
-        wait = self._upkeep.closed(name, sa)
+        wait = self._upkeep.closed(name, sa, reason, _now())
         if wait is not None and not self.is_ending:
             self._soon(name, wait)
 
@@ -90,11 +96,16 @@ class Starter:
             return
         try:
             await self.initiate(name)
-        except (HostError, UsageError) as error:
-            self.driver.warn(f"connection {name}: {error}")
-            again = self._upkeep.failed(name)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+            reason = str(error) if isinstance(error, IkewayError) else f"a fault: {error!r}"
+            self.driver.warn(f"connection {name}: {reason}")
+            again = self._upkeep.failed(name, reason, _now())
             if again is not None:
                 self._soon(name, again)
+
+
+def _now() -> Instant:
+    return asyncio.get_running_loop().time()
 
 
 async def _resolve(connection: Connection) -> Address:
@@ -106,6 +117,7 @@ async def _resolve(connection: Connection) -> Address:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(target, IKE_PORT, type=socket.SOCK_DGRAM)
-    except socket.gaierror as error:
-        raise HostError(f"the name {target!r} cannot be resolved: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise HostError(f"the name {target!r} cannot be resolved: {why}") from error
     return ip_address(str(found[0][4][0]).split("%")[0])

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ikeway.control.schema import ChildStatus, IkeStatus, NatStatus, PartyStatus
+from ikeway.control.schema import ChildStatus, IkeStatus, NatStatus, PartyStatus, RetryStatus
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.session import Link, Session
 from ikeway.ike.states import (
@@ -19,6 +19,7 @@ from ikeway.ike.states import (
 )
 from ikeway.model.esp import ChildSa, Usage
 from ikeway.policy.proposals import esp_words
+from ikeway.runtime.upkeep import Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +115,14 @@ def _child(name: str, child: ChildSa, usage: Usage) -> ChildStatus:
         bytes_out=usage.octets_out,
         packets_in=usage.packets_in,
         packets_out=usage.packets_out,
+    )
+
+
+def retry_status(retry: Retry, clocks: Clocks) -> RetryStatus:
+    """Return the status of a connection that is down and will be started again."""
+    return RetryStatus(
+        connection=retry.connection,
+        next_attempt_at=retry.at + clocks.offset,
+        failures=retry.failures,
+        reason=retry.reason,
     )

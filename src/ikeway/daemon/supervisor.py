@@ -21,7 +21,7 @@ from ikeway.control.rundir import RunDir
 from ikeway.control.schema import EventLine, Status
 from ikeway.daemon.server import ControlServer
 from ikeway.daemon.starter import Starter
-from ikeway.daemon.status import Clocks, connection_of, ike_status
+from ikeway.daemon.status import Clocks, connection_of, ike_status, retry_status
 from ikeway.daemon.watchers import Watchers
 from ikeway.dataplane import open_plane
 from ikeway.dataplane.port import (
@@ -221,7 +221,10 @@ class Supervisor:
         usage = await self._plane.usages()
         clocks = Clocks(self._since, time.time() - asyncio.get_running_loop().time())
         known = (ike_status(sa, usage, clocks) for sa in self._driver.endpoint.sas)
-        return Status(ike_sas=[status for status in known if status is not None])
+        return Status(
+            ike_sas=[status for status in known if status is not None],
+            retries=[retry_status(retry, clocks) for retry in self._starter.waiting],
+        )
 
     async def disconnect(self, target: str) -> list[str]:
         """Delete the IKE SAs of a connection, or the one with that id.
@@ -269,7 +272,7 @@ class Supervisor:
             self._starter.rekeyed(event.connection, report.sa, event.successor)
         elif isinstance(event, Closed):
             self._since.pop(report.sa, None)
-            self._starter.closed(event.connection, report.sa)
+            self._starter.closed(event.connection, report.sa, event.reason)
         self._say(report)
 
     def _say(self, report: Report) -> None:

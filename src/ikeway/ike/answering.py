@@ -1,16 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the answer to a question does in each state. Answers that nobody waits for are dropped."""
 
-from dataclasses import replace
-
-from ikeway.ike import installing, proof
-from ikeway.ike.exchanges import (
-    ike_auth_initiator,
-    ike_auth_responder,
-    ike_sa_init_initiator,
-    informational,
-)
-from ikeway.ike.io import Answer, Answered, Measured, Ticket
+from ikeway.ike import installing, liveness, proof
+from ikeway.ike.exchanges import ike_auth_initiator, ike_auth_responder, ike_sa_init_initiator
+from ikeway.ike.io import Answer, Answered, Ticket
 from ikeway.ike.session import Session
 from ikeway.ike.states import (
     AwaitInitResponse,
@@ -24,7 +17,6 @@ from ikeway.ike.states import (
     State,
     Step,
 )
-from ikeway.ike.waking import MEASURE
 from ikeway.model.errors import PeerError
 from ikeway.model.time import Instant
 
@@ -83,8 +75,8 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
 
 
 def _established(state: Established, ticket: Ticket, given: Answer, now: Instant) -> Step:
-    if _is(ticket, state.session, MEASURE):
-        return _measured(state, given, now)
+    if _is(ticket, state.session, liveness.MEASURE):
+        return liveness.measured(state, given, now)
     for answering in state.answering:
         if ticket == state.session.install_ticket(answering.child.sa.spi_in):
             return installing.ready(state, answering, given, now)
@@ -92,12 +84,3 @@ def _established(state: Established, ticket: Ticket, given: Answer, now: Instant
         if ticket == state.session.install_ticket(child.sa.spi_in):
             return installing.answered(state, child, given)
     return Step(state)
-
-
-def _measured(state: Established, given: Answer, now: Instant) -> Step:
-    """Packets that came in prove that the peer lives; otherwise it is asked (RFC 7296 §2.4)."""
-    after = replace(state, is_measuring=False)
-    if isinstance(given, Measured) and given.usage.packets_in > state.usage.packets_in:
-        probe_at = now + state.connection.liveness
-        return Step(replace(after, usage=given.usage, heard=now, probe_at=probe_at))
-    return Step(informational.ask(after, ()))

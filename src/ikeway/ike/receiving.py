@@ -204,7 +204,7 @@ def _conclude(state: Established, asked: Asked | None, message: Message, now: In
 
 def _heard(state: Established, message: Message, now: Instant) -> Established:
     after = window_size.learn(state, message)
-    return replace(after, heard=now, probe_at=now + state.connection.liveness)
+    return replace(after, pulse=state.pulse.beat(state.connection, now))
 
 
 def _concluded(state: Waiting, message: Message) -> Waiting:

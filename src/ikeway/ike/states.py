@@ -2,7 +2,7 @@
 """The states of an IKE SA, named by what they await. Each holds only what is known then."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 from ikeway.crypto.kex import Offer
@@ -10,11 +10,11 @@ from ikeway.ike.children import Child, ChildDraft, Wish
 from ikeway.ike.environment import Environment
 from ikeway.ike.invalid_message_id import Complained
 from ikeway.ike.io import Action
+from ikeway.ike.pulse import Pulse
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.tasks import Answering, Asked, Crossed, Rival, Task, Wanted
 from ikeway.ike.window import Outstanding
 from ikeway.model.address import Address, Endpoint
-from ikeway.model.esp import Usage
 from ikeway.model.identity import Identity
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
@@ -176,9 +176,8 @@ class InstallingFirst:
 class Established:
     """Both identities are proven.
 
-    `heard` is when a valid message or packet last came in. `queued` is what we want to ask; what we
-    have asked stands in the window. `answering` are requests of the peer's that wait for the data
-    plane.
+    `pulse` is what is known of the peer's life. `queued` is what we want to ask; what we have asked
+    stands in the window. `answering` are requests of the peer's that wait for the data plane.
     `crossed` and `rival` are rekeys of the peer's that crossed ours. An IKE SA that came of such a
     rekey is provisional until the nonces decide: nothing is changed on it (RFC 7296 §2.8.2).
     `stillborn` are outbound SPIs that the peer deleted before its answer told us of them.
@@ -192,10 +191,7 @@ class Established:
     children: tuple[Child, ...]
     virtual_ips: tuple[Address, ...]
     since: Instant
-    heard: Instant
-    probe_at: Instant
-    usage: Usage = field(default=Usage())
-    is_measuring: bool = False
+    pulse: Pulse
     keep_at: Instant | None = None
     queued: tuple[Task, ...] = ()
     answering: tuple[Answering, ...] = ()

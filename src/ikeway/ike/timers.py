@@ -27,7 +27,7 @@ COMPLAINT: Final = Timer(
 ANOTHER_ANSWER: Final = Timer(
     "another answer", 2.0, "RFC 7296 §2.4: a real answer may follow one that proved nothing"
 )
-LIVENESS: Final = Timer("liveness", None, "RFC 7296 §2.4: nothing was heard for that long")
+LIVENESS: Final = Timer("liveness", None, "RFC 7296 §2.4: look for signs of the peer's life")
 INSTALL: Final = Timer("install", 30.0, "design §4: a data plane that does not answer refuses")
 KEEPALIVE: Final = Timer("keepalive", 20.0, "RFC 3948 §4: a NAT before us forgets")
 REASSEMBLY: Final = Timer(
@@ -100,7 +100,7 @@ def _of_established(state: states.Established) -> tuple[str, Instant]:
     if repetition is not None:
         due.append(repetition)
     elif not state.answering:
-        due.append((LIVENESS.name, state.probe_at))
+        due.append((LIVENESS.name, state.pulse.look_at))
     if state.session.window.may_request and not state.answering:
         due.append((AGE.name, next_age(state)))
     return min(due, key=lambda timer: timer[1])

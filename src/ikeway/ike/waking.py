@@ -3,9 +3,9 @@
 
 from dataclasses import replace
 
-from ikeway.ike import aging, ending, installing, keepalive, messages
-from ikeway.ike.exchanges import child_sa_responder, informational
-from ikeway.ike.io import Action, Ask, MeasureUsage
+from ikeway.ike import aging, ending, installing, keepalive, liveness, messages
+from ikeway.ike.exchanges import child_sa_responder
+from ikeway.ike.io import Action
 from ikeway.ike.reports import Dropped
 from ikeway.ike.states import (
     AwaitAuthRequest,
@@ -30,8 +30,6 @@ from ikeway.ike.timers import deadline, next_age
 from ikeway.model.time import Instant
 from ikeway.wire.payloads import Delete
 from ikeway.wire.registry import ProtocolId
-
-MEASURE = "measure"
 
 
 def wake(state: State, now: Instant) -> Step:
@@ -82,7 +80,8 @@ def _repeat(state: AwaitAuthResponse | Deleting | Established, now: Instant) -> 
     for outstanding in session.window.outstanding:
         if outstanding.due > now:
             continue
-        repeated = messages.insist(session, outstanding, connection.retransmission, now)
+        timing = liveness.timing(connection, outstanding.asked)
+        repeated = messages.insist(session, outstanding, timing, now)
         if repeated is None:
             if isinstance(state, Deleting):
                 return Step(Gone())
@@ -122,21 +121,7 @@ def _anew(state: Established, now: Instant) -> Step:
     """Nothing is to be repeated: see to what is old, and to the peer's life."""
     if now >= next_age(state):
         return aging.due(state, now)
-    return _idle(state, now)
-
-
-def _idle(state: Established, now: Instant) -> Step:
-    """Nothing was heard of the peer: see whether packets came in before asking it (§2.4).
-
-    Where the data plane has not answered since the last time, the peer is asked.
-    """
-    probe_at = now + state.connection.liveness
-    spis = tuple(child.sa.spi_in for child in state.children if child.is_installed)
-    if not spis or state.is_measuring:
-        waiting = replace(state, probe_at=probe_at, is_measuring=False)
-        return Step(informational.ask(waiting, ()))
-    waiting = replace(state, probe_at=probe_at, is_measuring=True)
-    return Step(waiting, (Ask(state.session.ticket(MEASURE), MeasureUsage(spis)),))
+    return liveness.look(state, now)
 
 
 def _expire(

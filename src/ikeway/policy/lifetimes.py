@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long things last and how often they are tried again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from ikeway.model.time import Seconds
 
@@ -37,3 +38,19 @@ class Retransmission:
     def wait(self, attempt: int) -> Seconds:
         """Return how long to wait for an answer after sending for the `attempt`-th time, from 0."""
         return min(self.first * self.factor ** min(attempt, 32), self.longest)
+
+    def for_liveness(self, liveness: Seconds) -> "Retransmission":
+        """Return when a liveness check is sent again, and given up: in what is left of `liveness`.
+
+        It is sent more often than other requests, so that loss does not look like death.
+        """
+        patience = max(liveness * CHECK_SHARE, CHECK_LEAST)
+        factor, give_up = min(self.factor, CHECK_FACTOR), min(self.give_up, patience)
+        return replace(self, factor=factor, give_up=give_up)
+
+
+CHECK_SHARE: Final = 0.4
+"""The part of `liveness` in which a peer that is asked has to answer."""
+
+CHECK_LEAST: Final[Seconds] = 4.0
+CHECK_FACTOR: Final = 1.5

@@ -1,59 +1,88 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which connections are to stay up, and how long to wait before each is started again."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from ikeway.model.time import Seconds
+from ikeway.model.time import Instant, Seconds
 
 BACK_OFF: Final[tuple[Seconds, ...]] = (1.0, 2.0, 5.0, 10.0, 30.0)
 """How long to wait before the next try; the last goes on for ever."""
+
+JITTER: Final = 0.25
+"""The part by which a wait is shorter or longer: those whom one outage hit do not come at once."""
+
+STEADY: Final[Seconds] = 10.0
+"""An IKE SA that lived so long was a success: patience with the connection is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A connection that is down is started again at `at`; it failed `failures` times in a row."""
+
+    connection: str
+    at: Instant
+    reason: str
+    failures: int
 
 
 class Upkeep:
     """Knows the IKE SAs of each connection, on their way or up, whoever started them.
 
     A connection is started again when its last one is gone. To start one for each that ends would
-    double them with every outage, where both sides start.
+    double them with every outage, where both sides start. `draw` gives numbers from 0 to 1.
     """
 
-    def __init__(self, wanted: Iterable[str]) -> None:
+    def __init__(self, wanted: Iterable[str], draw: Callable[[], float]) -> None:
         self._wanted = frozenset(wanted)
+        self._draw = draw
         self._alive: dict[str, set[bytes]] = {}
+        self._since: dict[bytes, Instant] = {}
         self._failures: dict[str, int] = {}
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, Retry] = {}
+
+    @property
+    def waiting(self) -> tuple[Retry, ...]:
+        """The connections that are down and will be started again."""
+        return tuple(self._waiting.values())
 
     def begin(self, name: str) -> bool:
         """Whether a start that was waited for is still needed; it is not waited for any more."""
-        self._waiting.discard(name)
+        self._waiting.pop(name, None)
         return not self._alive.get(name)
 
     def started(self, name: str, sa: bytes) -> None:
         """Note that an IKE SA is on its way."""
         self._alive.setdefault(name, set()).add(sa)
 
-    def established(self, name: str, sa: bytes) -> None:
+    def established(self, name: str, sa: bytes, now: Instant) -> None:
         """Note that an IKE SA is up."""
         self._alive.setdefault(name, set()).add(sa)
-        self._failures.pop(name, None)
+        self._since[sa] = now
 
-    def rekeyed(self, name: str, sa: bytes, successor: bytes) -> None:
+    def rekeyed(self, name: str, sa: bytes, successor: bytes, now: Instant) -> None:
         """Note that another IKE SA took the place of one."""
         alive = self._alive.setdefault(name, set())
         alive.discard(sa)
         alive.add(successor)
+        self._since[successor] = self._since.pop(sa, now)
 
-    def closed(self, name: str, sa: bytes) -> Seconds | None:
+    def closed(self, name: str, sa: bytes, reason: str, now: Instant) -> Seconds | None:
         """Note that an IKE SA is gone; return when to start the connection again, if at all."""
         left = self._alive.get(name, set())
         left.discard(sa)
-        return None if left else self.failed(name)
+        if now - self._since.pop(sa, now) >= STEADY:
+            self._failures.pop(name, None)
+        return None if left else self.failed(name, reason, now)
 
-    def failed(self, name: str) -> Seconds | None:
+    def failed(self, name: str, reason: str, now: Instant) -> Seconds | None:
         """Note that a connection could not be started; return when to try again, if at all."""
         if name not in self._wanted or name in self._waiting:
             return None
-        self._waiting.add(name)
-        failures = self._failures.get(name, 0)
-        self._failures[name] = failures + 1
-        return BACK_OFF[min(failures, len(BACK_OFF) - 1)]
+        failures = self._failures.get(name, 0) + 1
+        self._failures[name] = failures
+        wait = BACK_OFF[min(failures, len(BACK_OFF)) - 1]
+        wait *= 1.0 + JITTER * (2.0 * self._draw() - 1.0)
+        self._waiting[name] = Retry(name, now + wait, reason, failures)
+        return wait

@@ -3,11 +3,13 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from ikeway.cli import main as program
+from ikeway.control.status import RetryStatus
 from support.configured import CERTIFICATE, PSK, write
 from support.control import OFFICE, running_daemon
 
@@ -111,14 +113,30 @@ def test_status_shows_what_a_person_wants_to_know(ikeway: Runner, tmp_path: Path
 def test_status_as_json_is_the_promised_object(ikeway: Runner, tmp_path: Path) -> None:
     with running_daemon(tmp_path):
         ran = ikeway("status", "--json", "--run-dir", tmp_path)
-    assert json.loads(ran.out) == {"ike_sas": [OFFICE.model_dump()]}
+    assert json.loads(ran.out) == {"ike_sas": [OFFICE.model_dump()], "retries": []}
 
 
 def test_status_without_ike_sas_says_so(ikeway: Runner, tmp_path: Path) -> None:
     with running_daemon(tmp_path) as daemon:
         daemon.sas = []
         assert ikeway("status", "--run-dir", tmp_path).out == "no IKE SAs\n"
-        assert ikeway("status", "--json", "--run-dir", tmp_path).out == '{"ike_sas":[]}\n'
+        printed = ikeway("status", "--json", "--run-dir", tmp_path).out
+    assert json.loads(printed) == {"ike_sas": [], "retries": []}
+
+
+def test_status_says_when_a_connection_is_tried_again_and_why_it_is_down(
+    ikeway: Runner, tmp_path: Path
+) -> None:
+    with running_daemon(tmp_path) as daemon:
+        daemon.sas = []
+        daemon.retries = [
+            RetryStatus(
+                connection="office", next_attempt_at=time.time() + 9, failures=3, reason="no route"
+            )
+        ]
+        out = ikeway("status", "--run-dir", tmp_path).out
+    assert "office: down, next attempt in 9 s; failed 3 times in a row\n" in out
+    assert "no route\n" in out
 
 
 def test_a_peer_cannot_steer_the_terminal_with_its_name(ikeway: Runner, tmp_path: Path) -> None:

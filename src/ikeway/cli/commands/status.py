@@ -12,7 +12,7 @@ from ikeway.runtime.log import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ikeway.control.status import ChildStatus, IkeStatus, NatStatus, PartyStatus
+    from ikeway.control.status import ChildStatus, IkeStatus, NatStatus, PartyStatus, RetryStatus
 
 EXAMPLE: Final = "Example: ikeway status --json | jq '.ike_sas[].peer.id'"
 DISCONNECT_EXAMPLE: Final = "Example: ikeway disconnect office"
@@ -29,6 +29,9 @@ def status(*, run_dir: RunDirOption = DEFAULT, json: JsonOption = False) -> None
     out = console()
     if not found.ike_sas:
         out.print("no IKE SAs")
+    for retry in found.retries:
+        out.print(f"{plain(retry.connection)}: {_next_attempt(retry)}", style="bold")
+        out.print(f"  {'reason':9} {plain(retry.reason)}")
     for sa in found.ike_sas:
         out.print(f"{plain(sa.connection or '(unknown)')}: {sa.state}", style="bold")
         for word, text in _lines(sa):
@@ -81,6 +84,14 @@ def _party(party: "PartyStatus") -> str:
     host = f"[{party.address}]" if ":" in party.address else party.address
     name = f"{party.id} at " if party.id else ""
     return f"{name}{host}:{party.port}"
+
+
+def _next_attempt(retry: "RetryStatus") -> str:
+    from time import time
+
+    wait = max(0, round(retry.next_attempt_at - time()))
+    times = "once" if retry.failures == 1 else f"{retry.failures} times"
+    return f"down, next attempt in {wait} s; failed {times} in a row"
 
 
 def _age(since: float) -> str:

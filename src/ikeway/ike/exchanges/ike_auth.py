@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ikeway.ike import ending, keepalive, window_size
 from ikeway.ike.children import Child
 from ikeway.ike.io import Action
+from ikeway.ike.pulse import Pulse
 from ikeway.ike.reports import Established as EstablishedReport
 from ikeway.ike.session import Session
 from ikeway.ike.shape import Shape, maybe, one, some
@@ -36,9 +37,9 @@ REQUEST = Shape(
     maybe(IdR),
     maybe(Authentication),
     maybe(Configuration),
-    one(SecurityAssociation),
-    one(TsI),
-    one(TsR),
+    maybe(SecurityAssociation),
+    maybe(TsI),
+    maybe(TsR),
 )
 RESPONSE = Shape(
     one(IdR),
@@ -80,8 +81,7 @@ def establish(
         ),
         virtual_ips=virtual_ips,
         since=now,
-        heard=now,
-        probe_at=now + connection.liveness,
+        pulse=Pulse.begin(connection, now),
         keep_at=keepalive.due(session, now),
     )
     report = EstablishedReport(

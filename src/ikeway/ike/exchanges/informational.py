@@ -34,6 +34,8 @@ def ask(state: Established, payloads: tuple[Body, ...]) -> Established:
 def send(state: Established, asked: Asked, payloads: tuple[Body, ...], now: Instant) -> Step:
     """Send a request now: the window has room."""
     timing = state.connection.retransmission
+    if not payloads:
+        timing = timing.for_liveness(state.connection.liveness)
     session, actions = messages.request(state.session, TYPE, payloads, timing, now, asked)
     return Step(window_size.promise(replace(state, session=session), payloads), actions)
 
