@@ -119,7 +119,7 @@ class Host:
         trusted = (authority(CA).certificate,) if place.certified else ()
         self.pki = Pki(keys, trusted, lambda: TODAY)
         self.wanted = {c.name: c for c in place.connections if c.start is Start.NOW}
-        self.upkeep = Upkeep(self.wanted)
+        self.upkeep = Upkeep(self.wanted, lambda: 0.5)
         self.is_up = True
         for number, name in enumerate(self.wanted):
             self._start_later(name, 0.01 * number)
@@ -284,13 +284,14 @@ class Host:
         self.counters.reports[name] = self.counters.reports.get(name, 0) + 1
         if isinstance(event, Established):
             self.counters.established += 1
-            self.upkeep.established(event.connection, report.sa)
+            self.upkeep.established(event.connection, report.sa, self.world.now)
         elif isinstance(event, Closed):
             self.leases.release(report.sa)
-            self._start_later(event.connection, self.upkeep.closed(event.connection, report.sa))
+            wait = self.upkeep.closed(event.connection, report.sa, event.reason, self.world.now)
+            self._start_later(event.connection, wait)
         elif isinstance(event, Rekeyed):
             self.leases.pass_on(report.sa, event.successor)
-            self.upkeep.rekeyed(event.connection, report.sa, event.successor)
+            self.upkeep.rekeyed(event.connection, report.sa, event.successor, self.world.now)
         self.world.told(self, report)
 
     def _start_later(self, name: str, wait: float | None) -> None:

@@ -178,7 +178,7 @@ def _check_traffic(world: "World") -> None:
 
 def _end(world: "World") -> None:
     for host in world.hosts:
-        host.upkeep = type(host.upkeep)(())
+        host.upkeep = type(host.upkeep)((), lambda: 0.5)
         for sa in host.endpoint.sas:
             host.command(sa.spi, io.Disconnect("all is over"))
     world.run(GIVE_UP)
