@@ -6,9 +6,9 @@ import pytest
 from ikeway.ike.reports import ChildFailed
 from ikeway.policy.connection import Childless
 from ikeway.wire.message import Message
-from ikeway.wire.payloads import Notify, SecurityAssociation, TsI
+from ikeway.wire.payloads import Nonce, Notify, SecurityAssociation, TsI
 from ikeway.wire.registry import ExchangeType, NotifyType, ProtocolId
-from support.forge import edited
+from support.forge import edited, put, rewritten
 from support.hosts import CLIENT, GATEWAY, POOL, Row
 from support.ladder import Ladder
 
@@ -29,11 +29,30 @@ def announced(ladder: Ladder) -> Notify | None:
 
 def test_a_responder_says_that_it_can_unasked(row: Row) -> None:
     """§3: "A supporting responder MUST include the Notify payload"; §4: its protocol is IKE."""
-    ladder = childless(Childless.ALLOW, Childless.ALLOW, row)
+    ladder = row.psk()
+    rewritten(ladder, lambda message: put(message, Nonce(bytes(64))), ladder.left)
+    ladder.initiate()
+    ladder.deliver(*ladder.wire.popleft())
     notify = announced(ladder)
     assert notify is not None
     assert (notify.protocol, notify.spi, notify.data) == (ProtocolId.IKE, b"", b"")
     assert Message.decode(ladder.sent[0][1].octets).notify(SUPPORTED) is None
+
+
+def test_a_request_too_short_for_it_is_not_told(row: Row) -> None:
+    """I2: no answer to an unproven address is longer than what it answers."""
+    ladder = childless(Childless.ALLOW, Childless.ALLOW, row)
+    assert announced(ladder) is None
+    request, answer = (sent.octets for _, sent in ladder.sent[:2])
+    assert len(answer) <= len(request)
+
+
+def test_an_initiator_that_wants_it_makes_room_for_the_answer(row: Row) -> None:
+    """§3: else two of us would never agree."""
+    ladder = childless(Childless.PREFER, Childless.ALLOW, row)
+    assert announced(ladder) is not None
+    request, answer = (sent.octets for _, sent in ladder.sent[:2])
+    assert len(answer) <= len(request)
 
 
 def test_a_responder_that_shall_not_says_nothing(row: Row) -> None:

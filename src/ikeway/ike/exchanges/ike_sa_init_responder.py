@@ -115,9 +115,7 @@ def _half_open(
     expires: Instant,
 ) -> Step:
     (payloads, shared), datagram = made, asked.datagram
-    head = messages.header(link, ike_sa_init.TYPE, 0, is_response=True)
-    reply = Message(head, payloads)
-    octets = reply.encode()
+    reply, octets = _reply(asked, link, payloads)
     nonces = need(asked.message, Nonce).data, need(reply, Nonce).data
     spis = link.spi_i, link.spi_r
     keyring = Keyring.derive(asked.choice.ike, shared, nonces, spis, is_initiator=False)
@@ -132,6 +130,24 @@ def _half_open(
             *_reports(session, asked, reply, len(octets)),
         ),
     )
+
+
+def _reply(asked: Asked, link: Link, payloads: tuple[Body, ...]) -> tuple[Message, bytes]:
+    """Return the answer, with what is said unasked if the request was long enough for that.
+
+    A longer answer would be a weapon in the hands of one who forges the sender of requests.
+    """
+    head = messages.header(link, ike_sa_init.TYPE, 0, is_response=True)
+    context = ike_sa_init.context(link, link.spi_r, asked.candidates[0])
+    extra = features.unasked(asked.message, context)
+    if extra:
+        # DEVIATION RFC 6023 §3: a request too short for the notify does not get it.
+        longer = Message(head, payloads + extra)
+        octets = longer.encode()
+        if len(octets) <= len(asked.datagram.octets):
+            return longer, octets
+    reply = Message(head, payloads)
+    return reply, reply.encode()
 
 
 def _reports(session: Session, asked: Asked, reply: Message, octets: int) -> tuple[Action, ...]:

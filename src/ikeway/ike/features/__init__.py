@@ -37,9 +37,14 @@ def announce(context: Context) -> tuple[Notify, ...]:
 
 
 def answer(request: Message, context: Context) -> tuple[Notify, ...]:
-    """Return those of our notifies whose like the request has, and what is said unasked."""
-    ours = tuple(notify for notify in announce(context) if request.notify(notify.type))
-    return ours + childless.answer(context)
+    """Return those of our notifies whose like the request has, for our answer to it."""
+    return tuple(notify for notify in announce(context) if request.notify(notify.type))
+
+
+def unasked(request: Message, context: Context) -> tuple[Notify, ...]:
+    """Return what a responder says unasked, where its answer has room for it."""
+    ours = childless.announce(context)
+    return tuple(notify for notify in ours if not request.notify(notify.type))
 
 
 def learn(message: Message, context: Context) -> Agreed:

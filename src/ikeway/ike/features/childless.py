@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """CHILDLESS_IKEV2_SUPPORTED: an IKE SA may begin without a Child SA (RFC 6023 §3, §4)."""
 
+from typing import Final
+
 from ikeway.ike.features.context import Context
 from ikeway.policy.connection import Childless
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import NotifyType, ProtocolId
 
-
-def announce(context: Context) -> tuple[Notify, ...]:  # noqa: ARG001 - features share one shape
-    """Return nothing: it is the responder who says so, asked or not."""
-    return ()
+WANTED: Final = frozenset({Childless.PREFER, Childless.FORCE})
+MAY: Final = WANTED | {Childless.ALLOW}
 
 
-def answer(context: Context) -> tuple[Notify, ...]:
-    """Return the notify of a responder that is not configured against it (§3)."""
-    if context.connection.childless is Childless.NEVER:
+def announce(context: Context) -> tuple[Notify, ...]:
+    """Return the notify of a responder that is not configured against it (§3).
+
+    An initiator that wants it says so too: it makes room for the notify in the answer, which must
+    not be longer than the request, as that may be forged.
+    """
+    allowed = WANTED if context.is_request else MAY
+    if context.connection.childless not in allowed:
         return ()
     return (Notify(NotifyType.CHILDLESS_IKEV2_SUPPORTED, protocol=ProtocolId.IKE),)
 

@@ -21,6 +21,11 @@ class Context:
     connection: Connection
 
     @property
+    def is_request(self) -> bool:
+        """Whether it is the initiator's message, which knows no SPI of the responder yet."""
+        return not any(self.spi_r)
+
+    @property
     def force_encapsulation(self) -> bool:
         """Whether we pretend to be behind a NAT, so that ESP goes into UDP."""
         return self.connection.encapsulate is Encapsulate.ALWAYS
