@@ -2,7 +2,7 @@
 """The states of an IKE SA, named by what they await. Each holds only what is known then."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from ikeway.crypto.kex import Offer

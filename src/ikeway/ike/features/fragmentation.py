@@ -32,11 +32,8 @@ def announce(context: Context) -> tuple[Notify, ...]:
 def learn(message: Message, context: Context) -> int | None:
     """Return the largest datagram that is sent whole, or None: "both peers" have to want it."""
     is_supported = message.notify(NotifyType.IKEV2_FRAGMENTATION_SUPPORTED) is not None
-    return (
-        context.connection.fragment_size
-        if is_supported and context.connection.fragment_size
-        else None
-    )
+    size = context.connection.fragment_size
+    return size if is_supported and size else None
 
 
 def room(size: int, version: int) -> int:
