@@ -210,7 +210,10 @@ class Crew:
     async def status(self) -> Status:
         """Return every IKE SA of every worker."""
         found = [Status.model_validate_json(one) for one in await self._ask_all("status")]
-        return Status(ike_sas=[sa for status in found for sa in status.ike_sas])
+        return Status(
+            ike_sas=[sa for status in found for sa in status.ike_sas],
+            retries=[retry for status in found for retry in status.retries],
+        )
 
     async def disconnect(self, target: str) -> list[str]:
         """Delete the IKE SAs of a connection, or the one with that id.
