@@ -20,7 +20,7 @@ def up(row: Row, **changes: object) -> Ladder:
 def spend(ladder: Ladder, host: Host, *, is_over: bool) -> None:
     """Let a host's data plane tell that its only child has reached a limit."""
     spent = Spent(host.child.spi_in, is_over)
-    ladder.perform(host, host.endpoint.spent(spent, ladder.now))
+    ladder.perform(host, host.endpoint.of_child(spent, ladder.now))
 
 
 @pytest.mark.parametrize("by", ["left", "right"])
@@ -83,7 +83,7 @@ def test_what_the_data_plane_says_late_changes_nothing() -> None:
     child = ladder.left.child
     for spi in (old.spi_in, 4711):
         for is_over in (False, True):
-            assert not ladder.left.endpoint.spent(Spent(spi, is_over), ladder.now)
+            assert not ladder.left.endpoint.of_child(Spent(spi, is_over), ladder.now)
     ladder.wait(5)
     agree(ladder)
     assert ladder.left.child == child

@@ -54,7 +54,7 @@ class Row:
         public = ip_address("203.0.113.9" if self.version == 4 else "2001:db8:2::9")
         return Nat(self.addresses[0], public) if self.behind_nat else None
 
-    def connection(self, local: str, peer: str, **changes: object) -> Connection:
+    def connection(self, local: str, peer: str, /, **changes: object) -> Connection:
         """Return a plain connection by pre-shared key; `changes` are fields of `Connection`."""
         here, there = ("10.1.0.0/16", "10.2.0.0/16")
         here6, there6 = ("fd01::/32", "fd02::/32")
@@ -71,6 +71,7 @@ class Row:
             ike=(parse_ike(self.ike),),
             esp=(parse_esp(self.esp),),
             encapsulate=Encapsulate.NAT,
+            mobike=False,
         )
         return replace(plain, **changes)  # type: ignore[arg-type]
 

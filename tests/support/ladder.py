@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ikeway.ike.io import (
     Action,
+    AddressesChanged,
     Answer,
     Answered,
     Ask,
@@ -16,6 +17,8 @@ from ikeway.ike.io import (
     Forget,
     Initiate,
     InstallChild,
+    MigrateChild,
+    PeerSeen,
     RemoveChild,
     Report,
     Send,
@@ -36,12 +39,13 @@ class Nat:
 
     private: Address
     public: Address
+    offset: int = 20000
 
     def outward(self, source: Endpoint) -> Endpoint:
-        return Endpoint(self.public, 20000 + source.port)
+        return Endpoint(self.public, self.offset + source.port)
 
     def inward(self, target: Endpoint) -> Endpoint:
-        return Endpoint(self.private, target.port - 20000)
+        return Endpoint(self.private, target.port - self.offset)
 
 
 class Ladder:
@@ -82,6 +86,17 @@ class Ladder:
     def check_liveness(self, host: Host) -> None:
         """Let a host ask whether its peer is alive."""
         self._command(host, None, CheckLiveness())
+
+    def has(self, host: Host, *addresses: Address) -> None:
+        """Give a host other addresses, the one that it prefers first, and tell it of them."""
+        host.addresses = addresses
+        event = AddressesChanged(addresses)
+        self.perform(host, host.endpoint.addresses_changed(event, self.now))
+
+    def esp_from(self, host: Host, peer: Endpoint) -> None:
+        """Let a host's data plane tell of a fresh packet that came from there."""
+        event = PeerSeen(host.child.spi_in, peer)
+        self.perform(host, host.endpoint.of_child(event, self.now))
 
     def _command(self, host: Host, spi: bytes | None, command: Disconnect | CheckLiveness) -> None:
         target = spi or host.endpoint.sas[0].spi
@@ -178,6 +193,8 @@ class Ladder:
                     host.timers[sa] = at
             case Ask() | InstallChild():
                 pass
+            case MigrateChild():
+                host.migrate(action)
             case RemoveChild(_, spi_in):
                 host.installed.pop(spi_in, None)
             case Report(_, event):

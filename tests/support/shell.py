@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One host of a ladder: its endpoint, and a shell of real parts that answers at once, or later."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ikeway.crypto.puzzle import solve
@@ -9,11 +9,14 @@ from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.io import (
     Answer,
     Ask,
+    FindPaths,
     InstallChild,
     Installed,
     Lease,
     Measured,
     MeasureUsage,
+    MigrateChild,
+    Paths,
     Refused,
     Sign,
     Solved,
@@ -30,6 +33,7 @@ from ikeway.ike.reports import (
     Warned,
 )
 from ikeway.ike.states import Established, State
+from ikeway.model.address import Address, Path
 from ikeway.model.esp import ChildSa, Usage
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.pki import Pki
@@ -56,6 +60,8 @@ class Host:
     held: list[Question] = field(default_factory=list)
     refuse_install: str | None = None
     usage: Usage = field(default=Usage())
+    addresses: tuple[Address, ...] = ()
+    """Its addresses, the one that it prefers first."""
 
     def answer(self, asked: Question) -> Answer | None:
         """Return the answer of a real part, or None if it is to come later."""
@@ -75,6 +81,8 @@ class Host:
                 return Measured(self.usage)
             case SolvePuzzle(puzzle):
                 return Solved(solve(puzzle))
+            case FindPaths():
+                return find_paths(question, self.addresses)
             case InstallChild():
                 return self._install(question)
 
@@ -84,6 +92,19 @@ class Host:
             return Refused(self.refuse_install)
         self.installed[action.child.spi_in] = action.child
         return Installed()
+
+    def migrate(self, action: MigrateChild) -> None:
+        """Change where a Child SA is; one that waits to be installed is found there later."""
+        ends = {
+            "local": action.local,
+            "peer": action.peer,
+            "encapsulation": action.encapsulation,
+        }
+        for number, asked in enumerate(self.held):
+            if isinstance(asked, InstallChild) and asked.child.spi_in == action.spi_in:
+                self.held[number] = replace(asked, child=replace(asked.child, **ends))
+                return
+        self.installed[action.spi_in] = replace(self.installed[action.spi_in], **ends)
 
     # What a test looks at -------------------------------------------------------------------------
 
@@ -128,3 +149,15 @@ class Host:
 
     def seen(self, kind: type[Event]) -> list[Event]:
         return [event for event in self.events if isinstance(event, kind)]
+
+
+def find_paths(question: FindPaths, addresses: tuple[Address, ...]) -> Paths:
+    """Return every pair of one family, in the order of the host's preference."""
+    return Paths(
+        tuple(
+            Path(local, peer)
+            for peer in question.peers
+            for local in addresses
+            if local.version == peer.version
+        )
+    )

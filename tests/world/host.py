@@ -15,6 +15,7 @@ from ikeway.ike.io import (
     Ask,
     Command,
     Datagram,
+    FindPaths,
     Forget,
     Initiate,
     InstallChild,
@@ -22,6 +23,9 @@ from ikeway.ike.io import (
     Lease,
     Measured,
     MeasureUsage,
+    MigrateChild,
+    PeerSeen,
+    Question,
     Refused,
     RemoveChild,
     Report,
@@ -43,7 +47,7 @@ from ikeway.runtime.pki import Pki
 from ikeway.runtime.upkeep import Upkeep
 from support.hosts import CA, authority, which
 from support.pki import private_key
-from support.shell import TODAY
+from support.shell import TODAY, find_paths
 from world.layout import KEYS, Place
 from world.network import Packet
 from world.plane import Plane
@@ -176,7 +180,10 @@ class Host:
         if not self.hears:
             return False
         if not isinstance(packet.content, bytes):
-            return self.plane.open(packet.content)
+            is_taken = self.plane.open(packet.content)
+            if is_taken and self.plane.has_moved(packet.content, packet.source):
+                self._work(self._seen, PeerSeen(packet.content.spi, packet.source))
+            return is_taken
         self.enter(Datagram(packet.target, packet.source, packet.content))
         return False
 
@@ -246,8 +253,8 @@ class Host:
             case InstallChild():
                 self.asked.add(what.ticket)
                 self._work(self._install, what)
-            case RemoveChild(_, spi_in):
-                self._work(self.plane.remove, spi_in)
+            case MigrateChild() | RemoveChild():
+                self._work(self._change, what)
             case Report():
                 self._tell(what)
             case Forget(sa):
@@ -260,11 +267,7 @@ class Host:
             when = max(at, self.world.now)
             self.world.at(when, self._if_alive, self.lives, self._fire, (sa, at))
 
-    def _ask(
-        self,
-        ticket: Ticket,
-        question: Sign | VerifyCertificate | Lease | MeasureUsage | SolvePuzzle,
-    ) -> None:
+    def _ask(self, ticket: Ticket, question: Question) -> None:
         self.asked.add(ticket)
         match question:
             case Sign():
@@ -273,6 +276,9 @@ class Host:
                 self.at(LATENCY, self._answered, ticket, self.pki.verify(question))
             case Lease():
                 self.at(LATENCY, self._answered, ticket, self.leases.lease(ticket.sa, question))
+            case FindPaths():
+                found = find_paths(question, self.place.addresses)
+                self.at(LATENCY, self._answered, ticket, found)
             case MeasureUsage(spis):
                 self._work(self._measure, ticket, spis)
             case SolvePuzzle(puzzle):
@@ -321,9 +327,18 @@ class Host:
         self.working -= 1
         what(*args)
 
+    def _change(self, action: MigrateChild | RemoveChild) -> None:
+        if isinstance(action, MigrateChild):
+            self.plane.migrate(action)
+        else:
+            self.plane.remove(action.spi_in)
+
     def _install(self, action: InstallChild) -> None:
         reason = self.plane.install(action.child, is_standby=action.is_standby)
         self._answered(action.ticket, Refused(reason) if reason else Installed())
+
+    def _seen(self, event: PeerSeen) -> None:
+        self.perform(self._guard(self.endpoint.of_child, event))
 
     def _measure(self, ticket: Ticket, spis: tuple[int, ...]) -> None:
         self._answered(ticket, Measured(self.plane.measure(spis)))

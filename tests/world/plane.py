@@ -5,8 +5,10 @@ What a connection protects leaves through an SA or not at all (I6), and no key i
 whose sequence numbers would both start at 1 (I7).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ikeway.ike.io import MigrateChild
+from ikeway.model.address import Endpoint
 from ikeway.model.esp import ChildSa, Usage
 from world.network import EspPacket
 from world.seals import Broken
@@ -20,6 +22,8 @@ class Installed:
     is_standby: bool = False
     sequence: int = 0
     received: int = 0
+    newest: int = 0
+    is_newest: bool = False
 
 
 @dataclass
@@ -41,6 +45,17 @@ class Plane:
         self.ever.add(key)
         self.children[child.spi_in] = Installed(child, is_standby)
         return None
+
+    def migrate(self, action: MigrateChild) -> None:
+        """Change where a pair's ends are; its numbers stay (I7)."""
+        installed = self.children.get(action.spi_in)
+        if installed is not None:
+            installed.child = replace(
+                installed.child,
+                local=action.local,
+                peer=action.peer,
+                encapsulation=action.encapsulation,
+            )
 
     def remove(self, spi_in: int) -> None:
         """Take out a pair; one that was never installed is none."""
@@ -68,5 +83,12 @@ class Plane:
         if installed.child.keys_in.encr.octets != packet.key:
             return False
         installed.received += 1
+        installed.is_newest = packet.sequence > installed.newest
+        installed.newest = max(installed.newest, packet.sequence)
         installed.is_standby = False
         return True
+
+    def has_moved(self, packet: EspPacket, source: Endpoint) -> bool:
+        """Whether a packet that was taken says that the peer is elsewhere (RFC 7296 §2.23)."""
+        installed = self.children[packet.spi]
+        return installed.is_newest and installed.child.peer != source

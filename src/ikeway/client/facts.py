@@ -21,7 +21,7 @@ def read_facts(found: Sequence[Any], versions: Iterable[int], interface: str) ->
     is_off = _setting(f"ipv6/conf/{interface}/disable_ipv6")
     forwarded = {4: _setting("ipv4/ip_forward"), 6: _setting("ipv6/conf/all/forwarding")}
     return Facts(
-        addresses=tuple(_local(message) for message in found),
+        addresses=tuple(local_address(message) for message in found),
         known=frozenset(versions),
         carried=frozenset({4, 6} if is_off == "0" else {4}),
         forwarded=frozenset(version for version, value in forwarded.items() if value == "1"),
@@ -29,7 +29,8 @@ def read_facts(found: Sequence[Any], versions: Iterable[int], interface: str) ->
     )
 
 
-def _local(message: Any) -> Address:
+def local_address(message: Any) -> Address:
+    """Return the address that an address message is about."""
     return ip_address(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
 
 
@@ -42,7 +43,7 @@ def _strict(found: Iterable[Any]) -> Iterator[tuple[Address, str]]:
             name = str(interface).split(":")[0]
             own = _setting(f"ipv4/conf/{name}/rp_filter") or "0"
             if max(everywhere, own) == _STRICT:
-                yield _local(message), name
+                yield local_address(message), name
 
 
 def _setting(name: str) -> str | None:

@@ -31,6 +31,12 @@ class Ledger:
         self._steps: dict[int, tuple[Step, ...]] = {}
         self._holders: dict[object, dict[int, Step]] = {}
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All that is in force."""
+        held = (_newest(holders) for holders in self._holders.values())
+        return tuple(step for step in held if step is not None)
+
     def add(self, spi: int, steps: tuple[Step, ...]) -> tuple[Change, ...]:
         """Note a Child SA and return what is to be done for it."""
         before = self.remove(spi)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from ikeway.client.facts import SETTINGS, read_facts
+from ikeway.client.facts import SETTINGS, local_address, read_facts
 from ikeway.client.plan import (
     JUMP_TARGET,
     AddAddress,
@@ -24,6 +24,7 @@ from ikeway.client.plan import (
     Version,
     rules,
 )
+from ikeway.model.address import Address
 from ikeway.model.errors import HostError
 
 _FAMILIES: Final[dict[int, int]] = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -31,6 +32,7 @@ _GONE: Final = {errno.ESRCH, errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL, er
 _NO_FAMILY: Final = {errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EPFNOSUPPORT}
 _NODAD: Final = 0x02
 _GLOBAL_SCOPE: Final = 0
+_UNUSABLE: Final = 0x08 | 0x20 | 0x40  # duplicate, deprecated, tentative (RFC 4862)
 _ACTIONS: Final = {"lookup": "to_tbl", "goto": "goto", "pass": "nop"}
 
 
@@ -72,6 +74,13 @@ class Kernel:
         with _explained("reading this host's addresses"):
             found = list(self._netlink.get_addr(scope=_GLOBAL_SCOPE))
         return read_facts(found, self._versions, interface)
+
+    def addresses(self, but: int) -> tuple[Address, ...]:
+        """Return the addresses of global scope that can be used, but for those of an interface."""
+        with _explained("reading this host's addresses"):
+            found = list(self._netlink.get_addr(scope=_GLOBAL_SCOPE))
+        usable = (m for m in found if m["index"] != but and not _flags(m) & _UNUSABLE)
+        return tuple(dict.fromkeys(local_address(message) for message in usable))
 
     def add_rules(self, table: int) -> None:
         """Put the rules of a table into force, for every IP version that the kernel has.
@@ -156,6 +165,10 @@ class Kernel:
         found = self._netlink.get_rules(family=_FAMILIES[version])
         ours = [rule for rule in found if _is_of(rule, table)]
         return all(rule.get_attr("FRA_SPORT_RANGE") or rule.get_attr("FRA_FWMARK") for rule in ours)
+
+
+def _flags(message: Any) -> int:
+    return int(message.get_attr("IFA_FLAGS") or message["flags"])
 
 
 def _rule(rule: AddRule, table: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 """The host's network through netlink: *plan -> apply -> undo*, with the undo on disk first."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from ikeway.client import journal
 from ikeway.client.ledger import Apply, Change, Ledger, Revert
 from ikeway.client.netlink import Kernel
 from ikeway.client.plan import TABLES, Facts, plan, warnings
+from ikeway.client.roaming import Roaming
+from ikeway.model.address import Address
 from ikeway.model.errors import HostError
 from ikeway.model.time import Instant, Seconds
 from ikeway.runtime.network import HostNetwork, TunnelPlan
@@ -61,6 +63,15 @@ class PyrouteNetwork(HostNetwork):
     @override
     async def remove(self, child_spi: int) -> None:
         await self._run(lambda: self._remove(child_spi))
+
+    @override
+    async def changes(self) -> AsyncIterator[tuple[Address, ...]]:
+        ours = self._opened().index
+        with Roaming(ours) as roaming:
+            while True:
+                yield await self._run(lambda: self._link().addresses(ours))
+                await roaming.change()
+                await self._run(self._renew)
 
     @override
     async def close(self) -> None:
@@ -112,6 +123,13 @@ class PyrouteNetwork(HostNetwork):
 
     def _remove(self, child_spi: int) -> None:
         self._change(self._ledger.remove(child_spi))
+
+    def _renew(self) -> None:
+        """Put everything into force again: a route goes with the address that it sends from."""
+        self._facts = None
+        tunnel, kernel = self._opened(), self._link()
+        for step in self._ledger.steps:
+            kernel.apply(step, tunnel.index, tunnel.table)
 
     def _close(self) -> None:
         try:

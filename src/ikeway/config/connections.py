@@ -82,6 +82,8 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         initial_contact=table.initial_contact,
         require_address_request=table.require_address_request,
         allow_sha1_signatures=table.legacy,
+        mobike=table.mobike,
+        return_routability=table.return_routability,
         local_address=table.local_address,
         idle=math.inf if table.idle is None else table.idle,
         childless=table.childless,

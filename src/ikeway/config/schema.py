@@ -279,6 +279,14 @@ class ConnectionTable(Table):
     encapsulation: Annotated[Encapsulate, choice(Encapsulate)] = written("always")
     """When ESP goes in UDP (RFC 3948): `always`, as our engine needs it, or only behind a `nat`."""
 
+    mobike: bool = True
+    """Offer and accept MOBIKE (RFC 4555): the IKE SA and its traffic follow when either side gets
+    other addresses. Without it, only a peer behind a NAT is followed (RFC 7296 §2.23)."""
+
+    return_routability: bool = True
+    """Send traffic to a peer's new address only once it has shown that our packets reach it there
+    (RFC 4555 §3.7): nobody can turn the tunnel on a third party. Costs one round trip a move."""
+
     replay_window: int = Field(default=1024, ge=0, le=65536)
     """How many packets may overtake one another, at least 32; 0 switches the replay check off."""
 

@@ -10,7 +10,6 @@ from typing import Any
 from ikeway.daemon.channel import Channel
 from ikeway.dataplane.port import DataPlane
 from ikeway.ike.io import Lease
-from ikeway.model.address import Endpoint
 from ikeway.model.errors import HostError, IkewayError, UsageError
 from ikeway.model.esp import ChildSa, Usage
 from ikeway.runtime.leases import Leases
@@ -101,11 +100,11 @@ class Colleague:
         await self._resources.plane.install(child, standby=standby)
         self.spis.add(child.spi_in)
 
-    async def _with_pair(self, what: str, spi_in: int, *ends: Endpoint) -> Usage | None:
+    async def _with_pair(self, what: str, spi_in: int, *where: Any) -> Usage | None:
         self._check(spi_in)
         plane = self._resources.plane
         if what == "migrate":
-            await plane.migrate(spi_in, *ends)
+            await plane.migrate(spi_in, *where)
             return None
         if what == "usage":
             return await plane.usage(spi_in)

@@ -10,8 +10,9 @@ from typing_extensions import override
 from ikeway.daemon.channel import Channel
 from ikeway.dataplane.port import DataPlane, PlaneEvent
 from ikeway.ike.io import Answer, Lease
-from ikeway.model.address import Endpoint
-from ikeway.model.esp import ChildSa, Usage
+from ikeway.model.address import Address, Endpoint
+from ikeway.model.errors import HostError
+from ikeway.model.esp import ChildSa, Encapsulation, Usage
 from ikeway.runtime.network import TunnelPlan
 
 
@@ -37,8 +38,14 @@ class DistantPlane(DataPlane):
         await self._channel.ask("install", child, standby)
 
     @override
-    async def migrate(self, spi_in: int, local: Endpoint, peer: Endpoint) -> None:
-        await self._channel.ask("migrate", spi_in, local, peer)
+    async def migrate(
+        self,
+        spi_in: int,
+        local: Endpoint,
+        peer: Endpoint,
+        encapsulation: Encapsulation = Encapsulation.UDP,
+    ) -> None:
+        await self._channel.ask("migrate", spi_in, local, peer, encapsulation)
 
     @override
     async def remove(self, spi_in: int) -> Usage:
@@ -102,6 +109,17 @@ class DistantNetwork:
     async def remove(self, child_spi: int) -> None:
         """Take back what `add` did for this Child SA."""
         await self._channel.ask("unroute", child_spi)
+
+    async def changes(self) -> AsyncIterator[tuple[Address, ...]]:
+        """Yield nothing: peers' moves are followed, but those of this host are not noticed.
+
+        Raises:
+            HostError: always.
+        """
+        nothing: tuple[tuple[Address, ...], ...] = ()
+        for each in nothing:
+            yield each
+        raise HostError("several workers share it")
 
     async def close(self) -> None:
         """The supervisor does it."""

@@ -19,6 +19,7 @@ import uvloop
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
 from ikeway.control.schema import EventLine, Status
+from ikeway.daemon.roaming import Roaming
 from ikeway.daemon.server import ControlServer
 from ikeway.daemon.starter import Starter
 from ikeway.daemon.status import Clocks, connection_of, ike_status, retry_status
@@ -34,7 +35,7 @@ from ikeway.dataplane.port import (
 )
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
-from ikeway.ike.io import Disconnect, Report, Spent
+from ikeway.ike.io import Disconnect, PeerSeen, Report, Spent
 from ikeway.ike.reports import Closed, Dropped, Established, Pressed, Rekeyed
 from ikeway.model.address import IKE_PORT, NAT_PORT
 from ikeway.model.errors import UsageError
@@ -163,6 +164,7 @@ class Supervisor:
             for one in loaded.connections
         }
         self._starter = Starter(self._driver, connections)
+        self._network, self._roaming = network, Roaming(self._driver, loaded.host.listen)
         if share.worker == 0:
             self._warn(instruments)
 
@@ -205,8 +207,10 @@ class Supervisor:
         """Work until told to end."""
         loop = asyncio.get_running_loop()
         events = loop.create_task(self._plane_events())
+        await self._roaming.begin(self._network)
         self._starter.begin()
         await self._ending.wait()
+        self._roaming.end()
         events.cancel()
         await self._farewell()
 
@@ -305,10 +309,10 @@ class Supervisor:
                         count=count,
                     )
                 case PairSpent(spi_in, is_over):
-                    self._driver.spent(Spent(spi_in, is_over))
+                    self._driver.of_child(Spent(spi_in, is_over))
                 case PeerMoved(spi_in, peer):
                     # Each second until IKE migrates the pair.
-                    self._log.debug("a peer has moved", spi=f"{spi_in:08x}", peer=str(peer))
+                    self._driver.of_child(PeerSeen(spi_in, peer))
 
     async def _farewell(self) -> None:
         """Delete all IKE SAs and give the peers a moment to hear of it."""

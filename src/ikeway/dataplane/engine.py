@@ -23,7 +23,7 @@ from ikeway.dataplane.engine_messages import (
 from ikeway.dataplane.port import DataPlane, PlaneConfig, PlaneEvent
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import HostError
-from ikeway.model.esp import ChildSa, Usage
+from ikeway.model.esp import ChildSa, Encapsulation, Usage
 
 SOCKET_NAME: Final = "engine.sock"
 LINGER_SECONDS: Final = 30.0
@@ -84,7 +84,15 @@ class EngineDataPlane(DataPlane):
         await self._ask("install", standby=standby, child=child_sa(child))
 
     @override
-    async def migrate(self, spi_in: int, local: Endpoint, peer: Endpoint) -> None:
+    async def migrate(
+        self,
+        spi_in: int,
+        local: Endpoint,
+        peer: Endpoint,
+        encapsulation: Encapsulation = Encapsulation.UDP,
+    ) -> None:
+        if encapsulation is not Encapsulation.UDP:
+            raise HostError("the engine carries ESP in UDP only")
         await self._ask("migrate", spi_in=spi_in, local=endpoint(local), peer=endpoint(peer))
 
     @override

@@ -13,7 +13,7 @@ from ikeway.dataplane.advice import host_error
 from ikeway.dataplane.port import DataPlane, PairSpent, PlaneConfig, PlaneEvent
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.errors import HostError
-from ikeway.model.esp import ChildSa, Usage
+from ikeway.model.esp import ChildSa, Encapsulation, Usage
 
 # Linux's numbers; Python names them only since 3.12 and 3.14.
 _IP_PKTINFO: Final = 8
@@ -82,10 +82,16 @@ class NullDataPlane(DataPlane):
         self._children[child.spi_in] = _Pair(child)
 
     @override
-    async def migrate(self, spi_in: int, local: Endpoint, peer: Endpoint) -> None:
+    async def migrate(
+        self,
+        spi_in: int,
+        local: Endpoint,
+        peer: Endpoint,
+        encapsulation: Encapsulation = Encapsulation.UDP,
+    ) -> None:
         await self.usage(spi_in)
         pair = self._children[spi_in]
-        pair.child = replace(pair.child, local=local, peer=peer)
+        pair.child = replace(pair.child, local=local, peer=peer, encapsulation=encapsulation)
 
     @override
     async def remove(self, spi_in: int) -> Usage:

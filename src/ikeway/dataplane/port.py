@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Protocol, TypeAlias
 
 from ikeway.model.address import NAT_PORT, Address, Endpoint
-from ikeway.model.esp import ChildSa, Usage
+from ikeway.model.esp import ChildSa, Encapsulation, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,13 @@ class DataPlane(Protocol):
         """
         ...
 
-    async def migrate(self, spi_in: int, local: Endpoint, peer: Endpoint) -> None:
+    async def migrate(
+        self,
+        spi_in: int,
+        local: Endpoint,
+        peer: Endpoint,
+        encapsulation: Encapsulation = Encapsulation.UDP,
+    ) -> None:
         """Change where both ends of a pair are; keys, sequence numbers and counters stay.
 
         What arrives is taken from anywhere, before and after.

@@ -5,19 +5,21 @@ from dataclasses import replace
 
 from ikeway.ike import ending, wanted
 from ikeway.ike.children import Wish
-from ikeway.ike.exchanges import child_sa_requester, informational, rekey_ike
+from ikeway.ike.exchanges import address_update, child_sa_requester, informational, rekey_ike
 from ikeway.ike.io import Action, AddChild, CheckLiveness, CloseChild, Rekey
 from ikeway.ike.reports import ChildFailed
 from ikeway.ike.states import Established, State, Step
 from ikeway.ike.tasks import (
     AskedChild,
     AskedIke,
+    CheckReturn,
     CreateChild,
     DeleteChild,
     Inform,
     RekeyChild,
     RekeyIke,
     Task,
+    TellAddresses,
 )
 from ikeway.model.time import Instant
 
@@ -62,14 +64,17 @@ def _is_blocked(state: Established, task: Task) -> bool:
             return is_changing or bool(state.session.window.outstanding)
         case DeleteChild(spi_in) | RekeyChild(spi_in):
             return any(asked.replaces == spi_in for asked in state.asking(AskedChild))
-        case Inform() | CreateChild():
+        case Inform() | CreateChild() | TellAddresses() | CheckReturn():
             return False
 
 
 def _ask(state: Established, task: Task, now: Instant) -> Step:
     match task:
         case Inform(payloads):
-            return informational.send(state, task, payloads, now)
+            said = payloads or address_update.liveness(state)
+            return informational.send(state, task, said, now)
+        case TellAddresses() | CheckReturn():
+            return address_update.ask(state, task, now)
         case DeleteChild():
             return informational.delete_child(state, task, now)
         case RekeyChild():

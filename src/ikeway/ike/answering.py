@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the answer to a question does in each state. Answers that nobody waits for are dropped."""
 
-from ikeway.ike import installing, liveness, proof
+from ikeway.ike import installing, liveness, paths, proof
 from ikeway.ike.exchanges import ike_auth_initiator, ike_auth_responder, ike_sa_init_initiator
-from ikeway.ike.io import Answer, Answered, Ticket
+from ikeway.ike.io import Answer, Answered, Paths, Ticket
 from ikeway.ike.session import Session
 from ikeway.ike.states import (
     AwaitInitResponse,
@@ -77,6 +77,10 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
 def _established(state: Established, ticket: Ticket, given: Answer, now: Instant) -> Step:
     if _is(ticket, state.session, liveness.MEASURE):
         return liveness.measured(state, given, now)
+    if _is(ticket, state.session, paths.LOOK) and isinstance(given, Paths):
+        return paths.found(state, given, now)
+    if _is(ticket, state.session, paths.PROBE) and isinstance(given, Paths):
+        return paths.probe(state, given)
     for answering in state.answering:
         if ticket == state.session.install_ticket(answering.child.sa.spi_in):
             return installing.ready(state, answering, given, now)

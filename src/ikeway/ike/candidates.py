@@ -15,11 +15,13 @@ from ikeway.ike.exchanges import ike_auth_initiator, ike_sa_init, ike_sa_init_in
 from ikeway.ike.io import (
     Action,
     AddChild,
+    AddressesChanged,
     Answered,
     CheckLiveness,
     CloseChild,
     Disconnect,
     Input,
+    PeerSeen,
     Received,
     Rekey,
     Report,
@@ -77,7 +79,15 @@ def advance(state: Candidates, event: Input, now: Instant, inner: Advance) -> St
         case Disconnect(reason):
             closed = _closed(state, reason, is_failure=False)
             return Step(Gone(), (closed,))
-        case CheckLiveness() | Rekey() | Spent() | AddChild() | CloseChild():
+        case (
+            CheckLiveness()
+            | Rekey()
+            | Spent()
+            | AddChild()
+            | CloseChild()
+            | PeerSeen()
+            | AddressesChanged()
+        ):
             return Step(state)
 
 

@@ -4,6 +4,8 @@
 Nothing that is not authentic leaves state behind, but for half-open SAs, whose number is bounded.
 """
 
+from dataclasses import replace
+
 from ikeway.ike import strangers, succession
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init, ike_sa_init_initiator, ike_sa_init_responder
@@ -11,6 +13,7 @@ from ikeway.ike.gate import Admitted, Asked, Gate, Refused
 from ikeway.ike.half_open import HalfOpen, request_key
 from ikeway.ike.io import (
     Action,
+    AddressesChanged,
     Answered,
     Command,
     Datagram,
@@ -18,12 +21,14 @@ from ikeway.ike.io import (
     Forget,
     Initiate,
     Input,
+    PeerSeen,
     Received,
     Report,
     Send,
     Spent,
     TimerFired,
 )
+from ikeway.ike.owners import Owners
 from ikeway.ike.pressure import Pressure
 from ikeway.ike.reports import Established
 from ikeway.ike.sa import IkeSa
@@ -64,6 +69,7 @@ class Endpoint:
         self._gate = Gate(env.limits, env.random, self._half_open)
         self._pressure = Pressure()
         self._strangers = strangers.Strangers(env.limits)
+        self._owners = Owners()
 
     @property
     def sas(self) -> tuple[IkeSa, ...]:
@@ -99,21 +105,21 @@ class Endpoint:
         return self._handle(sa, Received(header, datagram), now)
 
     def handle(
-        self, spi: bytes, event: TimerFired | Answered | Command, now: Instant
+        self, spi: bytes, event: TimerFired | Answered | PeerSeen | Command, now: Instant
     ) -> tuple[Action, ...]:
         """Take any other input of the IKE SA with this SPI of ours."""
         sa = self._sas.get(spi)
         return () if sa is None else self._handle(sa, event, now)
 
-    def spent(self, event: Spent, now: Instant) -> tuple[Action, ...]:
-        """Take what the data plane counted of a Child SA, whichever IKE SA has it (§2.8)."""
-        for sa in self.sas:
-            state = sa.state
-            if isinstance(state, EstablishedState) and any(
-                child.sa.spi_in == event.spi_in for child in state.children
-            ):
-                return self.handle(sa.spi, event, now)
-        return ()
+    def of_child(self, event: Spent | PeerSeen, now: Instant) -> tuple[Action, ...]:
+        """Take what the data plane says of a Child SA, whichever IKE SA has it."""
+        sa = self._owners.find(event.spi_in, self._sas)
+        return () if sa is None else self.handle(sa.spi, event, now)
+
+    def addresses_changed(self, event: AddressesChanged, now: Instant) -> tuple[Action, ...]:
+        """Take the addresses of this host: every IKE SA hears of them, and those that begin."""
+        self.env = replace(self.env, addresses=event.addresses)
+        return tuple(action for sa in self.sas for action in self._handle(sa, event, now))
 
     # IKE SAs --------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@
 from dataclasses import dataclass, field
 
 from ikeway.crypto.random import Random
-from ikeway.model.address import NAT_PORT
+from ikeway.model.address import NAT_PORT, Address
 from ikeway.policy.connection import Connection
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.limits import Limits
@@ -12,7 +12,10 @@ from ikeway.policy.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """`worker` is the first octet of every SPI that we choose for an IKE SA (design §2)."""
+    """`worker` is the first octet of every SPI that we choose for an IKE SA (design §2).
+
+    `addresses` are those of this host, as far as they are known (RFC 4555 §3.4).
+    """
 
     random: Random
     connections: tuple[Connection, ...]
@@ -20,6 +23,7 @@ class Environment:
     worker: int = 0
     nat_port: int = NAT_PORT
     limits: Limits = field(default=Limits())
+    addresses: tuple[Address, ...] = ()
 
     def new_ike_spi(self) -> bytes:
         """Return a fresh IKE SPI of 8 octets, never zero (RFC 7296 §2.6)."""

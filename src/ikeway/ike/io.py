@@ -8,8 +8,8 @@ from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.puzzle import Puzzle
 from ikeway.ike.children import Wish
 from ikeway.ike.reports import Event
-from ikeway.model.address import Address, Endpoint
-from ikeway.model.esp import ChildSa, Usage
+from ikeway.model.address import Address, Endpoint, Path
+from ikeway.model.esp import ChildSa, Encapsulation, Usage
 from ikeway.model.identity import Identity
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
@@ -71,7 +71,14 @@ class SolvePuzzle:
     puzzle: Puzzle
 
 
-Question: TypeAlias = VerifyCertificate | Sign | Lease | MeasureUsage | SolvePuzzle
+@dataclass(frozen=True, slots=True)
+class FindPaths:
+    """From which of our addresses are these reached, outside any tunnel? -> `Paths`."""
+
+    peers: tuple[Address, ...]
+
+
+Question: TypeAlias = VerifyCertificate | Sign | Lease | MeasureUsage | SolvePuzzle | FindPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,16 @@ class Solved:
 
 
 @dataclass(frozen=True, slots=True)
+class Paths:
+    """Pairs of addresses that may work: for each of the peer's first the one that the host prefers.
+
+    Then come those with our other addresses. None is there where the host has no way to the peer.
+    """
+
+    found: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Installed:
     """The data plane has the Child SA."""
 
@@ -123,7 +140,7 @@ class Refused:
     reason: str
 
 
-Answer: TypeAlias = Trusted | Signed | Leased | Measured | Solved | Installed | Refused
+Answer: TypeAlias = Trusted | Signed | Leased | Measured | Solved | Paths | Installed | Refused
 
 # Inputs -------------------------------------------------------------------------------------------
 
@@ -156,6 +173,27 @@ class Answered:
 
     ticket: Ticket
     answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSeen:
+    """An ESP packet with a valid ICV, newer than all before, came from elsewhere than expected.
+
+    `spi_in` names its Child SA (RFC 7296 §2.23).
+    """
+
+    spi_in: int
+    peer: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class AddressesChanged:
+    """The addresses of this host, or its routes, are others now (RFC 4555 §3.5).
+
+    `addresses` are all on which packets of peers can come in, outside tunnels.
+    """
+
+    addresses: tuple[Address, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +252,7 @@ class Initiate:
 
 
 Command: TypeAlias = Disconnect | CheckLiveness | Rekey | Spent | AddChild | CloseChild
-Input: TypeAlias = Received | TimerFired | Answered | Command
+Input: TypeAlias = Received | TimerFired | Answered | PeerSeen | AddressesChanged | Command
 
 # Actions ------------------------------------------------------------------------------------------
 
@@ -273,6 +311,17 @@ class RemoveChild:
 
 
 @dataclass(frozen=True, slots=True)
+class MigrateChild:
+    """Change where both ends of a Child SA are, and what carries its ESP; nothing else changes."""
+
+    sa: bytes
+    spi_in: int
+    local: Endpoint
+    peer: Endpoint
+    encapsulation: Encapsulation
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Something happened that people want to know; `sa` is empty outside an IKE SA."""
 
@@ -287,4 +336,6 @@ class Forget:
     sa: bytes
 
 
-Action: TypeAlias = Send | SetTimer | Ask | InstallChild | RemoveChild | Report | Forget
+Action: TypeAlias = (
+    Send | SetTimer | Ask | InstallChild | MigrateChild | RemoveChild | Report | Forget
+)

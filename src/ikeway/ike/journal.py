@@ -16,16 +16,18 @@ from ikeway.ike.endpoint import Endpoint
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import (
     Action,
+    AddressesChanged,
     Answered,
     Command,
     Datagram,
     Initiate,
+    PeerSeen,
     TimerFired,
 )
 from ikeway.model.secret import Secret
 from ikeway.model.time import Instant
 
-SaInput: TypeAlias = TimerFired | Answered | Command
+SaInput: TypeAlias = TimerFired | Answered | PeerSeen | Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,15 @@ class Told:
     event: SaInput
 
 
+Event: TypeAlias = Initiate | Datagram | AddressesChanged | Told
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What an endpoint was given, and when."""
 
     at: Instant
-    event: Initiate | Datagram | Told
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,11 @@ class RecordingEndpoint(Endpoint):
         return super().receive(datagram, now)
 
     @override
+    def addresses_changed(self, event: AddressesChanged, now: Instant) -> tuple[Action, ...]:
+        self._note(Entry(now, event))
+        return super().addresses_changed(event, now)
+
+    @override
     def handle(self, spi: bytes, event: SaInput, now: Instant) -> tuple[Action, ...]:
         self._note(Entry(now, Told(spi, event)))
         return super().handle(spi, event, now)
@@ -88,5 +98,7 @@ def _give(endpoint: Endpoint, entry: Entry) -> tuple[Action, ...]:
             return endpoint.initiate(entry.event, entry.at)[1]
         case Datagram():
             return endpoint.receive(entry.event, entry.at)
+        case AddressesChanged():
+            return endpoint.addresses_changed(entry.event, entry.at)
         case Told(spi, event):
             return endpoint.handle(spi, event, entry.at)

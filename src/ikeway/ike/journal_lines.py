@@ -10,6 +10,7 @@ from ikeway.crypto.certificate import Certificate
 from ikeway.ike.children import Wish
 from ikeway.ike.io import (
     AddChild,
+    AddressesChanged,
     Answer,
     Answered,
     CheckLiveness,
@@ -21,6 +22,8 @@ from ikeway.ike.io import (
     Installed,
     Leased,
     Measured,
+    Paths,
+    PeerSeen,
     Refused,
     Rekey,
     Signed,
@@ -30,8 +33,8 @@ from ikeway.ike.io import (
     TimerFired,
     Trusted,
 )
-from ikeway.ike.journal import Entry, Journal, SaInput, Told
-from ikeway.model.address import Endpoint
+from ikeway.ike.journal import Entry, Event, Journal, SaInput, Told
+from ikeway.model.address import Endpoint, Path
 from ikeway.model.errors import UsageError
 from ikeway.model.esp import Usage
 from ikeway.model.secret import Secret
@@ -54,13 +57,15 @@ def entry_line(entry: Entry) -> str:
     return json.dumps({"at": entry.at} | _event(entry.event))
 
 
-def _event(event: Initiate | Datagram | Told) -> Plain:
+def _event(event: Event) -> Plain:
     match event:
         case Initiate(connection, local, peer, wish):
             ends = {"local": _end(local), "peer": _end(peer)}
             return {"initiate": connection.name} | ends | _wish(wish)
         case Datagram(local, peer, octets):
             return {"datagram": octets.hex(), "local": _end(local), "peer": _end(peer)}
+        case AddressesChanged(addresses):
+            return {"addresses": [str(one) for one in addresses]}
         case Told(spi, told):
             return {"sa": spi.hex()} | _input(told)
 
@@ -69,6 +74,8 @@ def _input(event: SaInput) -> Plain:
     match event:
         case TimerFired():
             return {"timer": True}
+        case PeerSeen(spi_in, peer):
+            return {"seen": spi_in, "peer": _end(peer)}
         case Answered(ticket, answer):
             asked = [ticket.sa.hex(), ticket.branch.hex(), ticket.purpose]
             return {"ticket": asked} | _answer(answer)
@@ -106,12 +113,14 @@ def _answer(answer: Answer) -> Plain:
             return _brief(answer)
 
 
-def _brief(answer: Signed | Solved | Installed | Refused) -> Plain:
+def _brief(answer: Signed | Solved | Paths | Installed | Refused) -> Plain:
     match answer:
         case Signed(signature):
             return {"signed": signature.hex()}
         case Solved(solution):
             return {"solved": solution.hex()}
+        case Paths(found):
+            return {"paths": [[str(path.local), str(path.peer)] for path in found]}
         case Installed():
             return {"installed": True}
         case Refused(reason):
@@ -150,9 +159,11 @@ def read(lines: Iterable[str], connections: Mapping[str, Connection]) -> Journal
         raise UsageError(f"not a line of a journal: {error!r}") from error
 
 
-def _read_event(plain: Plain, connections: Mapping[str, Connection]) -> Initiate | Datagram | Told:
+def _read_event(plain: Plain, connections: Mapping[str, Connection]) -> Event:
     if "sa" in plain:
         return Told(bytes.fromhex(plain["sa"]), _read_input(plain))
+    if "addresses" in plain:
+        return AddressesChanged(tuple(map(ip_address, plain["addresses"])))
     local, peer = _read_end(plain["local"]), _read_end(plain["peer"])
     if "initiate" in plain:
         return Initiate(connections[plain["initiate"]], local, peer, _read_wish(plain))
@@ -178,6 +189,8 @@ def _read_wanted(plain: Plain) -> SaInput:
         return AddChild(_read_wish(plain))
     if "close_child" in plain:
         return CloseChild(plain["close_child"], plain["with_last"])
+    if "seen" in plain:
+        return PeerSeen(plain["seen"], _read_end(plain["peer"]))
     return CheckLiveness() if "check_liveness" in plain else TimerFired()
 
 
@@ -189,8 +202,15 @@ def _read_answer(plain: Plain) -> Answer:
     if "leased" in plain:
         addresses, dns = (tuple(map(ip_address, plain[key])) for key in ("leased", "dns"))
         return Leased(addresses, dns, tuple(plain["domains"]))
+    if "paths" in plain:
+        ends = (map(ip_address, pair) for pair in plain["paths"])
+        return Paths(tuple(Path(local, peer) for local, peer in ends))
     if "measured" in plain:
         return Measured(Usage(*plain["measured"]))
+    return _read_brief(plain)
+
+
+def _read_brief(plain: Plain) -> Answer:
     if "solved" in plain:
         return Solved(bytes.fromhex(plain["solved"]))
     return Installed() if "installed" in plain else Refused(plain["refused"])

@@ -12,9 +12,12 @@ from ikeway.ike import (
     inbox,
     invalid_message_id,
     messages,
+    moving,
+    paths,
     window_size,
 )
 from ikeway.ike.exchanges import (
+    address_update,
     create_child_sa,
     ike_auth_initiator,
     ike_auth_responder,
@@ -37,7 +40,15 @@ from ikeway.ike.states import (
     State,
     Step,
 )
-from ikeway.ike.tasks import Asked, AskedChild, AskedIke, DeleteChild, Inform
+from ikeway.ike.tasks import (
+    Asked,
+    AskedCheck,
+    AskedChild,
+    AskedIke,
+    AskedMove,
+    DeleteChild,
+    Inform,
+)
 from ikeway.model.errors import MalformedError, PeerError
 from ikeway.model.time import Instant
 from ikeway.wire.message import Message
@@ -138,7 +149,10 @@ def _request(state: Keyed, message: Message, datagram: Datagram, now: Instant) -
             number = message.header.message_id
             if any(each.asked.message_id == number for each in state.answering):
                 return _drop(state, state.session, datagram, "it is being answered")
-            return _request_established(_heard(state, message, now), message, datagram, now)
+            heard = _heard(state, message, now)
+            followed = moving.follow(heard, message.header, datagram, now)
+            step = _request_established(followed.state, message, datagram, now)
+            return replace(step, actions=(*followed.actions, *step.actions))
         case Deleting() | Replaced():
             return _request_while_deleting(state, message, datagram, now)
         case AwaitAuthResponse() | Lingering():
@@ -149,8 +163,12 @@ def _request_established(
     state: Established, message: Message, datagram: Datagram, now: Instant
 ) -> Step:
     match message.header.exchange:
+        case ExchangeType.INFORMATIONAL if informational.ends_sa(message):
+            return informational.end(state, message, datagram, now)
         case ExchangeType.INFORMATIONAL:
-            return informational.respond(state, message, datagram, now)
+            said = address_update.respond(state, message, datagram, now)
+            step = informational.respond(said.change.state, message, datagram, said.payloads)
+            return replace(step, actions=(*said.change.actions, *step.actions))
         case ExchangeType.CREATE_CHILD_SA:
             return create_child_sa.respond(state, message, datagram, now)
         case other:
@@ -180,22 +198,36 @@ def _response(state: Keyed, message: Message, datagram: Datagram, now: Instant) 
         case AwaitAuthResponse():
             return ike_auth_initiator.conclude(_concluded(state, message), message, now)
         case Established():
-            asked = state.session.window.find(message.header.message_id)
-            after = _concluded(_heard(state, message, now), message)
-            return _conclude(after, asked.asked if asked else None, message, now)
+            return _response_established(_heard(state, message, now), message, datagram, now)
         case Deleting():
             return ending.farewell(_concluded(state, message), now)
         case AwaitAuthRequest() | Lingering() | Replaced():
             return _not_now(state, message, datagram)
 
 
-def _conclude(state: Established, asked: Asked | None, message: Message, now: Instant) -> Step:
+def _response_established(
+    state: Established, message: Message, datagram: Datagram, now: Instant
+) -> Step:
+    """Take a response: first of all it shows where the peer is, and which path works."""
+    outstanding = state.session.window.find(message.header.message_id)
+    asked = outstanding.asked if outstanding else None
+    followed = moving.follow(state, message.header, datagram, now)
+    arrived = paths.arrived(_concluded(followed.state, message), datagram, now)
+    step = _conclude(arrived.state, asked, message, datagram, now)
+    return replace(step, actions=(*followed.actions, *arrived.actions, *step.actions))
+
+
+def _conclude(
+    state: Established, asked: Asked | None, message: Message, datagram: Datagram, now: Instant
+) -> Step:
     """Take a response; INVALID_SYNTAX is fatal in both peers, whatever was asked (§2.21.3)."""
     if message.notify(NotifyType.INVALID_SYNTAX) is not None:
         return ending.give_up(state, state.connection.name, "the peer says INVALID_SYNTAX")
     match asked:
         case AskedChild() | AskedIke():
             return create_child_sa.conclude(state, asked, message, now)
+        case Inform(()) | AskedMove() | AskedCheck():
+            return address_update.conclude(state, asked, message, datagram, now)
         case Inform() | DeleteChild():
             return informational.conclude(state, asked)
         case None:

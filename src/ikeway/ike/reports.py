@@ -113,6 +113,16 @@ class Rekeyed:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """The IKE SA goes another way from now on, and its Child SAs with it or soon after."""
+
+    connection: str
+    local: Endpoint
+    peer: Endpoint
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChildEstablished:
     """A Child SA carries traffic."""
 
@@ -158,6 +168,7 @@ Event: TypeAlias = (
     | SuiteChosen
     | Established
     | Rekeyed
+    | Moved
     | ChildEstablished
     | ChildFailed
     | ChildClosed

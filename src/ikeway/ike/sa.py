@@ -3,17 +3,19 @@
 
 from typing import assert_never
 
-from ikeway.ike import agenda, aging, candidates, ending, succession
+from ikeway.ike import agenda, aging, candidates, ending, moving, paths, succession
 from ikeway.ike.answering import answer
 from ikeway.ike.io import (
     Action,
     AddChild,
+    AddressesChanged,
     Answered,
     CheckLiveness,
     CloseChild,
     Command,
     Disconnect,
     Input,
+    PeerSeen,
     Received,
     Rekey,
     SetTimer,
@@ -82,7 +84,7 @@ class IkeSa:
 
 def advance(state: State, event: Input, now: Instant) -> Step:
     """Return what an input leads to in a state."""
-    if isinstance(state, Candidates):
+    if isinstance(state, Candidates) and not isinstance(event, AddressesChanged):
         return candidates.advance(state, event, now, advance)
     match event:
         case Received():
@@ -91,8 +93,17 @@ def advance(state: State, event: Input, now: Instant) -> Step:
             return wake(state, now)
         case Answered():
             return answer(state, event, now)
+        case PeerSeen() | AddressesChanged():
+            return _moved(state, event, now)
         case _:
             return _command(state, event, now)
+
+
+def _moved(state: State, event: PeerSeen | AddressesChanged, now: Instant) -> Step:
+    """Take what is heard of the peer's place or of ours."""
+    if isinstance(event, AddressesChanged):
+        return paths.changed(state, event)
+    return moving.seen(state, event, now) if isinstance(state, Established) else Step(state)
 
 
 def _command(state: State, command: Command, now: Instant) -> Step:

@@ -8,8 +8,10 @@ from typing import TypeAlias, TypeVar
 from ikeway.crypto.kex import Offer
 from ikeway.ike.children import Child, ChildDraft, Wish
 from ikeway.ike.environment import Environment
+from ikeway.ike.features.nat_traversal import Nat
 from ikeway.ike.invalid_message_id import Complained
 from ikeway.ike.io import Action
+from ikeway.ike.mobility import Mobility
 from ikeway.ike.pulse import Pulse
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.tasks import Answering, Asked, Crossed, Rival, Task, Wanted
@@ -182,6 +184,7 @@ class Established:
     rekey is provisional until the nonces decide: nothing is changed on it (RFC 7296 §2.8.2).
     `stillborn` are outbound SPIs that the peer deleted before its answer told us of them.
     `keep_at` is when a NAT before us needs to see a packet. `wanted` are Child SAs that we keep up.
+    `mobility` is what is known of where both sides are.
     """
 
     session: Session
@@ -203,6 +206,7 @@ class Established:
     rekey_at: Instant = math.inf
     expires_at: Instant = math.inf
     wanted: Wanted = field(default=Wanted())
+    mobility: Mobility = field(default=Mobility())
 
     def asking(self, kind: type[A]) -> tuple[A, ...]:
         """Return what we have asked of a kind and have no answer to, the oldest first."""
@@ -299,6 +303,17 @@ State: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an IKE SA is, and what it knows of that: for the one that takes its Child SAs."""
+
+    local: Endpoint
+    peer: Endpoint
+    nat: Nat
+    mobility: Mobility
+    keep_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
 class Offspring:
     """What goes to another IKE SA: one that begins, or more Child SAs for one that is there."""
 
@@ -307,6 +322,7 @@ class Offspring:
     children: tuple[Child, ...] = ()
     queued: tuple[Task, ...] = ()
     connection: str = ""
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,19 @@ from dataclasses import replace
 from ikeway.ike import ending
 from ikeway.ike.io import Action, RemoveChild, Report
 from ikeway.ike.reports import ChildClosed, Closed
-from ikeway.ike.states import Established, Offspring, Step
+from ikeway.ike.states import Established, Offspring, Place, Step
 from ikeway.model.time import Instant
+
+
+def _placed(state: Established, place: Place | None) -> Established:
+    """Return the IKE SA where its predecessor is: it may have moved meanwhile (RFC 4555 §3.5)."""
+    if place is None:
+        return state
+    session = state.session
+    link = replace(session.link, local=place.local, peer=place.peer)
+    agreed = replace(session.agreed, nat=place.nat)
+    session = replace(session, link=link, agreed=agreed)
+    return replace(state, session=session, mobility=place.mobility, keep_at=place.keep_at)
 
 
 def inherit(state: Established, born: Offspring, now: Instant) -> Step:
@@ -18,7 +29,7 @@ def inherit(state: Established, born: Offspring, now: Instant) -> Step:
     dead = tuple(child for child in born.children if child.sa.spi_out in state.stillborn)
     kept = tuple(child for child in born.children if child not in dead)
     heir = replace(
-        state,
+        _placed(state, born.place),
         children=(*state.children, *kept),
         queued=(*state.queued, *born.queued),
         is_provisional=False,

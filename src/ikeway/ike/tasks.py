@@ -62,7 +62,23 @@ class RekeyIke:
     method: int = 0
 
 
-Task: TypeAlias = Inform | DeleteChild | RekeyChild | CreateChild | RekeyIke
+@dataclass(frozen=True, slots=True)
+class TellAddresses:
+    """Tell the peer our addresses; an update moves the SAs to the path in use (RFC 4555 §3.5)."""
+
+    is_update: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReturn:
+    """See whether the peer gets our packets where it is, or at `peer` (RFC 4555 §3.7)."""
+
+    peer: Endpoint | None = None
+
+
+Task: TypeAlias = (
+    Inform | DeleteChild | RekeyChild | CreateChild | RekeyIke | TellAddresses | CheckReturn
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +132,26 @@ class AskedIke:
     offer: Offer
 
 
-Asked: TypeAlias = Inform | DeleteChild | AskedChild | AskedIke
+@dataclass(frozen=True, slots=True)
+class AskedMove:
+    """We told the peer our addresses. `moves` is how often we had moved by then."""
+
+    is_update: bool
+    moves: int
+    cookie: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCheck:
+    """We asked who is at `peer` for this cookie; `is_void` once that went elsewhere as well."""
+
+    peer: Endpoint
+    moves: int
+    cookie: bytes
+    is_void: bool = False
+
+
+Asked: TypeAlias = Inform | DeleteChild | AskedChild | AskedIke | AskedMove | AskedCheck
 
 # Answering ----------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from ikeway.ike import aging, ending, installing, keepalive, liveness, messages
+from ikeway.ike import aging, ending, installing, keepalive, liveness, messages, moving, paths
 from ikeway.ike.exchanges import child_sa_responder
 from ikeway.ike.io import Action
 from ikeway.ike.reports import Dropped
@@ -80,14 +80,18 @@ def _repeat(state: AwaitAuthResponse | Deleting | Established, now: Instant) -> 
     for outstanding in session.window.outstanding:
         if outstanding.due > now:
             continue
+        asked = moving.again(outstanding)
+        there = replace(session, link=moving.destined(session, asked))
         timing = liveness.timing(connection, outstanding.asked)
-        repeated = messages.insist(session, outstanding, timing, now)
+        repeated = messages.insist(there, asked, timing, now)
         if repeated is None:
             if isinstance(state, Deleting):
                 return Step(Gone())
             return ending.give_up(state, connection.name, f"no answer from {session.link.peer}")
-        session, actions = repeated
-        said += actions
+        after, actions = repeated
+        session, said = replace(after, link=session.link), said + actions
+        if isinstance(state, Established):
+            said += paths.repeated(state, outstanding)
     return Step(replace(state, session=session), said)
 
 

@@ -54,6 +54,10 @@ class Outstanding:
         due = min(now + timing.wait(0), self.give_up)
         return replace(self, datagrams=datagrams, sent=1, due=due)
 
+    def anew(self, timing: Retransmission, now: Instant) -> "Outstanding":
+        """Return the request as if it left for the first time now: there is another way."""
+        return replace(self, sent=1, due=now + timing.wait(0), give_up=now + timing.give_up)
+
     def hurry(self, timing: Retransmission, give_up: Instant, now: Instant) -> "Outstanding":
         """Return the request as it is sent again soon, and given up at `give_up` at the latest."""
         at_most = min(self.give_up, give_up)
@@ -109,6 +113,10 @@ class Window:
         """Return the window with this request on its way."""
         after = (*self.outstanding, outstanding)
         return replace(self, outstanding=after, next_request=outstanding.message_id + 1)
+
+    def anew(self, timing: Retransmission, now: Instant) -> "Window":
+        """Return the window with all of our requests as if they left for the first time now."""
+        return replace(self, outstanding=tuple(each.anew(timing, now) for each in self.outstanding))
 
     def repeated(self, again: Outstanding) -> "Window":
         """Return the window with a request as it was sent once more."""

@@ -25,3 +25,15 @@ class Endpoint:
     def __str__(self) -> str:
         host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
         return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A pair of addresses between which packets may go."""
+
+    local: Address
+    peer: Address
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.local} to {self.peer}"

@@ -118,6 +118,18 @@ class SelectorsError(PeerError):
     ends = Ends.CHILD
 
 
+class UnacceptableAddressesError(PeerError):
+    """The policy does not allow the peer's new address. UNACCEPTABLE_ADDRESSES (RFC 4555)."""
+
+    notify = 40
+
+
+class UnexpectedNatError(PeerError):
+    """Addresses were changed where no NAT may be. UNEXPECTED_NAT_DETECTED (RFC 4555 §3.9)."""
+
+    notify = 41
+
+
 class BusyError(PeerError):
     """Not now. TEMPORARY_FAILURE."""
 

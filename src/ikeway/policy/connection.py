@@ -133,6 +133,7 @@ class Connection:
     is how many requests may be under way at a time, each way (RFC 7296 §2.3). Messages that need a
     larger IP datagram than `fragment_size` are fragmented (RFC 7383); with 0 none are. Without
     `children` the connection has a single Child SA, which is as its own fields say.
+    `return_routability` is whether a peer that has moved must show that it gets our packets there.
     """
 
     name: str
@@ -160,6 +161,8 @@ class Connection:
     initial_contact: bool = False
     require_address_request: bool = False
     allow_sha1_signatures: bool = False
+    mobike: bool = True
+    return_routability: bool = True
     local_address: Address | None = None
     idle: Seconds = math.inf
     children: tuple[ChildPolicy, ...] = ()
@@ -195,6 +198,12 @@ class Connection:
         return (
             chosen or tuple(policy for policy in policies if policy.start in alike) or policies[:1]
         )
+
+    @property
+    def does_mobike(self) -> bool:
+        """Whether it may move: in transport mode the addresses are the traffic (RFC 4555 §1.2)."""
+        is_tunnel = all(policy.mode is Mode.TUNNEL for policy in self.child_policies)
+        return self.mobike and is_tunnel
 
     @property
     def may_initiate(self) -> bool:

@@ -10,11 +10,13 @@ from ikeway.dataplane.port import DataPlane
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.io import (
     Action,
+    AddressesChanged,
     Answer,
     Answered,
     Ask,
     Command,
     Datagram,
+    FindPaths,
     Forget,
     Initiate,
     InstallChild,
@@ -22,6 +24,9 @@ from ikeway.ike.io import (
     Lease,
     Measured,
     MeasureUsage,
+    MigrateChild,
+    PeerSeen,
+    Question,
     Refused,
     RemoveChild,
     Report,
@@ -43,6 +48,7 @@ from ikeway.runtime.faults import Due, Faults, Thing
 from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Lender
 from ikeway.runtime.network import HostNetwork, TunnelPlan
+from ikeway.runtime.paths import find
 from ikeway.runtime.pki import Pki
 from ikeway.runtime.sockets import UdpTransport
 from ikeway.runtime.solver import Solver
@@ -92,9 +98,13 @@ class Driver:
         """Give a command to an IKE SA."""
         self._perform(self.endpoint.handle(spi, command, self._now()))
 
-    def spent(self, event: Spent) -> None:
-        """Tell the IKE SA that has it that a Child SA has carried as much as it may."""
-        self._perform(self.endpoint.spent(event, self._now()))
+    def of_child(self, event: Spent | PeerSeen) -> None:
+        """Take what the data plane says of a Child SA, for the IKE SA that has it."""
+        self._perform(self.endpoint.of_child(event, self._now()))
+
+    def addresses_changed(self, event: AddressesChanged) -> None:
+        """Take the addresses that the host has now."""
+        self._perform(self.endpoint.addresses_changed(event, self._now()))
 
     def warn(self, reason: str) -> None:
         """Report something that happened outside any IKE SA."""
@@ -161,6 +171,8 @@ class Driver:
                 self._ask(ticket, question)
             case InstallChild():
                 self._work.put_nowait(partial(self._install, action))
+            case MigrateChild():
+                self._work.put_nowait(partial(self._migrate, action))
             case RemoveChild(_, spi_in):
                 self._work.put_nowait(partial(self._remove, spi_in))
             case Report():
@@ -189,11 +201,7 @@ class Driver:
         if at is not None:
             self._timers[sa] = self._loop.call_at(at, self._fired, sa)
 
-    def _ask(
-        self,
-        ticket: Ticket,
-        question: Sign | VerifyCertificate | Lease | MeasureUsage | SolvePuzzle,
-    ) -> None:
+    def _ask(self, ticket: Ticket, question: Question) -> None:
         match question:
             case Sign():
                 self._later(ticket, self._ports.pki.sign(question))
@@ -201,6 +209,8 @@ class Driver:
                 self._later(ticket, self._ports.pki.verify(question))
             case Lease():
                 self._work.put_nowait(partial(self._lend, ticket, question))
+            case FindPaths():
+                self._later(ticket, find(question, self.endpoint.env.addresses))
             case MeasureUsage(spis):
                 self._work.put_nowait(partial(self._measure, ticket, spis))
             case SolvePuzzle(puzzle):
@@ -241,6 +251,14 @@ class Driver:
         except HostError:
             await self._ports.plane.remove(action.child.spi_in)
             raise
+
+    async def _migrate(self, action: MigrateChild) -> None:
+        """Change where a Child SA's packets go; the host's own routes do not depend on that."""
+        ends = action.local, action.peer
+        try:
+            await self._ports.plane.migrate(action.spi_in, *ends, action.encapsulation)
+        except HostError as error:
+            self.warn(f"Child SA {action.spi_in:08x} does not follow to {action.peer}: {error}")
 
     async def _remove(self, spi_in: int) -> None:
         try:

@@ -2,6 +2,7 @@
 """The host's network as a tunnel needs it: a port, and what it is told (RFC 4301 §4.4.1)."""
 
 import socket
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final, Protocol
@@ -59,6 +60,14 @@ class HostNetwork(Protocol):
 
     async def remove(self, child_spi: int) -> None:
         """Take back what `add` did for this Child SA, unless another one needs it too."""
+
+    def changes(self) -> AsyncIterator[tuple[Address, ...]]:
+        """Yield the host's addresses outside tunnels: now, and whenever they or routes change.
+
+        Raises:
+            HostError: the kernel does not tell.
+        """
+        ...
 
     async def close(self) -> None:
         """Take back everything."""

@@ -106,6 +106,9 @@ def _lifecycle(event: reports.Event) -> tuple[str, dict[str, object]]:
         case reports.Rekeyed(connection, successor, suite):
             facts = {"connection": connection, "suite": suite}
             return f"IKE SA rekeyed, it goes on as {successor.hex()}", facts
+        case reports.Moved(connection, local, peer, reason):
+            facts = {"connection": connection, "local": str(local), "peer": str(peer)}
+            return f"IKE SA moved: {reason}", facts
         case reports.Closed(connection, reason):
             facts = {"connection": connection} if connection else {}
             return f"IKE SA closed: {reason}", facts

@@ -45,7 +45,7 @@ def a_day(ladder: Ladder) -> None:
     ladder.settle()
     for host in (ladder.left, ladder.right):
         spent = Spent(host.child.spi_in, is_over=False)
-        ladder.perform(host, host.endpoint.spent(spent, ladder.now))
+        ladder.perform(host, host.endpoint.of_child(spent, ladder.now))
         ladder.settle()
     ladder.fate = lambda _host, _datagram: []
     ladder.check_liveness(ladder.left)

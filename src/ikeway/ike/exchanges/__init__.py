@@ -4,6 +4,7 @@
 from typing import Final
 
 from ikeway.ike.exchanges import (
+    address_update,
     child_sa,
     child_sa_requester,
     child_sa_responder,
@@ -26,5 +27,7 @@ ROLES: Final = (
     ike_auth_initiator,
     ike_auth_responder,
 )
+MOVES: Final = (address_update,)
+"""What INFORMATIONAL is used for with MOBIKE."""
 USES: Final = (child_sa, child_sa_requester, child_sa_responder, rekey_ike, nonces)
 """What CREATE_CHILD_SA is used for, and what its uses share."""

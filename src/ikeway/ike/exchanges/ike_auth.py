@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, replace
 
-from ikeway.ike import ending, keepalive, window_size
+from ikeway.ike import ending, keepalive, mobility, window_size
 from ikeway.ike.children import Child
 from ikeway.ike.io import Action
 from ikeway.ike.pulse import Pulse
@@ -70,6 +70,7 @@ def establish(
     """Return the established state and the report of it."""
     connection = proven.connection
     session = window_size.begin(proven.session, connection, proven.message)
+    session = mobility.learn(session, connection, proven.message)
     random = session.env.random
     state = Established(
         session=session,
@@ -83,6 +84,7 @@ def establish(
         since=now,
         pulse=Pulse.begin(connection, now),
         keep_at=keepalive.due(session, now),
+        mobility=mobility.begin(session, connection, proven.message),
     )
     report = EstablishedReport(
         connection=connection.name,

@@ -4,7 +4,7 @@
 from dataclasses import replace
 from typing import TypeAlias
 
-from ikeway.ike import ending, first_child, messages, proof, wanted, window_size
+from ikeway.ike import ending, first_child, messages, mobility, proof, wanted, window_size
 from ikeway.ike.children import Wish
 from ikeway.ike.exchanges import ike_auth, informational
 from ikeway.ike.exchanges.ike_sa_init import certificate_request
@@ -85,6 +85,7 @@ def _send(state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant) -> Ste
         authentication,
         *_wanted(state),
         *window_size.announce(connection),
+        *mobility.announce(session, connection, (session.link.local, session.link.peer)),
     )
     after, actions = messages.request(
         session, ike_auth.TYPE, payloads, connection.retransmission, now

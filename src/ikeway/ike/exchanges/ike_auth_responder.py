@@ -3,8 +3,9 @@
 
 from dataclasses import replace
 
-from ikeway.ike import configuration, ending, first_child, messages, proof, window_size
+from ikeway.ike import configuration, ending, first_child, messages, mobility, proof, window_size
 from ikeway.ike.exchanges import ike_auth
+from ikeway.ike.features import mobike
 from ikeway.ike.io import (
     Action,
     Answer,
@@ -62,6 +63,8 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
     connection = _connection(state.candidates, id_i, message.one(IdR), proof.kind(auth))
     if not first_child.wants_child(message) and connection.childless is Childless.NEVER:
         raise MalformedError("no Child SA is asked for, which `childless` does not allow")
+    if connection.does_mobike:
+        mobike.check_no_nats(message, datagram.peer, datagram.local)
     request = AuthRequest(message, datagram.local, datagram.peer, id_i, connection)
     session = ike_auth.moved(state.session, datagram.local, datagram.peer)
     session = ike_auth.sized(session, connection)
@@ -200,6 +203,7 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
         *state.proof,
         *outcome.payloads,
         *window_size.announce(connection),
+        *_mobike(state),
     )
     path = request.local, request.peer
     session, actions = messages.respond(state.session, request.message.header, payloads, path)
@@ -209,6 +213,15 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
     children = (outcome.child.installed(),) if outcome.child else ()
     established, report = ike_auth.establish(proven, children, outcome.virtual_ips, now)
     return Step(established, (*actions, report, *_child_reports(session, connection, outcome)))
+
+
+def _mobike(state: InstallingFirst) -> tuple[Notify, ...]:
+    """Return what we say of MOBIKE to a peer that has asked for it (RFC 4555 §3.2)."""
+    request = state.request
+    if not mobike.is_supported(request.message):
+        return ()
+    path = request.local, request.peer
+    return mobility.announce(state.session, request.connection, path)
 
 
 def _child_reports(

@@ -249,7 +249,8 @@ def _agree(
         raise MalformedError(f"key exchange method {suite.ke} chosen, ours is of another")
     link = replace(state.link, spi_r=message.header.spi_r)
     agreed = features.learn(message, ike_sa_init.context(link, link.spi_r, state.connection))
-    if agreed.nat.is_present:
+    if agreed.nat.is_present or (state.connection.does_mobike and agreed.nat.is_spoken):
+        # With MOBIKE a NAT may come later (RFC 4555 §3.3).
         port = state.env.nat_port
         link = replace(link, local=float_port(link.local, port), peer=float_port(link.peer, port))
     keyring = _keyring(state, link, suite, message)

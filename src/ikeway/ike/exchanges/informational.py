@@ -51,27 +51,33 @@ def delete_child(state: Established, task: DeleteChild, now: Instant) -> Step:
     return send(replace(state, children=children), task, (payload,), now)
 
 
-def respond(state: Established, message: Message, datagram: Datagram, now: Instant) -> Step:
-    """Answer a request, and do what it deletes."""
+def end(state: Established, message: Message, datagram: Datagram, now: Instant) -> Step:
+    """Answer the request that ends the IKE SA."""
     path = datagram.local, datagram.peer
-    if ends_sa(message):
-        session, actions = messages.respond(state.session, message.header, (), path)
-        if state.rival is not None:
-            # The peer's rekey has won, and it is done with this SA (§2.8.2).
-            handed = rekey_ike.hand_over(replace(state, session=session), now)
-            lingering = ending.linger(session, now)
-            return Step(lingering, (*actions, *handed.actions), handed.offspring)
-        failure = message.notify(NotifyType.AUTHENTICATION_FAILED)
-        reason = "the peer could not authenticate us" if failure else "the peer deleted it"
-        removed = ending.remove_all(state, reason)
-        name = state.connection.name
-        closed = ending.closed(session.sa, name, reason, is_failure=failure is not None)
-        return Step(ending.linger(session, now), (*actions, *removed, closed))
+    session, actions = messages.respond(state.session, message.header, (), path)
+    if state.rival is not None:
+        # The peer's rekey has won, and it is done with this SA (§2.8.2).
+        handed = rekey_ike.hand_over(replace(state, session=session), now)
+        lingering = ending.linger(session, now)
+        return Step(lingering, (*actions, *handed.actions), handed.offspring)
+    failure = message.notify(NotifyType.AUTHENTICATION_FAILED)
+    reason = "the peer could not authenticate us" if failure else "the peer deleted it"
+    removed = ending.remove_all(state, reason)
+    name = state.connection.name
+    closed = ending.closed(session.sa, name, reason, is_failure=failure is not None)
+    return Step(ending.linger(session, now), (*actions, *removed, closed))
+
+
+def respond(
+    state: Established, message: Message, datagram: Datagram, more: tuple[Body, ...]
+) -> Step:
+    """Answer any other request, and do what it deletes; `more` is what else it is told."""
+    path = datagram.local, datagram.peer
     gone = _deleted(state, message)
     state = _note_stillborn(state, message)
     # What we are deleting ourselves is named in our own request, not in this response (§1.4.1).
     spis = tuple(child.sa.spi_in.to_bytes(4) for child in gone if not child.is_deleting)
-    payloads = (Delete(ProtocolId.ESP, 4, spis),) if spis else ()
+    payloads = (*more, *((Delete(ProtocolId.ESP, 4, spis),) if spis else ()))
     session, actions = messages.respond(state.session, message.header, payloads, path)
     complaint = invalid_message_id.reason(message)
     said = (session.report(Warned(complaint)),) if complaint else ()

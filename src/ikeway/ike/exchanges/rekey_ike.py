@@ -13,8 +13,20 @@ from ikeway.ike.keys import Keyring
 from ikeway.ike.reports import Rekeyed, Warned
 from ikeway.ike.session import Link, Session
 from ikeway.ike.shape import Shape, need, one
-from ikeway.ike.states import Established, Offspring, Replaced, Step
-from ikeway.ike.tasks import AskedChild, AskedIke, DeleteChild, Inform, RekeyIke, Rival, Task
+from ikeway.ike.states import Established, Offspring, Place, Replaced, Step
+from ikeway.ike.tasks import (
+    AskedCheck,
+    AskedChild,
+    AskedIke,
+    AskedMove,
+    CheckReturn,
+    DeleteChild,
+    Inform,
+    RekeyIke,
+    Rival,
+    Task,
+    TellAddresses,
+)
 from ikeway.ike.timers import REPLACED
 from ikeway.ike.window import Window
 from ikeway.model.errors import BusyError, MalformedError, NoProposalError
@@ -121,6 +133,7 @@ def _make(
         keep_at=state.keep_at,
         queued=_inherited(state),
         wanted=replace(state.wanted, is_refused=False),
+        mobility=state.mobility.succeeded(),
     )
     return Made(ending.aging(fresh, now), lowest(*nonces))
 
@@ -131,7 +144,9 @@ def _inherited(state: Established) -> tuple[Task, ...]:
     What was told on the old SA and may not have arrived is told again. The windows of the new one
     are of size 1 until both sides say otherwise (§2.3), which only a peer cares for that did so.
     """
-    told = [task for task in state.asking(Inform) if task.payloads]
+    told: list[Task] = [task for task in state.asking(Inform) if task.payloads]
+    told += [TellAddresses(move.is_update) for move in state.asking(AskedMove)]
+    told += [CheckReturn() for _ in state.asking(AskedCheck)]
     wanted = [task for task in state.queued if not isinstance(task, RekeyIke)]
     is_wide = state.session.window.peer_size > 1
     size = [Inform(window_size.announce(state.connection))] if is_wide else []
@@ -168,12 +183,13 @@ def hand_over(state: Established, now: Instant) -> Step:
     said = state.session.report(Rekeyed(state.connection.name, state.rival.spi, suite))
     until = now + (REPLACED.length or 0.0)
     left = Replaced(state.session, state.connection, until)
-    queued = _inherited(state)
-    return Step(
-        left,
-        (said,),
-        (Offspring(state.rival.spi, None, state.children, queued, state.connection.name),),
+    queued, link = _inherited(state), state.session.link
+    place = Place(
+        link.local, link.peer, state.session.agreed.nat, state.mobility.succeeded(), state.keep_at
     )
+    name = state.connection.name
+    heir = Offspring(state.rival.spi, None, state.children, queued, name, place)
+    return Step(left, (said,), (heir,))
 
 
 def _failed(state: Established, asked: AskedIke, failure: Notify, now: Instant) -> Step:

@@ -23,12 +23,14 @@ class Agreed:
 
     `fragment_size` is the largest datagram that is sent whole, None where nothing is fragmented.
     `childless` is whether the responder takes an IKE_AUTH request without a Child SA.
+    `mobike` is agreed on last, in IKE_AUTH (RFC 4555 §3.2).
     """
 
     nat: Nat
     fragment_size: int | None
     peer_hashes: frozenset[SignatureHash] | None
     childless: bool = False
+    mobike: bool = False
 
 
 def announce(context: Context) -> tuple[Notify, ...]:
