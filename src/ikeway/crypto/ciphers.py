@@ -150,7 +150,7 @@ class Gcm(_Aead):
 
     def __init__(self, key: bytes, salt: bytes, icv_octets: int) -> None:
         super().__init__(AESGCM(key), salt)
-        self._key = algorithms.AES(key)
+        self._key = key
         self._icv_octets = icv_octets
 
     @override
@@ -175,7 +175,7 @@ class Gcm(_Aead):
         if cut < 0:
             raise IntegrityError(f"{len(ciphertext)} octets cannot hold an integrity check value")
         tag = modes.GCM(self._salt + iv, ciphertext[cut:], self._icv_octets)
-        run = Cipher(self._key, tag).decryptor()
+        run = Cipher(algorithms.AES(self._key), tag).decryptor()
         run.authenticate_additional_data(associated)
         try:
             return run.update(ciphertext[:cut]) + run.finalize()
