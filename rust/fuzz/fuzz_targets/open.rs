@@ -78,7 +78,7 @@ fn outbound(suite: &'static Suite, esn: bool) -> OutboundSa {
 }
 
 fn shared(suite: &'static Suite, esn: bool) -> Shared {
-    Shared { spi: SPI, suite, esn, policy: policy(), counters: Arc::default() }
+    Shared { spi: SPI, suite, esn, policy: policy(), counters: Arc::default(), hosts: None }
 }
 
 fn keys(suite: &Suite) -> DirectionKeys {

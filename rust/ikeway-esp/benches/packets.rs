@@ -71,7 +71,8 @@ fn to_peer(number: u32) -> OutboundSa {
     let local = Selector::new(0, any, Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into());
     let peer = Selector::new(0, any, address, address);
     let policy = Arc::new(Policy::new(vec![local.unwrap()], vec![peer.unwrap()]).unwrap());
-    let shared = Shared { spi: 0x1000, suite, esn: true, policy, counters: Arc::default() };
+    let shared =
+        Shared { spi: 0x1000, suite, esn: true, policy, counters: Arc::default(), hosts: None };
     let keys = DirectionKeys { encr: vec![1; suite.encr_octets], integ: Vec::new() };
     OutboundSa::new(shared, (NOWHERE, NOWHERE), &keys, &[3; 16], 0).unwrap()
 }
@@ -82,7 +83,8 @@ fn sas(suite: &'static Suite) -> (OutboundSa, InboundSa) {
         Selector::new(0, any, Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into());
     let everything = vec![everything.unwrap()];
     let policy = Arc::new(Policy::new(everything.clone(), everything).unwrap());
-    let shared = Shared { spi: 0x1000, suite, esn: true, policy, counters: Arc::default() };
+    let shared =
+        Shared { spi: 0x1000, suite, esn: true, policy, counters: Arc::default(), hosts: None };
     let (encr, integ) = (vec![1; suite.encr_octets], vec![2; suite.integ_octets]);
     let keys = DirectionKeys { encr, integ };
     let outbound = OutboundSa::new(shared.clone(), (NOWHERE, NOWHERE), &keys, &[3; 16], 0).unwrap();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Why a packet is dropped, and why an SA cannot be installed.
 
+use std::net::IpAddr;
+
 /// Why a packet goes no further. Each is an auditable event of RFC 4303 §3.4 or RFC 4301 §5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
@@ -40,6 +42,9 @@ pub enum Refusal {
     /// The sealed packet would not fit into a datagram.
     #[error("packet too long")]
     TooLong,
+    /// Transport mode carries no fragments, and no headers that only the way reads (RFC 4303 §3.3.4).
+    #[error("a fragment, or with headers for the way, in transport mode")]
+    Fragment,
     /// There was congestion on the way, and only loss can tell the sender (RFC 6040 §4.2).
     #[error("congestion on the way of a packet without ECN")]
     Congested,
@@ -47,7 +52,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, in the order of [`Refusal::index`].
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::UnknownSpi,
         Self::Replayed,
@@ -60,6 +65,7 @@ impl Refusal {
         Self::SequenceExhausted,
         Self::Spent,
         Self::TooLong,
+        Self::Fragment,
         Self::Congested,
     ];
 
@@ -85,6 +91,7 @@ impl Refusal {
             Self::SequenceExhausted => "sequence_exhausted",
             Self::Spent => "spent",
             Self::TooLong => "too_long",
+            Self::Fragment => "fragment",
             Self::Congested => "congested",
         }
     }
@@ -125,6 +132,14 @@ pub enum InstallError {
     /// A range that ends before it starts, or that mixes address families.
     #[error("traffic selector {0} is not a range of one address family")]
     BadSelector(String),
+    /// In transport mode the selectors are those of the two hosts (RFC 7296 §2.23.1).
+    #[error("transport mode between {local} and {peer} has other addresses in its selectors")]
+    NotTheHosts {
+        /// This host.
+        local: IpAddr,
+        /// The peer.
+        peer: IpAddr,
+    },
     /// An SA without selectors would carry nothing.
     #[error("an SA needs at least one traffic selector on each side")]
     NoSelectors,

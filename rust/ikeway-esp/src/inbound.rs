@@ -77,7 +77,7 @@ impl InboundSa {
         verified.is_newest && self.peer.is_some_and(|peer| peer != source)
     }
 
-    /// Opens a packet where it stands and returns where in it the inner packet is.
+    /// Opens a packet of a tunnel where it stands and returns where in it the inner packet is.
     ///
     /// The order is that of RFC 4303 §3.4: number, integrity, window, padding, next header,
     /// selectors. After a refusal the octets are to be thrown away.
@@ -104,7 +104,42 @@ impl InboundSa {
         Ok(Verified { plaintext, is_newest })
     }
 
-    /// Does the second half, and returns where in the packet the inner packet is.
+    /// Returns whether packets have to be made anew: see [`InboundSa::rebuild`].
+    #[must_use]
+    pub const fn is_transport(&self) -> bool {
+        self.shared.hosts.is_some()
+    }
+
+    /// Does the second half in transport mode: puts the IP packet that the host gets at the end of
+    /// `buffer`. `class` is the octet of the outer header with differentiated services and ECN.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why the packet goes no further; then `buffer` is as it was.
+    pub fn rebuild(
+        &self,
+        verified: &Verified,
+        packet: &[u8],
+        class: u8,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let hosts = self.shared.hosts.as_ref().ok_or(Refusal::Malformed)?;
+        let plaintext = packet.get(verified.plaintext.clone()).ok_or(Refusal::Malformed)?;
+        let (payload, next) = cut_trailer(plaintext)?;
+        if next == DUMMY {
+            return Err(Refusal::Dummy);
+        }
+        let start = buffer.len();
+        let rebuilt = hosts.rebuild(next, payload, class, buffer).and_then(|()| {
+            let flow = Flow::read(buffer.get(start..).unwrap_or_default())?;
+            if self.shared.policy.admits(&flow) { Ok(()) } else { Err(Refusal::SelectorMismatch) }
+        });
+        if rebuilt.is_err() {
+            buffer.truncate(start);
+        }
+        rebuilt
+    }
+
+    /// Does the second half in tunnel mode, and returns where in the packet the inner packet is.
     ///
     /// # Errors
     /// [`Refusal`] says why the packet goes no further.
@@ -129,6 +164,7 @@ impl InboundSa {
         let (payload, next) = cut_trailer(plaintext)?;
         match next {
             DUMMY => return Err(Refusal::Dummy),
+            _ if self.is_transport() => return Err(Refusal::NotIp),
             IPV4 | IPV6 if next_header(payload) == Some(next) => (),
             IPV4 | IPV6 => return Err(Refusal::Malformed),
             _ => return Err(Refusal::NotIp),

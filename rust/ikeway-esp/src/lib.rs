@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! ESP in tunnel mode as values and functions: no socket, thread, clock or random source (RFC 4301,
+//! ESP in tunnel and transport mode as values and functions: no socket, thread, clock or random source (RFC 4301,
 //! RFC 4303).
 //!
 //! A packet goes out through [`OutboundTable::find`] and [`OutboundSa::seal`], and comes in through
@@ -26,6 +26,8 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod transform;
+mod transport;
+mod traps;
 
 pub use budget::{Amount, Budget, Limit};
 pub use congestion::{carry_congestion, traffic_class};
@@ -40,3 +42,4 @@ pub use sequence::{SendCounter, infer};
 pub use suite::{SUITES, Suite};
 pub use table::{InboundTable, OutboundTable};
 pub use transform::{DirectionKeys, ESP_HEADER, Shared};
+pub use transport::Hosts;

@@ -10,6 +10,7 @@ use crate::inner::next_header;
 use crate::selector::Policy;
 use crate::sequence::{SendCounter, halves};
 use crate::transform::{DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
+use crate::transport::Hosts;
 
 /// More octets than sealing adds before and after an inner packet, with any suite.
 pub const SEAL_ROOM: usize = ESP_HEADER + 16 + 15 + TRAILER + 32;
@@ -96,13 +97,22 @@ impl OutboundSa {
         if inner.len() > usize::from(u16::MAX) {
             return Err(Refusal::TooLong);
         }
+        let (next, inner) = self.payload(inner)?;
         let packet = buffer.get_mut(..self.sealed_length(inner.len())).ok_or(Refusal::TooLong)?;
-        let next = next_header(inner).ok_or(Refusal::NotIp)?;
         let trailer = Trailer::new(self.padded_length(inner.len()) - inner.len(), next);
         let sequence = self.sequence.next().ok_or(Refusal::SequenceExhausted)?;
         self.write_header(sequence, packet).ok_or(Refusal::TooLong)?;
         self.transform.seal(sequence, inner, trailer.octets(), packet).ok_or(Refusal::TooLong)?;
         Ok(packet.len())
+    }
+
+    /// Returns the next header and what is sealed of a packet: all of it, in transport mode without
+    /// its IP header.
+    fn payload<'packet>(&self, inner: &'packet [u8]) -> Result<(u8, &'packet [u8]), Refusal> {
+        if self.shared.hosts.is_some() {
+            return Hosts::unwrap(inner);
+        }
+        Ok((next_header(inner).ok_or(Refusal::NotIp)?, inner))
     }
 
     fn padded_length(&self, inner: usize) -> usize {

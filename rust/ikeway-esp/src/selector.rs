@@ -99,6 +99,14 @@ impl Policy {
         &self.peer
     }
 
+    /// Whether all selectors of ours are of the address `local`, and the peer's of `peer`.
+    pub(crate) fn is_between(&self, local: IpAddr, peer: IpAddr) -> bool {
+        let is_of = |selectors: &[Selector], host| {
+            selectors.iter().all(|selector| selector.range() == (host, host))
+        };
+        is_of(&self.local, local) && is_of(&self.peer, peer)
+    }
+
     /// Whether a packet that arrived may pass: from the peer's side to ours (RFC 4301 §5.2).
     #[must_use]
     pub fn admits(&self, flow: &Flow) -> bool {

@@ -11,6 +11,8 @@ use crate::inbound::InboundSa;
 use crate::inner::Flow;
 use crate::levels::Levels;
 use crate::outbound::OutboundSa;
+use crate::selector::Policy;
+use crate::traps::Traps;
 
 /// The SAs that we receive on, by our SPI.
 #[derive(Default)]
@@ -58,6 +60,7 @@ pub struct OutboundTable {
     held: FxHashMap<u32, Held>,
     active: Levels,
     standby: Levels,
+    traps: Traps,
     installed: u64,
 }
 
@@ -102,6 +105,22 @@ impl OutboundTable {
         self.find(flow)
     }
 
+    /// Has the packets of a policy want an SA while none protects them; `number` names it.
+    pub fn trap(&mut self, number: u32, policy: Policy) {
+        self.traps.set(number, policy);
+    }
+
+    /// Takes back [`OutboundTable::trap`].
+    pub fn untrap(&mut self, number: u32) {
+        self.traps.remove(number);
+    }
+
+    /// Returns the number of the trap that a packet springs for which there is no SA.
+    #[must_use]
+    pub fn trapped(&self, flow: &Flow) -> Option<u32> {
+        self.traps.find(flow)
+    }
+
     /// Changes where the packets of an SA leave from and go to; everything else stays. Returns
     /// whether it is there.
     pub fn migrate(&mut self, spi_in: u32, path: (SocketAddr, SocketAddr)) -> bool {
@@ -117,7 +136,7 @@ impl OutboundTable {
         self.take(spi_in);
     }
 
-    /// Removes every SA.
+    /// Removes every SA and trap.
     pub fn clear(&mut self) {
         *self = Self { installed: self.installed, ..Self::default() };
     }

@@ -40,7 +40,7 @@ pub(crate) fn shared(
     peer: Vec<Selector>,
 ) -> Shared {
     let policy = Arc::new(Policy::new(local, peer).unwrap());
-    Shared { spi: SPI, suite, esn, policy, counters: Arc::default() }
+    Shared { spi: SPI, suite, esn, policy, counters: Arc::default(), hosts: None }
 }
 
 pub(crate) fn outbound(suite: &'static Suite, esn: bool, after: u64) -> OutboundSa {

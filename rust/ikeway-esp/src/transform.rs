@@ -13,6 +13,7 @@ use crate::error::InstallError;
 use crate::selector::Policy;
 use crate::separate::{Direction, Separate};
 use crate::suite::{Mechanism, Suite};
+use crate::transport::Hosts;
 
 /// SPI and sequence number (RFC 4303 §2.1, §2.2).
 pub const ESP_HEADER: usize = 8;
@@ -43,6 +44,8 @@ pub struct Shared {
     pub policy: Arc<Policy>,
     /// The counters of the pair.
     pub counters: Arc<Counters>,
+    /// The hosts of a pair in transport mode; none is tunnel mode.
+    pub hosts: Option<Arc<Hosts>>,
 }
 
 impl Shared {

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use ikeway_esp::{Counters, InboundSa, InboundTable, OutboundSa, OutboundTable};
+use ikeway_esp::{Counters, InboundSa, InboundTable, OutboundSa, OutboundTable, Policy};
 
 use crate::error::{Attempt, EngineError};
 use crate::events::Reporter;
@@ -139,7 +139,17 @@ impl Engine {
         Ok(counters)
     }
 
-    /// Removes every pair.
+    /// Has the packets of a policy want an SA while there is none; `number` names it.
+    pub(crate) fn trap(&self, number: u32, policy: Policy) -> Result<(), EngineError> {
+        self.outbound.call(move |table| table.trap(number, policy))
+    }
+
+    /// Takes back [`Engine::trap`].
+    pub(crate) fn untrap(&self, number: u32) -> Result<(), EngineError> {
+        self.outbound.call(move |table| table.untrap(number))
+    }
+
+    /// Removes every pair and trap.
     pub(crate) fn reset(&mut self) -> Result<(), EngineError> {
         self.counters.clear();
         self.outbound.call(OutboundTable::clear)?;

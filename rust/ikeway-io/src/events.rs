@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ikeway_esp::{Counters, Limit, Refusal};
+use ikeway_esp::{Counters, Flow, Limit, Refusal};
 
 use crate::mailbox::Bell;
 use crate::moves::{Moves, Told};
@@ -16,6 +16,8 @@ use crate::moves::{Moves, Told};
 const MAX_NOTES: usize = 256;
 /// IKE datagrams that may wait for the control thread; more are lost, as in a full socket.
 const MAX_STRAYS: usize = 256;
+/// Wants that may wait for the control thread.
+const MAX_WANTS: usize = 256;
 
 /// Refusals of one kind on one SPI since the last report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,13 @@ pub(crate) struct Note {
     pub(crate) spi: u32,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) count: u64,
+}
+
+/// A packet that sprang a trap: it wants an SA.
+#[derive(Clone, Copy)]
+pub(crate) struct Want {
+    pub(crate) trap: u32,
+    pub(crate) flow: Flow,
 }
 
 /// An IKE datagram that the kernel had glued to ESP datagrams, so that it missed the IKE socket.
@@ -45,6 +54,7 @@ pub(crate) struct Reporter {
     moves: Arc<Moves>,
     spent: Arc<Mutex<Spent>>,
     strays: SyncSender<Stray>,
+    wants: SyncSender<Want>,
     bell: Bell,
 }
 
@@ -55,6 +65,7 @@ pub(crate) struct Reports {
     moves: Arc<Moves>,
     spent: Arc<Mutex<Spent>>,
     strays: Receiver<Stray>,
+    wants: Receiver<Want>,
 }
 
 pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
@@ -62,14 +73,16 @@ pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
     let (totals, moves) = (Arc::new(Counters::default()), Arc::new(Moves::default()));
     let spent = Arc::new(Mutex::new(Spent::new()));
     let (sender, receiver) = sync_channel(MAX_STRAYS);
+    let (wants, wanted) = sync_channel(MAX_WANTS);
     let reports = Reports {
         totals: Arc::clone(&totals),
         notes: Arc::clone(&notes),
         moves: Arc::clone(&moves),
         spent: Arc::clone(&spent),
         strays: receiver,
+        wants: wanted,
     };
-    (Reporter { totals, notes, moves, spent, strays: sender, bell }, reports)
+    (Reporter { totals, notes, moves, spent, strays: sender, wants, bell }, reports)
 }
 
 impl Reporter {
@@ -136,6 +149,13 @@ impl Reporter {
         self.bell.ring();
     }
 
+    /// Passes on that a packet wants an SA; where too many do, it has to say so again.
+    pub(crate) fn want(&self, want: Want) {
+        if self.wants.try_send(want).is_ok() {
+            self.bell.ring();
+        }
+    }
+
     pub(crate) fn stray(&self, stray: Stray) {
         if self.strays.try_send(stray).is_ok() {
             self.bell.ring();
@@ -172,6 +192,10 @@ impl Reports {
 
     fn has_notes(&self) -> bool {
         !self.notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    pub(crate) fn next_want(&self) -> Option<Want> {
+        self.wants.try_recv().ok()
     }
 
     pub(crate) fn next_stray(&self) -> Option<Stray> {

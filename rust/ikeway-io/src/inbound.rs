@@ -36,6 +36,7 @@ impl Inbound {
             tun,
             reporter,
             coalescer: Coalescer::new(),
+            anew: Anew { octets: Vec::new(), coalescer: Coalescer::new() },
             outbound: &self.outbound,
             told: Told::default(),
         };
@@ -62,8 +63,40 @@ struct Lane<'engine> {
     tun: &'engine Tun,
     reporter: &'engine Reporter,
     coalescer: Coalescer,
+    anew: Anew,
     outbound: &'engine Mailbox<OutboundTable>,
     told: Told,
+}
+
+/// Packets of transport mode, which are not among what was received: their headers are made here.
+struct Anew {
+    octets: Vec<u8>,
+    coalescer: Coalescer,
+}
+
+impl Anew {
+    fn pass(&mut self, tun: &Tun, place: Range<usize>) {
+        self.coalescer.push(tun, &mut self.octets, place);
+    }
+
+    fn flush(&mut self, tun: &Tun) {
+        self.coalescer.flush(tun, &mut self.octets);
+        self.octets.clear();
+    }
+}
+
+/// Where an opened packet is.
+enum Opened {
+    Within(Range<usize>),
+    Anew(Range<usize>),
+}
+
+impl Opened {
+    fn octets(&self) -> usize {
+        match self {
+            Self::Within(place) | Self::Anew(place) => place.len(),
+        }
+    }
 }
 
 impl Lane<'_> {
@@ -78,6 +111,7 @@ impl Lane<'_> {
                 }
             }
             self.coalescer.flush(self.tun, octets);
+            self.anew.flush(self.tun);
             if !is_more {
                 break;
             }
@@ -91,12 +125,14 @@ impl Lane<'_> {
         match packet.first_chunk().map(|spi| u32::from_be_bytes(*spi)) {
             None => (),
             Some(0) => self.pass_on(local, run, packet),
-            Some(spi) => {
-                if let Some(inner) = self.open(spi, run, packet) {
+            Some(spi) => match self.open(spi, run, packet) {
+                Some(Opened::Within(inner)) => {
                     let inner = place.start + inner.start..place.start + inner.end;
                     self.coalescer.push(self.tun, octets, inner);
                 }
-            }
+                Some(Opened::Anew(place)) => self.anew.pass(self.tun, place),
+                None => (),
+            },
         }
     }
 
@@ -105,8 +141,8 @@ impl Lane<'_> {
         self.reporter.stray(Stray { local, peer: run.peer, octets: datagram.to_vec() });
     }
 
-    /// Returns where in `packet` the inner packet is, if it may pass.
-    fn open(&mut self, spi: u32, run: &Run, packet: &mut [u8]) -> Option<Range<usize>> {
+    /// Returns where the inner packet is, if it may pass.
+    fn open(&mut self, spi: u32, run: &Run, packet: &mut [u8]) -> Option<Opened> {
         let Some(sa) = self.table.get_mut(spi) else {
             // What is too short for ESP is no packet of an SA that was, either.
             let is_short = packet.len() < ESP_HEADER;
@@ -123,16 +159,21 @@ impl Lane<'_> {
             if sa.has_moved(&verified, run.peer) {
                 self.reporter.moved(&mut self.told, spi, run.peer);
             }
+            if sa.is_transport() {
+                let start = self.anew.octets.len();
+                sa.rebuild(&verified, packet, run.class, &mut self.anew.octets)?;
+                return Ok(Opened::Anew(start..self.anew.octets.len()));
+            }
             let inner = sa.admit(&verified, packet)?;
             carry_class(run.class, packet, &inner)?;
-            Ok(inner)
+            Ok(Opened::Within(inner))
         });
         match opened {
-            Ok(inner) => {
-                if let Some(limit) = sa.counters().receive(inner.len()) {
+            Ok(opened) => {
+                if let Some(limit) = sa.counters().receive(opened.octets()) {
                     self.reporter.spent(spi, limit);
                 }
-                Some(inner)
+                Some(opened)
             }
             Err(refusal) => {
                 sa.counters().refuse(refusal);

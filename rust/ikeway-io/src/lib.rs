@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod events;
 mod inbound;
+mod kept;
 mod mailbox;
 mod moves;
 mod outbound;

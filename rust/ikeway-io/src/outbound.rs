@@ -3,12 +3,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
 
 use ikeway_esp::{Flow, OutboundSa, OutboundTable, Refusal, SEAL_ROOM, traffic_class};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use crate::events::Reporter;
+use crate::events::{Reporter, Want};
+use crate::kept::Kept;
 use crate::mailbox::Inbox;
 use crate::tun::{HEADER_OCTETS, Handed};
 use crate::udp::{Listening, Path, SendBatch};
@@ -32,6 +34,7 @@ impl Outbound {
             table: OutboundTable::default(),
             sender: Sender::new(&self.wiring.listening),
             reporter: &self.wiring.reporter,
+            kept: Kept::default(),
         };
         let mut buffer = vec![0; READ_OCTETS];
         let mut ready = [
@@ -43,6 +46,7 @@ impl Outbound {
             let _ = poll(&mut ready, None);
             if is_ready(&ready[1]) {
                 self.inbox.run(&mut lane.table);
+                lane.release();
             }
             self.drain(&mut lane, &mut buffer);
         });
@@ -71,6 +75,7 @@ struct Lane<'engine> {
     table: OutboundTable,
     sender: Sender<'engine>,
     reporter: &'engine Reporter,
+    kept: Kept,
 }
 
 impl Lane<'_> {
@@ -84,10 +89,11 @@ impl Lane<'_> {
     fn protect(&mut self, octets: &mut [u8]) -> Result<(), Refusal> {
         let mut handed = Handed::read(octets)?;
         let flow = Flow::read(handed.packet())?;
-        let sa = match self.table.find(&flow) {
-            Some(sa) => sa,
-            None => self.table.awaken(&flow).ok_or(Refusal::NoSa)?,
+        let found = match self.table.find(&flow) {
+            Some(sa) => Some(sa),
+            None => self.table.awaken(&flow),
         };
+        let Some(sa) = found else { return self.spring(&flow, octets) };
         let path = self.sender.path(sa, traffic_class(handed.packet()))?;
         let reporter = self.reporter;
         let sealed = handed.each(|packet| self.sender.seal(sa, path, packet, reporter));
@@ -96,6 +102,40 @@ impl Lane<'_> {
             self.reporter.refuse(refusal, sa.spi(), Some(path.peer));
         }
         Ok(())
+    }
+}
+
+impl Lane<'_> {
+    /// Keeps a packet that a trap is set for, and asks for its SA; others are dropped.
+    #[cold]
+    fn spring(&mut self, flow: &Flow, octets: &[u8]) -> Result<(), Refusal> {
+        let trap = self.table.trapped(flow).ok_or(Refusal::NoSa)?;
+        let now = Instant::now();
+        if self.kept.is_news(trap, now) {
+            self.reporter.want(Want { trap, flow: *flow });
+        }
+        if self.kept.keep(octets, now) { Ok(()) } else { Err(Refusal::NoSa) }
+    }
+
+    /// Sends what has waited and has an SA now.
+    fn release(&mut self) {
+        if self.kept.is_empty() {
+            return;
+        }
+        for (since, mut octets) in self.kept.take(Instant::now()) {
+            if self.has_sa(&octets) {
+                self.take(&mut octets);
+            } else {
+                self.kept.put_back(since, octets);
+            }
+        }
+    }
+
+    fn has_sa(&mut self, octets: &[u8]) -> bool {
+        let flow = Flow::read(octets.get(HEADER_OCTETS..).unwrap_or_default());
+        flow.is_ok_and(|flow| {
+            self.table.find(&flow).is_some() || self.table.awaken(&flow).is_some()
+        })
     }
 }
 

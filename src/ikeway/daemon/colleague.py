@@ -55,8 +55,8 @@ class Colleague:
         match question:
             case "install":
                 return await self._install(*values)
-            case "remove" | "usage" | "migrate":
-                return await self._with_pair(question, *values)
+            case "remove" | "usage" | "migrate" | "trap" | "untrap":
+                return await self._on_plane(question, *values)
             case "usages":
                 return await self._usages()
             case "route":
@@ -100,6 +100,15 @@ class Colleague:
         await self._resources.plane.install(child, standby=standby)
         self.spis.add(child.spi_in)
 
+    async def _on_plane(self, what: str, *values: Any) -> Any:
+        match what:
+            case "trap":
+                return await self._resources.plane.trap(*values)
+            case "untrap":
+                return await self._resources.plane.untrap(*values)
+            case _:
+                return await self._with_pair(what, *values)
+
     async def _with_pair(self, what: str, spi_in: int, *where: Any) -> Usage | None:
         self._check(spi_in)
         plane = self._resources.plane
@@ -122,7 +131,8 @@ class Colleague:
     # The host's network -----------------------------------------------------------------------
 
     async def _route(self, plan: TunnelPlan) -> tuple[str, ...]:
-        self._check(plan.child_spi)
+        if plan.child_spi >= 0:  # else it is a trap's
+            self._check(plan.child_spi)
         if self._resources.network is None:
             return ()
         remarks = await self._resources.network.add(plan)

@@ -20,6 +20,7 @@ from ikeway.daemon.colleague import Colleague, Resources
 from ikeway.daemon.nursery import Nursery
 from ikeway.daemon.server import ControlServer
 from ikeway.daemon.supervisor import FAREWELL, Instruments, spare_the_collector
+from ikeway.daemon.traps import TRAP_BITS
 from ikeway.daemon.watchers import Watchers
 from ikeway.daemon.worker import Job
 from ikeway.dataplane import open_plane
@@ -27,6 +28,7 @@ from ikeway.dataplane.port import (
     DataPlane,
     IkeDatagram,
     PacketsRefused,
+    PacketWaits,
     PairSpent,
     PeerMoved,
     PlaneConfig,
@@ -273,6 +275,8 @@ class Crew:
             case IkeDatagram(_, peer, octets):
                 message = octets.removeprefix(NON_ESP_MARKER)
                 return steering.owner(message, peer.address, self._size)
+            case PacketWaits(trap):
+                return trap >> TRAP_BITS
             case PairSpent(spi) | PeerMoved(spi) | PacketsRefused(_, spi):
                 owners = (n for n, worker in self._workers.items() if spi in worker.spis)
                 return next(owners, 0)

@@ -13,6 +13,7 @@ from ikeway.ike.io import Answer, Lease
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
+from ikeway.model.selectors import Selectors
 from ikeway.runtime.network import TunnelPlan
 
 
@@ -51,6 +52,14 @@ class DistantPlane(DataPlane):
     async def remove(self, spi_in: int) -> Usage:
         usage: Usage = await self._channel.ask("remove", spi_in)
         return usage
+
+    @override
+    async def trap(self, number: int, local_ts: Selectors, peer_ts: Selectors) -> None:
+        await self._channel.ask("trap", number, local_ts, peer_ts)
+
+    @override
+    async def untrap(self, number: int) -> None:
+        await self._channel.ask("untrap", number)
 
     @override
     async def usage(self, spi_in: int) -> Usage:

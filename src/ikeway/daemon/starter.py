@@ -6,7 +6,9 @@ import random
 import socket
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Final
 
+from ikeway.ike.children import Wish
 from ikeway.ike.io import Initiate
 from ikeway.model.address import IKE_PORT, Address, Endpoint
 from ikeway.model.errors import HostError, IkewayError, UsageError
@@ -15,6 +17,8 @@ from ikeway.policy.connection import Connection, Start
 from ikeway.runtime.driver import Driver
 from ikeway.runtime.network import source_for
 from ikeway.runtime.upkeep import Retry, Upkeep
+
+NO_WISH: Final = Wish()
 
 
 @dataclass
@@ -42,7 +46,28 @@ class Starter:
             if connection.start is Start.NOW:
                 self._soon(connection.name, 0.0)
 
-    async def initiate(self, name: str) -> bytes:
+    def named(self, name: str) -> tuple[str, str]:
+        """Return the connection, and the Child SA if it is one, of `CONNECTION` or `CHILD`.
+
+        A Child SA whose name others have too is called `CONNECTION/CHILD`.
+
+        Raises:
+            UsageError: several connections have a child of that name.
+        """
+        if name in self.connections:
+            return name, ""
+        found = [
+            (connection.name, child.name)
+            for connection in self.connections.values()
+            for child in connection.children
+            if name in {child.name, f"{connection.name}/{child.name}"}
+        ]
+        if len(found) > 1:
+            full = ", ".join("/".join(pair) for pair in found)
+            raise UsageError(f"several children are called {name!r}: {full}")
+        return found[0] if found else (name, "")
+
+    async def initiate(self, name: str, wish: Wish = NO_WISH) -> bytes:
         """Start a connection once and return our SPI.
 
         Raises:
@@ -58,9 +83,9 @@ class Starter:
                 f"connection {name!r} cannot be started from here: it needs role initiator or both,"
                 " and a peer with one address or a host name"
             )
-        peer = await _resolve(connection)
+        peer = await find_peer(connection)
         local = connection.local_address or source_for(peer)
-        command = Initiate(connection, Endpoint(local, IKE_PORT), Endpoint(peer, IKE_PORT))
+        command = Initiate(connection, Endpoint(local, IKE_PORT), Endpoint(peer, IKE_PORT), wish)
         spi = self.driver.initiate(command)
         self._upkeep.started(name, spi)
         return spi
@@ -108,7 +133,13 @@ def _now() -> Instant:
     return asyncio.get_running_loop().time()
 
 
-async def _resolve(connection: Connection) -> Address:
+async def find_peer(connection: Connection) -> Address:
+    """Return the address of the peer.
+
+    Raises:
+        UsageError: it is no single one.
+        HostError: its name cannot be resolved.
+    """
     target = connection.peer.target
     if target is None:
         raise UsageError(f"connection {connection.name!r} has no single peer to connect to")

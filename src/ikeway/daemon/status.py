@@ -96,6 +96,19 @@ def connection_of(state: State) -> str | None:
     return connection.name if connection is not None else None
 
 
+def child_spis(sa: IkeSa, name: str) -> tuple[int, ...]:
+    """Return the inbound SPIs of the Child SAs that a name or an SPI in hex means."""
+    state = sa.state
+    if not isinstance(state, Established):
+        return ()
+    return tuple(
+        child.sa.spi_in
+        for child in state.children
+        if not child.is_deleting
+        and name in {child.name, f"{state.connection.name}/{child.name}", f"{child.sa.spi_in:08x}"}
+    )
+
+
 def _party(address: object, port: int, identity: object) -> PartyStatus:
     return PartyStatus(
         address=str(address), port=port, id=None if identity is None else str(identity)

@@ -22,21 +22,31 @@ from ikeway.control.schema import EventLine, Status
 from ikeway.daemon.roaming import Roaming
 from ikeway.daemon.server import ControlServer
 from ikeway.daemon.starter import Starter
-from ikeway.daemon.status import Clocks, connection_of, ike_status, retry_status
+from ikeway.daemon.status import (
+    Clocks,
+    child_spis,
+    connection_of,
+    ike_status,
+    retry_status,
+)
+from ikeway.daemon.traps import TRAP_BITS, Traps
 from ikeway.daemon.watchers import Watchers
 from ikeway.dataplane import open_plane
 from ikeway.dataplane.port import (
     DataPlane,
     IkeDatagram,
     PacketsRefused,
+    PacketWaits,
     PairSpent,
     PeerMoved,
     PlaneConfig,
 )
+from ikeway.ike.children import Wish
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
-from ikeway.ike.io import Disconnect, PeerSeen, Report, Spent
+from ikeway.ike.io import AddChild, CloseChild, Disconnect, PeerSeen, Report, Spent
 from ikeway.ike.reports import Closed, Dropped, Established, Pressed, Rekeyed
+from ikeway.ike.states import Established as Up
 from ikeway.model.address import IKE_PORT, NAT_PORT
 from ikeway.model.errors import UsageError
 from ikeway.policy.connection import Connection, Start
@@ -165,6 +175,10 @@ class Supervisor:
         }
         self._starter = Starter(self._driver, connections)
         self._network, self._roaming = network, Roaming(self._driver, loaded.host.listen)
+        mine = frozenset(one.name for one in loaded.connections if share.starts(one))
+        self._traps = Traps(
+            self._driver, self._starter, plane, network, mine, share.worker << TRAP_BITS
+        )
         if share.worker == 0:
             self._warn(instruments)
 
@@ -209,6 +223,7 @@ class Supervisor:
         events = loop.create_task(self._plane_events())
         await self._roaming.begin(self._network)
         self._starter.begin()
+        self._traps.begin()
         await self._ending.wait()
         self._roaming.end()
         events.cancel()
@@ -231,30 +246,35 @@ class Supervisor:
         )
 
     async def disconnect(self, target: str) -> list[str]:
-        """Delete the IKE SAs of a connection, or the one with that id.
+        """Delete the IKE SAs of a connection, or the one with that id, or a Child SA.
 
         Raises:
             UsageError: there is none.
         """
-        found = [
-            sa
-            for sa in self._driver.endpoint.sas
-            if target == sa.spi.hex() or target == connection_of(sa.state)
-        ]
-        if not found:
-            raise UsageError(f"no IKE SA is called {target!r}; `ikeway status` shows them")
-        for sa in found:
+        sas = self._driver.endpoint.sas
+        whole = [sa for sa in sas if target in {sa.spi.hex(), connection_of(sa.state)}]
+        children = [] if whole else [(sa, spi) for sa in sas for spi in child_spis(sa, target)]
+        if not whole and not children:
+            raise UsageError(f"no SA is called {target!r}; `ikeway status` shows them")
+        for sa in whole:
             self._driver.command(sa.spi, Disconnect("asked to disconnect"))
-        return [sa.spi.hex() for sa in found]
+        for sa, spi in children:
+            self._driver.command(sa.spi, CloseChild(spi))
+        return [sa.spi.hex() for sa in whole] + [f"{spi:08x}" for _, spi in children]
 
     async def initiate(self, name: str) -> str:
-        """Start a connection and return the id of its IKE SA.
+        """Start a connection, or one Child SA of it, and return the id of its IKE SA.
 
         Raises:
             UsageError: there is none of that name, or it cannot be started from here.
             HostError: the peer cannot be found.
         """
-        return (await self._starter.initiate(name)).hex()
+        connection, child = self._starter.named(name)
+        for sa in self._driver.endpoint.sas if child else ():
+            if isinstance(sa.state, Up) and sa.state.connection.name == connection:
+                self._driver.command(sa.spi, AddChild(Wish(child)))
+                return sa.spi.hex()
+        return (await self._starter.initiate(connection, Wish(child))).hex()
 
     def watch(self) -> AsyncIterator[EventLine]:
         """Return what happens from now on."""
@@ -271,12 +291,14 @@ class Supervisor:
         if isinstance(event, Established):
             self._since[report.sa] = time.time()
             self._starter.established(event.connection, report.sa)
+            self._traps.established(event.connection, report.sa)
         elif isinstance(event, Rekeyed):
             self._since[event.successor] = self._since.pop(report.sa, time.time())
             self._starter.rekeyed(event.connection, report.sa, event.successor)
         elif isinstance(event, Closed):
             self._since.pop(report.sa, None)
             self._starter.closed(event.connection, report.sa, event.reason)
+            self._traps.closed(event.connection)
         self._say(report)
 
     def _say(self, report: Report) -> None:
@@ -308,6 +330,8 @@ class Supervisor:
                         peer=str(peer) if peer else None,
                         count=count,
                     )
+                case PacketWaits():
+                    self._traps.sprung(event)
                 case PairSpent(spi_in, is_over):
                     self._driver.of_child(Spent(spi_in, is_over))
                 case PeerMoved(spi_in, peer):
@@ -317,6 +341,7 @@ class Supervisor:
     async def _farewell(self) -> None:
         """Delete all IKE SAs and give the peers a moment to hear of it."""
         self._starter.end()
+        self._traps.end()
         for sa in self._driver.endpoint.sas:
             self._driver.command(sa.spi, Disconnect("shutting down"))
         with suppress(TimeoutError):

@@ -19,11 +19,13 @@ from ikeway.dataplane.engine_messages import (
     configuration,
     endpoint,
     read_usages,
+    selectors,
 )
 from ikeway.dataplane.port import DataPlane, PlaneConfig, PlaneEvent
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
+from ikeway.model.selectors import Selectors
 
 SOCKET_NAME: Final = "engine.sock"
 LINGER_SECONDS: Final = 30.0
@@ -99,6 +101,15 @@ class EngineDataPlane(DataPlane):
     async def remove(self, spi_in: int) -> Usage:
         answer = await self._ask("remove", spi_in=spi_in)
         return read_usages(answer.fields)[spi_in]
+
+    @override
+    async def trap(self, number: int, local_ts: Selectors, peer_ts: Selectors) -> None:
+        sides = {"local_ts": selectors(local_ts), "peer_ts": selectors(peer_ts)}
+        await self._ask("trap", trap=number, **sides)
+
+    @override
+    async def untrap(self, number: int) -> None:
+        await self._ask("untrap", trap=number)
 
     @override
     async def usage(self, spi_in: int) -> Usage:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 from ikeway.dataplane.port import (
     IkeDatagram,
     PacketsRefused,
+    PacketWaits,
     PairSpent,
     PeerMoved,
     PlaneConfig,
@@ -15,10 +16,10 @@ from ikeway.dataplane.port import (
     Refusal,
 )
 from ikeway.model.address import Endpoint
-from ikeway.model.esp import ChildSa, EspKeys, Limits, Usage
-from ikeway.model.selectors import Selectors
+from ikeway.model.esp import ChildSa, EspKeys, Limits, OriginalAddresses, Usage
+from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 
-PROTOCOL_VERSION: Final = 5
+PROTOCOL_VERSION: Final = 6
 
 Json: TypeAlias = dict[str, Any]
 
@@ -51,9 +52,10 @@ def child_sa(child: ChildSa) -> Json:
         },
         "keys_in": _keys(child.keys_in),
         "keys_out": _keys(child.keys_out),
-        "local_ts": _selectors(child.local_ts),
-        "peer_ts": _selectors(child.peer_ts),
+        "local_ts": selectors(child.local_ts),
+        "peer_ts": selectors(child.peer_ts),
         "replay_window": child.replay_window,
+        "original": _original(child.original),
         "limits": _limits(child.limits),
     }
 
@@ -89,6 +91,8 @@ def read_event(message: Json) -> PlaneEvent:
             peer=read_endpoint(message["peer"]),
             octets=bytes.fromhex(message["octets"]),
         )
+    if message["event"] == "wanted":
+        return PacketWaits(message["trap"], _trigger(message))
     if message["event"] == "peer_moved":
         return PeerMoved(message["spi_in"], read_endpoint(message["peer"]))
     if message["event"] == "pair_spent":
@@ -100,6 +104,24 @@ def read_event(message: Json) -> PlaneEvent:
         peer=None if peer is None else read_endpoint(peer),
         count=message["count"],
     )
+
+
+def _original(original: OriginalAddresses | None) -> Json | None:
+    if original is None:
+        return None
+    return {"local": str(original.local), "peer": str(original.peer)}
+
+
+def _trigger(message: Json) -> Trigger:
+    """Return the packet's selectors; a port that it does not show is any."""
+    sides = zip((message["source"], message["destination"]), message["ports"], strict=True)
+    local, peer = (
+        TrafficSelector.of(
+            address, message["protocol"], (0, PORT_MAX) if port is None else (port, port)
+        )
+        for address, port in sides
+    )
+    return Trigger(local, peer)
 
 
 def _keys(keys: EspKeys) -> Json:
@@ -115,7 +137,8 @@ def _limits(limits: Limits) -> Json:
     }
 
 
-def _selectors(selectors: Selectors) -> list[Json]:
+def selectors(values: Selectors) -> list[Json]:
+    """Return the selectors of a side."""
     return [
         {
             "protocol": int(selector.protocol),
@@ -124,5 +147,5 @@ def _selectors(selectors: Selectors) -> list[Json]:
             "start": str(selector.start),
             "end": str(selector.end),
         }
-        for selector in selectors
+        for selector in values
     ]

@@ -10,10 +10,11 @@ from typing import Final, Self
 from typing_extensions import override
 
 from ikeway.dataplane.advice import host_error
-from ikeway.dataplane.port import DataPlane, PairSpent, PlaneConfig, PlaneEvent
+from ikeway.dataplane.port import DataPlane, PacketWaits, PairSpent, PlaneConfig, PlaneEvent
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
+from ikeway.model.selectors import Selectors, Trigger
 
 # Linux's numbers; Python names them only since 3.12 and 3.14.
 _IP_PKTINFO: Final = 8
@@ -47,6 +48,7 @@ class NullDataPlane(DataPlane):
     def __init__(self, sockets: tuple[socket.socket, ...]) -> None:
         self._sockets = sockets
         self._children: dict[int, _Pair] = {}
+        self._traps: dict[int, tuple[Selectors, Selectors]] = {}
         self._events: asyncio.Queue[PlaneEvent | None] = asyncio.Queue()
 
     @classmethod
@@ -100,6 +102,14 @@ class NullDataPlane(DataPlane):
         return usage
 
     @override
+    async def trap(self, number: int, local_ts: Selectors, peer_ts: Selectors) -> None:
+        self._traps[number] = local_ts, peer_ts
+
+    @override
+    async def untrap(self, number: int) -> None:
+        self._traps.pop(number, None)
+
+    @override
     async def usage(self, spi_in: int) -> Usage:
         if spi_in not in self._children:
             raise HostError(f"no SA has the inbound SPI {spi_in:#010x}")
@@ -112,6 +122,7 @@ class NullDataPlane(DataPlane):
     @override
     async def reset(self) -> None:
         self._children.clear()
+        self._traps.clear()
 
     @override
     async def events(self) -> AsyncIterator[PlaneEvent]:
@@ -126,6 +137,14 @@ class NullDataPlane(DataPlane):
             if pair.reaches(is_over=is_over) and is_over not in pair.told:
                 pair.told.add(is_over)
                 self._events.put_nowait(PairSpent(spi_in, is_over))
+
+    def spring(self, trigger: Trigger) -> None:
+        """Tell of a packet as if it had come, if a trap is set for it."""
+        for number, (local_ts, peer_ts) in self._traps.items():
+            sides = (trigger.local, local_ts), (trigger.peer, peer_ts)
+            if all(any(ts.covers(own) for ts in whole) for own, whole in sides):
+                self._events.put_nowait(PacketWaits(number, trigger))
+                return
 
     @override
     async def close(self) -> None:

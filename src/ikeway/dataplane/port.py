@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 
 from ikeway.model.address import NAT_PORT, Address, Endpoint
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
+from ikeway.model.selectors import Selectors, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Refusal(Enum):
     SEQUENCE_EXHAUSTED = "sequence_exhausted"
     SPENT = "spent"
     TOO_LONG = "too_long"
+    FRAGMENT = "fragment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,15 @@ class PairSpent:
     is_over: bool
 
 
-PlaneEvent: TypeAlias = PacketsRefused | IkeDatagram | PeerMoved | PairSpent
+@dataclass(frozen=True, slots=True)
+class PacketWaits:
+    """A packet sprang a trap and waits for its pair; told once a second at most for each trap."""
+
+    trap: int
+    trigger: Trigger
+
+
+PlaneEvent: TypeAlias = PacketsRefused | IkeDatagram | PeerMoved | PairSpent | PacketWaits
 
 
 class DataPlane(Protocol):
@@ -141,6 +151,18 @@ class DataPlane(Protocol):
         """Remove the pair whose inbound SPI this is, and return what it carried."""
         ...
 
+    async def trap(self, number: int, local_ts: Selectors, peer_ts: Selectors) -> None:
+        """Have packets of these selectors that no pair protects wait for one, and say so.
+
+        Few wait, and not for long; they leave once a pair is installed that selects them, and never
+        without. A trap of the same number is replaced.
+        """
+        ...
+
+    async def untrap(self, number: int) -> None:
+        """Take back `trap`; what waits there is dropped when its time is over."""
+        ...
+
     async def usage(self, spi_in: int) -> Usage:
         """Return what a pair carried so far."""
         ...
@@ -150,7 +172,7 @@ class DataPlane(Protocol):
         ...
 
     async def reset(self) -> None:
-        """Remove every pair."""
+        """Remove every pair and every trap."""
         ...
 
     def events(self) -> AsyncIterator[PlaneEvent]:

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use ikeway_esp::{
-    Counters, DirectionKeys, InboundSa, InstallError, OutboundSa, Policy, Selector, Shared, Suite,
+    Counters, DirectionKeys, Hosts, InboundSa, InstallError, OutboundSa, Policy, Selector, Shared,
+    Suite,
 };
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -14,12 +15,13 @@ use crate::error::{Attempt, EngineError};
 
 /// Returns both halves of `child`, their keys expanded.
 pub(super) fn pair(child: Child, is_standby: bool) -> Result<Pair, EngineError> {
-    check_shape(&child)?;
+    check_encapsulation(&child)?;
     let suite = Suite::find(child.suite.encr, child.suite.key_bits, child.suite.integ)?;
     let esn = child.suite.esn;
-    let policy = Arc::new(Policy::new(selectors(&child.local_ts)?, selectors(&child.peer_ts)?)?);
+    let policy = Arc::new(policy(&child.local_ts, &child.peer_ts)?);
     let counters = Arc::new(Counters::new(child.limits.budget(child.spi_in)));
-    let incoming = Shared { spi: child.spi_in, suite, esn, policy, counters };
+    let hosts = hosts(&child, &policy)?.map(Arc::new);
+    let incoming = Shared { spi: child.spi_in, suite, esn, policy, counters, hosts };
     let outgoing = Shared { spi: child.spi_out, ..incoming.clone() };
     let counters = Arc::clone(&incoming.counters);
     let path = (child.local.into(), child.peer.into());
@@ -28,14 +30,30 @@ pub(super) fn pair(child: Child, is_standby: bool) -> Result<Pair, EngineError> 
     Ok(Pair { inbound, outbound, counters, is_standby })
 }
 
-fn check_shape(child: &Child) -> Result<(), EngineError> {
-    if child.mode != Mode::Tunnel {
-        return Err(EngineError::Unsupported("the engine does tunnel mode only".to_owned()));
+fn hosts(child: &Child, policy: &Policy) -> Result<Option<Hosts>, InstallError> {
+    let original = child.original.as_ref().map(|original| (original.local, original.peer));
+    match child.mode {
+        Mode::Tunnel => Ok(None),
+        Mode::Transport => {
+            let ends = (child.local.address, child.peer.address);
+            Hosts::new(ends, original, policy).map(Some)
+        }
     }
+}
+
+fn check_encapsulation(child: &Child) -> Result<(), EngineError> {
     if child.encapsulation != Encapsulation::Udp {
         return Err(EngineError::Unsupported("the engine carries ESP in UDP only".to_owned()));
     }
     Ok(())
+}
+
+/// Returns the policy of both sides' selectors.
+pub(super) fn policy(
+    local: &[TrafficSelector],
+    peer: &[TrafficSelector],
+) -> Result<Policy, InstallError> {
+    Policy::new(selectors(local)?, selectors(peer)?)
 }
 
 fn selectors(selectors: &[TrafficSelector]) -> Result<Vec<Selector>, InstallError> {

@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use ikeway_esp::{Amount, Budget, Counters, Limit, Refusal};
+use ikeway_esp::{Amount, Budget, Counters, Limit, Port, Refusal};
 use serde::{Deserialize, Serialize};
 
 use super::octets::{Octets, encode};
 use crate::error::EngineError;
-use crate::events::{Note, Stray};
+use crate::events::{Note, Stray, Want};
 
 /// Pairs in one answer, so that it fits into a message.
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 5;
+pub(super) const VERSION: u32 = 6;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -58,6 +58,17 @@ pub(super) enum Request {
         id: u64,
         start: u32,
     },
+    /// From now on packets of these selectors that have no pair want one.
+    Trap {
+        id: u64,
+        trap: u32,
+        local_ts: Vec<TrafficSelector>,
+        peer_ts: Vec<TrafficSelector>,
+    },
+    Untrap {
+        id: u64,
+        trap: u32,
+    },
     Reset {
         id: u64,
     },
@@ -76,6 +87,8 @@ impl Request {
             | Self::Remove { id, .. }
             | Self::Usage { id, .. }
             | Self::Usages { id, .. }
+            | Self::Trap { id, .. }
+            | Self::Untrap { id, .. }
             | Self::Reset { id }
             | Self::Shutdown { id } => *id,
         }
@@ -98,6 +111,7 @@ pub(super) struct Child {
     pub(super) local_ts: Vec<TrafficSelector>,
     pub(super) peer_ts: Vec<TrafficSelector>,
     pub(super) replay_window: u32,
+    pub(super) original: Option<Original>,
     pub(super) limits: Limits,
 }
 
@@ -140,6 +154,14 @@ impl From<Endpoint> for SocketAddr {
     fn from(endpoint: Endpoint) -> Self {
         Self::new(endpoint.address, endpoint.port)
     }
+}
+
+/// The addresses that the peer has in its packets of transport mode, where a NAT changes them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Original {
+    pub(super) local: IpAddr,
+    pub(super) peer: IpAddr,
 }
 
 #[derive(Deserialize, PartialEq)]
@@ -255,10 +277,37 @@ pub(super) fn nonzero(count: impl Fn(Refusal) -> u64) -> BTreeMap<&'static str, 
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum Event {
-    Refused { event: &'static str, spi: u32, peer: Option<Endpoint>, count: u64 },
-    IkeDatagram { event: &'static str, local: Endpoint, peer: Endpoint, octets: String },
-    PeerMoved { event: &'static str, spi_in: u32, peer: Endpoint },
-    PairSpent { event: &'static str, spi_in: u32, is_over: bool },
+    /// A packet sprang a trap. A port that the packet does not show is null.
+    Wanted {
+        event: &'static str,
+        trap: u32,
+        source: IpAddr,
+        destination: IpAddr,
+        protocol: u8,
+        ports: (Option<u16>, Option<u16>),
+    },
+    Refused {
+        event: &'static str,
+        spi: u32,
+        peer: Option<Endpoint>,
+        count: u64,
+    },
+    IkeDatagram {
+        event: &'static str,
+        local: Endpoint,
+        peer: Endpoint,
+        octets: String,
+    },
+    PeerMoved {
+        event: &'static str,
+        spi_in: u32,
+        peer: Endpoint,
+    },
+    PairSpent {
+        event: &'static str,
+        spi_in: u32,
+        is_over: bool,
+    },
 }
 
 impl Event {
@@ -277,6 +326,24 @@ impl From<Note> for Event {
     fn from(note: Note) -> Self {
         let peer = note.peer.map(Endpoint::from);
         Self::Refused { event: note.refusal.name(), spi: note.spi, peer, count: note.count }
+    }
+}
+
+impl From<Want> for Event {
+    fn from(want: Want) -> Self {
+        let known = |port| match port {
+            Port::Known(port) => Some(port),
+            Port::Hidden | Port::Absent => None,
+        };
+        let flow = want.flow;
+        Self::Wanted {
+            event: "wanted",
+            trap: want.trap,
+            source: flow.source,
+            destination: flow.destination,
+            protocol: flow.protocol,
+            ports: (known(flow.source_port), known(flow.destination_port)),
+        }
     }
 }
 

@@ -198,6 +198,11 @@ impl Server {
                 let counters = self.configured()?.remove(spi_in)?;
                 return Ok(self.counted(vec![Usage::of(spi_in, &counters)], None));
             }
+            Request::Trap { trap, local_ts, peer_ts, .. } => {
+                let policy = install::policy(&local_ts, &peer_ts)?;
+                self.configured()?.trap(trap, policy)?;
+            }
+            Request::Untrap { trap, .. } => self.configured()?.untrap(trap)?,
             Request::Reset { .. } => self.engine.as_mut().map_or(Ok(()), Engine::reset)?,
             Request::Shutdown { .. } => self.is_ending = true,
         }
@@ -251,6 +256,9 @@ impl Server {
     fn report(&mut self) {
         while let Some(stray) = self.reports.next_stray() {
             self.tell(&stray.into());
+        }
+        while let Some(want) = self.reports.next_want() {
+            self.tell(&want.into());
         }
         for spent in self.reports.take_spent() {
             self.tell(&spent.into());

@@ -42,6 +42,8 @@ impl<'buffer> Handed<'buffer> {
         let cut = match offload.cut & !CUT_ECN {
             CUT_NOT => {
                 complete(packet, offload).ok_or(Refusal::Malformed)?;
+                // So that a packet that has to wait can be read once more.
+                *header = Offload::default().write();
                 None
             }
             kind => Some(Cut::new(packet, kind, offload.segment).ok_or(Refusal::Malformed)?),

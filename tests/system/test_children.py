@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two ikeways: transport mode, several Child SAs, and tunnels that start when a packet comes."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from support.daemon import Daemon
+from support.link import OUTER, Link, cable, nat
+from support.strongswan import wait_until
+from support.traffic import Witness, ping, transfer
+
+pytestmark = pytest.mark.system
+
+Table: TypeAlias = dict[str, Any]
+HOSTS: Table = {"mode": "transport", "local_ts": ["dynamic"], "peer_ts": ["dynamic"]}
+
+
+class Two:
+    """Two daemons, of which ours starts."""
+
+    def __init__(self, folder: Path, link: Link, ours: Table, peer: Table) -> None:
+        self.link = link
+        secret = folder / "psk"
+        secret.write_text("0123456789abcdef0123")
+        secret.chmod(0o600)
+        self.ours = Daemon(
+            folder / "ours",
+            link.ours.namespace,
+            _config("ours", link.seen_as["peer"][4], secret, _networks(link, "ours") | ours),
+        )
+        self.peer = Daemon(
+            folder / "peer",
+            link.peer.namespace,
+            _config("peer", "any", secret, _networks(link, "peer") | {"role": "responder"} | peer),
+        )
+        self.witness = Witness(link.ours, OUTER)
+        for daemon in (self.peer, self.ours):
+            daemon.begin()
+        for daemon in (self.peer, self.ours):
+            daemon.ready()
+
+    def down(self) -> None:
+        for daemon in (self.ours, self.peer):
+            daemon.stop()
+        self.witness.close()
+
+    def children(self) -> set[str]:
+        return {child.name for child in self.ours.children()}
+
+    def carries(self, count: int = 3) -> None:
+        """Check that pings and TCP pass between the networks of both."""
+        ours, peer = self.link.ours, self.link.peer
+        assert ping(ours.namespace, ours.inner[4], peer.inner[4], count) == count
+        transfer((ours.namespace, ours.inner[4]), (peer.namespace, peer.inner[4]))
+
+
+def _networks(link: Link, side: str) -> Table:
+    here, there = (link.ours, link.peer) if side == "ours" else (link.peer, link.ours)
+    return {"local_ts": [here.networks[4]], "peer_ts": [there.networks[4]]}
+
+
+def _config(name: str, peer: str, secret: Path, connection: Table) -> Table:
+    other = {"ours": "peer", "peer": "ours"}[name]
+    return {
+        "host": {"identity": f"{name}.lab", "listen": ["0.0.0.0"]},
+        "credentials": {"secrets": [{"id": "*", "psk": f"file:{secret}"}]},
+        "connections": {
+            "lab": {
+                "peer": peer,
+                "local_auth": "psk",
+                "peer_auth": ["psk"],
+                "peer_id": f"{other}.lab",
+                **connection,
+            }
+        },
+    }
+
+
+Make: TypeAlias = Callable[..., Two]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Makes two running daemons."""
+    with ExitStack() as stack:
+
+        def build(ours: Table, peer: Table, *, behind_nat: bool = False) -> Two:
+            link = stack.enter_context(nat("ours") if behind_nat else cable())
+            two = Two(tmp_path, link, ours, peer)
+            stack.callback(two.down)
+            return two
+
+        yield build
+
+
+@pytest.mark.parametrize("behind_nat", [False, True], ids=["cable", "nat"])
+def test_hosts_speak_with_each_other_in_transport_mode(make: Make, behind_nat: bool) -> None:
+    """RFC 7296 §2.23.1, RFC 3948 §3.1.2: with a NAT the checksums of TCP are amended."""
+    two = make(HOSTS, HOSTS, behind_nat=behind_nat)
+    two.ours.initiate()
+    wait_until(lambda: bool(two.children() and two.peer.children()), 10, "the Child SA")
+    (child,) = two.ours.children()
+    assert child.mode == "transport"
+    ours, peer = two.link.ours, two.link.peer
+    there = two.link.seen_as["peer"][4]
+    assert ping(ours.namespace, ours.outer[4], there, 5) == 5
+    transfer((ours.namespace, ours.outer[4]), (peer.namespace, there))
+    (child,) = two.ours.children()
+    assert child.packets_in > 5
+    assert child.packets_out > 5
+    assert two.witness.look()["esp"] > 10
+    assert not two.witness.leaks
+
+
+def test_a_packet_starts_the_tunnel_and_gets_through_itself(make: Make) -> None:
+    """RFC 7296 §2.9, I6: the first packet waits, and nothing leaves in clear at any time."""
+    two = make({"start": "demand", "idle": "5s"}, {})
+    ours, peer = two.link.ours, two.link.peer
+    wait_until(lambda: "ikeway0" in routes(two), 10, "the route of the trap")
+    assert two.ours.sas() == []
+    assert ping(ours.namespace, ours.inner[4], peer.inner[4], 1, 5.0) == 1
+    wait_until(lambda: two.children() == {"lab"}, 5, "the Child SA in the status")
+    two.carries()
+    wait_until(lambda: not two.ours.sas() and not two.peer.sas(), 20, "an idle end")
+    assert ping(ours.namespace, ours.inner[4], peer.inner[4], 1, 5.0) == 1
+    two.carries()
+    assert not two.witness.leaks
+
+
+def routes(two: Two) -> str:
+    return two.link.ours.namespace.ip("-4", "route", "show", "table", "all")
+
+
+def test_while_the_peer_is_away_a_trap_lets_nothing_out(make: Make) -> None:
+    """I6: packets that match a protect policy never leave in clear, be the peer there or not."""
+    two = make({"start": "demand"}, {})
+    ours, peer = two.link.ours, two.link.peer
+    wait_until(lambda: "ikeway0" in routes(two), 10, "the route of the trap")
+    two.peer.stop()
+    assert ping(ours.namespace, ours.inner[4], peer.inner[4], 4, 0.5) == 0
+    sender = ours.namespace.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with sender:
+        sender.bind((ours.inner[4], 0))
+        for _ in range(200):
+            sender.sendto(bytes(900), (peer.inner[4], 9))
+    time.sleep(0.5)
+    assert not two.witness.leaks
+    two.peer.begin()
+    two.peer.ready()
+    wait_until(
+        lambda: ping(ours.namespace, ours.inner[4], peer.inner[4], 1, 2.0) == 1, 60, "the tunnel"
+    )
+    assert not two.witness.leaks
+
+
+def test_hosts_on_demand_are_no_loop(make: Make) -> None:
+    """The route of the trap covers the peer itself; IKE and ESP in UDP go past it all the same."""
+    two = make(HOSTS | {"start": "demand"}, HOSTS)
+    ours, peer = two.link.ours, two.link.peer
+    wait_until(lambda: "ikeway0" in routes(two), 10, "the route of the trap")
+    assert ping(ours.namespace, ours.outer[4], peer.outer[4], 1, 5.0) == 1
+    transfer((ours.namespace, ours.outer[4]), (peer.namespace, peer.outer[4]))
+    assert not two.witness.leaks
+
+
+def test_several_children_come_go_and_come_back_by_name(make: Make) -> None:
+    """RFC 7296 §1.3.1: what is closed comes again, or is started by its name."""
+    one = {"local_ts": ["10.1.0.1"], "peer_ts": ["10.2.0.1"]}
+    other = {"local_ts": ["10.1.0.1"], "peer_ts": ["10.2.1.0/24"]}
+    ours: Table = {
+        "start": "now",
+        "children": {"one": one, "other": other, "late": other | {"start": "wait"}},
+    }
+    swapped = {
+        name: {"local_ts": each["peer_ts"], "peer_ts": each["local_ts"]}
+        for name, each in (("one", one), ("other", other))
+    }
+    two = make(ours, {"children": swapped})
+    wait_until(lambda: two.children() == {"one", "other"}, 20, "both children")
+    two.carries()
+    assert len(two.ours.established()) == 1
+    before = {child.spi_in for child in two.ours.children()}
+    two.ours.disconnect("other")
+    wait_until(lambda: len(two.children()) == 1, 5, "the end of one")
+    wait_until(lambda: two.children() == {"one", "other"}, 10, "its return")
+    assert len({child.spi_in for child in two.ours.children()} & before) == 1
+    two.ours.initiate("late")
+    wait_until(lambda: two.children() == {"one", "other", "late"}, 10, "the one that waits")
+    two.ours.disconnect("lab/late")
+    wait_until(lambda: two.children() == {"one", "other"}, 10, "its end")
+    two.carries()
+    assert len(two.ours.established()) == 1
