@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from support.link import OUTER
 from support.pair import INITIATOR, RESPONDER, Case, Pair, Tunnel
 from support.strongswan import wait_until
 from support.traffic import PINGS, ping
@@ -97,6 +98,55 @@ def test_a_peer_that_crashed_is_noticed(tunnel: Tunnel) -> None:
     pair.strongswan.kill()
     wait_until(lambda: not pair.ikeway.sas(), 6.0, "ikeway to notice")
     assert not pair.routes()
+
+
+@pytest.mark.conformance("CF-C14")
+@pytest.mark.parametrize("is_talking", [True, False], ids=["we send", "all is silent"])
+@pytest.mark.parametrize("role", [INITIATOR])
+def test_a_peer_that_is_cut_off_is_noticed_in_half_a_minute(
+    tunnel: Tunnel, *, is_talking: bool
+) -> None:
+    """RFC 7296 §2.4, with every setting at its default: liveness is 30 s."""
+    pair = tunnel(Case())
+    pair.connect()
+    pair.carry()
+    pair.link.peer.namespace.ip("link", "set", OUTER, "down")
+    died = time.monotonic()
+    while pair.ikeway.sas():
+        if is_talking:
+            ours, peer = pair.link.ours, pair.link.peer
+            ping(ours.namespace, ours.inner[4], peer.inner[4], 2, 0.2)
+        time.sleep(0.2)
+        assert time.monotonic() - died < 32.0
+    print(f"noticed after {time.monotonic() - died:.1f} s")
+    assert 10.0 < time.monotonic() - died < 31.0
+    assert not pair.routes()
+
+
+@pytest.mark.parametrize("role", [INITIATOR])
+def test_the_connection_comes_back_after_the_peer_was_killed(tunnel: Tunnel) -> None:
+    """`start = "now"`: the peer died without a word and came back without a memory."""
+    pair = tunnel(Case(ikeway={"start": "now", "liveness": "5s"}))
+    wait_until(pair.is_up, 6.0, "the tunnel")
+    old = pair.ikeway.established()[0].id
+    pair.strongswan.kill()
+    pair.strongswan.up(**pair.options())
+    wait_until(lambda: pair.is_up() and pair.ikeway.established()[0].id != old, 15.0, "its return")
+    pair.carry()
+    assert pair.routes().count("10.2.0.0/16") == 1
+
+
+@pytest.mark.parametrize("role", [INITIATOR])
+def test_status_says_when_it_is_tried_again_and_why(tunnel: Tunnel) -> None:
+    """`start = "now"` goes on for ever; nobody has to guess what it waits for."""
+    pair = tunnel(Case(ikeway={"start": "now", "peer": "10.99.0.1"}))
+    wait_until(lambda: pair.ikeway.client.status().retries, 6.0, "a failure")
+    retries = pair.ikeway.client.status().retries
+    assert [retry.connection for retry in retries] == ["lab"]
+    assert "10.99.0.1" in retries[0].reason
+    wait_until(
+        lambda: any(r.failures >= 2 for r in pair.ikeway.client.status().retries), 8.0, "another"
+    )
 
 
 @pytest.mark.parametrize("role", [RESPONDER])

@@ -177,14 +177,15 @@ class Witness:
         addresses = (
             (packet[12:16], packet[16:20]) if version == 4 else (packet[8:24], packet[24:40])
         )
-        for octets in addresses:
-            address = ip_address(octets)
-            if any(address in network for network in self._secret):
-                self.leaks.append(packet[:60].hex())
+        kind = _kind(packet, version)
+        # MOBIKE looks for a way from every address of the host, those of the inner networks too:
+        # IKE is sealed by itself (RFC 4555 §3.10).
+        if kind != "ike" and any(
+            ip_address(octets) in network for octets in addresses for network in self._secret
+        ):
+            self.leaks.append(packet[:60].hex())
         headers = 28 if version == 4 else 48
-        self.seen[_kind(packet, version)] += (
-            -(-(len(packet) - headers) // segment) if segment else 1
-        )
+        self.seen[kind] += -(-(len(packet) - headers) // segment) if segment else 1
 
 
 def _listen(interface: str) -> socket.socket:
