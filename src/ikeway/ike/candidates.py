@@ -26,6 +26,7 @@ from ikeway.ike.io import (
     Rekey,
     Report,
     Spent,
+    Synchronize,
     TimerFired,
 )
 from ikeway.ike.reports import Closed, Dropped, Warned
@@ -82,6 +83,7 @@ def advance(state: Candidates, event: Input, now: Instant, inner: Advance) -> St
         case (
             CheckLiveness()
             | Rekey()
+            | Synchronize()
             | Spent()
             | AddChild()
             | CloseChild()

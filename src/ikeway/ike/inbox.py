@@ -13,7 +13,7 @@ from ikeway.ike.window import Window
 from ikeway.model.errors import IntegrityError, MalformedError
 from ikeway.model.time import Instant
 from ikeway.wire.message import Header, Message
-from ikeway.wire.registry import PayloadType
+from ikeway.wire.registry import ExchangeType, NotifyType, PayloadType
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,16 @@ class Partial:
     overflow: str | None = None
 
 
-Verdict: TypeAlias = Fresh | Repeated | Ignored | Unreadable | Beyond | Partial
-Place: TypeAlias = Repeated | Beyond | None
+@dataclass(frozen=True, slots=True)
+class Synchronization:
+    """An authentic request to synchronise message IDs, which may be a replay (RFC 6311 §5.1)."""
+
+    message: Message
+
+
+Verdict: TypeAlias = Fresh | Repeated | Ignored | Unreadable | Beyond | Partial | Synchronization
+Place: TypeAlias = Repeated | Beyond | Ignored | None
+"""What a message is worth whatever it says; None for one inside the window."""
 
 
 def admit(session: Session, received: Received, now: Instant) -> Verdict:
@@ -74,7 +82,7 @@ def admit(session: Session, received: Received, now: Instant) -> Verdict:
     if (header.spi_i, header.spi_r) != (session.link.spi_i, session.link.spi_r):
         return Ignored("the SPIs are of another IKE SA")
     place = _place(session, header)
-    if isinstance(place, Ignored):
+    if isinstance(place, Ignored) and not _may_synchronize(session, header):
         return place
     try:
         if header.next_payload is PayloadType.SKF:
@@ -86,11 +94,22 @@ def admit(session: Session, received: Received, now: Instant) -> Verdict:
 
 def _message(session: Session, received: Received, place: Place) -> Verdict:
     octets = received.datagram.octets
+    is_zero = _may_synchronize(session, received.header)
     try:
         message = session.keyring.open(received.header, octets)
     except MalformedError as error:
         return place or Unreadable(error, session)
+    if is_zero and message.notify(NotifyType.IKEV2_MESSAGE_ID_SYNC) is not None:
+        return Synchronization(message)
     return place or Fresh(message, session, len(octets))
+
+
+def _may_synchronize(session: Session, header: Header) -> bool:
+    """Whether a request may be one that has the message ID 0 whatever came before (RFC 6311)."""
+    is_zero = header.is_request and header.message_id == 0
+    is_whole = header.next_payload is PayloadType.SK  # RFC 7383 §3: "MUST NOT be sent fragmented"
+    is_informational = header.exchange is ExchangeType.INFORMATIONAL
+    return is_zero and is_whole and is_informational and session.agreed.message_id_sync
 
 
 # Fragments ----------------------------------------------------------------------------------------

@@ -216,6 +216,11 @@ class Rekey:
 
 
 @dataclass(frozen=True, slots=True)
+class Synchronize:
+    """Agree with the peer on message IDs: this SA was taken over from another host (RFC 6311)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Spent:
     """A Child SA of ours has carried as much as its limits say: at its soft limit, or `is_over`."""
 
@@ -251,7 +256,9 @@ class Initiate:
     wish: Wish = field(default=Wish())
 
 
-Command: TypeAlias = Disconnect | CheckLiveness | Rekey | Spent | AddChild | CloseChild
+Command: TypeAlias = (
+    Disconnect | CheckLiveness | Rekey | Synchronize | Spent | AddChild | CloseChild
+)
 Input: TypeAlias = Received | TimerFired | Answered | PeerSeen | AddressesChanged | Command
 
 # Actions ------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 
 from ikeway.crypto.certificate import Certificate
 from ikeway.ike.children import Wish
@@ -29,6 +29,7 @@ from ikeway.ike.io import (
     Signed,
     Solved,
     Spent,
+    Synchronize,
     Ticket,
     TimerFired,
     Trusted,
@@ -70,6 +71,13 @@ def _event(event: Event) -> Plain:
             return {"sa": spi.hex()} | _input(told)
 
 
+_BARE: Final[dict[type[CheckLiveness | Synchronize], str]] = {
+    CheckLiveness: "check_liveness",
+    Synchronize: "synchronize",
+}
+"""Commands that say nothing but their name."""
+
+
 def _input(event: SaInput) -> Plain:
     match event:
         case TimerFired():
@@ -85,14 +93,14 @@ def _input(event: SaInput) -> Plain:
 
 def _command(event: Command) -> Plain:
     match event:
+        case CheckLiveness() | Synchronize():
+            return {_BARE[type(event)]: True}
         case Disconnect(reason):
             return {"disconnect": reason}
         case Rekey(spi_in):
             return {"rekey": spi_in}
         case Spent(spi_in, is_over):
             return {"spent": spi_in, "is_over": is_over}
-        case CheckLiveness():
-            return {"check_liveness": True}
         case AddChild(wish):
             return {"add_child": True} | _wish(wish)
         case CloseChild(spi_in, with_last):
@@ -191,7 +199,7 @@ def _read_wanted(plain: Plain) -> SaInput:
         return CloseChild(plain["close_child"], plain["with_last"])
     if "seen" in plain:
         return PeerSeen(plain["seen"], _read_end(plain["peer"]))
-    return CheckLiveness() if "check_liveness" in plain else TimerFired()
+    return next((kind() for kind, word in _BARE.items() if word in plain), TimerFired())
 
 
 def _read_answer(plain: Plain) -> Answer:

@@ -11,6 +11,7 @@ from ikeway.ike import (
     faults,
     inbox,
     invalid_message_id,
+    message_id_sync,
     messages,
     moving,
     paths,
@@ -46,6 +47,7 @@ from ikeway.ike.tasks import (
     AskedChild,
     AskedIke,
     AskedMove,
+    AskedSync,
     DeleteChild,
     Inform,
 )
@@ -105,13 +107,8 @@ def _keyed(state: Keyed, received: Received, now: Instant) -> Step:
     match verdict:
         case inbox.Ignored(reason):
             return _drop(state, state.session, datagram, reason)
-        case inbox.Beyond(message_id):
-            return _beyond(state, message_id, datagram, now)
         case inbox.Repeated(kept):
             return Step(state, messages.send((datagram.local, datagram.peer), kept))
-        case inbox.Partial(session, overflow):
-            after = _after(state, session)
-            return _drop(after, session, datagram, overflow) if overflow else Step(after)
         case inbox.Unreadable(error, session):
             fault = faults.Fault(Message(received.header, ()), datagram, error)
             return faults.take(_after(state, session), fault, now)
@@ -120,7 +117,35 @@ def _keyed(state: Keyed, received: Received, now: Instant) -> Step:
             said = session.report(MessageReceived(message, datagram.peer, octets))
             return replace(step, actions=(said, *step.actions))
         case _:
+            return _apart(state, verdict, datagram, now)
+
+
+def _apart(
+    state: Keyed,
+    verdict: inbox.Beyond | inbox.Partial | inbox.Synchronization,
+    datagram: Datagram,
+    now: Instant,
+) -> Step:
+    """Take what is no message of the window, or not yet a whole one."""
+    match verdict:
+        case inbox.Beyond(message_id):
+            return _beyond(state, message_id, datagram, now)
+        case inbox.Partial(session, overflow):
+            after = _after(state, session)
+            return _drop(after, session, datagram, overflow) if overflow else Step(after)
+        case inbox.Synchronization(message):
+            return _synchronize(state, message, datagram)
+        case _:
             assert_never(verdict)
+
+
+def _synchronize(state: Keyed, message: Message, datagram: Datagram) -> Step:
+    """Take a request to synchronise message IDs (RFC 6311)."""
+    if not isinstance(state, Established):
+        return _not_now(state, message, datagram)
+    said = MessageReceived(message, datagram.peer, len(datagram.octets))
+    step = message_id_sync.respond(state, message, datagram)
+    return replace(step, actions=(state.session.report(said), *step.actions))
 
 
 def _after(state: Keyed, session: Session) -> Keyed:
@@ -211,6 +236,8 @@ def _response_established(
     """Take a response: first of all it shows where the peer is, and which path works."""
     outstanding = state.session.window.find(message.header.message_id)
     asked = outstanding.asked if outstanding else None
+    if isinstance(asked, AskedSync):
+        return message_id_sync.conclude(state, asked, message, datagram)
     followed = moving.follow(state, message.header, datagram, now)
     arrived = paths.arrived(_concluded(followed.state, message), datagram, now)
     step = _conclude(arrived.state, asked, message, datagram, now)
@@ -230,7 +257,7 @@ def _conclude(
             return address_update.conclude(state, asked, message, datagram, now)
         case Inform() | DeleteChild():
             return informational.conclude(state, asked)
-        case None:
+        case AskedSync() | None:
             return Step(state)
 
 

@@ -3,7 +3,16 @@
 
 from typing import assert_never
 
-from ikeway.ike import agenda, aging, candidates, ending, moving, paths, succession
+from ikeway.ike import (
+    agenda,
+    aging,
+    candidates,
+    ending,
+    message_id_sync,
+    moving,
+    paths,
+    succession,
+)
 from ikeway.ike.answering import answer
 from ikeway.ike.io import (
     Action,
@@ -20,6 +29,7 @@ from ikeway.ike.io import (
     Rekey,
     SetTimer,
     Spent,
+    Synchronize,
     TimerFired,
 )
 from ikeway.ike.receiving import receive
@@ -112,6 +122,10 @@ def _command(state: State, command: Command, now: Instant) -> Step:
             return ending.disconnect(state, reason, now)
         case CheckLiveness() | Rekey() | AddChild() | CloseChild():
             return agenda.command(state, command, now)
+        case Synchronize():
+            if not isinstance(state, Established) or state.is_provisional:
+                return Step(state)
+            return message_id_sync.start(state, now)
         case Spent():
             return aging.spent(state, command, now)
         case _:

@@ -184,7 +184,8 @@ class Established:
     rekey is provisional until the nonces decide: nothing is changed on it (RFC 7296 §2.8.2).
     `stillborn` are outbound SPIs that the peer deleted before its answer told us of them.
     `keep_at` is when a NAT before us needs to see a packet. `wanted` are Child SAs that we keep up.
-    `mobility` is what is known of where both sides are.
+    `mobility` is what is known of where both sides are. `synchronised` is the last message ID that
+    a synchronisation of the peer's began with (RFC 6311 §5.1).
     """
 
     session: Session
@@ -203,6 +204,7 @@ class Established:
     is_provisional: bool = False
     stillborn: tuple[int, ...] = ()
     complained: Complained | None = None
+    synchronised: int = -1
     rekey_at: Instant = math.inf
     expires_at: Instant = math.inf
     wanted: Wanted = field(default=Wanted())

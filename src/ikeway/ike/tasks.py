@@ -151,7 +151,16 @@ class AskedCheck:
     is_void: bool = False
 
 
-Asked: TypeAlias = Inform | DeleteChild | AskedChild | AskedIke | AskedMove | AskedCheck
+@dataclass(frozen=True, slots=True)
+class AskedSync:
+    """We asked for message IDs: the next one of ours, and the one that we expect (RFC 6311)."""
+
+    nonce: bytes
+    send: int
+    receive: int
+
+
+Asked: TypeAlias = Inform | DeleteChild | AskedChild | AskedIke | AskedMove | AskedCheck | AskedSync
 
 # Answering ----------------------------------------------------------------------------------------
 

@@ -3,7 +3,17 @@
 
 from dataclasses import replace
 
-from ikeway.ike import aging, ending, installing, keepalive, liveness, messages, moving, paths
+from ikeway.ike import (
+    aging,
+    ending,
+    installing,
+    keepalive,
+    liveness,
+    message_id_sync,
+    messages,
+    moving,
+    paths,
+)
 from ikeway.ike.exchanges import child_sa_responder
 from ikeway.ike.io import Action
 from ikeway.ike.reports import Dropped
@@ -26,6 +36,7 @@ from ikeway.ike.states import (
     State,
     Step,
 )
+from ikeway.ike.tasks import AskedSync
 from ikeway.ike.timers import deadline, next_age
 from ikeway.model.time import Instant
 from ikeway.wire.payloads import Delete
@@ -76,6 +87,11 @@ def _init(state: AwaitInitResponse, now: Instant) -> Step:
 def _repeat(state: AwaitAuthResponse | Deleting | Established, now: Instant) -> Step:
     """Send every request again whose time has come."""
     session, connection = state.session, state.connection
+    for one in session.window.outstanding:
+        if isinstance(state, Established) and isinstance(one.asked, AskedSync):
+            synchronising = message_id_sync.again(state, one, now)
+            silent = f"no answer from {session.link.peer}"
+            return synchronising or ending.give_up(state, connection.name, silent)
     said = tuple[Action, ...]()
     for outstanding in session.window.outstanding:
         if outstanding.due > now:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from ikeway.ike import ending, keepalive, mobility, window_size
 from ikeway.ike.children import Child
+from ikeway.ike.features import message_id_sync
 from ikeway.ike.io import Action
 from ikeway.ike.pulse import Pulse
 from ikeway.ike.reports import Established as EstablishedReport
@@ -71,6 +72,8 @@ def establish(
     connection = proven.connection
     session = window_size.begin(proven.session, connection, proven.message)
     session = mobility.learn(session, connection, proven.message)
+    can_sync = message_id_sync.learn(proven.message)
+    session = replace(session, agreed=replace(session.agreed, message_id_sync=can_sync))
     random = session.env.random
     state = Established(
         session=session,

@@ -9,6 +9,7 @@ from ikeway.ike.children import Wish
 from ikeway.ike.exchanges import ike_auth, informational
 from ikeway.ike.exchanges.ike_sa_init import certificate_request
 from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
+from ikeway.ike.features import message_id_sync
 from ikeway.ike.io import Action, Answer, InstallChild, Refused, Signed, Trusted
 from ikeway.ike.reports import ChildFailed
 from ikeway.ike.shape import need
@@ -78,6 +79,7 @@ def _send(state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant) -> Ste
     *certificates, authentication = auth
     payloads: tuple[Body, ...] = (
         _identity(connection),
+        *message_id_sync.offer(),
         *certificates,
         *((Notify(NotifyType.INITIAL_CONTACT),) if connection.initial_contact else ()),
         *certificate_request(session.env, (connection,)),

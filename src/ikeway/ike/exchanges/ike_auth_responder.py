@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ikeway.ike import configuration, ending, first_child, messages, mobility, proof, window_size
 from ikeway.ike.exchanges import ike_auth
-from ikeway.ike.features import mobike
+from ikeway.ike.features import message_id_sync, mobike
 from ikeway.ike.io import (
     Action,
     Answer,
@@ -200,6 +200,7 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
     connection = request.connection
     payloads: tuple[Body, ...] = (
         _identity(connection),
+        *message_id_sync.answer(request.message),
         *state.proof,
         *outcome.payloads,
         *window_size.announce(connection),

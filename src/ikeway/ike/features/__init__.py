@@ -8,13 +8,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from ikeway.crypto.sign import SignatureHash
-from ikeway.ike.features import childless, fragmentation, nat_traversal, signature_hashes
+from ikeway.ike.features import (
+    childless,
+    fragmentation,
+    message_id_sync,
+    nat_traversal,
+    signature_hashes,
+)
 from ikeway.ike.features.context import Context
 from ikeway.ike.features.nat_traversal import Nat
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 
 FEATURES: Final = (nat_traversal, fragmentation, signature_hashes, childless)
+IN_IKE_AUTH: Final = (message_id_sync,)
+"""Extensions that are agreed on in IKE_AUTH, not in IKE_SA_INIT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,7 @@ class Agreed:
     peer_hashes: frozenset[SignatureHash] | None
     childless: bool = False
     mobike: bool = False
+    message_id_sync: bool = False
 
 
 def announce(context: Context) -> tuple[Notify, ...]:
