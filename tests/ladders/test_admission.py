@@ -149,3 +149,14 @@ def test_an_initiator_that_fails_to_prove_itself_counts_as_failed() -> None:
         arrive_from(ladder, numbered(message, number), source)
     assert demands(ladder, numbered(message, 77), source) == NotifyType.COOKIE.name
     assert gate is not None
+
+
+def test_a_flood_from_everywhere_is_asked_for_cookies() -> None:
+    """§6: also one of requests that never come to an IKE SA, and so leave none half open."""
+    ladder = GCM.psk()
+    under_attack(ladder, total_rate=5, **QUIET)
+    message = first_message(ladder)
+    seen = [demands(ladder, numbered(message, n), f"10.{n}.0.1") for n in range(8)]
+    assert seen == ["nothing"] * 5 + ["COOKIE"] * 3
+    ladder.now += 1
+    assert demands(ladder, numbered(message, 99), "10.99.0.1") == "nothing"

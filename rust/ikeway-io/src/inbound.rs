@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use ikeway_esp::{ESP_HEADER, InboundTable, OutboundTable, Refusal, carry_congestion};
+use ikeway_esp::{InboundTable, OutboundTable, Refusal, carry_congestion};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::events::{Reporter, Stray};
@@ -16,6 +16,9 @@ use crate::tun::{Coalescer, Tun};
 use crate::udp::{ReceiveBatch, Run};
 use crate::wiring::{Wiring, is_ready};
 
+/// A packet with an unknown SPI may draw a notify of so many octets, marker and all (RFC 7296 §1.5):
+/// nobody gets more out of us than they sent. ESP of a tunnel is never shorter, inner headers and all.
+const ANSWERABLE: usize = 44;
 /// Calls on one socket before the others and the mailbox have their turn.
 const CALLS: usize = 16;
 
@@ -145,7 +148,7 @@ impl Lane<'_> {
     fn open(&mut self, spi: u32, run: &Run, packet: &mut [u8]) -> Option<Opened> {
         let Some(sa) = self.table.get_mut(spi) else {
             // What is too short for ESP is no packet of an SA that was, either.
-            let is_short = packet.len() < ESP_HEADER;
+            let is_short = packet.len() < ANSWERABLE;
             let refusal = if is_short { Refusal::Malformed } else { Refusal::UnknownSpi };
             self.reporter.refuse_unknown(refusal, spi, run.peer);
             return None;

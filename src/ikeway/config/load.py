@@ -35,6 +35,8 @@ class HostSettings:
     identity: Identity | None
     listen: tuple[Address, ...]
     workers: int = 1
+    crash_detection: bool = True
+    crash_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,7 @@ def _build(document: Document, findings: Findings) -> Loaded:
     plane = document.dataplane
     return Loaded(
         file=findings.file,
-        host=HostSettings(
-            document.host.identity, _listen(document, findings), document.host.workers
-        ),
+        host=_host(document, findings),
         connections=connections,
         credentials=credentials,
         private_keys=keys,
@@ -133,6 +133,18 @@ def _build(document: Document, findings: Findings) -> Loaded:
         limits=Limits(**document.limits.model_dump()),
         dataplane=DataPlaneSettings(plane.backend.value, plane.interface, plane.mtu),
         warnings=tuple(map(str, findings.warnings)),
+    )
+
+
+def _host(document: Document, findings: Findings) -> HostSettings:
+    host = document.host
+    key = findings.file.parent / host.crash_key if host.crash_key else None
+    return HostSettings(
+        identity=host.identity,
+        listen=_listen(document, findings),
+        workers=host.workers,
+        crash_detection=host.crash_detection,
+        crash_key=key,
     )
 
 

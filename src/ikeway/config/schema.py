@@ -85,6 +85,14 @@ class Host(Table):
     workers: int = Field(default=1, ge=1, le=16)
     """How many processes share the work of IKE, each with whole IKE SAs; about one for a core."""
 
+    crash_detection: bool = True
+    """Give peers a token by which they know at once that we have restarted (RFC 6290)."""
+
+    crash_key: Text | None = None
+    """The file with the secret of these tokens, made if it is not there; by default `crash.key` in
+    the run directory. Name one on a disk if peers are to know of a reboot, too; never one that
+    another gateway uses."""
+
 
 class Secret(Table):
     """A pre-shared key. The most exact entry that fits both identities counts."""
@@ -365,6 +373,10 @@ class LimitsTable(Table):
     source_rate: int = Field(default=200, ge=1)
     """How many IKE_SA_INIT requests a second a source may send before it has to return a cookie. An
     attempt that came to nothing counts for 20."""
+
+    total_rate: int = Field(default=1000, ge=1)
+    """How many IKE_SA_INIT requests a second may come in all before everybody has to return a
+    cookie."""
 
     puzzle_bits: int = Field(default=18, ge=9, le=32)
     """How hard our puzzles are at most: each bit doubles the work, and 18 take about a second."""

@@ -29,7 +29,15 @@ def show(loaded: Loaded) -> str:
     host, plane = loaded.host, loaded.dataplane
     identity = None if host.identity is None else identity_text(host.identity)
     parts = [
-        table("host", {"identity": identity, "listen": list(map(str, host.listen))}),
+        table(
+            "host",
+            {
+                "identity": identity,
+                "listen": list(map(str, host.listen)),
+                "crash_detection": host.crash_detection,
+                "crash_key": str(host.crash_key) if host.crash_key else None,
+            },
+        ),
         *_credentials(loaded.credentials),
         *(table(f"pools.{name}", _pool(pool)) for name, pool in loaded.pools.items()),
         *(part for each in loaded.connections for part in _connection_tables(each)),

@@ -39,6 +39,11 @@ class RunDir:
         return self.path / "ikeway.pid"
 
     @property
+    def crash_key(self) -> Path:
+        """The secret of our crash tokens (RFC 6290), which outlives the daemon."""
+        return self.path / "crash.key"
+
+    @property
     def log(self) -> Path:
         """Where a daemon that `ikeway up` started writes its log."""
         return self.path / "ikeway.log"

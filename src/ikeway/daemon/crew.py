@@ -19,7 +19,12 @@ from ikeway.control.schema import EventLine, Status
 from ikeway.daemon.colleague import Colleague, Resources
 from ikeway.daemon.nursery import Nursery
 from ikeway.daemon.server import ControlServer
-from ikeway.daemon.supervisor import FAREWELL, Instruments, spare_the_collector
+from ikeway.daemon.supervisor import (
+    FAREWELL,
+    Instruments,
+    crash_secrets,
+    spare_the_collector,
+)
 from ikeway.daemon.traps import TRAP_BITS
 from ikeway.daemon.watchers import Watchers
 from ikeway.daemon.worker import Job
@@ -61,7 +66,9 @@ def run(
         HostError: a port, the engine or the network is not to be had.
     """
     with run_dir.claim():
-        nursery = Nursery(Job(loaded, instruments, network is not None))
+        nursery = Nursery(
+            Job(loaded, instruments, network is not None, crash_secrets(loaded, run_dir))
+        )
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(loaded, run_dir, network, nursery))

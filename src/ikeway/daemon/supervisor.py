@@ -40,6 +40,7 @@ from ikeway.dataplane.port import (
     PairSpent,
     PeerMoved,
     PlaneConfig,
+    Refusal,
 )
 from ikeway.ike.children import Wish
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
@@ -47,9 +48,11 @@ from ikeway.ike.environment import Environment
 from ikeway.ike.io import AddChild, CloseChild, Disconnect, PeerSeen, Report, Spent
 from ikeway.ike.reports import Closed, Dropped, Established, Pressed, Rekeyed
 from ikeway.ike.states import Established as Up
-from ikeway.model.address import IKE_PORT, NAT_PORT
+from ikeway.model.address import IKE_PORT, NAT_PORT, Endpoint
 from ikeway.model.errors import UsageError
+from ikeway.model.secret import Secret
 from ikeway.policy.connection import Connection, Start
+from ikeway.runtime import crash_key
 from ikeway.runtime.driver import Driver, Ports
 from ikeway.runtime.entropy import SystemRandom
 from ikeway.runtime.faults import Fault, Faults
@@ -105,7 +108,8 @@ async def _serve(
         if network is not None and plane.interface is not None:
             await network.open(plane.interface, settings.mtu)
             stack.push_async_callback(network.close)
-        supervisor = Supervisor(loaded, plane, network, instruments)
+        share = Share(crash_secrets=crash_secrets(loaded, run_dir))
+        supervisor = Supervisor(loaded, plane, network, instruments, share)
         stack.push_async_callback(supervisor.close)
         supervisor.listen(loaded)
         server = ControlServer(run_dir.path, supervisor)
@@ -133,10 +137,18 @@ class Share:
     worker: int = 0
     workers: int = 1
     leases: Lender | None = None
+    crash_secrets: tuple[Secret, ...] = ()
 
     def starts(self, connection: Connection) -> bool:
         """Whether a connection that is to stay up is this process's to start."""
         return crc32(connection.name.encode()) % self.workers == self.worker
+
+
+def crash_secrets(loaded: Loaded, run_dir: RunDir) -> tuple[Secret, ...]:
+    """Return the secrets of our crash tokens: none where the operator wants no tokens."""
+    if not loaded.host.crash_detection:
+        return ()
+    return (crash_key.load(loaded.host.crash_key or run_dir.crash_key),)
 
 
 class Supervisor:
@@ -150,12 +162,14 @@ class Supervisor:
         instruments: Instruments = Instruments(),
         share: Share = Share(),
     ) -> None:
+        self._listen = loaded.host.listen
         env = Environment(
             SystemRandom(),
             loaded.connections,
             loaded.credentials,
             worker=share.worker,
             limits=loaded.limits,
+            crash_secrets=share.crash_secrets,
         )
         pki = Pki(loaded.private_keys, loaded.credentials.authorities)
         facts = {"worker": share.worker} if share.workers > 1 else {}
@@ -330,6 +344,8 @@ class Supervisor:
                         peer=str(peer) if peer else None,
                         count=count,
                     )
+                    if refusal is Refusal.UNKNOWN_SPI and peer is not None:
+                        self._unknown_spi(spi, peer)
                 case PacketWaits():
                     self._traps.sprung(event)
                 case PairSpent(spi_in, is_over):
@@ -337,6 +353,13 @@ class Supervisor:
                 case PeerMoved(spi_in, peer):
                     # Each second until IKE migrates the pair.
                     self._driver.of_child(PeerSeen(spi_in, peer))
+
+    def _unknown_spi(self, spi: int, peer: Endpoint) -> None:
+        """Let the peer know; the engine tells of such packets once a second at most."""
+        version = peer.address.version
+        ours = next((one for one in self._listen if one.version == version), None)
+        if ours is not None:
+            self._driver.unknown_packet(spi, Endpoint(ours, NAT_PORT), peer)
 
     async def _farewell(self) -> None:
         """Delete all IKE SAs and give the peers a moment to hear of it."""

@@ -18,6 +18,7 @@ from ikeway.daemon.supervisor import Instruments, Share, Supervisor, spare_the_c
 from ikeway.dataplane.null import NullDataPlane
 from ikeway.dataplane.port import DataPlane, PlaneEvent
 from ikeway.model.errors import UsageError
+from ikeway.model.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Job:
     loaded: Loaded
     instruments: Instruments
     routes: bool
+    crash_secrets: tuple[Secret, ...] = ()
 
     def __call__(self, number: int, sockets: list[socket.socket]) -> None:
         """Be the worker of that number until the supervisor is gone or says so.
@@ -54,7 +56,8 @@ class Worker:
         addresses = len(loaded.host.listen)
         self._ports = others[:addresses], others[addresses:]
         network = DistantNetwork(self._channel) if job.routes else None
-        share = Share(number, loaded.host.workers, DistantLeases(self._channel))
+        leases = DistantLeases(self._channel)
+        share = Share(number, loaded.host.workers, leases, job.crash_secrets)
         self._supervisor = Supervisor(loaded, self._plane, network, job.instruments, share)
         self._watching: asyncio.Task[None] | None = None
 

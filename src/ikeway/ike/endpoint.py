@@ -6,7 +6,7 @@ Nothing that is not authentic leaves state behind, but for half-open SAs, whose 
 
 from dataclasses import replace
 
-from ikeway.ike import strangers, succession
+from ikeway.ike import crash_detection, hints, strangers, succession
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init, ike_sa_init_initiator, ike_sa_init_responder
 from ikeway.ike.gate import Admitted, Asked, Gate, Refused
@@ -44,10 +44,14 @@ from ikeway.ike.states import (
     Step,
 )
 from ikeway.ike.states import Established as EstablishedState
+from ikeway.model.address import Endpoint as Place
 from ikeway.model.errors import MalformedError, PeerError
 from ikeway.model.time import Instant
 from ikeway.wire.message import MAJOR, Header
+from ikeway.wire.payloads import Notify
+from ikeway.wire.registry import PayloadType
 
+SEALED = frozenset({PayloadType.SK, PayloadType.SKF})
 HALF_OPEN = (
     AwaitAuthRequest,
     CheckingInitiator,
@@ -94,6 +98,8 @@ class Endpoint:
             header = Header.decode(datagram.octets)
             if header.major != MAJOR:
                 return self._strangers.wrong_version(header, datagram, now)
+            if hints.may_be_invalid_spi(header):
+                return self._invalid_spi(datagram, now)
             strangers.check_header(header, datagram)
         except MalformedError as error:
             return (strangers.dropped(datagram, str(error)),)
@@ -101,7 +107,7 @@ class Endpoint:
             return self._new(header, datagram, now)
         sa = self._sas.get(header.spi_r if header.is_from_initiator else header.spi_i)
         if sa is None:
-            return self._strangers.unknown_sa(header, datagram, now)
+            return self._strangers.unknown_sa(header, datagram, now, self._tokens(header))
         return self._handle(sa, Received(header, datagram), now)
 
     def handle(
@@ -120,6 +126,43 @@ class Endpoint:
         """Take the addresses of this host: every IKE SA hears of them, and those that begin."""
         self.env = replace(self.env, addresses=event.addresses)
         return tuple(action for sa in self.sas for action in self._handle(sa, event, now))
+
+    def unknown_packet(
+        self, spi: int, path: tuple[Place, Place], now: Instant
+    ) -> tuple[Action, ...]:
+        """Tell a sender that no Child SA is for its packet (§1.5); `path` is local and peer.
+
+        A peer that we have an IKE SA with knows better: it is a packet that was late.
+        """
+        peer = path[1]
+        if not self._strangers.may_hint(now) or any(is_with(sa, peer) for sa in self.sas):
+            return ()
+        return (strangers.outside(hints.notice(spi), path),)
+
+    # Hints ----------------------------------------------------------------------------------------
+
+    def _tokens(self, header: Header) -> tuple[Notify, ...]:
+        """Return our tokens of an IKE SA that another life of ours may have had (RFC 6290 §4.5).
+
+        Another worker may have it still: its SPI says whose it is.
+        """
+        ours = header.spi_r if header.is_from_initiator else header.spi_i
+        if header.next_payload not in SEALED or ours[0] != self.env.worker:
+            return ()
+        return crash_detection.tokens(self.env, header.spi_i, header.spi_r)
+
+    def _invalid_spi(self, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
+        """Take a hint that the peer does not know a Child SA: the worst it does is a question."""
+        found = hints.invalid_spi(datagram.octets) if self._strangers.may_hint(now) else None
+        if found is None:
+            return (strangers.dropped(datagram, "a hint too many, or none"),)
+        spi, message = found
+        for sa in self.sas:
+            if hints.of_spi(sa.state, spi, datagram.peer):
+                actions = sa.hint(message, datagram.peer, now)
+                gone = (self._forget(sa, now),) if isinstance(sa.state, Gone) else ()
+                return (*actions, *gone)
+        return (strangers.dropped(datagram, "INVALID_SPI of an unknown SPI"),)
 
     # IKE SAs --------------------------------------------------------------------------------------
 
@@ -225,6 +268,12 @@ class Endpoint:
             return (strangers.dropped(datagram, "an IKE_SA_INIT request shorter than a cookie"),)
         told = self._pressure.note(verdict.demand.value, len(self._half_open), now)
         return (sent, *told)
+
+
+def is_with(sa: IkeSa, peer: Place) -> bool:
+    """Whether an IKE SA is established with that peer."""
+    state = sa.state
+    return isinstance(state, EstablishedState) and state.session.link.peer.address == peer.address
 
 
 def _repeat(sa: IkeSa, datagram: Datagram) -> tuple[Action, ...]:

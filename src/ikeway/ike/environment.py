@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ikeway.crypto.random import Random
 from ikeway.model.address import NAT_PORT, Address
+from ikeway.model.secret import Secret
 from ikeway.policy.connection import Connection
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.limits import Limits
@@ -15,6 +16,7 @@ class Environment:
     """`worker` is the first octet of every SPI that we choose for an IKE SA (design §2).
 
     `addresses` are those of this host, as far as they are known (RFC 4555 §3.4).
+    `crash_secrets` make our tokens of quick crash detection, the newest first; none makes none.
     """
 
     random: Random
@@ -24,6 +26,7 @@ class Environment:
     nat_port: int = NAT_PORT
     limits: Limits = field(default=Limits())
     addresses: tuple[Address, ...] = ()
+    crash_secrets: tuple[Secret, ...] = ()
 
     def new_ike_spi(self) -> bytes:
         """Return a fresh IKE SPI of 8 octets, never zero (RFC 7296 §2.6)."""

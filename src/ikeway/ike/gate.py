@@ -74,7 +74,8 @@ class Gate:
         self._half_open = half_open
         self._cookies = Cookies(random)
         rate = float(limits.source_rate)
-        self._all = RateLimit(rate, limits.source_rate)
+        self._few = RateLimit(rate, limits.source_rate)
+        self._all = RateLimit(float(limits.total_rate), limits.total_rate)
         self._sources = Meter(random, rate, rate)
 
     def decide(self, datagram: Datagram, now: Instant) -> Verdict:
@@ -114,10 +115,16 @@ class Gate:
             or of_source >= limits.source_half_open
             or half_open.count(source.network) >= limits.network_half_open
         )
-        is_quick = not self._all.allows(now) and not self._sources.allows(source.key, now)
+        is_flood = not self._all.allows(now)
+        is_quick = not self._few.allows(now) and not self._sources.allows(source.key, now)
         if is_much:
             return Demand.PUZZLE
-        if is_quick or total >= limits.cookies_from or of_source >= limits.source_cookies_from:
+        if (
+            is_flood
+            or is_quick
+            or total >= limits.cookies_from
+            or of_source >= limits.source_cookies_from
+        ):
             return Demand.COOKIE
         return Demand.NOTHING
 

@@ -9,6 +9,7 @@ from ikeway.ike import (
     candidates,
     ending,
     faults,
+    hints,
     inbox,
     invalid_message_id,
     message_id_sync,
@@ -103,6 +104,9 @@ def _beyond(state: Keyed, message_id: int, datagram: Datagram, now: Instant) -> 
 
 def _keyed(state: Keyed, received: Received, now: Instant) -> Step:
     datagram = received.datagram
+    hinted = hints.take(state, received, now) if isinstance(state, Established) else None
+    if hinted is not None:
+        return hinted
     verdict = inbox.admit(state.session, received, now)
     match verdict:
         case inbox.Ignored(reason):

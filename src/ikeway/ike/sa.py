@@ -8,6 +8,7 @@ from ikeway.ike import (
     aging,
     candidates,
     ending,
+    hints,
     message_id_sync,
     moving,
     paths,
@@ -36,7 +37,9 @@ from ikeway.ike.receiving import receive
 from ikeway.ike.states import Candidates, Established, Offspring, State, Step
 from ikeway.ike.timers import deadline
 from ikeway.ike.waking import wake
+from ikeway.model.address import Endpoint
 from ikeway.model.time import Instant
+from ikeway.wire.message import Message
 
 
 class IkeSa:
@@ -81,6 +84,15 @@ class IkeSa:
             self._state = asked.state
             return heir.actions + asked.actions + self._rearm()
         return succession.orphans(born)
+
+    def hint(self, message: Message, peer: Endpoint, now: Instant) -> tuple[Action, ...]:
+        """Take an unprotected message that seems to be about a Child SA here (§1.5, RFC 6290)."""
+        if isinstance(self._state, Established):
+            step = hints.heed(self._state, message, peer, now) or Step(self._state)
+            asked = agenda.proceed(step.state, now)
+            self._state = asked.state
+            return step.actions + asked.actions + self._rearm()
+        return ()
 
     def _rearm(self) -> tuple[Action, ...]:
         """Return the timer to set, if it is another one than before."""

@@ -186,6 +186,7 @@ class Established:
     `keep_at` is when a NAT before us needs to see a packet. `wanted` are Child SAs that we keep up.
     `mobility` is what is known of where both sides are. `synchronised` is the last message ID that
     a synchronisation of the peer's began with (RFC 6311 §5.1).
+    `crash_tokens` are the peer's, told in the clear when it has lost this IKE SA (RFC 6290).
     """
 
     session: Session
@@ -197,6 +198,7 @@ class Established:
     since: Instant
     pulse: Pulse
     keep_at: Instant | None = None
+    crash_tokens: tuple[bytes, ...] = ()
     queued: tuple[Task, ...] = ()
     answering: tuple[Answering, ...] = ()
     crossed: tuple[Crossed, ...] = ()

@@ -10,6 +10,7 @@ from typing import Final
 from ikeway.ike.io import Action, Datagram, Report, Send
 from ikeway.ike.limits import RateLimit
 from ikeway.ike.reports import Dropped, RefusedRequest
+from ikeway.model.address import Endpoint
 from ikeway.model.errors import (
     InvalidKeyExchangeError,
     MalformedError,
@@ -59,6 +60,8 @@ class Strangers:
 
     def __init__(self, limits: Limits) -> None:
         self._rate = RateLimit(limits.answers_per_second, limits.answers_burst)
+        self._token_rate = RateLimit(limits.tokens_per_second, limits.tokens_burst)
+        self._hint_rate = RateLimit(limits.answers_per_second, limits.answers_burst)
 
     def wrong_version(self, header: Header, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
         """Say which version we speak; IKEv1 is none of ours (§2.5)."""
@@ -66,11 +69,19 @@ class Strangers:
         notify = Notify(NotifyType.INVALID_MAJOR_VERSION, bytes([MAJOR]))
         return self._answer(header, datagram, notify, reason, now)
 
-    def unknown_sa(self, header: Header, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
-        """Say that there is no such IKE SA; a response is never answered (§2.21.4)."""
+    def unknown_sa(
+        self, header: Header, datagram: Datagram, now: Instant, tokens: tuple[Notify, ...] = ()
+    ) -> tuple[Action, ...]:
+        """Say that there is no such IKE SA; a response is never answered (§2.21.4).
+
+        `tokens` prove it, if the message is a sealed request of one that was ours (RFC 6290 §4.5).
+        """
         reason = f"{header.exchange.name} of an unknown IKE SA"
         if not header.exchange.is_known or header.exchange is ExchangeType.IKE_SA_INIT:
             return (dropped(datagram, reason),)
+        if tokens and header.is_request and self._token_rate.allows(now):
+            sent = _proof_of_loss(header, datagram, tokens)
+            return (sent, dropped(datagram, reason)) if sent else (dropped(datagram, reason),)
         return self._answer(header, datagram, Notify(NotifyType.INVALID_IKE_SPI), reason, now)
 
     def ask(self, header: Header, datagram: Datagram, notifies: tuple[Notify, ...]) -> Send | None:
@@ -80,6 +91,10 @@ class Strangers:
         """
         sent = _unprotected(header, datagram, *notifies)
         return sent if len(sent.octets) <= len(datagram.octets) else None
+
+    def may_hint(self, now: Instant) -> bool:
+        """Whether a hint may be looked at, or given, that costs a search among all IKE SAs."""
+        return self._hint_rate.allows(now)
 
     def refuse(
         self, header: Header, datagram: Datagram, error: PeerError, now: Instant
@@ -103,6 +118,34 @@ class Strangers:
 
     def _may_answer(self, sent: Send, datagram: Datagram, now: Instant) -> bool:
         return len(sent.octets) <= len(datagram.octets) and self._rate.allows(now)
+
+
+def _proof_of_loss(header: Header, datagram: Datagram, tokens: tuple[Notify, ...]) -> Send | None:
+    """Return INVALID_IKE_SPI with as many tokens as the request has room for.
+
+    An empty request sealed with AES-GCM has room for a token only, which says more (I2).
+    """
+    whole = (Notify(NotifyType.INVALID_IKE_SPI), *tokens)
+    for notifies in (whole, whole[:2], tokens[:1]):
+        sent = _unprotected(header, datagram, *notifies)
+        if len(sent.octets) <= len(datagram.octets):
+            return sent
+    return None
+
+
+def outside(spi_notify: Notify, datagram: tuple[Endpoint, Endpoint]) -> Send:
+    """Return a notify outside of any exchange: no SPIs, and not to be answered (§1.5)."""
+    head = Header(
+        spi_i=ZERO_SPI,
+        spi_r=ZERO_SPI,
+        next_payload=PayloadType.NONE,
+        major=MAJOR,
+        minor=0,
+        exchange=ExchangeType.INFORMATIONAL,
+        flags=Flags.INITIATOR,
+        message_id=0,
+    )
+    return Send(*datagram, Message(head, (spi_notify,)).encode())
 
 
 def _unprotected(header: Header, datagram: Datagram, *notifies: Notify) -> Send:

@@ -13,13 +13,14 @@ class Limits:
     puzzle. A source, which is an IPv4 address or an IPv6 /64, has to return a cookie from
     `source_cookies_from` on, and to solve a puzzle from `source_half_open` on; its network, a /24
     or a /48, from `network_half_open` on. `source_rate` is how many IKE_SA_INIT requests a second
-    a source may send before it is asked for more.
+    a source may send before it is asked for more, `total_rate` how many all may send together.
 
     `puzzle_bits` is how hard a puzzle of ours is at most; harder ones than `solve_bits` are left
     unsolved.
 
     `answers_per_second` and `answers_burst` bound the messages that belong to no IKE SA and still
-    get an answer.
+    get an answer; `tokens_per_second` and `tokens_burst` those that get a crash token (RFC 6290
+    §8.1), of which all peers of a gateway that restarted want one at once.
     """
 
     half_open: int = 10_000
@@ -29,7 +30,10 @@ class Limits:
     source_half_open: int = 128
     network_half_open: int = 512
     source_rate: int = 200
+    total_rate: int = 1000
     puzzle_bits: int = 18
     solve_bits: int = 22
     answers_per_second: float = 10.0
     answers_burst: int = 20
+    tokens_per_second: float = 200.0
+    tokens_burst: int = 1000

@@ -41,6 +41,7 @@ from ikeway.ike.io import (
 )
 from ikeway.ike.reports import Closed, Rekeyed, Warned
 from ikeway.ike.states import Lingering
+from ikeway.model.address import Endpoint as Place
 from ikeway.model.errors import HostError
 from ikeway.model.esp import Usage
 from ikeway.model.time import Instant
@@ -105,6 +106,10 @@ class Driver:
     def addresses_changed(self, event: AddressesChanged) -> None:
         """Take the addresses that the host has now."""
         self._perform(self.endpoint.addresses_changed(event, self._now()))
+
+    def unknown_packet(self, spi: int, local: Place, peer: Place) -> None:
+        """Tell the endpoint of an ESP packet that no Child SA is for."""
+        self._perform(self.endpoint.unknown_packet(spi, (local, peer), self._now()))
 
     def warn(self, reason: str) -> None:
         """Report something that happened outside any IKE SA."""

@@ -183,7 +183,9 @@ mtu = 1400.5
         ["24", "dataplane.mtu"],
         ["25", "connection"],
     ]
-    assert found[0].endswith("did you mean 'identity'? known here: identity, listen, workers")
+    assert found[0].endswith(
+        "did you mean 'identity'? known here: identity, listen, workers, crash_detection, crash_key"
+    )
     assert found[6].endswith("'listener' is not known; allowed: initiator, responder, both")
     assert found[9].endswith("30 is not a string; write a time in quotes")
 

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, replace
 
-from ikeway.ike import ending, keepalive, mobility, window_size
+from ikeway.ike import crash_detection, ending, keepalive, mobility, window_size
 from ikeway.ike.children import Child
 from ikeway.ike.features import message_id_sync
 from ikeway.ike.io import Action
@@ -88,6 +88,7 @@ def establish(
         pulse=Pulse.begin(connection, now),
         keep_at=keepalive.due(session, now),
         mobility=mobility.begin(session, connection, proven.message),
+        crash_tokens=crash_detection.learn(proven.message),
     )
     report = EstablishedReport(
         connection=connection.name,

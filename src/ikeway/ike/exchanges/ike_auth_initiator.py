@@ -4,7 +4,16 @@
 from dataclasses import replace
 from typing import TypeAlias
 
-from ikeway.ike import ending, first_child, messages, mobility, proof, wanted, window_size
+from ikeway.ike import (
+    crash_detection,
+    ending,
+    first_child,
+    messages,
+    mobility,
+    proof,
+    wanted,
+    window_size,
+)
 from ikeway.ike.children import Wish
 from ikeway.ike.exchanges import ike_auth, informational
 from ikeway.ike.exchanges.ike_sa_init import certificate_request
@@ -85,6 +94,7 @@ def _send(state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant) -> Ste
         *certificate_request(session.env, (connection,)),
         *((IdR(wanted.type, wanted.data),) if wanted else ()),
         authentication,
+        *crash_detection.announce(session.env, session.link),
         *_wanted(state),
         *window_size.announce(connection),
         *mobility.announce(session, connection, (session.link.local, session.link.peer)),

@@ -3,7 +3,16 @@
 
 from dataclasses import replace
 
-from ikeway.ike import configuration, ending, first_child, messages, mobility, proof, window_size
+from ikeway.ike import (
+    configuration,
+    crash_detection,
+    ending,
+    first_child,
+    messages,
+    mobility,
+    proof,
+    window_size,
+)
 from ikeway.ike.exchanges import ike_auth
 from ikeway.ike.features import message_id_sync, mobike
 from ikeway.ike.io import (
@@ -202,6 +211,7 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
         _identity(connection),
         *message_id_sync.answer(request.message),
         *state.proof,
+        *crash_detection.announce(state.session.env, state.session.link),
         *outcome.payloads,
         *window_size.announce(connection),
         *_mobike(state),

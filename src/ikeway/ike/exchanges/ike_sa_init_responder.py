@@ -60,10 +60,10 @@ def respond(
 
 
 def _consider(env: Environment, datagram: Datagram) -> Asked:
+    candidates = _candidates(env, datagram)
     message = Message.decode(datagram.octets)
     check_critical(message)
     ike_sa_init.REQUEST.check(message)
-    candidates = _candidates(env, datagram)
     method = need(message, KeyExchange).method
     choice = _choose(need(message, SecurityAssociation), candidates, method)
     suite = choice.ike

@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from ikeway.ike import ending, invalid_message_id, messages, window_size
+from ikeway.ike import crash_detection, ending, invalid_message_id, messages, window_size
 from ikeway.ike.children import Child
 from ikeway.ike.exchanges import rekey_ike
 from ikeway.ike.io import Datagram
@@ -83,7 +83,9 @@ def respond(
     said = (session.report(Warned(complaint)),) if complaint else ()
     left = tuple(child for child in state.children if child not in gone)
     removed = ending.remove_children(session, state.connection, gone, "the peer deleted it")
-    after = _forget_crossings(replace(state, session=session, children=left))
+    told = crash_detection.learn(message, state.crash_tokens)
+    kept = replace(state, session=session, children=left, crash_tokens=told)
+    after = _forget_crossings(kept)
     return Step(after, (*said, *actions, *removed))
 
 

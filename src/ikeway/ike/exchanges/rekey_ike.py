@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass, replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import ending, messages, negotiate, window_size
+from ikeway.ike import crash_detection, ending, messages, negotiate, window_size
 from ikeway.ike.exchanges.child_sa import RETRY
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
 from ikeway.ike.io import Datagram
@@ -111,7 +111,8 @@ def conclude(state: Established, asked: AskedIke, reply: Message, now: Instant) 
     )
     path = state.session.link.local, state.session.link.peer
     made = _make(state, keyring, Link(*spis, True, *path), nonces, now)
-    return _take_over(state, made, now)
+    told = replace(made.state, crash_tokens=crash_detection.learn(reply))
+    return _take_over(state, replace(made, state=told), now)
 
 
 def _make(
@@ -131,7 +132,7 @@ def _make(
         since=state.since,
         pulse=state.pulse.beat(state.connection, now),
         keep_at=state.keep_at,
-        queued=_inherited(state),
+        queued=(*crash_detection.announcement(session), *_inherited(state)),
         wanted=replace(state.wanted, is_refused=False),
         mobility=state.mobility.succeeded(),
     )
@@ -240,6 +241,7 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
         chosen.answer(spis[1]),
         Nonce(nonces[1]),
         KeyExchange(KeMethod(chosen.method), public),
+        *crash_detection.tokens(env, *spis)[:1],
     )
     session, actions = messages.respond(state.session, message.header, payloads, path)
     made = _make(state, keyring, Link(*spis, False, *path), nonces, now)
