@@ -94,6 +94,13 @@ class Endpoint:
 
     def receive(self, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
         """Take a datagram from the network. Whatever it is, nothing escapes but actions."""
+        hurried = self._gate.hurry(datagram, now)
+        if hurried is not None:
+            asked = Send(datagram.local, datagram.peer, hurried)
+            return (asked, *self._pressure.note("a cookie", len(self._half_open), now))
+        return self._receive(datagram, now)
+
+    def _receive(self, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
         try:
             header = Header.decode(datagram.octets)
             if header.major != MAJOR:

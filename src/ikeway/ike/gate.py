@@ -6,27 +6,30 @@ when cookies do not help. Until it has brought that, a request costs a walk alon
 a few short hashes: no decoding, no key exchange, and no memory (I4, I5).
 """
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
 
 from ikeway.crypto.puzzle import Puzzle, check_solution
 from ikeway.crypto.random import Random
-from ikeway.ike import puzzles
+from ikeway.ike import besieged, puzzles
 from ikeway.ike.cookies import Cookies, Terms
 from ikeway.ike.half_open import HalfOpen
 from ikeway.ike.io import Datagram
 from ikeway.ike.limits import RateLimit
 from ikeway.ike.opening import Opening, glance
 from ikeway.ike.sources import Meter, Source, source_of
-from ikeway.model.errors import IntegrityError
-from ikeway.model.time import Instant
+from ikeway.model.errors import IntegrityError, MalformedError
+from ikeway.model.time import Instant, Seconds
 from ikeway.policy.limits import Limits
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import NotifyType
 
 LEGACY_SHARE: Final = 0.25
 """Of those who return a cookie but do not solve puzzles, how many are served at the least load."""
+FLOODED: Final[Seconds] = 0.1
+"""How long nobody is counted when too many come: then it is seen again how many do."""
 FAILURE_COST: Final = 20.0
 """How many requests an IKE SA counts for that came to nothing."""
 
@@ -77,6 +80,7 @@ class Gate:
         self._few = RateLimit(rate, limits.source_rate)
         self._all = RateLimit(float(limits.total_rate), limits.total_rate)
         self._sources = Meter(random, rate, rate)
+        self._flooded_until: Instant = -math.inf
 
     def decide(self, datagram: Datagram, now: Instant) -> Verdict:
         """Return what becomes of a request.
@@ -98,6 +102,19 @@ class Gate:
             return Admitted(opening.cookie, is_pressed=True)
         return self._judge(opening, terms, datagram, now)
 
+    def hurry(self, datagram: Datagram, now: Instant) -> bytes | None:
+        """Return the short way's answer to a request, if everybody has to return a cookie now."""
+        is_for_all = now < self._flooded_until or len(self._half_open) >= self._limits.cookies_from
+        if not (is_for_all and besieged.is_first(datagram.octets)):
+            return None
+        try:
+            opening = glance(datagram.octets)
+        except MalformedError:
+            return None
+        cookie = self._cookies.make(opening, datagram.peer.address, now)
+        answer = besieged.ask(datagram.octets, cookie)
+        return answer if len(answer) <= len(datagram.octets) else None
+
     def spend(self, admitted: Admitted) -> None:
         """Note that a request has made an IKE SA."""
         if admitted.cookie:
@@ -115,7 +132,9 @@ class Gate:
             or of_source >= limits.source_half_open
             or half_open.count(source.network) >= limits.network_half_open
         )
-        is_flood = not self._all.allows(now)
+        is_flood = now < self._flooded_until or not self._all.allows(now)
+        if is_flood and now >= self._flooded_until:
+            self._flooded_until = now + FLOODED
         is_quick = not self._few.allows(now) and not self._sources.allows(source.key, now)
         if is_much:
             return Demand.PUZZLE

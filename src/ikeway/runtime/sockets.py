@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from ikeway.ike.io import Datagram
 from ikeway.model.address import IKE_PORT, NAT_PORT, Address, Endpoint
 from ikeway.model.errors import HostError
+from ikeway.runtime.apart import SOCKETS, steer
 from ikeway.runtime.network import OUTER_MARK
 from ikeway.wire.message import NAT_KEEPALIVE, NON_ESP_MARKER
 
@@ -38,13 +39,13 @@ class UdpTransport:
         self._bound: dict[socket.socket, Endpoint] = {}
 
     def listen(self, addresses: Iterable[Address], port: int) -> None:
-        """Bind a socket per address.
+        """Bind a socket per address, and one more for the first requests of strangers.
 
         Raises:
             HostError: a port is taken or an address is not ours.
         """
         for address in addresses:
-            self.adopt(bind(address, port), port)
+            self.adopt(_bind_both(address, port), port)
 
     def adopt(self, sockets: Iterable[socket.socket], port: int) -> None:
         """Take over bound sockets, e.g. those that share port 4500 with the engine."""
@@ -140,6 +141,16 @@ def bind(address: Address, port: int, workers: int = 1) -> tuple[socket.socket, 
     return tuple(_bind(address, port, is_shared=True) for _ in range(workers))
 
 
+def _bind_both(address: Address, port: int) -> list[socket.socket]:
+    """Return two sockets on one port, or one where the kernel does not choose between them."""
+    both = list(bind(address, port, SOCKETS))
+    try:
+        steer(both[0])
+    except OSError:
+        both.pop().close()
+    return both
+
+
 def _bind(address: Address, port: int, *, is_shared: bool) -> socket.socket:
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
@@ -148,6 +159,8 @@ def _bind(address: Address, port: int, *, is_shared: bool) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind((str(address), port))
     except OSError as error:
         sock.close()

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shortest way from a request without a cookie to the answer that asks for one (RFC 7296 §2.6).
+
+In a flood nearly all datagrams take it, so it makes no values on the way: a third of the work. What
+is odd takes the long way, which says what is wrong with it.
+"""
+
+from struct import Struct
+from typing import Final
+
+from ikeway.wire.message import HEADER_OCTETS
+from ikeway.wire.registry import ExchangeType, NotifyType, PayloadType
+
+_ANSWER: Final = Struct("!8s8sBBBBIIBBHBBH")
+"""The header, RFC 7296 §3.1, and the head of a Notify payload, §3.2 and §3.10."""
+_VERSION: Final = 0x20
+_RESPONSE: Final = 0x20
+_NOTIFY_OCTETS: Final = 8
+_COOKIE: Final = int(NotifyType.COOKIE)
+_NOTIFY: Final = int(PayloadType.NOTIFY)
+_SA: Final = int(PayloadType.SA)
+_INIT: Final = int(ExchangeType.IKE_SA_INIT)
+_FIRST: Final = bytes(8) + bytes((_SA, _VERSION, _INIT, 0x08)) + bytes(4)
+"""What stands behind the SPI of a first request that begins with its SA payload."""
+
+
+def is_first(octets: bytes) -> bool:
+    """Whether octets are an IKE_SA_INIT request that starts an IKE SA, without a cookie before."""
+    return (
+        octets[8:24] == _FIRST
+        and len(octets) > HEADER_OCTETS
+        and int.from_bytes(octets[24:28]) == len(octets)
+        and octets[:8] != _FIRST[:8]
+    )
+
+
+def ask(request: bytes, cookie: bytes) -> bytes:
+    """Return the answer to such a request."""
+    size = _NOTIFY_OCTETS + len(cookie)
+    head = (_NOTIFY, _VERSION, _INIT, _RESPONSE, 0, HEADER_OCTETS + size)
+    notify = (0, 0, size, 0, 0, _COOKIE)
+    return _ANSWER.pack(request[:8], bytes(8), *head, *notify) + cookie
