@@ -69,14 +69,9 @@ def receive(state: State, received: Received, now: Instant) -> Step:
     match state:
         case AwaitInitResponse():
             return candidates.answered(state, received, now)
-        case (
-            AwaitAuthRequest()
-            | AwaitAuthResponse()
-            | Established()
-            | Replaced()
-            | Deleting()
-            | Lingering()
-        ):
+        case Established():
+            return hints.take(state, received, now) or _keyed(state, received, now)
+        case AwaitAuthRequest() | AwaitAuthResponse() | Replaced() | Deleting() | Lingering():
             return _keyed(state, received, now)
         case Gone() | Candidates():
             return Step(state)
@@ -104,9 +99,6 @@ def _beyond(state: Keyed, message_id: int, datagram: Datagram, now: Instant) -> 
 
 def _keyed(state: Keyed, received: Received, now: Instant) -> Step:
     datagram = received.datagram
-    hinted = hints.take(state, received, now) if isinstance(state, Established) else None
-    if hinted is not None:
-        return hinted
     verdict = inbox.admit(state.session, received, now)
     match verdict:
         case inbox.Ignored(reason):
