@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Unprotected words of a peer that seems to have lost an SA: never trusted alone.
 
-RFC 7296 §1.5, §2.4, §2.21.4: INVALID_IKE_SPI and INVALID_SPI make us ask whether the peer lives, at
-most now and then. With a token of the peer's they are the end of the IKE SA (RFC 6290 §4.5).
+RFC 7296 §1.5, §2.4, §2.21.4: INVALID_SPI makes us ask whether the peer lives, now and then. With a
+token of the peer's such a word is the end of the IKE SA (RFC 6290 §4.5).
 """
 
 from typing import Final
@@ -29,7 +29,7 @@ def is_unprotected(header: Header) -> bool:
     return header.next_payload is PayloadType.NOTIFY
 
 
-def take(state: Established, received: Received, now: Instant) -> Step | None:
+def take(state: Established, received: Received) -> Step | None:
     """Take an unprotected response that names this IKE SA; None if it says nothing to us."""
     link, header = state.session.link, received.header
     is_ours = (header.spi_i, header.spi_r) == (link.spi_i, link.spi_r)
@@ -39,11 +39,16 @@ def take(state: Established, received: Received, now: Instant) -> Step | None:
         message = Message.decode(received.datagram.octets)
     except MalformedError:
         return None
-    return heed(state, message, received.datagram.peer, now)
+    return _proof(state, message, received.datagram.peer)
 
 
-def heed(state: Established, message: Message, peer: Endpoint, now: Instant) -> Step | None:
-    """Take an unprotected message that is about this IKE SA, whoever it comes from."""
+def heed(state: Established, message: Message, peer: Endpoint, now: Instant) -> Step:
+    """Take INVALID_SPI about a Child SA of this IKE SA, whoever it comes from."""
+    return _proof(state, message, peer) or _doubt(state, now)
+
+
+def _proof(state: Established, message: Message, peer: Endpoint) -> Step | None:
+    """Return the end of the IKE SA, if the peer proves that it lost it; None without a token."""
     session = state.session
     if message.notify(crash_detection.KIND) is not None and state.crash_tokens:
         try:
@@ -52,19 +57,18 @@ def heed(state: Established, message: Message, peer: Endpoint, now: Instant) -> 
             return Step(state, (session.report(Dropped(str(error), peer)),))
         reason = "the peer has restarted, and proves that it lost the IKE SA"
         return ending.give_up(state, state.connection.name, reason)
-    said = [one for one in KINDS if message.notify(one) is not None]
-    return _doubt(state, said[0].name, now) if said else None
+    return None
 
 
-KINDS: Final = (NotifyType.INVALID_IKE_SPI, NotifyType.INVALID_SPI)
+def _doubt(state: Established, now: Instant) -> Step:
+    """Ask whether the peer lives, unless it was just heard, or is being asked.
 
-
-def _doubt(state: Established, said: str, now: Instant) -> Step:
-    """Ask whether the peer lives, unless it was just heard, or is being asked."""
+    INVALID_IKE_SPI needs no question: a true one answers a question that is under way already.
+    """
     window = state.session.window
     if state.is_provisional or now < state.pulse.heard + PAUSE or window.outstanding:
         return Step(state)
-    warned = Warned(f"somebody says {said} in the peer's name: asking the peer")
+    warned = Warned("somebody says INVALID_SPI in the peer's name: asking the peer")
     return Step(informational.ask(state, ()), (state.session.report(warned),))
 
 

@@ -70,7 +70,7 @@ def receive(state: State, received: Received, now: Instant) -> Step:
         case AwaitInitResponse():
             return candidates.answered(state, received, now)
         case Established():
-            return hints.take(state, received, now) or _keyed(state, received, now)
+            return hints.take(state, received) or _keyed(state, received, now)
         case AwaitAuthRequest() | AwaitAuthResponse() | Replaced() | Deleting() | Lingering():
             return _keyed(state, received, now)
         case Gone() | Candidates():

@@ -88,7 +88,7 @@ class IkeSa:
     def hint(self, message: Message, peer: Endpoint, now: Instant) -> tuple[Action, ...]:
         """Take an unprotected message that seems to be about a Child SA here (§1.5, RFC 6290)."""
         if isinstance(self._state, Established):
-            step = hints.heed(self._state, message, peer, now) or Step(self._state)
+            step = hints.heed(self._state, message, peer, now)
             asked = agenda.proceed(step.state, now)
             self._state = asked.state
             return step.actions + asked.actions + self._rearm()
