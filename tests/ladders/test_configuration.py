@@ -287,12 +287,12 @@ def test_the_pool_has_all_addresses_back_when_all_clients_are_gone(row: Row) -> 
     ladder = road(row)
     for _ in range(3):
         ladder.connect()
-    assert len(ladder.right.leases._owner) == 6
+    assert len(ladder.right.leases._held) == 6
     for sa in ladder.left.endpoint.sas:
         ladder.disconnect(ladder.left, sa.spi)
     ladder.settle()
     ladder.wait(20)
-    assert ladder.right.leases._owner == {}
+    assert ladder.right.leases._held == {}
 
 
 def test_a_client_may_speak_for_a_network_besides_its_address(row: Row) -> None:

@@ -80,7 +80,7 @@ def test_a_question_that_is_never_answered_ends_the_attempt(
         assert one.endpoint.sas == ()
         assert one.installed == {}
         assert one.timers == {}
-        assert one.leases._owner == {}
+        assert one.leases._held == {}
     (question,) = host.held
     ladder.give(host, question, Refused("too late"))
     assert host.endpoint.sas == ()
@@ -110,7 +110,7 @@ def test_disconnecting_while_a_question_is_open_leaves_nothing(row: Row, kind: t
     ladder.disconnect(host)
     assert host.endpoint.sas == ()
     assert host.installed == {}
-    assert host.leases._owner == {}
+    assert host.leases._held == {}
     assert len(host.ends) == 1
 
 

@@ -25,6 +25,7 @@ from ikeway.ike.io import (
     SetTimer,
     TimerFired,
 )
+from ikeway.ike.reports import Closed, Event, Rekeyed
 from ikeway.model.address import IKE_PORT, Address, Endpoint
 from ikeway.policy.connection import Connection
 from ikeway.wire.message import NAT_KEEPALIVE
@@ -167,6 +168,14 @@ class Ladder:
             peer = self.nat.inward(peer)
         return Datagram(peer, local, octets)
 
+    @staticmethod
+    def _lend(host: Host, sa: bytes, event: Event) -> None:
+        """Do with leases what the driver does."""
+        if isinstance(event, Closed):
+            host.leases.release(sa)
+        elif isinstance(event, Rekeyed):
+            host.leases.pass_on(sa, event.successor)
+
     # Performing -----------------------------------------------------------------------------------
 
     def perform(self, host: Host, actions: tuple[Action, ...]) -> None:
@@ -197,8 +206,10 @@ class Ladder:
                 host.migrate(action)
             case RemoveChild(_, spi_in):
                 host.installed.pop(spi_in, None)
-            case Report(_, event):
+                host.removed.add(spi_in)
+            case Report(sa, event):
                 host.events.append(event)
+                self._lend(host, sa, event)
             case Forget(sa):
                 host.timers.pop(sa, None)
                 host.leases.release(sa)

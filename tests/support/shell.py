@@ -51,6 +51,7 @@ class Host:
     pki: Pki
     leases: Leases
     installed: dict[int, ChildSa] = field(default_factory=dict)
+    removed: set[int] = field(default_factory=set)
     installs: list[InstallChild] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     timers: dict[bytes, float] = field(default_factory=dict)
@@ -90,7 +91,9 @@ class Host:
         self.installs.append(action)
         if self.refuse_install:
             return Refused(self.refuse_install)
-        self.installed[action.child.spi_in] = action.child
+        # As in the driver: what is taken out while it is being installed goes right after it.
+        if action.child.spi_in not in self.removed:
+            self.installed[action.child.spi_in] = action.child
         return Installed()
 
     def migrate(self, action: MigrateChild) -> None:

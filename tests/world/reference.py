@@ -194,7 +194,7 @@ def _check_nothing_left(host: Host) -> None:
         "questions": len(host.asked),
         "things to do": host.working,
         "Child SAs": len(host.plane.children),
-        "leases": len(host.leases._owner),
+        "leases": len(host.leases._held),
     }
     found = [f"{count} {what}" for what, count in left.items() if count]
     if found:

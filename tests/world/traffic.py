@@ -78,9 +78,12 @@ class Probes:
 
 
 def newest(host: Host, peer: Host) -> Installed | None:
-    """Return the pair of SAs of a host that sends to a peer: the newest that is not on standby."""
+    """Return the pair of SAs of a host that sends to a peer.
+
+    It is the newest that is not on standby, or the oldest that is.
+    """
     found = [one for one in reversed(host.plane.children.values()) if _leads_to(one, peer)]
-    return next((one for one in found if not one.is_standby), found[0] if found else None)
+    return next((one for one in found if not one.is_standby), found[-1] if found else None)
 
 
 def _leads_to(installed: Installed, peer: Host) -> bool:

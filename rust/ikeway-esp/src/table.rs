@@ -98,6 +98,9 @@ impl OutboundTable {
 
     /// Activates the SA on standby that protects a packet for which [`OutboundTable::find`] has
     /// none, if there is one.
+    ///
+    /// Of several it is the oldest: the peer has it for the longest time, and of two that crossed
+    /// the younger is the one that goes (RFC 7296 §2.8.1).
     #[cold]
     pub fn awaken(&mut self, flow: &Flow) -> Option<&OutboundSa> {
         let (spi_in, _) = self.standby.find(flow)?;
@@ -144,7 +147,8 @@ impl OutboundTable {
     fn replace(&mut self, spi_in: u32, sa: Arc<OutboundSa>, is_standby: bool) {
         self.take(spi_in);
         self.installed += 1;
-        self.put(spi_in, Held { sa, order: self.installed, is_standby });
+        let order = if is_standby { u64::MAX - self.installed } else { self.installed };
+        self.put(spi_in, Held { sa, order, is_standby });
     }
 
     fn put(&mut self, spi_in: u32, held: Held) {

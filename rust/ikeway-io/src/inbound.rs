@@ -50,11 +50,12 @@ impl Inbound {
         self.wiring.repeat(|| {
             // An interrupted wait is a short wait.
             let _ = poll(&mut ready, None);
-            if ready.last().is_some_and(is_ready) {
-                self.inbox.run(&mut lane.table);
-            }
             for (listening, _) in listening.iter().zip(&ready).filter(|(_, fd)| is_ready(fd)) {
                 lane.drain(listening.address, listening.esp.as_fd(), &mut batch);
+            }
+            // Last, so that an SA that is removed has taken what had arrived before.
+            if ready.last().is_some_and(is_ready) {
+                self.inbox.run(&mut lane.table);
             }
         });
     }

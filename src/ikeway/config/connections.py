@@ -73,6 +73,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
             child=lifetimes.child,
             child_octets=lifetimes.child_bytes,
             child_packets=lifetimes.child_packets,
+            reauth=lifetimes.reauth,
             jitter=lifetimes.jitter,
         ),
         retransmission=Retransmission(again.first, again.factor, again.longest, again.give_up),

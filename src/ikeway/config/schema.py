@@ -48,6 +48,9 @@ Pattern: TypeAlias = Annotated[IdPattern, Parsed(values.id_pattern, "an identity
 Selector: TypeAlias = Annotated[SelectorTemplate, Parsed(values.selector, "a traffic selector")]
 Domain: TypeAlias = Annotated[str, Parsed(values.domain, "a domain name")]
 Duration: TypeAlias = Annotated[Seconds, Parsed(values.duration(), "a time")]
+OptionalDuration: TypeAlias = Annotated[
+    Seconds, Parsed(values.duration_or_none(), "a time, or none")
+]
 Wait: TypeAlias = Annotated[Seconds, Parsed(values.duration(0.01, 3600), "a time")]
 Octets: TypeAlias = Annotated[int, Parsed(values.octets, "an amount of data")]
 IkeProposal: TypeAlias = Annotated[ProposalSpec, Parsed(ike_proposal, "a proposal")]
@@ -156,6 +159,10 @@ class LifetimesTable(Table):
     child_packets: int = Field(default=0, ge=0, le=2**62)
     """Packets through it in one direction, at least 1000; 0 is no limit but that of sequence
     numbers."""
+
+    reauth: OptionalDuration = written("none")
+    """Identities are proven anew: a new IKE SA comes up beside the old one, which then goes. The
+    side that can start the connection does so; the other ends it when it is overdue."""
 
     jitter: float = Field(default=0.1, ge=0.0, le=0.5)
     """By how much each is cut at random, as a part of it: two sides then seldom rekey at once."""

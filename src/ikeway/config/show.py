@@ -147,6 +147,7 @@ def _lifetimes(lifetimes: Lifetimes) -> Mapping[str, str | float]:
         "child": span(lifetimes.child),
         "child_bytes": octets,
         "child_packets": lifetimes.child_packets,
+        "reauth": span(lifetimes.reauth) if lifetimes.reauth else "none",
         "jitter": lifetimes.jitter,
     }
 

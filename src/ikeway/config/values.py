@@ -43,6 +43,12 @@ def duration(least: Seconds = 1.0, most: Seconds = 366 * SECONDS["d"]) -> Callab
     return parse
 
 
+def duration_or_none(least: Seconds = 1.0) -> Callable[[str], Seconds]:
+    """Return a parser of times from a limit on, where `none` is 0: it never comes."""
+    parse = duration(least)
+    return lambda text: 0.0 if text == "none" else parse(text)
+
+
 def octets(text: str) -> int:
     """Return an amount of data: `64GiB`; `none` is 0, no limit.
 

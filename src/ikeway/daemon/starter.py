@@ -94,6 +94,10 @@ class Starter:
         """Note that a connection is up."""
         self._upkeep.established(name, sa, _now())
 
+    def reauthenticating(self, name: str, successor: bytes) -> None:
+        """Note that an IKE SA is on its way beside the one that it is to replace."""
+        self._upkeep.started(name, successor)
+
     def rekeyed(self, name: str, sa: bytes, successor: bytes) -> None:
         """Note that another IKE SA took the place of one."""
         self._upkeep.rekeyed(name, sa, successor, _now())

@@ -46,7 +46,14 @@ from ikeway.ike.children import Wish
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import AddChild, CloseChild, Disconnect, PeerSeen, Report, Spent
-from ikeway.ike.reports import Closed, Dropped, Established, Pressed, Rekeyed
+from ikeway.ike.reports import (
+    Closed,
+    Dropped,
+    Established,
+    Pressed,
+    Reauthenticating,
+    Rekeyed,
+)
 from ikeway.ike.states import Established as Up
 from ikeway.model.address import IKE_PORT, NAT_PORT, Endpoint
 from ikeway.model.errors import UsageError
@@ -309,6 +316,8 @@ class Supervisor:
         elif isinstance(event, Rekeyed):
             self._since[event.successor] = self._since.pop(report.sa, time.time())
             self._starter.rekeyed(event.connection, report.sa, event.successor)
+        elif isinstance(event, Reauthenticating):
+            self._starter.reauthenticating(event.connection, event.successor)
         elif isinstance(event, Closed):
             self._since.pop(report.sa, None)
             self._starter.closed(event.connection, report.sa, event.reason)

@@ -130,7 +130,8 @@ class DataPlane(Protocol):
 
         Of several pairs that select a packet the newest sends it; the older go on receiving.
         A pair on `standby` receives at once, and sends nothing that another pair selects until the
-        peer has used it (RFC 7296 §2.8); from then on it is the newest.
+        peer has used it (RFC 7296 §2.8); from then on it is the newest. Where all are on standby,
+        the oldest of them takes over.
         """
         ...
 

@@ -15,6 +15,7 @@ from ikeway.ike.tasks import (
     CheckReturn,
     CreateChild,
     DeleteChild,
+    End,
     Inform,
     RekeyChild,
     RekeyIke,
@@ -64,6 +65,8 @@ def _is_blocked(state: Established, task: Task) -> bool:
             return is_changing or bool(state.session.window.outstanding)
         case DeleteChild(spi_in) | RekeyChild(spi_in):
             return any(asked.replaces == spi_in for asked in state.asking(AskedChild))
+        case End():
+            return bool(state.session.window.outstanding)
         case Inform() | CreateChild() | TellAddresses() | CheckReturn():
             return False
 
@@ -83,6 +86,8 @@ def _ask(state: Established, task: Task, now: Instant) -> Step:
             return child_sa_requester.create(state, task, now)
         case RekeyIke():
             return rekey_ike.request(state, task, now)
+        case End(reason):
+            return ending.delete(state, reason, now)
 
 
 def command(

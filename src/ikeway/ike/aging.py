@@ -4,7 +4,7 @@
 import math
 from dataclasses import replace
 
-from ikeway.ike import ending, wanted
+from ikeway.ike import ending, reauthentication, wanted
 from ikeway.ike.agenda import want
 from ikeway.ike.children import Child
 from ikeway.ike.exchanges import child_sa
@@ -18,6 +18,10 @@ def due(state: Established, now: Instant) -> Step:
     """Do what the clock calls for: rekey what is old, drop what is too old."""
     if now >= state.expires_at:
         return ending.delete(state, "its lifetime is over and it could not be rekeyed", now)
+    if now >= state.authenticity.until:
+        return ending.delete(state, "its identities were not proven anew in time", now)
+    if now >= state.authenticity.renew_at:
+        return reauthentication.begin(state, now)
     after = wanted.due(state, now)
     if now >= state.rekey_at:
         after = want(replace(after, rekey_at=state.expires_at), RekeyIke())
@@ -46,10 +50,8 @@ def spent(state: State, event: Spent, now: Instant) -> Step:
 
 def _old(state: Established, child: Child) -> Established:
     """Want a successor, unless there is one."""
-    if child.is_replaced:
-        return state
-    aged = replace(child, rekey_at=child.expires_at)
-    return want(child_sa.change(state, aged), RekeyChild(child.sa.spi_in))
+    after = child_sa.change(state, replace(child, rekey_at=child.expires_at))
+    return after if child.is_replaced else want(after, RekeyChild(child.sa.spi_in))
 
 
 def _over(state: Established, child: Child, now: Instant) -> Step:

@@ -25,6 +25,7 @@ from ikeway.ike.io import (
     Received,
     Rekey,
     Report,
+    Retire,
     Spent,
     Synchronize,
     TimerFired,
@@ -89,6 +90,7 @@ def advance(state: Candidates, event: Input, now: Instant, inner: Advance) -> St
             | CloseChild()
             | PeerSeen()
             | AddressesChanged()
+            | Retire()
         ):
             return Step(state)
 

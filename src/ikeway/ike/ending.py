@@ -59,14 +59,15 @@ def remove_children(
     actions: list[Action] = []
     for child in children:
         spi = child.sa.spi_in
-        actions.append(RemoveChild(session.sa, spi))
+        actions.append(RemoveChild(session.sa, spi, child.is_replaced))
         actions.append(session.report(ChildClosed(connection.name, spi, reason)))
     return tuple(actions)
 
 
 def remove_all(state: Established, reason: str) -> tuple[Action, ...]:
     """Return the actions that take out all Child SAs, also one that is only being installed."""
-    removed = remove_children(state.session, state.connection, state.children, reason)
+    children = tuple(replace(child, is_replaced=False) for child in state.children)
+    removed = remove_children(state.session, state.connection, children, reason)
     sa, coming = state.session.sa, (each.child.sa.spi_in for each in state.answering)
     return (*removed, *(RemoveChild(sa, spi) for spi in coming))
 

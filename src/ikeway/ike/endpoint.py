@@ -30,6 +30,7 @@ from ikeway.ike.io import (
 )
 from ikeway.ike.owners import Owners
 from ikeway.ike.pressure import Pressure
+from ikeway.ike.reauthentication import Renewals
 from ikeway.ike.reports import Established
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.sources import Source, source_of
@@ -74,6 +75,7 @@ class Endpoint:
         self._pressure = Pressure()
         self._strangers = strangers.Strangers(env.limits)
         self._owners = Owners()
+        self._renewals = Renewals()
 
     @property
     def sas(self) -> tuple[IkeSa, ...]:
@@ -192,6 +194,8 @@ class Endpoint:
         for action in actions:
             if isinstance(action, Report) and isinstance(action.event, Established):
                 more += self._replace_others(sa, action.event, now)
+        for other, told in self._renewals.consequences(sa, actions, self._sas):
+            more += self._handle(self._sas[other], told, now)
         if isinstance(sa.state, Gone):
             more.append(self._forget(sa, now))
         elif not isinstance(sa.state, HALF_OPEN):
@@ -212,6 +216,7 @@ class Endpoint:
 
     def _forget(self, sa: IkeSa, now: Instant) -> Forget:
         del self._sas[sa.spi]
+        self._renewals.forget(sa.spi)
         self._settled(sa, self._half_open.forget(sa.spi), now)
         return Forget(sa.spi)
 

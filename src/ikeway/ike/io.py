@@ -247,6 +247,14 @@ class CloseChild:
 
 
 @dataclass(frozen=True, slots=True)
+class Retire:
+    """Another IKE SA took this one's place, with its identities proven anew (RFC 7296 §2.8.3).
+
+    Only the endpoint says so, which sees both.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Initiate:
     """Start an IKE SA; for the endpoint. `wish` is which Child SA is to come of it first."""
 
@@ -259,7 +267,7 @@ class Initiate:
 Command: TypeAlias = (
     Disconnect | CheckLiveness | Rekey | Synchronize | Spent | AddChild | CloseChild
 )
-Input: TypeAlias = Received | TimerFired | Answered | PeerSeen | AddressesChanged | Command
+Input: TypeAlias = Received | TimerFired | Answered | PeerSeen | AddressesChanged | Command | Retire
 
 # Actions ------------------------------------------------------------------------------------------
 
@@ -311,10 +319,14 @@ class InstallChild:
 
 @dataclass(frozen=True, slots=True)
 class RemoveChild:
-    """Take the Child SA with this inbound SPI from the data plane."""
+    """Take the Child SA with this inbound SPI from the data plane.
+
+    One that `is_replaced` sends nothing any more, and receives what is still on its way (§2.8).
+    """
 
     sa: bytes
     spi_in: int
+    is_replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,15 @@ from dataclasses import replace
 
 from ikeway.ike import wanted
 from ikeway.ike.exchanges import informational
-from ikeway.ike.exchanges.child_sa import RETRY, SPI_OCTETS, change, find, specs_for, uncrossed
+from ikeway.ike.exchanges.child_sa import (
+    RETRY,
+    SPI_OCTETS,
+    change,
+    crossings,
+    find,
+    specs_for,
+    uncrossed,
+)
 from ikeway.ike.io import RemoveChild, Report
 from ikeway.ike.reports import ChildFailed
 from ikeway.ike.states import Established, Step
@@ -30,8 +38,9 @@ def failed(state: Established, asked: AskedChild, failure: Notify, now: Instant)
             return Step(change(state, replace(old, rekey_at=old.expires_at)), (said,))
     if failure.type is NotifyType.SINGLE_PAIR_REQUIRED and asked.trigger is not None:
         return _again_singly(state, asked, said)
-    if old is None or any(each.old == asked.replaces for each in state.crossed):
-        return Step(uncrossed(state, asked), (said,) if old is None else ())
+    if old is None or any(each.old == asked.replaces for each in crossings(state)):
+        # What crossed it has done the work (§2.8.1): there is nothing to tell.
+        return Step(uncrossed(state, asked), () if asked.replaces else (said,))
     if failure.type is NotifyType.CHILD_SA_NOT_FOUND:
         left = tuple(child for child in state.children if child is not old)
         anew = CreateChild(old.name)

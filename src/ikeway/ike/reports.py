@@ -123,6 +123,14 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Reauthenticating:
+    """Identities are being proven anew; `successor` is our SPI of the IKE SA that does so."""
+
+    connection: str
+    successor: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ChildEstablished:
     """A Child SA carries traffic."""
 
@@ -169,6 +177,7 @@ Event: TypeAlias = (
     | Established
     | Rekeyed
     | Moved
+    | Reauthenticating
     | ChildEstablished
     | ChildFailed
     | ChildClosed

@@ -12,6 +12,7 @@ from ikeway.ike import (
     message_id_sync,
     moving,
     paths,
+    reauthentication,
     succession,
 )
 from ikeway.ike.answering import answer
@@ -28,6 +29,7 @@ from ikeway.ike.io import (
     PeerSeen,
     Received,
     Rekey,
+    Retire,
     SetTimer,
     Spent,
     Synchronize,
@@ -117,6 +119,8 @@ def advance(state: State, event: Input, now: Instant) -> Step:
             return answer(state, event, now)
         case PeerSeen() | AddressesChanged():
             return _moved(state, event, now)
+        case Retire():
+            return Step(reauthentication.retire(state))
         case _:
             return _command(state, event, now)
 

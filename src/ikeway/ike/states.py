@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from ikeway.crypto.kex import Offer
+from ikeway.ike.authenticity import Authenticity
 from ikeway.ike.children import Child, ChildDraft, Wish
 from ikeway.ike.environment import Environment
 from ikeway.ike.features.nat_traversal import Nat
@@ -183,6 +184,7 @@ class Established:
     `crossed` and `rival` are rekeys of the peer's that crossed ours. An IKE SA that came of such a
     rekey is provisional until the nonces decide: nothing is changed on it (RFC 7296 §2.8.2).
     `stillborn` are outbound SPIs that the peer deleted before its answer told us of them.
+    `authenticity` is how long the proofs of identity count.
     `keep_at` is when a NAT before us needs to see a packet. `wanted` are Child SAs that we keep up.
     `mobility` is what is known of where both sides are. `synchronised` is the last message ID that
     a synchronisation of the peer's began with (RFC 6311 §5.1).
@@ -211,6 +213,7 @@ class Established:
     expires_at: Instant = math.inf
     wanted: Wanted = field(default=Wanted())
     mobility: Mobility = field(default=Mobility())
+    authenticity: Authenticity = field(default=Authenticity())
 
     def asking(self, kind: type[A]) -> tuple[A, ...]:
         """Return what we have asked of a kind and have no answer to, the oldest first."""
@@ -322,7 +325,7 @@ class Offspring:
     """What goes to another IKE SA: one that begins, or more Child SAs for one that is there."""
 
     spi: bytes
-    begins: Established | Deleting | None
+    begins: State | None
     children: tuple[Child, ...] = ()
     queued: tuple[Task, ...] = ()
     connection: str = ""

@@ -76,8 +76,15 @@ class CheckReturn:
     peer: Endpoint | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """Delete the IKE SA (§1.4.1), for this reason."""
+
+    reason: str
+
+
 Task: TypeAlias = (
-    Inform | DeleteChild | RekeyChild | CreateChild | RekeyIke | TellAddresses | CheckReturn
+    Inform | DeleteChild | RekeyChild | CreateChild | RekeyIke | TellAddresses | CheckReturn | End
 )
 
 

@@ -126,4 +126,5 @@ def next_age(state: states.Established) -> Instant:
         for child in state.children
         if child.is_installed and not child.is_deleting
     ]
-    return min(state.rekey_at, state.expires_at, state.wanted.next_at, *children)
+    ours = state.wanted.next_at, state.authenticity.next
+    return min(state.rekey_at, state.expires_at, *ours, *children)

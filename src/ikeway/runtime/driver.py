@@ -44,7 +44,7 @@ from ikeway.ike.states import Lingering
 from ikeway.model.address import Endpoint as Place
 from ikeway.model.errors import HostError
 from ikeway.model.esp import Usage
-from ikeway.model.time import Instant
+from ikeway.model.time import Instant, Seconds
 from ikeway.runtime.faults import Due, Faults, Thing
 from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Lender
@@ -55,6 +55,9 @@ from ikeway.runtime.sockets import UdpTransport
 from ikeway.runtime.solver import Solver
 
 Listener = Callable[[Report], None]
+
+GRACE: Seconds = 1.0
+"""How long a Child SA that was replaced still receives: packets and messages overtake others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Driver:
         self._ports = ports
         self._loop = asyncio.get_running_loop()
         self._timers: dict[bytes, asyncio.TimerHandle] = {}
+        self._fading: dict[int, asyncio.TimerHandle] = {}
         self._work: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._solver = Solver()
         self._worker = self._loop.create_task(self._work_off())
@@ -178,8 +182,8 @@ class Driver:
                 self._work.put_nowait(partial(self._install, action))
             case MigrateChild():
                 self._work.put_nowait(partial(self._migrate, action))
-            case RemoveChild(_, spi_in):
-                self._work.put_nowait(partial(self._remove, spi_in))
+            case RemoveChild(_, spi_in, is_replaced):
+                self._take_out(spi_in, is_replaced=is_replaced)
             case Report():
                 self._tell(action)
             case Forget(sa):
@@ -223,6 +227,22 @@ class Driver:
 
     def _later(self, ticket: Ticket, answer: Answer) -> None:
         self._loop.call_soon(self._answered, ticket, answer)
+
+    def _take_out(self, spi_in: int, *, is_replaced: bool) -> None:
+        """Remove a Child SA; one whose traffic another one carries may receive a moment longer.
+
+        When the others go, it is not to come into use again.
+        """
+        if is_replaced:
+            self._fading[spi_in] = self._loop.call_later(GRACE, self._faded, spi_in)
+            return
+        for other in tuple(self._fading):
+            self._faded(other)
+        self._work.put_nowait(partial(self._remove, spi_in))
+
+    def _faded(self, spi_in: int) -> None:
+        self._fading.pop(spi_in).cancel()
+        self._work.put_nowait(partial(self._remove, spi_in))
 
     # The data plane and the host, one after the other --------------------------------------------
 
@@ -304,6 +324,8 @@ class Driver:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        for spi_in in tuple(self._fading):
+            self._faded(spi_in)
         self.transport.close()
         await self._solver.close()
         await self.drain()

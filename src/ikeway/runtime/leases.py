@@ -3,6 +3,7 @@
 
 from collections import OrderedDict
 from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from typing_extensions import override
@@ -76,15 +77,27 @@ class Lender(Protocol):
         ...
 
 
+@dataclass
+class _Held:
+    """Who has an address: one identity, by one IKE SA or, while one takes over, by two."""
+
+    identity: Identity
+    sas: list[bytes]
+
+
 class Leases(Lender):
-    """Which IKE SA has which address."""
+    """Which IKE SA has which address.
+
+    An identity that asks for the very address that it has gets it for another IKE SA too: it proves
+    itself anew before the old one goes (RFC 7296 §2.8.3). To ask for any is to ask for another.
+    """
 
     def __init__(self, pools: Mapping[str, Pool]) -> None:
         self._pools = pools
         reserved = frozenset(server for pool in pools.values() for server in pool.dns)
         networks = {network for pool in pools.values() for network in pool.ranges}
         self._ranges = {network: AddressRange(network, reserved) for network in networks}
-        self._owner: dict[Address, bytes] = {}
+        self._held: dict[Address, _Held] = {}
         self._by_sa: dict[bytes, list[Address]] = {}
         self._last: OrderedDict[tuple[Identity, int], Address] = OrderedDict()
 
@@ -113,18 +126,23 @@ class Leases(Lender):
         if addresses:
             self._by_sa.setdefault(successor, []).extend(addresses)
         for address in addresses:
-            if self._owner.get(address) == sa:
-                self._owner[address] = successor
+            held = self._held[address]
+            held.sas = [successor if each == sa else each for each in held.sas]
 
     @override
     def release(self, sa: bytes) -> None:
         for address in self._by_sa.pop(sa, []):
-            del self._owner[address]
+            held = self._held[address]
+            held.sas.remove(sa)
+            if held.sas:
+                continue
+            del self._held[address]
             for one in self._around(address):
                 one.give_back(address)
 
     def _lend(self, sa: bytes, identity: Identity, address: Address) -> None:
-        self._owner[address] = sa
+        held = self._held.setdefault(address, _Held(identity, []))
+        held.sas.append(sa)
         self._by_sa.setdefault(sa, []).append(address)
         for one in self._around(address):
             one.take(address)
@@ -142,9 +160,10 @@ class Leases(Lender):
         ranges = [self._ranges[net] for net in pool.ranges if net.version == wanted.version]
         before = self._last.get((identity, wanted.version))
         for address in (wanted, before):
-            if address is None or address in self._owner:
+            if address is None or not any(one.has(address) for one in ranges):
                 continue
-            if any(one.has(address) for one in ranges):
+            held = self._held.get(address)
+            if held is None or (address == wanted and held.identity == identity):
                 return address
-        found = (one.next_free(self._owner) for one in ranges)
+        found = (one.next_free(self._held) for one in ranges)
         return next((address for address in found if address is not None), None)

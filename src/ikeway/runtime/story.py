@@ -109,6 +109,9 @@ def _lifecycle(event: reports.Event) -> tuple[str, dict[str, object]]:
         case reports.Moved(connection, local, peer, reason):
             facts = {"connection": connection, "local": str(local), "peer": str(peer)}
             return f"IKE SA moved: {reason}", facts
+        case reports.Reauthenticating(connection, successor):
+            text = f"proving identities anew, by IKE SA {successor.hex()}"
+            return text, {"connection": connection}
         case reports.Closed(connection, reason):
             facts = {"connection": connection} if connection else {}
             return f"IKE SA closed: {reason}", facts

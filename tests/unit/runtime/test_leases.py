@@ -94,6 +94,37 @@ def test_an_identity_whose_address_is_taken_gets_another() -> None:
     assert lent(one, "a", sa=b"second SA of a") not in ([], [first])
 
 
+def test_an_identity_that_asks_for_its_own_address_has_it_twice_until_one_goes() -> None:
+    """RFC 7296 §2.8.3: it proves itself anew before the old IKE SA goes, whichever goes first."""
+    one = lending("10.0.0.0/24")
+    (first,) = lent(one, "a", sa=b"old")
+    wish = ip_address(first)
+    assert lent(one, "a", wish, sa=b"new") == [first]
+    one.release(b"old")
+    assert lent(one, "b", wish) != [first]
+    assert lent(one, "a", wish, sa=b"failing") == [first]
+    one.release(b"failing")
+    one.pass_on(b"new", b"rekeyed")
+    assert lent(one, "c", wish) != [first]
+    one.release(b"rekeyed")
+    assert lent(one, "d", wish) == [first]
+
+
+def test_another_identity_does_not_get_what_is_lent() -> None:
+    one = lending("10.0.0.0/24")
+    (first,) = lent(one, "a")
+    assert lent(one, "b", ip_address(first)) != [first]
+
+
+def test_an_address_of_another_pool_is_not_lent_to_who_has_it_there() -> None:
+    one = Leases({"staff": pool("10.0.0.0/24"), "guests": pool("10.1.0.0/24")})
+    (first,) = lent(one, "a")
+    question = Lease("guests", Identity.parse("a"), (ip_address(first),))
+    answer = one.lease(b"other", question)
+    assert isinstance(answer, Leased)
+    assert str(answer.addresses[0]) == "10.1.0.1"
+
+
 def test_a_wish_is_granted_if_the_address_is_free() -> None:
     one = lending("10.0.0.0/24")
     assert lent(one, "a", ip_address("10.0.0.77")) == ["10.0.0.77"]
@@ -148,7 +179,7 @@ def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None
         lent(one, f"host{number}")
         one.release(f"host{number}".encode())
     assert len(one._last) == 10
-    assert one._owner == one._by_sa == {}
+    assert one._held == one._by_sa == {}
 
 
 @pytest.mark.parametrize("network", ["fd00::/64", "10.0.0.0/8"])
@@ -178,6 +209,7 @@ class Lending(RuleBasedStateMachine):
         super().__init__()
         self.leases = Leases({"staff": pool("10.0.0.0/29", "10.0.1.0/30")})
         self.out: dict[bytes, list[str]] = {}
+        self.holder: dict[str, str] = {}
         self.count = 0
 
     @rule(who=st.sampled_from("abcd"), wish=st.integers(0, 9))
@@ -187,9 +219,13 @@ class Lending(RuleBasedStateMachine):
         wanted = ip_address("10.0.0.0") + wish if wish else ANY_4
         found = lent(self.leases, who, wanted, sa=sa)
         taken = {address for addresses in self.out.values() for address in addresses}
-        assert bool(found) == (len(taken) < 8)
-        assert not taken & set(found)
+        if str(wanted) in taken and self.holder[str(wanted)] == who:
+            assert found == [str(wanted)]
+        else:
+            assert bool(found) == (len(taken) < 8)
+            assert not taken & set(found)
         self.out[sa] = found
+        self.holder |= dict.fromkeys(found, who)
 
     @rule(number=st.integers(0, 30))
     def disconnect(self, number: int) -> None:
@@ -201,7 +237,7 @@ class Lending(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost(self) -> None:
         out = [address for addresses in self.out.values() for address in addresses]
-        assert sorted(map(str, self.leases._owner)) == sorted(out)
+        assert sorted(map(str, self.leases._held)) == sorted(set(out))
 
 
 TestLending = Lending.TestCase

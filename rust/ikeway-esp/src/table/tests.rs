@@ -111,6 +111,19 @@ fn an_sa_on_standby_sends_what_no_active_one_selects() {
 }
 
 #[test]
+fn of_several_on_standby_the_oldest_takes_over() {
+    let mut table = OutboundTable::default();
+    table.insert(1000, sa(300, &NET));
+    table.insert_standby(1001, sa(301, &NET));
+    table.insert_standby(1002, sa(302, &NET));
+    assert_eq!(sent(&mut table, "10.2.0.1"), Some(300));
+    table.remove(1000);
+    assert_eq!(sent(&mut table, "10.2.0.1"), Some(301));
+    table.activate(1002);
+    assert_eq!(sent(&mut table, "10.2.0.1"), Some(302));
+}
+
+#[test]
 fn an_sa_on_standby_may_go_unused() {
     let mut table = OutboundTable::default();
     table.insert_standby(1000, sa(300, &NET));

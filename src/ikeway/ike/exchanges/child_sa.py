@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from ikeway.ike.child_terms import Place
 from ikeway.ike.children import Child
+from ikeway.ike.exchanges.nonces import lowest
 from ikeway.ike.shape import Shape, maybe, one
 from ikeway.ike.states import Established
-from ikeway.ike.tasks import AskedChild
+from ikeway.ike.tasks import AskedChild, Crossed
 from ikeway.model.address import Endpoint
 from ikeway.model.time import Seconds
 from ikeway.policy.connection import ChildPolicy
@@ -34,6 +35,16 @@ def place(state: Established, path: tuple[Endpoint, Endpoint]) -> Place:
     ours = lent if connection.virtual_ips else (path[0].address,)
     theirs = lent if connection.pool else (path[1].address,)
     return Place(ours, theirs, path, state.session.agreed.nat)
+
+
+def crossings(state: Established) -> tuple[Crossed, ...]:
+    """Return the peer's rekeys that may cross ours, also those that the data plane has to take."""
+    coming = (
+        Crossed(each.child.replaces, each.child.sa.spi_in, lowest(*each.nonces))
+        for each in state.answering
+        if each.child.replaces
+    )
+    return (*state.crossed, *coming)
 
 
 def change(state: Established, child: Child) -> Established:

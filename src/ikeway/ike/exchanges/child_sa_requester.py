@@ -14,12 +14,12 @@ from ikeway.ike import (
     spending,
 )
 from ikeway.ike.children import Child, Scope, Seed, Terms, build
-from ikeway.ike.exchanges import informational
 from ikeway.ike.exchanges.child_sa import (
     RESPONSE,
     SPI_OCTETS,
     TYPE,
     change,
+    crossings,
     find,
     place,
     specs_for,
@@ -32,6 +32,7 @@ from ikeway.ike.states import Established, Step
 from ikeway.ike.tasks import (
     AskedChild,
     CreateChild,
+    DeleteChild,
     RekeyChild,
 )
 from ikeway.ike.timers import INSTALL
@@ -43,7 +44,7 @@ from ikeway.model.time import Instant
 from ikeway.policy.connection import ChildPolicy, resolve_selectors
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
-from ikeway.wire.payloads import Delete, KeyExchange, Nonce, Notify, SecurityAssociation, TsI, TsR
+from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation, TsI, TsR
 from ikeway.wire.registry import KeMethod, NotifyType, ProtocolId
 
 
@@ -163,10 +164,13 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
     if old is not None:
         state = change(state, replace(old, is_replaced=True, rekey_at=old.expires_at))
     after, child = _resolve(state, child, lowest(*nonces))
-    if child.is_replaced:
-        return Step(after)
     install = InstallChild(
-        session.install_ticket(made.spi_in), state.connection.name, made, state.virtual_ips
+        session.install_ticket(made.spi_in),
+        state.connection.name,
+        made,
+        state.virtual_ips,
+        # One that has lost only receives: its end is on its way, and the other one is to send.
+        is_standby=child.is_replaced,
     )
     after = _ask_for_the_rest(after, asked, scope)
     return Step(replace(after, children=(*after.children, child)), (install,))
@@ -205,19 +209,29 @@ def _finish(asked: AskedChild, method: int, reply: Message) -> Secret | None:
 def _resolve(state: Established, child: Child, ours: bytes) -> tuple[Established, Child]:
     """Decide a simultaneous rekey: the lowest nonce was part of the redundant exchange (§2.8.1).
 
-    Its creator deletes it, and the creator of the other one deletes the old child. The redundant
-    one is not even installed: what we sent through it could arrive after our Delete.
+    Its creator deletes it, and the creator of the other one deletes the old child. Until then it
+    receives, and nothing of ours is sent through it: that could arrive after our Delete.
     """
-    crossed = next((each for each in state.crossed if each.old == child.replaces), None)
+    crossed = next((each for each in crossings(state) if each.old == child.replaces), None)
     if crossed is None:
         return state, child
-    left = tuple(each for each in state.crossed if each is not crossed)
+    left = tuple(each for each in state.crossed if each != crossed)
     after = replace(state, crossed=left)
     if ours < crossed.lowest:
-        spi = child.sa.spi_in.to_bytes(SPI_OCTETS)
-        told = informational.ask(after, (Delete(ProtocolId.ESP, SPI_OCTETS, (spi,)),))
-        return told, replace(child, replaces=0, is_replaced=True)
-    theirs = find(after, crossed.new)
+        queued = (*after.queued, DeleteChild(child.sa.spi_in))
+        return replace(after, queued=queued), replace(child, replaces=0, is_replaced=True)
+    return _replaced(after, crossed.new), child
+
+
+def _replaced(state: Established, spi_in: int) -> Established:
+    """Return the state in which the peer's child has lost, also where it is yet to be installed."""
+    theirs = find(state, spi_in)
     if theirs is not None:
-        after = change(after, replace(theirs, is_replaced=True, rekey_at=theirs.expires_at))
-    return after, child
+        return change(state, replace(theirs, is_replaced=True, rekey_at=theirs.expires_at))
+    answering = (
+        replace(each, child=replace(each.child, is_replaced=True))
+        if each.child.sa.spi_in == spi_in
+        else each
+        for each in state.answering
+    )
+    return replace(state, answering=tuple(answering))

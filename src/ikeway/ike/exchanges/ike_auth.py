@@ -4,6 +4,7 @@
 from dataclasses import dataclass, replace
 
 from ikeway.ike import crash_detection, ending, keepalive, mobility, window_size
+from ikeway.ike.authenticity import Authenticity
 from ikeway.ike.children import Child
 from ikeway.ike.features import message_id_sync
 from ikeway.ike.io import Action
@@ -89,6 +90,7 @@ def establish(
         keep_at=keepalive.due(session, now),
         mobility=mobility.begin(session, connection, proven.message),
         crash_tokens=crash_detection.learn(proven.message),
+        authenticity=Authenticity.begin(connection, random, now),
     )
     report = EstablishedReport(
         connection=connection.name,

@@ -135,6 +135,7 @@ def _make(
         queued=(*crash_detection.announcement(session), *_inherited(state)),
         wanted=replace(state.wanted, is_refused=False),
         mobility=state.mobility.succeeded(),
+        authenticity=state.authenticity,
     )
     return Made(ending.aging(fresh, now), lowest(*nonces))
 
@@ -162,7 +163,7 @@ def _take_over(state: Established, made: Made, now: Instant) -> Step:
         doomed = ending.tell(
             made.state.session, state.connection, (Delete(ProtocolId.IKE, 0, ()),), now
         )
-        born = Offspring(made.spi, doomed.state)  # type: ignore[arg-type]
+        born = Offspring(made.spi, doomed.state)
         step = hand_over(state, now)
         return Step(step.state, (*step.actions, *doomed.actions), (*step.offspring, born))
     heir = replace(made.state, children=state.children)

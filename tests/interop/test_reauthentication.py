@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Identities proven anew with strongSwan, by either side, while pings go on (RFC 7296 §2.8.3)."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from support.pair import INITIATOR, RESPONDER, Case, Pair, Tunnel
+from support.storm import Pinger
+from support.strongswan import wait_until
+
+pytestmark = [pytest.mark.interop, pytest.mark.system]
+
+SECONDS: Final = 12.0
+POOL: Final = "10.3.0.0/24"
+MINE: Final = {"lifetimes": {"reauth": "3s", "jitter": 0.0}}
+THEIRS: Final[dict[str, Any]] = {
+    "connections": {"lab": {"reauth_time": "3s", "over_time": "30s", "rand_time": "0s"}}
+}
+
+
+@pytest.mark.conformance("CF-F14")
+@pytest.mark.parametrize("role", [INITIATOR])
+def test_we_prove_identities_anew_without_a_gap(tunnel: Tunnel) -> None:
+    """Make before break: not one ping is lost, and in the end there is one IKE SA."""
+    pair = tunnel(Case(ikeway=MINE))
+    pair.connect()
+    assert len(_ids_during(pair)) >= 3
+    wait_until(pair.is_up, 6.0, "one IKE SA with one Child SA at both ends")
+
+
+@pytest.mark.conformance("CF-F14")
+@pytest.mark.parametrize("role", [INITIATOR])
+def test_we_keep_the_address_that_strongswan_lends(tunnel: Tunnel) -> None:
+    lab = {"pools": "pool4", "children": {"net": {"remote_ts": None}}}
+    pools = {"pool4": {"addrs": POOL}}
+    mine = {**MINE, "virtual_ips": ["0.0.0.0"], "local_ts": ["dynamic"]}
+    pair = tunnel(Case(ikeway=mine, swanctl={"connections": {"lab": lab}, "pools": pools}))
+    pair.witness.watch_also(POOL)
+    pair.connect()
+    (address,) = pair.ikeway.established()[0].virtual_ips
+    assert len(_ids_during(pair, address)) >= 3
+    wait_until(pair.is_up, 6.0, "one IKE SA with one Child SA at both ends")
+    assert pair.ikeway.established()[0].virtual_ips == [address]
+
+
+@pytest.mark.conformance("CF-F14")
+@pytest.mark.parametrize("role", [RESPONDER])
+@pytest.mark.parametrize("makes_first", [True, False])
+def test_strongswan_proves_identities_anew(
+    tunnel: Tunnel, tmp_path: Path, makes_first: bool
+) -> None:
+    """With make_before_break next to nothing is lost: strongSwan drops the old Child SAs at once,
+    with what its threads had still queued for them. Without it the tunnel comes back at once. The
+    virtual address is the same both times."""
+    snippet = tmp_path / "charon.conf"
+    snippet.write_text(f"make_before_break = {'yes' if makes_first else 'no'}\n")
+    case = Case(
+        ikeway={"pool": "staff", "peer_ts": ["dynamic"]},
+        ikeway_top={"pools": {"staff": {"ranges": [POOL]}}},
+        swanctl={
+            "connections": {
+                "lab": {**THEIRS["connections"]["lab"], "vips": "0.0.0.0", "children": _DYNAMIC}
+            }
+        },
+        strongswan={"charon_conf": str(snippet)},
+    )
+    pair = tunnel(case)
+    pair.witness.watch_also(POOL)
+    pair.connect()
+    (address,) = pair.ikeway.established()[0].virtual_ips
+    ids = _ids_during(pair, peer=address, most=0.02 if makes_first else 0.25)
+    assert len(ids) >= 3
+    wait_until(pair.is_up, 6.0, "one IKE SA with one Child SA at both ends")
+    assert pair.ikeway.established()[0].virtual_ips == [address]
+
+
+_DYNAMIC: Final = {"net": {"local_ts": None}}
+
+
+def _ids_during(
+    pair: Pair, ours: str | None = None, peer: str | None = None, *, most: float = 0.0
+) -> set[str]:
+    """Ping for a while; return the IKE SAs that there were meanwhile."""
+    here, there = ours or pair.link.ours.inner[4], peer or pair.link.peer.inner[4]
+    pinger = Pinger(pair.link.ours.namespace, here, there, SECONDS)
+    ids: set[str] = set()
+    while pinger.is_going():
+        ids |= {sa.id for sa in pair.ikeway.established()}
+    sent, lost = pinger.lost()
+    assert sent > 0.9 * SECONDS / 0.02
+    assert lost <= most * sent, f"{lost} of {sent} pings lost"
+    return ids
