@@ -78,16 +78,24 @@ def _ask(state: Established, task: Task, now: Instant) -> Step:
             return informational.send(state, task, said, now)
         case TellAddresses() | CheckReturn():
             return address_update.ask(state, task, now)
+        case RekeyIke():
+            return rekey_ike.request(state, task, now)
+        case DeleteChild() | RekeyChild() | CreateChild():
+            return _ask_of_child(state, task, now)
+        case End(reason):
+            return ending.delete(state, reason, now)
+
+
+def _ask_of_child(
+    state: Established, task: DeleteChild | RekeyChild | CreateChild, now: Instant
+) -> Step:
+    match task:
         case DeleteChild():
             return informational.delete_child(state, task, now)
         case RekeyChild():
             return child_sa_requester.rekey(state, task, now)
         case CreateChild():
             return child_sa_requester.create(state, task, now)
-        case RekeyIke():
-            return rekey_ike.request(state, task, now)
-        case End(reason):
-            return ending.delete(state, reason, now)
 
 
 def command(

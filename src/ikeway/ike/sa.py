@@ -117,19 +117,21 @@ def advance(state: State, event: Input, now: Instant) -> Step:
             return wake(state, now)
         case Answered():
             return answer(state, event, now)
-        case PeerSeen() | AddressesChanged():
-            return _moved(state, event, now)
-        case Retire():
-            return Step(reauthentication.retire(state))
+        case PeerSeen() | AddressesChanged() | Retire():
+            return _told(state, event, now)
         case _:
             return _command(state, event, now)
 
 
-def _moved(state: State, event: PeerSeen | AddressesChanged, now: Instant) -> Step:
-    """Take what is heard of the peer's place or of ours."""
-    if isinstance(event, AddressesChanged):
-        return paths.changed(state, event)
-    return moving.seen(state, event, now) if isinstance(state, Established) else Step(state)
+def _told(state: State, event: PeerSeen | AddressesChanged | Retire, now: Instant) -> Step:
+    """Take what is heard of the peer's place or of ours, or of an IKE SA that took over."""
+    match event:
+        case AddressesChanged():
+            return paths.changed(state, event)
+        case Retire():
+            return Step(reauthentication.retire(state))
+        case PeerSeen():
+            return moving.seen(state, event, now) if isinstance(state, Established) else Step(state)
 
 
 def _command(state: State, command: Command, now: Instant) -> Step:
