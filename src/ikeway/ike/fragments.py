@@ -13,6 +13,8 @@ from ikeway.wire.registry import PayloadType
 Datagrams = tuple[bytes, ...]
 
 NUMBERS_OCTETS: Final = 4
+_NEXT_PAYLOAD: Final = 16
+_TOTAL: Final = slice(HEADER_OCTETS + SK_HEADER_OCTETS + 2, HEADER_OCTETS + SK_HEADER_OCTETS + 4)
 TOTAL_MOST: Final = 256
 """How many fragments a message has at most, here and from the peer."""
 
@@ -68,3 +70,9 @@ def seal(
 def _whole(keyring: Keyring, content: Content, random: Random) -> tuple[Keyring, Datagrams]:
     after, octets = keyring.seal_octets(content.header, content.first, content.plaintext, random)
     return after, (octets,)
+
+
+def total_of(octets: bytes) -> int:
+    """Return how many datagrams the message has that this one, of our own, is the first of."""
+    is_fragment = octets[_NEXT_PAYLOAD] == PayloadType.SKF
+    return int.from_bytes(octets[_TOTAL]) if is_fragment else 1

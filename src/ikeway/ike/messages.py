@@ -104,9 +104,12 @@ def insist(
 ) -> tuple[Session, tuple[Action, ...]] | None:
     """Send an unanswered request again, after a while in smaller fragments; None to give up.
 
-    Larger datagrams may not get through (RFC 7383 §2.5.2).
+    Larger datagrams may not get through (RFC 7383 §2.5.2). Where a part of the response has come,
+    they do: it is the rest of the response that is missing.
     """
-    if outstanding.sent >= PROBES and now < outstanding.give_up:
+    answer = True, outstanding.message_id, outstanding.exchange
+    is_heard = session.fragmentation.find(answer) is not None
+    if outstanding.sent >= PROBES and now < outstanding.give_up and not is_heard:
         split = _split(session, outstanding, timing, now)
         if split is not None:
             return split
@@ -120,16 +123,23 @@ def insist(
 def _split(
     session: Session, outstanding: Outstanding, timing: Retransmission, now: Instant
 ) -> tuple[Session, tuple[Action, ...]] | None:
-    """Send it in more fragments than before, which the peer has to tell from those before."""
+    """Send it in more fragments than before, which the peer has to tell from those before.
+
+    INTEROP strongswan: who has answered before gives the response again only for octets that it
+    knows, so the first fragment of each set before goes along; a larger total makes it harmless.
+    """
     content, size, link = outstanding.content, session.fragment_size, session.link
     if content is None or size is None:
         return None
-    version, before = link.peer.address.version, len(outstanding.datagrams)
+    version, sent = link.peer.address.version, outstanding.datagrams
+    before = fragments.total_of(sent[0])
+    known_before = sent[0], *sent[before:]
     for step in fragmentation.smaller(size, version):
         room = fragmentation.room(step, version)
         if not before < content.total(session.keyring, room) <= fragments.TOTAL_MOST:
             continue
-        keyring, datagrams = fragments.seal(session.keyring, content, session.env.random, room)
+        keyring, smaller = fragments.seal(session.keyring, content, session.env.random, room)
+        datagrams = *smaller, *known_before
         window = session.window.repeated(outstanding.split(datagrams, timing, now))
         known = replace(session.fragmentation, size=step)
         after = replace(session, keyring=keyring, window=window, fragmentation=known)
