@@ -78,7 +78,7 @@ class Identity:
             return str(IPv4Address(self.data))
         if self.type is IdType.IPV6_ADDR and len(self.data) == 16:
             return str(IPv6Address(self.data))
-        if self.type in {IdType.FQDN, IdType.RFC822_ADDR}:
+        if self.type in {IdType.FQDN, IdType.RFC822_ADDR} and self.data:
             return self.data.decode("utf-8", "backslashreplace")
         return (
             f"@#{self.data.hex()}"

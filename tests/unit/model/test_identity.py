@@ -64,3 +64,8 @@ def test_octets_of_other_types_may_be_anything(kind: IdType) -> None:
 )
 def test_odd_identities_have_a_text_too(identity: Identity, text: str) -> None:
     assert str(identity) == text
+
+
+def test_an_identity_without_octets_has_a_text_too() -> None:
+    """A peer may send one: what is logged of it must not be nothing."""
+    assert str(Identity(IdType.FQDN, b"")) == "FQDN:"
