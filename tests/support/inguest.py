@@ -137,3 +137,11 @@ class Meeting(Protocol):
     """Makes a pair of running daemons, the peer's in the guest; `case` is the fields of a Case."""
 
     def __call__(self, kind: type[InGuest], *, newer: bool = False, **case: Any) -> InGuestPair: ...
+
+
+def name_of(pair: InGuestPair, what: str) -> str:
+    """Return what names the IKE SA or the Child SA that is up now, or nothing if none is."""
+    sas = pair.ikeway.established()
+    if not sas or not sas[-1].child_sas:
+        return ""
+    return sas[-1].id if what == "ike" else ",".join(sorted(c.spi_in for c in sas[-1].child_sas))

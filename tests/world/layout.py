@@ -155,13 +155,26 @@ class Habits:
 
 def _gateway(number: int, prng: Prng) -> Place:
     pool = Pool(POOL, (ip_network(f"10.{100 + number}.0.0/28"),))
-    most = prng.pick((8, 64, 10_000))
     both = ip_address(f"192.0.2.{1 + number}"), ip_address(f"2001:db8::{1 + number}")
     return Place(
         f"gateway{number}.example",
         both,
         pools={POOL: pool},
-        limits=replace(Limits(), half_open=most),
+        limits=_limits(prng),
+    )
+
+
+def _limits(prng: Prng) -> Limits:
+    """Draw how soon a gateway asks strangers for cookies and puzzles; small ones, to be quick."""
+    most = prng.pick((8, 64, 10_000))
+    cookies = prng.pick((0, 2, 128))
+    puzzles = prng.pick((0, 4, 2048))
+    return replace(
+        Limits(),
+        half_open=most,
+        cookies_from=cookies,
+        puzzles_from=max(cookies, puzzles),
+        puzzle_bits=4,
     )
 
 
