@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -27,7 +27,9 @@ END: Final = 8.0
 class Daemon:
     """One daemon and its run directory."""
 
-    def __init__(self, folder: Path, namespace: Namespace, config: Table) -> None:
+    def __init__(
+        self, folder: Path, namespace: Namespace, config: Table, faults: Sequence[Table] = ()
+    ) -> None:
         self._namespace = namespace
         self._log = folder / "ikeway.log"
         self._file = folder / "ikeway.toml"
@@ -37,11 +39,15 @@ class Daemon:
         self.is_ready = False
         folder.mkdir(parents=True, exist_ok=True)
         self._file.write_text(toml(config))
+        self._faults = folder / "faults.toml" if faults else None
+        if self._faults is not None:
+            self._faults.write_text(toml({"fault": list(faults)}))
 
     def begin(self) -> None:
         """Start the process; it is not ready yet when this returns."""
         arguments = [PROGRAM, "serve", "-c", str(self._file), "--run-dir", str(self.run_dir)]
         arguments += ["--log-format", "json", "--log-level", "debug"]
+        arguments += ["--faults", str(self._faults)] if self._faults else []
 
         def start() -> "subprocess.Popen[bytes]":
             with self._log.open("ab") as log:

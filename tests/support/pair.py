@@ -36,7 +36,7 @@ class Case:
     `ikeway` is merged into the connection of ikeway's configuration, `ikeway_top` into the whole
     file; `strongswan` into the options of `peer-strongswan up`, `peer` into those of
     `peer-inguest up`, for a pair with one of its peers. `swanctl` is merged into a
-    swanctl.conf of our own, for what those options cannot say.
+    swanctl.conf of our own, for what those options cannot say. `faults` are ikeway's.
     """
 
     auth: str = "psk"
@@ -49,6 +49,7 @@ class Case:
     strongswan: Mapping[str, str] = field(default_factory=dict)
     peer: Mapping[str, str] = field(default_factory=dict)
     swanctl: Mapping[str, Any] | None = None
+    faults: tuple[Mapping[str, object], ...] = ()
 
 
 class Pair:
@@ -64,7 +65,7 @@ class Pair:
         self.role = role
         self.case = case
         self._folder = folder
-        self.ikeway = Daemon(folder / "ikeway", link.ours.namespace, self._config())
+        self.ikeway = Daemon(folder / "ikeway", link.ours.namespace, self._config(), case.faults)
         self.peer: Peer = StrongSwan(lab, folder, link.peer.namespace, "peer")
         self.witness = Witness(link.ours, outer)
 
