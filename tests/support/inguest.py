@@ -81,9 +81,10 @@ class InGuest(Peer):
     def kill(self) -> None:
         """End the process as a crash would: nothing is said to the peer, and the kernel forgets."""
         name = self.LOG.partition(".")[0]
-        self.guest.run(
-            "sh", "-c", f"pkill -KILL -x {name}; ip xfrm state flush; ip xfrm policy flush; true"
-        )
+        left = f"/run/{name}/{name}.*"
+        root = CACHE / f"forky-{self.KIND}"
+        killed = f"pkill -KILL -x {name}; rm -f {left} {root}{left}"
+        self.guest.run("sh", "-c", f"{killed}; ip xfrm state flush; ip xfrm policy flush; true")
 
     def run(self, script: str) -> str:
         """Run a shell script where the daemon is; what it returns does not matter."""
