@@ -90,6 +90,7 @@ class Driver:
         self._solver = Solver()
         self._worker = self._loop.create_task(self._work_off())
         self._forgotten = asyncio.Event()
+        self._held: set[int] = set()
 
     # Inputs ---------------------------------------------------------------------------------------
 
@@ -259,6 +260,7 @@ class Driver:
     async def _install(self, action: InstallChild) -> None:
         try:
             await self._ports.plane.install(action.child, standby=action.is_standby)
+            self._held.add(action.child.spi_in)
             await self._route(action)
         except HostError as error:
             self._answered(action.ticket, Refused(str(error)))
@@ -274,6 +276,7 @@ class Driver:
             for remark in await network.add(_plan(action, interface)):
                 self.warn(remark)
         except HostError:
+            self._held.discard(action.child.spi_in)
             await self._ports.plane.remove(action.child.spi_in)
             raise
 
@@ -286,11 +289,14 @@ class Driver:
             self.warn(f"Child SA {action.spi_in:08x} does not follow to {action.peer}: {error}")
 
     async def _remove(self, spi_in: int) -> None:
+        """Take out a Child SA; one that was refused is not there, and that is no news."""
         try:
             if self._ports.network is not None:
                 await self._ports.network.remove(spi_in)
         finally:
-            await self._ports.plane.remove(spi_in)
+            if spi_in in self._held:
+                self._held.discard(spi_in)
+                await self._ports.plane.remove(spi_in)
 
     async def _lend(self, ticket: Ticket, question: Lease) -> None:
         try:
