@@ -3,39 +3,40 @@
 
 import pytest
 
-from support.inguest import InGuestPair, Meeting, name_of
+from support.inguest import InGuestPair, Meeting, changes, name_of
 from support.libreswan import Libreswan
 from support.pair import INITIATOR, RESPONDER
 from support.strongswan import FLAG, wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.system, pytest.mark.xdist_group("guest")]
 
+PATIENCE = 30.0
+
 COOKIES_ALWAYS = {"limits": {"cookies_from": 0}}
 
 
 @pytest.mark.conformance("CF-A25")
-@pytest.mark.parametrize("auth", ["psk", "rsa", "ecdsa"])
+@pytest.mark.parametrize("auth", ["psk", "ecdsa"])
 def test_a_tunnel_that_libreswan_ends(meet: Meeting, auth: str) -> None:
     """Traffic is counted alike by our engine and by the peer's kernel, then all is gone."""
     pair = meet(Libreswan, auth=auth)
     pair.connect()
     pair.carry()
     libreswan(pair).terminate()
-    wait_until(pair.is_down, 8.0, "both ends to be down")
+    wait_until(pair.is_down, PATIENCE, "both ends to be down")
     pair.nothing_is_left()
 
 
-@pytest.mark.parametrize("auth", ["psk", "ecdsa"])
-def test_the_newer_libreswan(meet: Meeting, auth: str) -> None:
+def test_the_newer_libreswan(meet: Meeting) -> None:
     """Rekeys of both kinds by it, then the end by us, all in one tunnel."""
-    pair = meet(Libreswan, newer=True, auth=auth)
+    pair = meet(Libreswan, newer=True, auth="rsa")
     pair.connect()
     pair.carry()
     rekeys(pair, "child")
     rekeys(pair, "ike")
     pair.carry()
     pair.ikeway.disconnect()
-    wait_until(pair.is_down, 8.0, "both ends to be down")
+    wait_until(pair.is_down, PATIENCE, "both ends to be down")
 
 
 @pytest.mark.conformance("CF-F02", "CF-F03", "CF-F05")
@@ -50,15 +51,12 @@ def test_libreswan_rekeys(meet: Meeting, esp: str) -> None:
 
 
 @pytest.mark.conformance("CF-F02", "CF-F05")
-@pytest.mark.parametrize("what", ["child", "ike"])
-def test_we_rekey_with_libreswan(meet: Meeting, what: str) -> None:
-    """RFC 7296 §2.8: as often as our lifetime asks for."""
-    pair = meet(Libreswan, ikeway={"lifetimes": {what: "4s"}})
+def test_we_rekey_with_libreswan(meet: Meeting) -> None:
+    """RFC 7296 §2.8: as often as our lifetimes ask for."""
+    pair = meet(Libreswan, ikeway={"lifetimes": {"child": "4s", "ike": "7s"}})
     pair.connect()
-    seen = {name_of(pair, what)}
-    for _ in range(2):
-        wait_until(lambda: name_of(pair, what) not in {*seen, ""}, 8.0, "the rekey")
-        seen.add(name_of(pair, what))
+    for what in ("child", "ike"):
+        changes(pair, what, PATIENCE)
     assert pair.ikeway.established()
     assert not pair.ikeway.said("no Child SA")
 
@@ -68,14 +66,7 @@ def test_libreswan_deletes_the_child_sa_alone(meet: Meeting) -> None:
     pair = meet(Libreswan)
     pair.connect()
     libreswan(pair).terminate_child()
-    wait_until(lambda: not pair.ikeway.children(), 8.0, "the Child SA to go")
-
-
-def test_we_end_the_tunnel_with_libreswan(meet: Meeting) -> None:
-    pair = meet(Libreswan)
-    pair.connect()
-    pair.ikeway.disconnect()
-    wait_until(pair.is_down, 8.0, "both ends to be down")
+    wait_until(lambda: not pair.ikeway.children(), PATIENCE, "the Child SA to go")
 
 
 @pytest.mark.parametrize("role", [INITIATOR])
@@ -100,7 +91,7 @@ def test_libreswan_with_another_secret(meet: Meeting) -> None:
     """RFC 7296 §2.15: whoever is first to check the other's proof refuses it."""
     pair = meet(Libreswan, peer={"psk": "not-the-same-secret"})
     pair.attempt()
-    pair.ikeway.wait_for_log("AUTHENTICATION_FAILED", 8.0)
+    pair.ikeway.wait_for_log("AUTHENTICATION_FAILED", PATIENCE)
     assert not pair.ikeway.children()
     assert not pair.routes()
 
@@ -115,5 +106,5 @@ def rekeys(pair: InGuestPair, what: str) -> None:
     """Have Libreswan rekey, and wait until one child is left at both ends."""
     before = name_of(pair, what)
     libreswan(pair).rekey(what)
-    wait_until(lambda: name_of(pair, what) not in {before, ""}, 10.0, f"the rekey of {what}")
-    wait_until(pair.is_up, 10.0, "the end of what was replaced")
+    wait_until(lambda: name_of(pair, what) not in {before, ""}, PATIENCE, f"the rekey of {what}")
+    wait_until(pair.is_up, PATIENCE, "the end of what was replaced")

@@ -3,33 +3,34 @@
 
 import pytest
 
-from support.inguest import Meeting, name_of
+from support.inguest import Meeting, changes
 from support.openiked import OpenIked
 from support.pair import RESPONDER
 from support.strongswan import wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.system, pytest.mark.xdist_group("guest")]
 
+PATIENCE = 30.0
+
 
 @pytest.mark.conformance("CF-A25")
-@pytest.mark.parametrize("auth", ["psk", "rsa", "ecdsa"])
+@pytest.mark.parametrize("auth", ["psk", "ecdsa"])
 def test_a_tunnel_that_openiked_ends(meet: Meeting, auth: str) -> None:
     """Traffic is counted alike by our engine and by the peer's kernel, then all is gone."""
     pair = meet(OpenIked, auth=auth)
     pair.connect()
     pair.carry()
     pair.peer.terminate()
-    wait_until(pair.is_down, 8.0, "both ends to be down")
+    wait_until(pair.is_down, PATIENCE, "both ends to be down")
     pair.nothing_is_left()
 
 
-@pytest.mark.parametrize("auth", ["psk", "ecdsa"])
-def test_the_newer_openiked(meet: Meeting, auth: str) -> None:
-    pair = meet(OpenIked, newer=True, auth=auth)
+def test_the_newer_openiked(meet: Meeting) -> None:
+    pair = meet(OpenIked, newer=True, auth="rsa")
     pair.connect()
     pair.carry()
     pair.ikeway.disconnect()
-    wait_until(pair.is_down, 8.0, "both ends to be down")
+    wait_until(pair.is_down, PATIENCE, "both ends to be down")
 
 
 @pytest.mark.conformance("CF-F02", "CF-F03", "CF-F05")
@@ -38,21 +39,17 @@ def test_openiked_rekeys(meet: Meeting, what: str) -> None:
     """RFC 7296 §1.3.2, §1.3.3: by its lifetime; there is no command for it."""
     pair = meet(OpenIked, peer={f"rekey_{what}": "6"})
     pair.connect()
-    before = name_of(pair, what)
-    wait_until(lambda: name_of(pair, what) not in {before, ""}, 15.0, "the rekey")
+    changes(pair, what, PATIENCE)
     wait_until(pair.ikeway.established, 5.0, "the successor")
 
 
 @pytest.mark.conformance("CF-F02", "CF-F05")
-@pytest.mark.parametrize("what", ["child", "ike"])
-def test_we_rekey_with_openiked(meet: Meeting, what: str) -> None:
-    """RFC 7296 §2.8: as often as our lifetime asks for."""
-    pair = meet(OpenIked, ikeway={"lifetimes": {what: "4s"}})
+def test_we_rekey_with_openiked(meet: Meeting) -> None:
+    """RFC 7296 §2.8: as often as our lifetimes ask for."""
+    pair = meet(OpenIked, ikeway={"lifetimes": {"child": "4s", "ike": "7s"}})
     pair.connect()
-    seen = {name_of(pair, what)}
-    for _ in range(2):
-        wait_until(lambda: name_of(pair, what) not in {*seen, ""}, 8.0, "the rekey")
-        seen.add(name_of(pair, what))
+    for what in ("child", "ike"):
+        changes(pair, what, PATIENCE)
     assert pair.ikeway.established()
     assert not pair.ikeway.said("no Child SA")
 
@@ -71,6 +68,6 @@ def test_openiked_with_another_secret(meet: Meeting) -> None:
     pair = meet(OpenIked, peer={"psk": "not-the-same-secret"})
     if pair.is_initiator:
         pair.attempt()
-    pair.ikeway.wait_for_log("AUTHENTICATION_FAILED", 10.0)
+    pair.ikeway.wait_for_log("AUTHENTICATION_FAILED", PATIENCE)
     assert not pair.ikeway.children()
     assert not pair.routes()

@@ -13,7 +13,7 @@ from support.guest import NAME, Guest, GuestPair
 from support.link import SECOND
 from support.pair import INITIATOR, RESPONDER, Case
 from support.peer import Peer
-from support.strongswan import FLAG, PeerChild, PeerSa
+from support.strongswan import FLAG, PeerChild, PeerSa, wait_until
 from support.xfrm import children, parse
 
 CACHE: Final = Path("/var/cache/ikeway-lab")
@@ -115,6 +115,9 @@ def _sa(state: str, found: tuple[PeerChild, ...]) -> PeerSa:
 class InGuestPair(GuestPair):
     """ikeway in a namespace, another peer in a guest, configured to fit each other."""
 
+    PATIENCE: float = 5.0
+    """A guest has one processor, without its own instructions; to ask it takes up to a second."""
+
     def __init__(self, peer: InGuest, folder: Path, role: str, case: Case) -> None:
         super().__init__(peer.guest, folder, role, case)
         self.peer: InGuest = peer
@@ -146,3 +149,9 @@ def name_of(pair: InGuestPair, what: str) -> str:
     if not sas or not sas[-1].child_sas:
         return ""
     return sas[-1].id if what == "ike" else ",".join(sorted(c.spi_in for c in sas[-1].child_sas))
+
+
+def changes(pair: InGuestPair, what: str, patience: float) -> None:
+    """Wait until another IKE SA, or Child SA, is up than now."""
+    before = name_of(pair, what)
+    wait_until(lambda: name_of(pair, what) not in {before, ""}, patience, f"the rekey of {what}")

@@ -22,7 +22,7 @@ class Libreswan(InGuest):
 
     @override
     def initiate(self) -> str | None:
-        said = self.run("timeout 20 ipsec auto --up lab && echo; echo status $?")
+        said = self.run("timeout 20 ipsec whack --name lab --initiate")
         return None if "established Child SA" in said else said
 
     @override

@@ -57,6 +57,8 @@ class Pair:
 
     STASH: Final = pytest.StashKey[list["Pair"]]()
     """Where a test keeps its pairs, so that the report of a failure has their logs."""
+    PATIENCE: float = 1.0
+    """How many times as long as usual to wait for what happens at both ends."""
 
     def __init__(
         self, lab: Path, folder: Path, link: Link, role: str, case: Case, outer: str = OUTER
@@ -92,7 +94,7 @@ class Pair:
         """Set up the tunnel from the side whose turn it is, and wait until both ends have it."""
         failure = self.attempt()
         assert failure is None, failure
-        wait_until(self.is_up, 6.0, "the Child SA at both ends")
+        wait_until(self.is_up, 6.0 * self.PATIENCE, "the Child SA at both ends")
 
     def attempt(self) -> str | None:
         """Start the IKE SA from the side whose turn it is; the peer says why it failed."""
@@ -108,7 +110,7 @@ class Pair:
 
     def nothing_is_left(self) -> None:
         """Neither end keeps an SA or a route, no ESP was on the cable, and nothing in clear."""
-        wait_until(self.is_down, 6.0, "both ends to be down")
+        wait_until(self.is_down, 6.0 * self.PATIENCE, "both ends to be down")
         self._nothing_goes_through()
 
     def no_child_is_left(self) -> None:
@@ -167,7 +169,7 @@ class Pair:
             self._exchange(
                 (ours or self.link.ours.inner)[version], (peer or self.link.peer.inner)[version]
             )
-        wait_until(self._agree, 2.0, self._tally)
+        wait_until(self._agree, 2.0 * self.PATIENCE, self._tally)
         after = self._counts()
         assert all(new > old for new, old in zip(after, before, strict=True)), (before, after)
         assert self.witness.look()["esp"] >= sum(after) - sum(before)
