@@ -33,6 +33,8 @@ class PeerChild:
     packets_out: int
     octets_in: int
     octets_out: int
+    name: str = ""
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,11 @@ class StrongSwan:
         said = self._run("up", self._name, *self._where, *arguments)
         self.pid = int(json.loads(said)["pid"])
 
-    def initiate(self, patience_ms: int = INITIATE_MS, *, childless: bool = False) -> str | None:
-        """Set up the IKE SA and the Child SA; return why it failed, or None."""
-        what = {"ike": "lab"} if childless else {"child": "net"}
+    def initiate(
+        self, patience_ms: int = INITIATE_MS, *, childless: bool = False, child: str = "net"
+    ) -> str | None:
+        """Set up the Child SA, and the IKE SA if there is none; return why it failed, or None."""
+        what = {"ike": "lab"} if childless else {"child": child}
         answer = self._ask("initiate", timeout=str(patience_ms), **what)
         return None if answer["success"] == "yes" else str(answer["errmsg"])
 
@@ -77,17 +81,17 @@ class StrongSwan:
         """Delete the IKE SA and wait for the peer's answer."""
         self._ask("terminate", ike="lab", timeout="4000")
 
-    def terminate_child(self) -> None:
+    def terminate_child(self, child: str = "net") -> None:
         """Delete the Child SA alone."""
-        self._ask("terminate", child="net", timeout="4000")
+        self._ask("terminate", child=child, timeout="4000")
 
     def half_open(self, address: str, origin: Namespace) -> None:
         """Leave an IKE SA half open at that address, so that it soon demands cookies."""
         self._run("half-open", address, "--netns", origin.name, "--count", "2")
 
-    def rekey(self, what: str) -> None:
+    def rekey(self, what: str, child: str = "net") -> None:
         """Begin to rekey: `ike` or `child`."""
-        values = {"ike": "lab"} if what == "ike" else {"child": "net"}
+        values = {"ike": "lab"} if what == "ike" else {"child": child}
         self._ask("rekey", **values)
 
     def sas(self) -> list[PeerSa]:
@@ -184,6 +188,8 @@ def _child(child: Message) -> PeerChild:
         packets_out=int(_text(child, "packets-out") or "0"),
         octets_in=int(_text(child, "bytes-in") or "0"),
         octets_out=int(_text(child, "bytes-out") or "0"),
+        name=_text(child, "name"),
+        mode=_text(child, "mode"),
     )
 
 
