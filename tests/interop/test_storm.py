@@ -50,10 +50,11 @@ def test_traffic_does_not_notice_rekeys_under_loss(tunnel: Tunnel, who: str) -> 
     pair.connect()
     ours, peer = pair.link.ours, pair.link.peer
     here, there = (ours.namespace, ours.inner[4]), (peer.namespace, peer.inner[4])
+    weather = Weather(pair.link, PERCENT)
     seen: set[str] = set()
     with Stream(here, there) as up, Stream(there, here) as down:
         # A lost SYN is waited for a second and more: the streams begin in fair weather.
-        weather = Weather(pair.link, PERCENT)
+        weather.begin()
         pinger = Pinger(*here, there[1], SECONDS)
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:

@@ -52,16 +52,23 @@ counter name lost_esp drop
 
 
 class Weather:
-    """Loses some of what arrives at either end of a cable, and counts what it lost."""
+    """Loses some of what arrives at either end of a cable, once it begins, and counts that.
+
+    Only sockets that are made after it let TCP repeat soon what is lost.
+    """
 
     def __init__(self, link: Link, percent: int) -> None:
         self._ends = (link.ours.namespace, link.peer.namespace)
-        rules = _RULES.format(percent=percent, interface=OUTER, length=PING_LENGTH)
+        self._rules = _RULES.format(percent=percent, interface=OUTER, length=PING_LENGTH)
         for end in self._ends:
             # A batch that leaves as one frame would be lost as one, and counted as one.
             end.ip("link", "set", OUTER, "gso_max_segs", "1")
-            end.run("nft", "-f", "-", input=rules)
             end.inside(_hasten)
+
+    def begin(self) -> None:
+        """Lose something from now on."""
+        for end in self._ends:
+            end.run("nft", "-f", "-", input=self._rules)
 
     def count(self, name: str) -> int:
         """Return a counter, of both ends together: pings, lost_pings, lost_esp or lost_ike."""
