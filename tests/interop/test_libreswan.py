@@ -28,14 +28,17 @@ def test_a_tunnel_that_libreswan_ends(meet: Meeting, auth: str) -> None:
 
 
 def test_the_newer_libreswan(meet: Meeting) -> None:
-    """Rekeys of both kinds by it, then the end by us, all in one tunnel."""
+    """Rekeys of both kinds by it, then the end, all in one tunnel; it revives what it started."""
     pair = meet(Libreswan, newer=True, auth="rsa")
     pair.connect()
     pair.carry()
     rekeys(pair, "child")
     rekeys(pair, "ike")
     pair.carry()
-    pair.ikeway.disconnect()
+    if pair.is_initiator:
+        pair.ikeway.disconnect()
+    else:
+        libreswan(pair).terminate()
     wait_until(pair.is_down, PATIENCE, "both ends to be down")
 
 
