@@ -111,3 +111,4 @@ def rekeys(pair: InGuestPair, what: str) -> None:
     libreswan(pair).rekey(what)
     wait_until(lambda: name_of(pair, what) not in {before, ""}, PATIENCE, f"the rekey of {what}")
     wait_until(pair.is_up, PATIENCE, "the end of what was replaced")
+    wait_until(lambda: len(pair.ikeway.children()) == 1, PATIENCE, "the Delete")

@@ -78,6 +78,17 @@ def test_a_child_is_replaced_by_whoever_rekeys_it(row: Row, by: str) -> None:
     assert host.child.keys_in != old.keys_in
 
 
+def test_what_the_peer_has_deleted_does_not_send_a_moment_longer(row: Row) -> None:
+    """§2.8: only who deletes may still be sent to on the old SA; its peer's successor may wait."""
+    ladder = up(row)
+    old = ladder.left.child, ladder.right.child
+    rekey(ladder, ladder.left, child=True)
+    ladder.settle()
+    assert ladder.left.fading == (old[0].spi_in,)
+    assert ladder.right.fading == ()
+    agree(ladder)
+
+
 @pytest.mark.conformance("CF-F03")
 def test_the_responder_receives_before_it_answers(row: Row) -> None:
     """§2.8: the responder "MUST be prepared to receive messages on" the SA when it answers."""

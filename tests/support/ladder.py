@@ -204,7 +204,8 @@ class Ladder:
                 pass
             case MigrateChild():
                 host.migrate(action)
-            case RemoveChild(_, spi_in):
+            case RemoveChild(_, spi_in, is_replaced):
+                host.fading += (spi_in,) if is_replaced else ()
                 host.installed.pop(spi_in, None)
                 host.removed.add(spi_in)
             case Report(sa, event):

@@ -52,6 +52,7 @@ class Host:
     leases: Leases
     installed: dict[int, ChildSa] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
+    fading: tuple[int, ...] = ()
     installs: list[InstallChild] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     timers: dict[bytes, float] = field(default_factory=dict)

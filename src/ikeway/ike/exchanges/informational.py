@@ -82,7 +82,10 @@ def respond(
     complaint = invalid_message_id.reason(message)
     said = (session.report(Warned(complaint)),) if complaint else ()
     left = tuple(child for child in state.children if child not in gone)
-    removed = ending.remove_children(session, state.connection, gone, "the peer deleted it")
+    # Whoever deletes has sent through the successor since it made it; ours may be on standby still,
+    # and until the old one goes we would send into what the peer has closed.
+    done = tuple(replace(child, is_replaced=False) for child in gone)
+    removed = ending.remove_children(session, state.connection, done, "the peer deleted it")
     told = crash_detection.learn(message, state.crash_tokens)
     kept = replace(state, session=session, children=left, crash_tokens=told)
     after = _forget_crossings(kept)
