@@ -4,15 +4,15 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from ikeway.ike import child_terms, configuration, narrow, negotiate, spending
+from ikeway.ike import building, child_terms, configuration, narrow, negotiate
 from ikeway.ike.child_terms import Place
-from ikeway.ike.children import Child, ChildDraft, Seed, Terms, Wish, build
+from ikeway.ike.children import Child, ChildDraft, Seed, Wish
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import Leased
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import need
 from ikeway.ike.states import AuthRequest, ChildOutcome
-from ikeway.model.address import Address, Endpoint
+from ikeway.model.address import Address
 from ikeway.model.errors import (
     ConfigurationRequiredError,
     Ends,
@@ -23,7 +23,6 @@ from ikeway.model.errors import (
     PeerError,
     SelectorsError,
 )
-from ikeway.model.esp import Encapsulation
 from ikeway.model.selectors import Selectors, TrafficSelector
 from ikeway.policy.connection import Childless, ChildPolicy, Connection, resolve_selectors
 from ikeway.wire.codec import Body
@@ -37,11 +36,6 @@ _EVERYTHING: dict[int, IPv4Network | IPv6Network] = {
     4: ip_network("0.0.0.0/0"),
     6: ip_network("::/0"),
 }
-
-
-def encapsulation(session: Session) -> Encapsulation:
-    """Return what carries the ESP of this IKE SA (§2.23)."""
-    return Encapsulation.UDP if session.agreed.nat.is_present else Encapsulation.NONE
 
 
 def wants_child(request: Message) -> bool:
@@ -160,9 +154,9 @@ def conclude(
     path = session.link.local, session.link.peer
     place = Place((), (), path, session.agreed.nat)
     scope = child_terms.accept(policy, (child.offered_i, child.offered_r), reply, place)
-    limits = spending.limits(policy.lifetimes, chosen.esp, session.env.random)
-    terms = Terms(child.spi_in, peer_spi(chosen), chosen.esp, scope, limits)
-    return Granted(_child(session, transcript, terms, path), assigned)
+    seed = _seed(session, transcript)
+    made = building.make(session, child.spi_in, chosen, scope, seed, path)
+    return Granted(Child(made, policy.name), assigned)
 
 
 def _check_granted(reply: Message) -> None:
@@ -171,24 +165,8 @@ def _check_granted(reply: Message) -> None:
             raise SelectorsError(f"the peer refuses the Child SA: {notify.type.name}")
 
 
-def peer_spi(chosen: negotiate.Choosing) -> int:
-    """Return the peer's inbound SPI from its proposal.
-
-    Raises:
-        SelectorsError: it is of the reserved range (RFC 4303 §2.1).
-    """
-    spi = int.from_bytes(chosen.proposal.spi)
-    if spi < 256:
-        raise NoProposalError(f"ESP SPI {spi} is reserved")
-    return spi
-
-
-def _child(
-    session: Session, transcript: Transcript, terms: Terms, path: tuple[Endpoint, Endpoint]
-) -> Child:
-    seed = Seed((transcript.nonce_i, transcript.nonce_r), session.link.is_initiator)
-    made = build(terms, session.keyring, seed, path, encapsulation(session))
-    return Child(made, terms.scope.policy.name)
+def _seed(session: Session, transcript: Transcript) -> Seed:
+    return Seed((transcript.nonce_i, transcript.nonce_r), session.link.is_initiator)
 
 
 # Responder ----------------------------------------------------------------------------------------
@@ -243,9 +221,8 @@ def _grant(
     )
     chosen, scope = granted.chosen, granted.scope
     spi_in = session.env.new_esp_spi()
-    limits = spending.limits(scope.policy.lifetimes, chosen.esp, session.env.random)
-    terms = Terms(spi_in, peer_spi(chosen), chosen.esp, scope, limits)
-    child = _child(session, transcript, terms, (request.local, request.peer))
+    path, seed = (request.local, request.peer), _seed(session, transcript)
+    child = Child(building.make(session, spi_in, chosen, scope, seed, path), scope.policy.name)
     answer = chosen.answer(spi_in.to_bytes(SPI_OCTETS))
     selectors = child_terms.told(scope)
     payloads = (*cp, *granted.notifies, answer, *selectors)

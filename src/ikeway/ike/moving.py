@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ikeway.ike import messages, tasks
+from ikeway.ike.building import encapsulation
 from ikeway.ike.children import Child
 from ikeway.ike.exchanges import informational
 from ikeway.ike.features.nat_traversal import float_port
-from ikeway.ike.first_child import encapsulation
 from ikeway.ike.io import Action, Datagram, MigrateChild, PeerSeen
 from ikeway.ike.mobility import FOLLOW_EVERY, PROBE_AFTER
 from ikeway.ike.reports import Moved, Warned

@@ -4,16 +4,8 @@
 from dataclasses import dataclass, replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import (
-    child_terms,
-    first_child,
-    messages,
-    narrow,
-    negotiate,
-    refused_child,
-    spending,
-)
-from ikeway.ike.children import Child, Scope, Seed, Terms, build
+from ikeway.ike import building, child_terms, messages, narrow, negotiate, refused_child
+from ikeway.ike.children import Child, Scope, Seed
 from ikeway.ike.exchanges.child_sa import (
     RESPONSE,
     SPI_OCTETS,
@@ -148,32 +140,38 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
     except SelectorsError as error:
         return refused_child.reject(state, asked, str(error))
     shared = _finish(asked, chosen.method, reply)
-    spi_out = first_child.peer_spi(chosen)
+    spi_out = building.peer_spi(chosen)
     if spi_out in state.stillborn:
         return Step(uncrossed(_without_stillborn(state, spi_out), asked))
     state = _without_stillborn(state, spi_out)
     nonces = asked.nonce, need(reply, Nonce).data
-    limits = spending.limits(asked.policy.lifetimes, chosen.esp, session.env.random)
-    terms = Terms(asked.spi_in, spi_out, chosen.esp, scope, limits)
     seed = Seed(nonces, is_requester=True, shared=shared)
-    made = build(terms, session.keyring, seed, path, first_child.encapsulation(session))
-    child = Child(made, asked.policy.name, method=chosen.method, replaces=asked.replaces)
-    child = child.aging(asked.policy.lifetimes, session.env.random, now)
+    made = building.make(session, asked.spi_in, chosen, scope, seed, path)
+    new = Child(made, asked.policy.name, method=chosen.method, replaces=asked.replaces)
+    after, install = _installing(state, asked, new, nonces, now)
+    return Step(_ask_for_the_rest(after, asked, scope), (install,))
+
+
+def _installing(
+    state: Established, asked: AskedChild, new: Child, nonces: tuple[bytes, bytes], now: Instant
+) -> tuple[Established, InstallChild]:
+    """Install the new child in the place of the one that it replaces, unless the nonces say no."""
+    session = state.session
+    child = new.aging(asked.policy.lifetimes, session.env.random, now)
     child = child.installing(now + (INSTALL.length or 0.0))
     old = find(state, asked.replaces)
     if old is not None:
         state = change(state, replace(old, is_replaced=True, rekey_at=old.expires_at))
     after, child = _resolve(state, child, lowest(*nonces))
     install = InstallChild(
-        session.install_ticket(made.spi_in),
+        session.install_ticket(child.sa.spi_in),
         state.connection.name,
-        made,
+        child.sa,
         state.virtual_ips,
         # One that has lost only receives: its end is on its way, and the other one is to send.
         is_standby=child.is_replaced,
     )
-    after = _ask_for_the_rest(after, asked, scope)
-    return Step(replace(after, children=(*after.children, child)), (install,))
+    return replace(after, children=(*after.children, child)), install
 
 
 def _without_stillborn(state: Established, spi_out: int) -> Established:

@@ -4,9 +4,9 @@
 from dataclasses import replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import child_terms, first_child, messages, negotiate, spending
+from ikeway.ike import building, child_terms, messages, negotiate
 from ikeway.ike.child_terms import Grant
-from ikeway.ike.children import Child, Seed, Terms, build
+from ikeway.ike.children import Child, Seed
 from ikeway.ike.exchanges.child_sa import (
     REQUEST,
     SPI_OCTETS,
@@ -62,11 +62,9 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
         public, shared = key_exchange(method).answer(env.random, exchange.data)
     nonces = need(message, Nonce).data, env.random.octets(NONCE_OCTETS)
     spi_in = env.new_esp_spi()
-    limits = spending.limits(scope.policy.lifetimes, chosen.esp, env.random)
-    terms = Terms(spi_in, first_child.peer_spi(chosen), chosen.esp, scope, limits)
     path = datagram.local, datagram.peer
     seed = Seed(nonces, is_requester=False, shared=shared)
-    made = build(terms, session.keyring, seed, path, first_child.encapsulation(session))
+    made = building.make(session, spi_in, chosen, scope, seed, path)
     payloads: tuple[Body, ...] = (
         *granted.notifies,
         chosen.answer(spi_in.to_bytes(SPI_OCTETS)),

@@ -8,7 +8,7 @@ from ikeway.crypto.kex import key_exchange
 from ikeway.ike import crash_detection, ending, messages, negotiate, window_size
 from ikeway.ike.exchanges.child_sa import RETRY
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
-from ikeway.ike.io import Datagram
+from ikeway.ike.io import Action, Datagram, Report
 from ikeway.ike.keys import Keyring
 from ikeway.ike.reports import Rekeyed, Warned
 from ikeway.ike.session import Link, Session
@@ -172,7 +172,7 @@ def _take_over(state: Established, made: Made, now: Instant) -> Step:
     return Step(gone.state, (*gone.actions, said), (Offspring(made.spi, heir),))
 
 
-def _rekeyed(state: Established, made: Made):  # type: ignore[no-untyped-def]
+def _rekeyed(state: Established, made: Made) -> Report:
     suite = str(made.state.session.keyring.suite)
     return state.session.report(Rekeyed(state.connection.name, made.spi, suite))
 
@@ -249,7 +249,7 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     return _answered(replace(state, session=session), made, actions, now)
 
 
-def _answered(state: Established, made: Made, actions, now: Instant) -> Step:  # type: ignore[no-untyped-def]
+def _answered(state: Established, made: Made, actions: tuple[Action, ...], now: Instant) -> Step:
     """Make way for the new SA, unless a rekey of ours is under way that may win."""
     if state.asking(AskedIke):
         rival = replace(state, rival=Rival(made.spi, made.lowest))
