@@ -6,9 +6,8 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import Any, Final
-from zlib import crc32
 
 import structlog
 import uvloop
@@ -16,19 +15,14 @@ import uvloop
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
 from ikeway.control.schema import EventLine, Status
+from ikeway.daemon import foundation
 from ikeway.daemon.colleague import Colleague, Resources
 from ikeway.daemon.nursery import Nursery
-from ikeway.daemon.server import ControlServer
-from ikeway.daemon.supervisor import (
-    FAREWELL,
-    Instruments,
-    crash_secrets,
-    spare_the_collector,
-)
+from ikeway.daemon.share import keeper
+from ikeway.daemon.supervisor import FAREWELL, Instruments
 from ikeway.daemon.traps import TRAP_BITS
 from ikeway.daemon.watchers import Watchers
 from ikeway.daemon.worker import Job
-from ikeway.dataplane import open_plane
 from ikeway.dataplane.port import (
     DataPlane,
     IkeDatagram,
@@ -36,10 +30,9 @@ from ikeway.dataplane.port import (
     PacketWaits,
     PairSpent,
     PeerMoved,
-    PlaneConfig,
     PlaneEvent,
 )
-from ikeway.model.address import IKE_PORT, NAT_PORT
+from ikeway.model.address import IKE_PORT
 from ikeway.model.errors import HostError, UsageError
 from ikeway.model.time import Seconds
 from ikeway.runtime import steering
@@ -66,39 +59,17 @@ def run(
         HostError: a port, the engine or the network is not to be had.
     """
     with run_dir.claim():
-        nursery = Nursery(
-            Job(loaded, instruments, network is not None, crash_secrets(loaded, run_dir))
-        )
+        secrets = foundation.crash_secrets(loaded, run_dir)
+        nursery = Nursery(Job(loaded, instruments, network is not None, secrets))
+
+        def make(plane: DataPlane) -> Crew:
+            return Crew(loaded, Resources(plane, network, Leases(loaded.pools)), nursery)
+
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(loaded, run_dir, network, nursery))
+                runner.run(foundation.serve(loaded, run_dir, network, make))
         finally:
             nursery.close()
-
-
-async def _serve(
-    loaded: Loaded, run_dir: RunDir, network: HostNetwork | None, nursery: Nursery
-) -> None:
-    async with AsyncExitStack() as stack:
-        if network is not None:
-            await network.recover()
-        settings, host = loaded.dataplane, loaded.host
-        where = PlaneConfig(
-            host.listen, NAT_PORT, settings.interface, settings.mtu, workers=host.workers
-        )
-        plane = await open_plane(settings.backend, run_dir.path, where)
-        stack.push_async_callback(plane.close)
-        if network is not None and plane.interface is not None:
-            await network.open(plane.interface, settings.mtu)
-            stack.push_async_callback(network.close)
-        crew = Crew(loaded, Resources(plane, network, Leases(loaded.pools)), nursery)
-        stack.push_async_callback(crew.close)
-        crew.begin()
-        server = ControlServer(run_dir.path, crew)
-        await server.open()
-        stack.push_async_callback(server.close)
-        spare_the_collector()
-        await crew.serve()
 
 
 class Crew:
@@ -139,9 +110,7 @@ class Crew:
             steering.attach(sock, self._size, is_shared=True)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._keep(number)) for number in range(self._size)]
-        listen = ", ".join(str(address) for address in self._loaded.host.listen)
-        names = ", ".join(connection.name for connection in self._loaded.connections) or "none"
-        facts = {"listen": listen, "connections": names, "interface": self._plane.interface}
+        facts = foundation.ready(self._loaded, self._plane)
         self._log.info("ready", **facts, workers=self._size)
 
     async def serve(self) -> None:
@@ -242,7 +211,7 @@ class Crew:
             UsageError: there is none of that name, or it cannot be started from here.
             HostError: the peer cannot be found, or the worker is just being started.
         """
-        worker = self._workers.get(crc32(name.encode()) % self._size)
+        worker = self._workers.get(keeper(name, self._size))
         if worker is None:
             raise HostError("the worker of that connection is just being started")
         spi: str = await worker.channel.ask("initiate", name)

@@ -2,16 +2,14 @@
 """The daemon of one run directory: sockets, engine, endpoint and control server."""
 
 import asyncio
-import gc
 import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from logging import DEBUG, ERROR, INFO, WARNING
 from typing import Final
-from zlib import crc32
 
 import structlog
 import uvloop
@@ -19,8 +17,9 @@ import uvloop
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
 from ikeway.control.schema import EventLine, Status
+from ikeway.daemon import foundation
 from ikeway.daemon.roaming import Roaming
-from ikeway.daemon.server import ControlServer
+from ikeway.daemon.share import Share
 from ikeway.daemon.starter import Starter
 from ikeway.daemon.status import (
     Clocks,
@@ -31,7 +30,6 @@ from ikeway.daemon.status import (
 )
 from ikeway.daemon.traps import TRAP_BITS, Traps
 from ikeway.daemon.watchers import Watchers
-from ikeway.dataplane import open_plane
 from ikeway.dataplane.port import (
     DataPlane,
     IkeDatagram,
@@ -39,7 +37,6 @@ from ikeway.dataplane.port import (
     PacketWaits,
     PairSpent,
     PeerMoved,
-    PlaneConfig,
     Refusal,
 )
 from ikeway.ike.children import Wish
@@ -57,20 +54,17 @@ from ikeway.ike.reports import (
 from ikeway.ike.states import Established as Up
 from ikeway.model.address import IKE_PORT, NAT_PORT, Endpoint
 from ikeway.model.errors import UsageError
-from ikeway.model.secret import Secret
-from ikeway.policy.connection import Connection, Start
-from ikeway.runtime import crash_key
+from ikeway.policy.connection import Start
 from ikeway.runtime.driver import Driver, Ports
 from ikeway.runtime.entropy import SystemRandom
 from ikeway.runtime.faults import Fault, Faults
 from ikeway.runtime.keylog import KeyLog
-from ikeway.runtime.leases import Leases, Lender
+from ikeway.runtime.leases import Leases
 from ikeway.runtime.network import HostNetwork
 from ikeway.runtime.pki import Pki
 from ikeway.runtime.story import Quieter, level, tell
 
 LEVELS: Final = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
-COLLECT_AFTER: Final = 20_000
 FAREWELL = 2.0
 """Seconds for peers to answer our Deletes before we leave."""
 
@@ -95,67 +89,13 @@ def run(
         UsageError: another daemon has the run directory.
         HostError: a port, the engine or the network is not to be had.
     """
+
+    def make(plane: DataPlane) -> Supervisor:
+        share = Share(crash_secrets=foundation.crash_secrets(loaded, run_dir))
+        return Supervisor(loaded, plane, network, instruments, share)
+
     with run_dir.claim(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(loaded, run_dir, network, instruments))
-
-
-async def _serve(
-    loaded: Loaded, run_dir: RunDir, network: HostNetwork | None, instruments: Instruments
-) -> None:
-    async with AsyncExitStack() as stack:
-        if network is not None:
-            await network.recover()
-        settings = loaded.dataplane
-        plane = await open_plane(
-            settings.backend,
-            run_dir.path,
-            PlaneConfig(loaded.host.listen, NAT_PORT, settings.interface, settings.mtu),
-        )
-        stack.push_async_callback(plane.close)
-        if network is not None and plane.interface is not None:
-            await network.open(plane.interface, settings.mtu)
-            stack.push_async_callback(network.close)
-        share = Share(crash_secrets=crash_secrets(loaded, run_dir))
-        supervisor = Supervisor(loaded, plane, network, instruments, share)
-        stack.push_async_callback(supervisor.close)
-        supervisor.listen(loaded)
-        server = ControlServer(run_dir.path, supervisor)
-        await server.open()
-        stack.push_async_callback(server.close)
-        spare_the_collector()
-        await supervisor.serve()
-
-
-def spare_the_collector() -> None:
-    """Let cycles be looked for less often, and never among what is there from the start.
-
-    IKE SAs are trees of frozen values and go when they are dropped; with many of them the
-    collector would look through all again and again and find nothing.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, 20, 20)
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """Which part of the daemon's work one process has, and the pools if they are elsewhere."""
-
-    worker: int = 0
-    workers: int = 1
-    leases: Lender | None = None
-    crash_secrets: tuple[Secret, ...] = ()
-
-    def starts(self, connection: Connection) -> bool:
-        """Whether a connection that is to stay up is this process's to start."""
-        return crc32(connection.name.encode()) % self.workers == self.worker
-
-
-def crash_secrets(loaded: Loaded, run_dir: RunDir) -> tuple[Secret, ...]:
-    """Return the secrets of our crash tokens: none where the operator wants no tokens."""
-    if not loaded.host.crash_detection:
-        return ()
-    return (crash_key.load(loaded.host.crash_key or run_dir.crash_key),)
+        runner.run(foundation.serve(loaded, run_dir, network, make))
 
 
 class Supervisor:
@@ -166,10 +106,10 @@ class Supervisor:
         loaded: Loaded,
         plane: DataPlane,
         network: HostNetwork | None,
-        instruments: Instruments = Instruments(),
-        share: Share = Share(),
+        instruments: Instruments,
+        share: Share,
     ) -> None:
-        self._listen = loaded.host.listen
+        self._loaded = loaded
         env = Environment(
             SystemRandom(),
             loaded.connections,
@@ -214,17 +154,15 @@ class Supervisor:
     def _struck(self, what: str) -> None:
         self._log.warning(what)
 
-    def listen(self, loaded: Loaded) -> None:
+    def begin(self) -> None:
         """Open port 500, and take port 4500 from the data plane.
 
         Raises:
             HostError: a port cannot be had.
         """
-        self._driver.transport.listen(loaded.host.listen, IKE_PORT)
+        self._driver.transport.listen(self._loaded.host.listen, IKE_PORT)
         self._driver.transport.adopt(self._plane.ike_sockets(), NAT_PORT)
-        where = ", ".join(str(address) for address in loaded.host.listen)
-        names = ", ".join(connection.name for connection in loaded.connections) or "none"
-        self._log.info("ready", listen=where, connections=names, interface=self._plane.interface)
+        self._log.info("ready", **foundation.ready(self._loaded, self._plane))
 
     def join(self, port_500: Iterable[socket.socket], port_4500: Iterable[socket.socket]) -> None:
         """Take sockets that others have bound."""
@@ -366,7 +304,7 @@ class Supervisor:
     def _unknown_spi(self, spi: int, peer: Endpoint) -> None:
         """Let the peer know; the engine tells of such packets once a second at most."""
         version = peer.address.version
-        ours = next((one for one in self._listen if one.version == version), None)
+        ours = next((one for one in self._loaded.host.listen if one.version == version), None)
         if ours is not None:
             self._driver.unknown_packet(spi, Endpoint(ours, NAT_PORT), peer)
 

@@ -14,7 +14,9 @@ import uvloop
 from ikeway.config.load import Loaded
 from ikeway.daemon.channel import Channel
 from ikeway.daemon.distant import DistantLeases, DistantNetwork, DistantPlane
-from ikeway.daemon.supervisor import Instruments, Share, Supervisor, spare_the_collector
+from ikeway.daemon.foundation import spare_the_collector
+from ikeway.daemon.share import Share
+from ikeway.daemon.supervisor import Instruments, Supervisor
 from ikeway.dataplane.null import NullDataPlane
 from ikeway.dataplane.port import DataPlane, PlaneEvent
 from ikeway.model.errors import UsageError

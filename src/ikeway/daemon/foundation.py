@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a daemon stands on, with workers or without: host, data plane and control socket."""
+
+import gc
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Final, Protocol
+
+from ikeway.config.load import Loaded
+from ikeway.control.rundir import RunDir
+from ikeway.daemon import server
+from ikeway.dataplane import open_plane
+from ikeway.dataplane.port import DataPlane, PlaneConfig
+from ikeway.model.address import NAT_PORT
+from ikeway.model.secret import Secret
+from ikeway.runtime import crash_key
+from ikeway.runtime.network import HostNetwork
+
+COLLECT_AFTER: Final = 20_000
+
+
+class Daemon(server.Daemon, Protocol):
+    """A daemon from its beginning to its end."""
+
+    def begin(self) -> None:
+        """Open the sockets.
+
+        Raises:
+            HostError: a port cannot be had.
+        """
+        ...
+
+    async def serve(self) -> None:
+        """Work until told to end, by a signal or a request."""
+        ...
+
+    async def close(self) -> None:
+        """Leave nothing open."""
+        ...
+
+
+async def serve(
+    loaded: Loaded,
+    run_dir: RunDir,
+    network: HostNetwork | None,
+    make: Callable[[DataPlane], Daemon],
+) -> None:
+    """Open what a daemon needs, make it and let it work; all is closed again behind it.
+
+    Raises:
+        HostError: a port, the engine or the network is not to be had.
+    """
+    async with AsyncExitStack() as stack:
+        if network is not None:
+            await network.recover()
+        settings, host = loaded.dataplane, loaded.host
+        where = PlaneConfig(
+            host.listen, NAT_PORT, settings.interface, settings.mtu, workers=host.workers
+        )
+        plane = await open_plane(settings.backend, run_dir.path, where)
+        stack.push_async_callback(plane.close)
+        if network is not None and plane.interface is not None:
+            await network.open(plane.interface, settings.mtu)
+            stack.push_async_callback(network.close)
+        daemon = make(plane)
+        stack.push_async_callback(daemon.close)
+        daemon.begin()
+        control = server.ControlServer(run_dir.path, daemon)
+        await control.open()
+        stack.push_async_callback(control.close)
+        spare_the_collector()
+        await daemon.serve()
+
+
+def ready(loaded: Loaded, plane: DataPlane) -> dict[str, str | None]:
+    """Return what the log says of a daemon that has begun."""
+    return {
+        "listen": ", ".join(str(address) for address in loaded.host.listen),
+        "connections": ", ".join(one.name for one in loaded.connections) or "none",
+        "interface": plane.interface,
+    }
+
+
+def crash_secrets(loaded: Loaded, run_dir: RunDir) -> tuple[Secret, ...]:
+    """Return the secrets of our crash tokens: none where the operator wants no tokens."""
+    if not loaded.host.crash_detection:
+        return ()
+    return (crash_key.load(loaded.host.crash_key or run_dir.crash_key),)
+
+
+def spare_the_collector() -> None:
+    """Let cycles be looked for less often, and never among what is there from the start.
+
+    IKE SAs are trees of frozen values and go when they are dropped; with many of them the
+    collector would look through all again and again and find nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 20)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which part of the daemon's work one process has."""
+
+from dataclasses import dataclass
+from zlib import crc32
+
+from ikeway.model.secret import Secret
+from ikeway.policy.connection import Connection
+from ikeway.runtime.leases import Lender
+
+
+def keeper(connection: str, workers: int) -> int:
+    """Return the number of the worker that starts a connection and keeps it up."""
+    return crc32(connection.encode()) % workers
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One process's part of the work, and the pools if they are elsewhere."""
+
+    worker: int = 0
+    workers: int = 1
+    leases: Lender | None = None
+    crash_secrets: tuple[Secret, ...] = ()
+
+    def starts(self, connection: Connection) -> bool:
+        """Whether a connection that is to stay up is this process's to start."""
+        return keeper(connection.name, self.workers) == self.worker
