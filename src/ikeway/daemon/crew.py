@@ -19,6 +19,7 @@ from ikeway.daemon import foundation
 from ikeway.daemon.colleague import Colleague, Resources
 from ikeway.daemon.nursery import Nursery
 from ikeway.daemon.share import keeper
+from ikeway.daemon.starter import named
 from ikeway.daemon.supervisor import FAREWELL, Instruments
 from ikeway.daemon.traps import TRAP_BITS
 from ikeway.daemon.watchers import Watchers
@@ -205,13 +206,16 @@ class Crew:
         return gone
 
     async def initiate(self, name: str) -> str:
-        """Have the worker that keeps a connection up start it; return the id of its IKE SA.
+        """Have the worker that keeps a connection up start it, or one Child SA of it.
+
+        Returns the id of the IKE SA.
 
         Raises:
             UsageError: there is none of that name, or it cannot be started from here.
             HostError: the peer cannot be found, or the worker is just being started.
         """
-        worker = self._workers.get(keeper(name, self._size))
+        connection, _ = named(name, self._loaded.connections)
+        worker = self._workers.get(keeper(connection, self._size))
         if worker is None:
             raise HostError("the worker of that connection is just being started")
         spi: str = await worker.channel.ask("initiate", name)

@@ -4,6 +4,7 @@
 import asyncio
 import random
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
@@ -19,6 +20,29 @@ from ikeway.runtime.network import source_for
 from ikeway.runtime.upkeep import Retry, Upkeep
 
 NO_WISH: Final = Wish()
+
+
+def named(name: str, connections: Iterable[Connection]) -> tuple[str, str]:
+    """Return the connection, and the Child SA if it is one, of `CONNECTION` or `CHILD`.
+
+    A Child SA whose name others have too is called `CONNECTION/CHILD`.
+
+    Raises:
+        UsageError: several connections have a child of that name.
+    """
+    known = tuple(connections)
+    if any(connection.name == name for connection in known):
+        return name, ""
+    found = [
+        (connection.name, child.name)
+        for connection in known
+        for child in connection.children
+        if name in {child.name, f"{connection.name}/{child.name}"}
+    ]
+    if len(found) > 1:
+        full = ", ".join("/".join(pair) for pair in found)
+        raise UsageError(f"several children are called {name!r}: {full}")
+    return found[0] if found else (name, "")
 
 
 @dataclass
@@ -45,27 +69,6 @@ class Starter:
         for connection in self.connections.values():
             if connection.start is Start.NOW:
                 self._soon(connection.name, 0.0)
-
-    def named(self, name: str) -> tuple[str, str]:
-        """Return the connection, and the Child SA if it is one, of `CONNECTION` or `CHILD`.
-
-        A Child SA whose name others have too is called `CONNECTION/CHILD`.
-
-        Raises:
-            UsageError: several connections have a child of that name.
-        """
-        if name in self.connections:
-            return name, ""
-        found = [
-            (connection.name, child.name)
-            for connection in self.connections.values()
-            for child in connection.children
-            if name in {child.name, f"{connection.name}/{child.name}"}
-        ]
-        if len(found) > 1:
-            full = ", ".join("/".join(pair) for pair in found)
-            raise UsageError(f"several children are called {name!r}: {full}")
-        return found[0] if found else (name, "")
 
     async def initiate(self, name: str, wish: Wish = NO_WISH) -> bytes:
         """Start a connection once and return our SPI.

@@ -20,7 +20,7 @@ from ikeway.control.schema import EventLine, Status
 from ikeway.daemon import foundation
 from ikeway.daemon.roaming import Roaming
 from ikeway.daemon.share import Share
-from ikeway.daemon.starter import Starter
+from ikeway.daemon.starter import Starter, named
 from ikeway.daemon.status import (
     Clocks,
     child_spis,
@@ -228,7 +228,7 @@ class Supervisor:
             UsageError: there is none of that name, or it cannot be started from here.
             HostError: the peer cannot be found.
         """
-        connection, child = self._starter.named(name)
+        connection, child = named(name, self._loaded.connections)
         for sa in self._driver.endpoint.sas if child else ():
             if isinstance(sa.state, Up) and sa.state.connection.name == connection:
                 self._driver.command(sa.spi, AddChild(Wish(child)))
