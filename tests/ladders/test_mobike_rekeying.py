@@ -22,6 +22,19 @@ def rekey(ladder: Ladder, host: Host, spi_in: int = 0) -> None:
     ladder.perform(host, actions)
 
 
+def deliver(ladder: Ladder, count: int) -> None:
+    """Deliver so many datagrams, if there are as many."""
+    for _ in range(count):
+        if ladder.wire:
+            ladder.deliver(*ladder.wire.popleft())
+
+
+def move(ladder: Ladder, row: Row) -> None:
+    """Take the left host's address away; it has the other one from now on."""
+    Roads(ladder, {row.addresses[0]})
+    ladder.has(ladder.left, HERE[row.version][1])
+
+
 def both(ladder: Ladder, row: Row) -> None:
     """Check that all is where the left host is, and works both ways, once old SAs are forgotten."""
     ladder.wait(130)
@@ -55,11 +68,8 @@ def test_a_move_at_any_moment_of_an_ike_rekey(row: Row, side: str, delivered: in
     """The peer hears of the new address on whichever IKE SA is left."""
     ladder = roaming(row)
     rekey(ladder, getattr(ladder, side))
-    for _ in range(delivered):
-        if ladder.wire:
-            ladder.deliver(*ladder.wire.popleft())
-    Roads(ladder, {row.addresses[0]})
-    ladder.has(ladder.left, HERE[row.version][1])
+    deliver(ladder, delivered)
+    move(ladder, row)
     both(ladder, row)
 
 
@@ -68,11 +78,8 @@ def test_a_move_at_any_moment_of_an_ike_rekey(row: Row, side: str, delivered: in
 @pytest.mark.parametrize("delivered", range(6))
 def test_an_ike_rekey_at_any_moment_of_a_move(row: Row, side: str, delivered: int) -> None:
     ladder = roaming(row)
-    Roads(ladder, {row.addresses[0]})
-    ladder.has(ladder.left, HERE[row.version][1])
-    for _ in range(delivered):
-        if ladder.wire:
-            ladder.deliver(*ladder.wire.popleft())
+    move(ladder, row)
+    deliver(ladder, delivered)
     rekey(ladder, getattr(ladder, side))
     both(ladder, row)
 
@@ -84,11 +91,8 @@ def test_a_move_at_any_moment_of_crossing_ike_rekeys(row: Row, delivered: int) -
     ladder = roaming(row)
     rekey(ladder, ladder.left)
     rekey(ladder, ladder.right)
-    for _ in range(delivered):
-        if ladder.wire:
-            ladder.deliver(*ladder.wire.popleft())
-    Roads(ladder, {row.addresses[0]})
-    ladder.has(ladder.left, HERE[row.version][1])
+    deliver(ladder, delivered)
+    move(ladder, row)
     both(ladder, row)
 
 
@@ -100,11 +104,8 @@ def test_a_move_at_any_moment_of_a_child_rekey(row: Row, side: str, delivered: i
     ladder = roaming(row)
     host = getattr(ladder, side)
     rekey(ladder, host, host.child.spi_in)
-    for _ in range(delivered):
-        if ladder.wire:
-            ladder.deliver(*ladder.wire.popleft())
-    Roads(ladder, {row.addresses[0]})
-    ladder.has(ladder.left, HERE[row.version][1])
+    deliver(ladder, delivered)
+    move(ladder, row)
     both(ladder, row)
 
 

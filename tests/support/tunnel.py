@@ -115,8 +115,11 @@ class Host:
             self.namespace.ip("route", "add", network, "dev", "ikeway0")
 
 
+Hosts = tuple[Host, Host]
+
+
 @contextmanager
-def two_hosts(folder: Path) -> Iterator[tuple[Host, Host]]:
+def two_hosts(folder: Path) -> Iterator[Hosts]:
     """Make two hosts with a cable between them and an idle engine each."""
     with namespaces(2) as made:
         connect(*made)

@@ -4,7 +4,6 @@
 import secrets
 import socket
 import struct
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -30,27 +29,11 @@ from support.attacker import (
     traffic_class,
 )
 from support.suites import SUITES, Suite
-from support.tunnel import INNER, OUTER, Host, child_pair, eventually, ping, transfer, two_hosts
+from support.tunnel import INNER, OUTER, Host, Hosts, child_pair, eventually, ping, transfer
 
 pytestmark = pytest.mark.system
 
 GCM = SUITES[2]
-
-Hosts = tuple[Host, Host]
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    with two_hosts(tmp_path_factory.mktemp("run")) as hosts:
-        yield hosts
-
-
-@pytest.fixture
-def hosts(pair: Hosts) -> Iterator[Hosts]:
-    yield pair
-    for host in pair:
-        host.call(host.plane.reset)
-        host.events.clear()
 
 
 @pytest.mark.conformance("CF-U02", "CF-U04", "CF-U19", "CF-V02")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Engines count what a pair carries: a soft limit is told, at a hard one it stops (RFC 4301)."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -9,25 +8,9 @@ import pytest
 from ikeway.dataplane import PacketsRefused, PairSpent, PlaneEvent, Refusal
 from ikeway.model.esp import ChildSa, Limits
 from support.suites import SUITES
-from support.tunnel import INNER, Host, child_pair, eventually, ping, two_hosts
+from support.tunnel import INNER, Host, Hosts, child_pair, eventually, ping
 
 pytestmark = pytest.mark.system
-
-Hosts = tuple[Host, Host]
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    with two_hosts(tmp_path_factory.mktemp("run")) as hosts:
-        yield hosts
-
-
-@pytest.fixture
-def hosts(pair: Hosts) -> Iterator[Hosts]:
-    yield pair
-    for host in pair:
-        host.call(host.plane.reset)
-        host.events.clear()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -16,11 +15,10 @@ from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa
 from support.attacker import Attacker, drain, esp_sa, ipv4, sent_to, tap
 from support.suites import SUITES
-from support.tunnel import INNER, OUTER, Host, child_pair, eventually, ping, two_hosts
+from support.tunnel import INNER, OUTER, Host, Hosts, child_pair, eventually, ping
 
 pytestmark = pytest.mark.system
 
-Hosts = tuple[Host, Host]
 Pair = list[ChildSa]
 
 SECOND = "192.0.2.101"
@@ -29,18 +27,10 @@ ROUND_SECONDS = 1.1
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    with two_hosts(tmp_path_factory.mktemp("run")) as hosts:
-        hosts[0].namespace.add_address("outer0", f"{SECOND}/24")
-        yield hosts
-
-
-@pytest.fixture
-def hosts(pair: Hosts) -> Iterator[Hosts]:
-    yield pair
-    for host in pair:
-        host.call(host.plane.reset)
-        host.events.clear()
+def pair(pair: Hosts) -> Hosts:
+    """Two hosts, the first of which has a second address to move to."""
+    pair[0].namespace.add_address("outer0", f"{SECOND}/24")
+    return pair
 
 
 @pytest.fixture

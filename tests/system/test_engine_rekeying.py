@@ -3,37 +3,21 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
 from ikeway.model.esp import ChildSa
 from support.attacker import Attacker
 from support.suites import SUITES
-from support.tunnel import INNER, Host, child_pair, eventually, ping, two_hosts
+from support.tunnel import INNER, Host, Hosts, child_pair, eventually, ping
 
 pytestmark = pytest.mark.system
 
-Hosts = tuple[Host, Host]
 Pair = list[ChildSa]
 
 PACKETS = 3000
 REKEYINGS = 6
 RUBBISH = b"\x01" * 60
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    with two_hosts(tmp_path_factory.mktemp("run")) as hosts:
-        yield hosts
-
-
-@pytest.fixture
-def hosts(pair: Hosts) -> Iterator[Hosts]:
-    yield pair
-    for host in pair:
-        host.call(host.plane.reset)
-        host.events.clear()
 
 
 @pytest.mark.conformance("CF-F04")

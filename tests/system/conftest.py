@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two engines that each test finds empty."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.tunnel import Hosts, two_hosts
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """Two hosts with a cable between them, for all tests of a module."""
+    with two_hosts(tmp_path_factory.mktemp("run")) as hosts:
+        yield hosts
+
+
+@pytest.fixture
+def hosts(pair: Hosts) -> Iterator[Hosts]:
+    """The same hosts; what a test has installed is gone after it."""
+    yield pair
+    for host in pair:
+        host.call(host.plane.reset)
+        host.events.clear()
