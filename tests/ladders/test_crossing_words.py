@@ -2,18 +2,16 @@
 """RFC 7296 §2.8.1, §2.8.2, §2.25: single crossings, each with what the RFC says of it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from ikeway.ike import reports
-from ikeway.ike.io import Datagram, RemoveChild
-from ikeway.ike.states import Established
+from ikeway.ike.io import Datagram
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Delete
 from ikeway.wire.registry import ExchangeType
 from support.agreement import agree
-from support.crossing import delete_child, delete_ike, rekey_child, rekey_ike
+from support.crossing import delete_child, delete_ike, forget_child, rekey_child, rekey_ike
 from support.hosts import Row
 from support.ladder import Ladder
 from support.shell import Host
@@ -67,21 +65,12 @@ def test_a_child_that_the_peer_does_not_have_is_made_anew(row: Row, by: str) -> 
     ladder = up(row)
     host: Host = getattr(ladder, by)
     old, other = host.child, ladder.other(host)
-    _forget_child(ladder, other)
+    forget_child(ladder, other)
     rekey_child(ladder, host)
     ladder.wait(10)
     agree(ladder)
     assert host.child.spi_in != old.spi_in
     assert not any("D(ESP)" in what for what in host.said)
-
-
-def _forget_child(ladder: Ladder, host: Host) -> None:
-    """Let a host lose its child, as a fault would: the peer hears nothing."""
-    (sa,) = host.endpoint.sas
-    assert isinstance(sa.state, Established)
-    spi = sa.state.children[0].sa.spi_in
-    sa._state = replace(sa.state, children=())
-    ladder.perform(host, (RemoveChild(sa.spi, spi),))
 
 
 @pytest.mark.conformance("CF-F20")

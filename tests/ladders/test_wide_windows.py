@@ -246,7 +246,7 @@ def test_each_of_several_that_are_late_is_refused(row: Row) -> None:
     ladder, creates = held(row, retransmission=Retransmission(give_up=60.0))
     want(ladder, ladder.left, creates[0])
     want(ladder, ladder.left, creates[1])
-    ladder.wait(40)
+    ladder.wait(30.5)
     for number in (2, 3):
         refusal = f"CREATE_CHILD_SA response {number} [N(TEMPORARY_FAILURE)]"
         assert refusal in ladder.right.said

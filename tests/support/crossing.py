@@ -9,7 +9,15 @@ from itertools import product
 
 from ikeway.ike import agenda
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
-from ikeway.ike.io import CheckLiveness, Datagram, Disconnect, InstallChild, Rekey, TimerFired
+from ikeway.ike.io import (
+    CheckLiveness,
+    Datagram,
+    Disconnect,
+    InstallChild,
+    Rekey,
+    RemoveChild,
+    TimerFired,
+)
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.states import Established
 from ikeway.ike.tasks import CreateChild, DeleteChild, Task
@@ -48,6 +56,15 @@ def create_child(ladder: Ladder, host: Host) -> None:
     state = _sa(host).state
     assert isinstance(state, Established)
     _want(ladder, host, CreateChild(state.children[0].name))
+
+
+def forget_child(ladder: Ladder, host: Host) -> None:
+    """Let a host lose its child, as a fault would: the peer hears nothing."""
+    sa = _sa(host)
+    assert isinstance(sa.state, Established)
+    spi = sa.state.children[0].sa.spi_in
+    sa._state = replace(sa.state, children=())
+    ladder.perform(host, (RemoveChild(sa.spi, spi),))
 
 
 def reauthenticate(ladder: Ladder, host: Host) -> None:

@@ -27,7 +27,8 @@ from ikeway.model.time import Instant
 
 def want(state: Established, task: Task) -> Established:
     """Return the state that has one more thing to ask; the same thing is asked once."""
-    return state if task in state.queued else replace(state, queued=(*state.queued, task))
+    known = *state.queued, *(each.task for each in state.postponed)
+    return state if task in known else replace(state, queued=(*state.queued, task))
 
 
 def proceed(state: State, now: Instant) -> Step:

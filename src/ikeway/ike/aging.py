@@ -4,7 +4,7 @@
 import math
 from dataclasses import replace
 
-from ikeway.ike import ending, reauthentication, wanted
+from ikeway.ike import ending, postponing, reauthentication, wanted
 from ikeway.ike.agenda import want
 from ikeway.ike.children import Child
 from ikeway.ike.exchanges import child_sa
@@ -22,7 +22,7 @@ def due(state: Established, now: Instant) -> Step:
         return ending.delete(state, "its identities were not proven anew in time", now)
     if now >= state.authenticity.renew_at:
         return reauthentication.begin(state, now)
-    after = wanted.due(state, now)
+    after = wanted.due(postponing.due(state, now), now)
     if now >= state.rekey_at:
         after = want(replace(after, rekey_at=state.expires_at), RekeyIke())
     for child in state.children:

@@ -140,6 +140,11 @@ def delete(state: Established, reason: str, now: Instant) -> Step:
     return Step(step.state, (*removed, *step.actions, ended))
 
 
+def out_of_step(state: Established, now: Instant) -> Step:
+    """Delete an IKE SA on which the peer says for minutes that it cannot do a thing now (§2.25)."""
+    return delete(state, "the peer has said TEMPORARY_FAILURE for minutes", now)
+
+
 def disconnect(state: State, reason: str, now: Instant) -> Step:
     """End the SA because somebody here wants it; a peer that believes in it is told."""
     if isinstance(state, Deleting | Lingering | Gone):

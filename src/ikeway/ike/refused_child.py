@@ -3,10 +3,9 @@
 
 from dataclasses import replace
 
-from ikeway.ike import wanted
+from ikeway.ike import ending, postponing, wanted
 from ikeway.ike.exchanges import informational
 from ikeway.ike.exchanges.child_sa import (
-    RETRY,
     SPI_OCTETS,
     change,
     crossings,
@@ -17,7 +16,7 @@ from ikeway.ike.exchanges.child_sa import (
 from ikeway.ike.io import RemoveChild, Report
 from ikeway.ike.reports import ChildFailed
 from ikeway.ike.states import Established, Step
-from ikeway.ike.tasks import AskedChild, CreateChild, RekeyChild, Task
+from ikeway.ike.tasks import AskedChild, CreateChild, Deferrable, RekeyChild
 from ikeway.model.time import Instant
 from ikeway.wire.payloads import Delete, Notify
 from ikeway.wire.registry import NotifyType, ProtocolId
@@ -38,22 +37,43 @@ def failed(state: Established, asked: AskedChild, failure: Notify, now: Instant)
             return Step(change(state, replace(old, rekey_at=old.expires_at)), (said,))
     if failure.type is NotifyType.SINGLE_PAIR_REQUIRED and asked.trigger is not None:
         return _again_singly(state, asked, said)
-    if old is None or any(each.old == asked.replaces for each in crossings(state)):
+    is_crossed = any(each.old == asked.replaces for each in crossings(state))
+    if asked.replaces and (old is None or is_crossed):
         # What crossed it has done the work (§2.8.1): there is nothing to tell.
-        return Step(uncrossed(state, asked), () if asked.replaces else (said,))
-    if failure.type is NotifyType.CHILD_SA_NOT_FOUND:
+        return Step(uncrossed(state, asked))
+    if old is not None and failure.type is NotifyType.CHILD_SA_NOT_FOUND:
         left = tuple(child for child in state.children if child is not old)
         anew = CreateChild(old.name)
         after = replace(state, children=left, queued=(anew, *state.queued))
         return Step(after, (RemoveChild(state.session.sa, old.sa.spi_in), said))
-    return Step(change(state, replace(old, rekey_at=now + RETRY)), (said,))
+    return _later(state, asked, failure.type, now).then(said)
+
+
+def _later(state: Established, asked: AskedChild, why: NotifyType, now: Instant) -> Step:
+    """Ask again after a while: for a successor always, else where the peer was only busy.
+
+    Who says so for minutes does not know any more what we know.
+    """
+    refusals = asked.refusals.another(why, now)
+    if refusals.is_hopeless(now):
+        return ending.out_of_step(state, now)
+    if not asked.replaces and why is not NotifyType.TEMPORARY_FAILURE:
+        return Step(state)
+    task = replace(_task(asked), refusals=refusals)
+    return Step(postponing.postpone(state, task, now))
 
 
 def _again(state: Established, asked: AskedChild, method: int) -> Step:
-    task: Task = CreateChild(asked.policy.name, asked.trigger, method, _is_single(asked))
-    if asked.replaces:
-        task = RekeyChild(asked.replaces, method)
+    task = replace(_task(asked), method=method)
     return Step(replace(state, queued=(task, *state.queued)))
+
+
+def _task(asked: AskedChild) -> Deferrable:
+    """Return what asks for the same once more."""
+    if asked.replaces:
+        return RekeyChild(asked.replaces, refusals=asked.refusals)
+    single, refusals = _is_single(asked), asked.refusals
+    return CreateChild(asked.policy.name, asked.trigger, is_single=single, refusals=refusals)
 
 
 def _again_singly(state: Established, asked: AskedChild, said: Report) -> Step:

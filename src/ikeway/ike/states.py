@@ -15,7 +15,7 @@ from ikeway.ike.io import Action
 from ikeway.ike.mobility import Mobility
 from ikeway.ike.pulse import Pulse
 from ikeway.ike.session import Link, Session, Transcript
-from ikeway.ike.tasks import Answering, Asked, Crossed, Rival, Task, Wanted
+from ikeway.ike.tasks import Answering, Asked, Crossed, Postponed, Rival, Task, Wanted
 from ikeway.ike.window import Outstanding
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.identity import Identity
@@ -180,7 +180,8 @@ class Established:
     """Both identities are proven.
 
     `pulse` is what is known of the peer's life. `queued` is what we want to ask; what we have asked
-    stands in the window. `answering` are requests of the peer's that wait for the data plane.
+    stands in the window; `postponed` was refused for now. `answering` are requests of the peer's
+    that wait for the data plane.
     `crossed` and `rival` are rekeys of the peer's that crossed ours. An IKE SA that came of such a
     rekey is provisional until the nonces decide: nothing is changed on it (RFC 7296 §2.8.2).
     `stillborn` are outbound SPIs that the peer deleted before its answer told us of them.
@@ -202,6 +203,7 @@ class Established:
     keep_at: Instant | None = None
     crash_tokens: tuple[bytes, ...] = ()
     queued: tuple[Task, ...] = ()
+    postponed: tuple[Postponed, ...] = ()
     answering: tuple[Answering, ...] = ()
     crossed: tuple[Crossed, ...] = ()
     rival: Rival | None = None

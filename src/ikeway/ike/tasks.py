@@ -5,11 +5,12 @@ RFC 7296 §2.3: one request at a time, so the rest waits for its turn.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ikeway.crypto.kex import Offer
 from ikeway.ike.children import Child
+from ikeway.ike.refusals import Refusals
 from ikeway.model.address import Endpoint
 from ikeway.model.selectors import Selectors, Trigger
 from ikeway.model.time import Instant
@@ -40,6 +41,7 @@ class RekeyChild:
 
     spi_in: int
     method: int = 0
+    refusals: Refusals = field(default=Refusals(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class CreateChild:
     trigger: Trigger | None = None
     method: int = 0
     is_single: bool = False
+    refusals: Refusals = field(default=Refusals(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class RekeyIke:
     """Replace the IKE SA (§1.3.2). `method` 0 leaves the choice open."""
 
     method: int = 0
+    refusals: Refusals = field(default=Refusals(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,15 @@ class End:
 Task: TypeAlias = (
     Inform | DeleteChild | RekeyChild | CreateChild | RekeyIke | TellAddresses | CheckReturn | End
 )
+Deferrable: TypeAlias = RekeyChild | CreateChild | RekeyIke
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """What the peer has refused for now; it is asked for again at `at` (§2.25)."""
+
+    task: Deferrable
+    at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +140,7 @@ class AskedChild:
     method: int
     offer: Offer | None
     trigger: Trigger | None = None
+    refusals: Refusals = field(default=Refusals())
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +151,7 @@ class AskedIke:
     nonce: bytes
     method: int
     offer: Offer
+    refusals: Refusals = field(default=Refusals())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from ikeway.ike import states
+from ikeway.ike import postponing, states
 from ikeway.ike.reassembly import TIMEOUT
 from ikeway.model.time import Instant, Seconds
 
@@ -126,5 +126,5 @@ def next_age(state: states.Established) -> Instant:
         for child in state.children
         if child.is_installed and not child.is_deleting
     ]
-    ours = state.wanted.next_at, state.authenticity.next
+    ours = state.wanted.next_at, state.authenticity.next, postponing.next_at(state)
     return min(state.rekey_at, state.expires_at, *ours, *children)

@@ -63,7 +63,9 @@ def is_spent(state: Established) -> bool:
 def refused(state: Established) -> Established:
     """Return the state after NO_ADDITIONAL_SAS: nothing more is asked for, what is there stays."""
     queued = tuple(task for task in state.queued if not isinstance(task, CreateChild))
-    return replace(state, wanted=replace(state.wanted, is_refused=True), queued=queued)
+    later = tuple(each for each in state.postponed if not isinstance(each.task, CreateChild))
+    no_more = replace(state.wanted, is_refused=True)
+    return replace(state, wanted=no_more, queued=queued, postponed=later)
 
 
 def _with(state: Established, retries: tuple[Retry, ...]) -> Established:
@@ -72,5 +74,6 @@ def _with(state: Established, retries: tuple[Retry, ...]) -> Established:
 
 def pending(state: Established) -> set[str]:
     """Return the names of Child SAs that are being asked for, or are about to be."""
-    names = {task.name for task in state.queued if isinstance(task, CreateChild)}
+    tasks = *state.queued, *(each.task for each in state.postponed)
+    names = {task.name for task in tasks if isinstance(task, CreateChild)}
     return names | {asked.policy.name for asked in state.asking(AskedChild)}

@@ -10,7 +10,6 @@ from ikeway.ike.shape import Shape, maybe, one
 from ikeway.ike.states import Established
 from ikeway.ike.tasks import AskedChild, Crossed
 from ikeway.model.address import Endpoint
-from ikeway.model.time import Seconds
 from ikeway.policy.connection import ChildPolicy
 from ikeway.policy.proposals import ProposalSpec
 from ikeway.wire.payloads import KeyExchange, Nonce, SecurityAssociation, TsI, TsR
@@ -20,8 +19,6 @@ TYPE = ExchangeType.CREATE_CHILD_SA
 REQUEST = Shape(one(SecurityAssociation), one(Nonce), maybe(KeyExchange), one(TsI), one(TsR))
 RESPONSE = REQUEST
 SPI_OCTETS = 4
-RETRY: Seconds = 5.0
-"""How long to leave a peer alone that says TEMPORARY_FAILURE (§2.25)."""
 
 
 def find(state: Established, spi_in: int) -> Child | None:

@@ -19,6 +19,7 @@ from ikeway.ike.exchanges.child_sa import (
 )
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
 from ikeway.ike.io import InstallChild
+from ikeway.ike.refusals import Refusals
 from ikeway.ike.shape import need
 from ikeway.ike.states import Established, Step
 from ikeway.ike.tasks import (
@@ -46,7 +47,8 @@ def rekey(state: Established, task: RekeyChild, now: Instant) -> Step:
     if old is None or old.is_deleting or old.is_replaced:
         return Step(state)
     policy = replace(state.connection.child(old.name), mode=old.sa.mode)
-    wanted = Wanted(policy, old.sa.local_ts, old.sa.peer_ts, task.method, old)
+    scope = old.sa.local_ts, old.sa.peer_ts
+    wanted = Wanted(policy, *scope, task.method, task.refusals, old)
     return _request(state, wanted, now)
 
 
@@ -61,7 +63,8 @@ def create(state: Established, task: CreateChild, now: Instant) -> Step:
     )
     if task.is_single and trigger is not None:
         local, peer = (trigger.local,), (trigger.peer,)
-    return _request(state, Wanted(policy, local, peer, task.method, trigger=trigger), now)
+    wanted = Wanted(policy, local, peer, task.method, task.refusals, trigger=trigger)
+    return _request(state, wanted, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Wanted:
     local_ts: Selectors
     peer_ts: Selectors
     method: int
+    refusals: Refusals
     old: Child | None = None
     trigger: Trigger | None = None
 
@@ -100,6 +104,7 @@ def _request(state: Established, wanted: Wanted, now: Instant) -> Step:
         method,
         offer,
         wanted.trigger,
+        wanted.refusals,
     )
     payloads: tuple[Body, ...] = (
         *wanted.rekeys,

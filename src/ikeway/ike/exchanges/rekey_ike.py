@@ -5,11 +5,11 @@ import math
 from dataclasses import dataclass, replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import crash_detection, ending, messages, negotiate, window_size
-from ikeway.ike.exchanges.child_sa import RETRY
+from ikeway.ike import crash_detection, ending, messages, negotiate, postponing, window_size
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
 from ikeway.ike.io import Action, Datagram, Report
 from ikeway.ike.keys import Keyring
+from ikeway.ike.refusals import Refusals
 from ikeway.ike.reports import Rekeyed, Warned
 from ikeway.ike.session import Link, Session
 from ikeway.ike.shape import Shape, need, one
@@ -71,7 +71,7 @@ def request(state: Established, task: RekeyIke, now: Instant) -> Step:
         KeyExchange(KeMethod(method), offer.public),
     )
     timing = connection.retransmission
-    asked = AskedIke(spi, nonce, method, offer)
+    asked = AskedIke(spi, nonce, method, offer, task.refusals)
     session, actions = messages.request(state.session, TYPE, payloads, timing, now, asked)
     return Step(replace(state, session=session), actions)
 
@@ -149,7 +149,9 @@ def _inherited(state: Established) -> tuple[Task, ...]:
     told: list[Task] = [task for task in state.asking(Inform) if task.payloads]
     told += [TellAddresses(move.is_update) for move in state.asking(AskedMove)]
     told += [CheckReturn() for _ in state.asking(AskedCheck)]
-    wanted = [task for task in state.queued if not isinstance(task, RekeyIke)]
+    # Where the peer was busy rekeying this SA, it is so no more (§2.25).
+    refused = [replace(each.task, refusals=Refusals()) for each in state.postponed]
+    wanted = [task for task in (*state.queued, *refused) if not isinstance(task, RekeyIke)]
     is_wide = state.session.window.peer_size > 1
     size = [Inform(window_size.announce(state.connection))] if is_wide else []
     return tuple(dict.fromkeys([*size, *told, *wanted]))
@@ -202,9 +204,12 @@ def _failed(state: Established, asked: AskedIke, failure: Notify, now: Instant) 
     offered = {code for spec in state.connection.ike for code, _ in spec.ke}
     is_other = len(failure.data) == 2 and method in offered and method != asked.method
     if failure.type is NotifyType.INVALID_KE_PAYLOAD and is_other:
-        return Step(replace(state, queued=(RekeyIke(method), *state.queued)))
-    said = Warned(f"rekeying the IKE SA: the peer says {failure.type.name}")
-    return Step(replace(state, rekey_at=now + RETRY), (state.session.report(said),))
+        return Step(replace(state, queued=(RekeyIke(method, asked.refusals), *state.queued)))
+    said = state.session.report(Warned(f"rekeying the IKE SA: the peer says {failure.type.name}"))
+    refusals = asked.refusals.another(failure.type, now)
+    if refusals.is_hopeless(now):
+        return ending.out_of_step(state, now)
+    return Step(postponing.postpone(state, RekeyIke(refusals=refusals), now), (said,))
 
 
 # The peer rekeys ----------------------------------------------------------------------------------
