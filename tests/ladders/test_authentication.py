@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 
 from ikeway.auth import psk, signatures
+from ikeway.crypto.authority import issue
 from ikeway.crypto.certificate import distinguished_name
 from ikeway.crypto.keypair import KeyAlgorithm
 from ikeway.crypto.prf import prf
+from ikeway.crypto.profile import Purpose
 from ikeway.crypto.sign import SignatureHash
 from ikeway.ike.io import Refused, Sign, VerifyCertificate
 from ikeway.ike.states import AwaitAuthRequest
@@ -32,9 +34,11 @@ from ikeway.wire.registry import AuthMethod, CertEncoding, ExchangeType, NotifyT
 from support.forge import edited, first_message, opened, rewritten
 from support.hosts import CA, GCM, LEFT, RIGHT, Row, authority, leaf
 from support.ladder import Ladder
+from support.pki import private_key
 from support.shell import TODAY
 
 AUTH = ExchangeType.IKE_AUTH
+P256 = KeyAlgorithm.ECDSA_256
 FAILED = "IKE_AUTH response 1 [N(AUTHENTICATION_FAILED)]"
 HASHES = NotifyType.SIGNATURE_HASH_ALGORITHMS
 
@@ -346,11 +350,46 @@ def test_a_certificate_that_cannot_be_read_is_refused(row: Row, side: str, data:
 def test_more_certificates_than_a_chain_can_have_are_refused(row: Row, side: str) -> None:
     """I5: each costs work."""
     ladder = row.certificates()
-    other = Certificate(CertEncoding.X509_SIGNATURE, authority(CA).certificate.der)
-    edited(ladder, lambda payloads: (*payloads, *[other] * 16), AUTH, getattr(ladder, side))
+    other = Certificate(CertEncoding.X509_SIGNATURE, b"x")
+    edited(ladder, lambda payloads: (*payloads, *[other] * 256), AUTH, getattr(ladder, side))
     ladder.connect()
     assert is_down(ladder)
     assert VerifyCertificate not in getattr(ladder, "right" if side == "left" else "left").asked
+
+
+@pytest.mark.conformance("CF-I20")
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_intermediates_may_be_among_a_hundred_certificates(side: str) -> None:
+    """§3.6: "other certificates may be sent in any order" behind the one that signed."""
+    ladder = GCM.certificates()
+    crowd = [
+        Certificate(CertEncoding.X509_SIGNATURE, leaf(f"{number}.example", P256, CA).leaf.der)
+        for number in range(100)
+    ]
+    edited(ladder, lambda payloads: (*payloads, *crowd), AUTH, getattr(ladder, side))
+    ladder.connect()
+    assert is_up(ladder)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_certificate_swapped_after_the_signature_is_refused(row: Row, side: str) -> None:
+    """§2.15: AUTH verifies with the key of the certificate that is there, or not at all."""
+    ladder = row.certificates()
+    name = LEFT if side == "left" else RIGHT
+    public = private_key(P256, 96).public
+    purpose: Purpose = "client" if side == "left" else "server"
+    names = (Identity.parse(name),)
+    other = issue(authority(CA), public, names, purpose, TODAY, 30)
+    swapped = Certificate(CertEncoding.X509_SIGNATURE, other.der)
+
+    def swap(payloads: tuple[Body, ...]) -> tuple[Body, ...]:
+        return tuple(swapped if isinstance(body, Certificate) else body for body in payloads)
+
+    edited(ladder, swap, AUTH, getattr(ladder, side))
+    ladder.connect()
+    assert is_down(ladder)
+    judge = ladder.right if side == "left" else ladder.left
+    assert "signature does not verify" in judge.ends[0].reason
 
 
 def test_certificates_of_other_encodings_are_skipped(row: Row) -> None:

@@ -29,8 +29,11 @@ def private_key(algorithm: KeyAlgorithm, which: int = 0) -> PrivateKey:
 
 
 def name(text: str) -> x509.Name:
-    """A subject with that common name."""
-    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+    """A subject with that common name, and a mail address behind `,E=`."""
+    common, _, mail = text.partition(",E=")
+    parts = [x509.NameAttribute(x509.NameOID.COMMON_NAME, common)]
+    parts += [x509.NameAttribute(x509.NameOID.EMAIL_ADDRESS, mail)] if mail else []
+    return x509.Name(parts)
 
 
 def certificate(

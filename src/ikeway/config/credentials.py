@@ -14,6 +14,9 @@ from ikeway.policy.credentials import Credentials, LocalCertificate, PreSharedKe
 
 _AT: Final = ("credentials",)
 _SOON: Final = timedelta(days=14)
+_PAYLOAD_OCTETS: Final = 5
+_CHAIN_OCTETS_MOST: Final = 60_000
+"""What a message has room for beside all else (RFC 7296 §3.1: payloads end below 64 KiB)."""
 
 
 def build_credentials(
@@ -45,6 +48,7 @@ def _ours(
     with findings.at((*_AT, "certificate")):
         chain = load_certificates(sources.read(table.certificate, (*_AT, "certificate")))
         _check_dates(chain, (*_AT, "certificate"), sources)
+        _check_size(chain)
     key = _key(table.key, table.key_password, sources)
     if not chain or key is None:
         return (), {}
@@ -70,6 +74,15 @@ def _check_pair(leaf: Certificate, key: PrivateKey, table: CredentialsTable) -> 
         raise ConfigError(
             f"{table.key!r} is not the private key of {leaf.subject}, the first certificate in"
             f" {table.certificate!r}"
+        )
+
+
+def _check_size(chain: tuple[Certificate, ...]) -> None:
+    octets = sum(len(certificate.der) + _PAYLOAD_OCTETS for certificate in chain)
+    if octets > _CHAIN_OCTETS_MOST:
+        raise ConfigError(
+            f"{len(chain)} certificates of {octets} octets in all, more than"
+            f" {_CHAIN_OCTETS_MOST}; leave those that our own chain does not need"
         )
 
 

@@ -72,11 +72,17 @@ def create_authority(
 
 
 def issue_authority(
-    issuer: Authority, name: str, algorithm: KeyAlgorithm, now: datetime, days: int
+    issuer: Authority,
+    name: str,
+    algorithm: KeyAlgorithm,
+    now: datetime,
+    days: int,
+    path_length: int | None = 0,
 ) -> Authority:
-    """Return an authority below another one, which itself issues leaves only."""
+    """Return an authority below another one; with a path length of 0 it issues leaves only."""
     key = generate_key(algorithm)
-    unsigned = _authority_fields(_dated(_common_name(name), key.public, now, days), key.public, 0)
+    dated = _dated(_common_name(name), key.public, now, days)
+    unsigned = _authority_fields(dated, key.public, path_length)
     return Authority(_signed(_below(unsigned, issuer), issuer.key), key)
 
 

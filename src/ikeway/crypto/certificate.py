@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from hashlib import sha1
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,6 +21,8 @@ from ikeway.model.errors import AuthenticationError, ConfigError
 from ikeway.model.identity import Identity, IdType
 
 __all__ = ("Certificate", "distinguished_name", "load_certificates", "names_equal")
+
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 _VERSION: Final = 0xA0
 _PEM: Final = re.compile(
@@ -72,6 +74,13 @@ class Certificate:
         except _UNREADABLE as error:
             raise AuthenticationError(f"no certificate that we can read: {error}") from error
 
+    def find(self, kind: type[_Extension]) -> _Extension | None:
+        """Return the extension of that kind, if there is one."""
+        try:
+            return self.extensions.get_extension_for_class(kind).value
+        except x509.ExtensionNotFound:
+            return None
+
     @property
     def subject_der(self) -> bytes:
         """The subject, as an ID_DER_ASN1_DN carries it."""
@@ -107,10 +116,7 @@ class Certificate:
     @cached_property
     def sans(self) -> tuple[Identity, ...]:
         """The names and addresses of subjectAltName that an ID payload can claim."""
-        try:
-            names = self.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except x509.ExtensionNotFound:
-            return ()
+        names = self.find(x509.SubjectAlternativeName) or ()
         return tuple(identity for name in names if (identity := _identity(name)))
 
     @cached_property

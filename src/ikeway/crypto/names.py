@@ -42,6 +42,7 @@ _ATTRIBUTES: Final = {
     "UID": "0992268993f22c640101",
     "E": "2a864886f70d010901",
 }
+_MAIL: Final = bytes.fromhex(_ATTRIBUTES["E"])
 _OTHER_WORDS: Final = {"EMAIL": "E", "EMAILADDRESS": "E", "S": "ST", "USERID": "UID"}
 _STRING_TAGS: Final = {"C": _PRINTABLE, "serialNumber": _PRINTABLE, "DC": _IA5, "E": _IA5}
 _NAMES: Final = {bytes.fromhex(code): word for word, code in _ATTRIBUTES.items()}
@@ -70,6 +71,16 @@ def name_text(der: bytes) -> str:
     except ValueError:
         return f"DN:{der.hex()}"
     return ", ".join(rdns)
+
+
+def mailboxes(der: bytes) -> tuple[str, ...]:
+    """Return the mail addresses in a DER Name; none if it is no Name."""
+    try:
+        parts = [pair for rdn in _rdns(der) for pair in _attributes(rdn)]
+        found = [_decode_string(value) for kind, value in parts if kind.contents == _MAIL]
+    except ValueError:
+        return ()
+    return tuple(text for text in found if text and text.isascii())
 
 
 def names_equal(one: bytes, two: bytes) -> bool:

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
@@ -15,7 +15,6 @@ from ikeway.crypto.sign import SignatureHash, scheme_of, verify
 from ikeway.model.errors import AuthenticationError
 
 Purpose: TypeAlias = Literal["server", "client"]
-_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 _IKE_INTERMEDIATE: Final = ObjectIdentifier("1.3.6.1.5.5.8.2.2")
 _IPSEC_IKE: Final = ObjectIdentifier("1.3.6.1.5.5.7.3.17")
@@ -40,6 +39,7 @@ _UNDERSTOOD: Final = frozenset(
         ExtensionOID.KEY_USAGE,
         ExtensionOID.EXTENDED_KEY_USAGE,
         ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+        ExtensionOID.NAME_CONSTRAINTS,  # for a whole chain: `constraints`
         ExtensionOID.CERTIFICATE_POLICIES,  # we ask for none, so any will do
     }
 )
@@ -68,9 +68,6 @@ def _check_content(certificate: Certificate) -> None:
                 f"{certificate.subject}: a critical extension that we do not know,"
                 f" {extension.oid.dotted_string}"
             )
-    # DEVIATION RFC 5280 §4.2.1.10: name constraints are not evaluated; a chain with them is refused
-    if _find(certificate, x509.NameConstraints):
-        raise AuthenticationError(f"{certificate.subject}: name constraints, which we cannot check")
     _ = certificate.public_key  # raises where the key is weak
 
 
@@ -80,10 +77,10 @@ def check_leaf(certificate: Certificate, purpose: Purpose | None) -> None:
     Raises:
         AuthenticationError: it may not (RFC 4945 §5.1.3.2, §5.1.3.12).
     """
-    usage = _find(certificate, x509.KeyUsage)
+    usage = certificate.find(x509.KeyUsage)
     if usage and not (usage.digital_signature or usage.content_commitment):
         raise AuthenticationError(f"{certificate.subject}: its key usage is not for signatures")
-    extended = _find(certificate, x509.ExtendedKeyUsage)
+    extended = certificate.find(x509.ExtendedKeyUsage)
     if purpose and extended and USAGES[purpose].isdisjoint(extended):
         seen = ", ".join(code.dotted_string for code in extended)
         raise AuthenticationError(
@@ -97,10 +94,10 @@ def check_issuer(issuer: Certificate, chain: Sequence[Certificate]) -> None:
     Raises:
         AuthenticationError: it is no authority, or not over so long a chain.
     """
-    constraints = _find(issuer, x509.BasicConstraints)
+    constraints = issuer.find(x509.BasicConstraints)
     if not constraints or not constraints.ca:
         raise AuthenticationError(f"{issuer.subject}: it is no certification authority")
-    usage = _find(issuer, x509.KeyUsage)
+    usage = issuer.find(x509.KeyUsage)
     if usage and not usage.key_cert_sign:
         raise AuthenticationError(f"{issuer.subject}: its key usage is not for certificates")
     between = sum(not names_equal(step.subject_der, step.issuer_der) for step in chain[1:])
@@ -126,10 +123,3 @@ def check_signature(certificate: Certificate, issuer: Certificate) -> None:
         verify(issuer.public_key, scheme, handle.tbs_certificate_bytes, handle.signature)
     except AuthenticationError as error:
         raise AuthenticationError(f"{certificate.subject}: {error.reason}") from error
-
-
-def _find(certificate: Certificate, kind: type[_Extension]) -> _Extension | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None

@@ -21,7 +21,6 @@ from ikeway.wire.payloads import Authentication, Identification
 from ikeway.wire.payloads import Certificate as CertificatePayload
 from ikeway.wire.registry import AuthMethod, CertEncoding
 
-CERTIFICATES_MOST = 16
 _BY_URL: Final = frozenset({CertEncoding.HASH_AND_URL_X509, CertEncoding.HASH_AND_URL_BUNDLE})
 SIGN = "sign"
 VERIFY = "verify"
@@ -146,7 +145,7 @@ def ask_certificate(
     """Return the question whether the peer's certificate is to be believed.
 
     Raises:
-        AuthenticationError: it sent none that we can read, or too many.
+        AuthenticationError: it sent none that we can read.
     """
     chain = [
         payload.data
@@ -155,8 +154,6 @@ def ask_certificate(
     ]
     if not chain:
         raise AuthenticationError(_without_certificate(message))
-    if len(chain) > CERTIFICATES_MOST:
-        raise AuthenticationError(f"{len(chain)} certificates, more than {CERTIFICATES_MOST}")
     return Ask(session.ticket(VERIFY), VerifyCertificate(tuple(chain), purpose))
 
 

@@ -19,7 +19,8 @@ class Item:
     most: int
 
 
-MANY = 64
+MANY = 256
+"""More are no certificate chain, and not worth the work of reading them."""
 B = TypeVar("B", bound=Body)
 
 

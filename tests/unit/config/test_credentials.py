@@ -203,3 +203,12 @@ def test_a_certificate_out_of_its_time_is_warned_about(
     (tmp_path / "server.crt").write_bytes(pem(leaf))
     (warning,) = load(file).warnings
     assert f"the certificate of CN=x.example.com {words}" in warning
+
+
+def test_a_chain_that_no_message_has_room_for_is_refused(tmp_path: Path) -> None:
+    """RFC 7296 §3.1: it would be known only once a peer comes."""
+    file = write(tmp_path, CERTIFICATE)
+    leaf, _ = server()
+    (tmp_path / "server.crt").write_bytes(pem(leaf, *[authority().certificate] * 200))
+    with pytest.raises(InvalidConfigError, match=r"201 certificates of \d+ octets in all"):
+        load(file)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chains of certificates with strongSwan, both ways (RFC 7296 §3.6, RFC 5280 §6.1)."""
+
+from pathlib import Path
+
+import pytest
+
+from ikeway.crypto.certificate import Certificate
+from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.model.identity import Identity
+from support.pair import INITIATOR, Tunnel
+from support.papers import Papers, tower
+from support.pki import certificate, private_key
+
+pytestmark = [pytest.mark.interop, pytest.mark.system]
+
+
+@pytest.mark.conformance("CF-I20")
+def test_both_ends_send_the_intermediates_that_the_other_lacks(
+    tunnel: Tunnel, role: str, tmp_path: Path
+) -> None:
+    """Ours come in the wrong order, too: "other certificates may be sent in any order"."""
+    papers = Papers(tmp_path, role, tower(3))
+    pair = tunnel(
+        papers.case(papers.credentials(*reversed(papers.middle)), papers.swanctl(*papers.middle))
+    )
+    pair.connect()
+    pair.carry()
+
+
+def test_our_chain_may_be_among_other_certificates(
+    tunnel: Tunnel, role: str, tmp_path: Path
+) -> None:
+    """strongSwan reads eight certificates of a message."""
+    papers = Papers(tmp_path, role, tower(1))
+    credentials = papers.credentials(*strays(6), *papers.middle)
+    pair = tunnel(papers.case(credentials, papers.swanctl(*papers.middle)))
+    pair.connect()
+    pair.carry()
+
+
+@pytest.mark.parametrize("role", [INITIATOR])
+def test_two_hundred_certificates_are_sent_and_end_in_order(
+    tunnel: Tunnel, role: str, tmp_path: Path
+) -> None:
+    """A message with more than eight is none for strongSwan, and it says so."""
+    papers = Papers(tmp_path, role, tower(1))
+    credentials = papers.credentials(*strays(198), *papers.middle)
+    pair = tunnel(papers.case(credentials, papers.swanctl(*papers.middle)))
+    pair.fails()
+    pair.strongswan.wait_for_log("CERTIFICATE more than 8 times")
+    pair.nothing_is_left()
+
+
+def strays(count: int) -> list[Certificate]:
+    """Certificates that have nothing to do with the others, and are small."""
+    key = private_key(KeyAlgorithm.ED25519)
+    return [certificate("x", key, "x", key)] * count
+
+
+def test_a_peer_with_a_chain_that_is_too_long_is_refused(
+    tunnel: Tunnel, role: str, tmp_path: Path
+) -> None:
+    """strongSwan sends what it has; we follow eight certificates, and say so."""
+    papers = Papers(tmp_path, role, tower(8))
+    pair = tunnel(papers.case(papers.credentials(), papers.swanctl(*papers.middle)))
+    pair.fails()
+    pair.nothing_is_left()
+
+
+def test_an_intermediate_that_is_not_sent_is_missed(
+    tunnel: Tunnel, role: str, tmp_path: Path
+) -> None:
+    papers = Papers(tmp_path, role, tower(1))
+    pair = tunnel(papers.case(papers.credentials(), papers.swanctl()))
+    pair.fails()
+    pair.nothing_is_left()
+    if role != INITIATOR:
+        pair.ikeway.wait_for_log("its issuer CN=Tower 0 is not known")
+
+
+@pytest.mark.parametrize("role", [INITIATOR])
+def test_a_gateway_of_another_name_is_told_nothing_more(
+    tunnel: Tunnel, role: str, tmp_path: Path
+) -> None:
+    """Its certificate is good, and for somebody else: no Child SA, no address, no user's name."""
+    papers = Papers(tmp_path, role, tower(0))
+    papers.peer = papers.leaf("server", names=[Identity.parse("other.lab")])
+    pair = tunnel(papers.case(papers.credentials(), papers.swanctl(), local_id="other.lab"))
+    pair.fails()
+    pair.nothing_is_left()
+    pair.ikeway.wait_for_log("AUTHENTICATION_FAILED")
