@@ -27,10 +27,12 @@ _GENERIC: Final = Struct("!BBH")
 _CRITICAL: Final = 0x80
 _EXCHANGES: Final = names(ExchangeType)
 _TYPES: Final = names(PayloadType)
-_BODIES: Final = {int(one.payload_type): one for one in PAYLOADS}
 _SEALED: Final[dict[int, type[Encrypted | EncryptedFragment]]] = {
     int(PayloadType.SK): Encrypted,
     int(PayloadType.SKF): EncryptedFragment,
+}
+_DECODERS: Final = {
+    int(one.payload_type): one.decoder for one in PAYLOADS if not issubclass(one, Sealed)
 }
 
 B = TypeVar("B", bound=Body)
@@ -132,6 +134,7 @@ class Message:
 
     header: Header
     payloads: tuple[Body, ...]
+    _firsts: dict[object, Body] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def build(
@@ -175,10 +178,7 @@ class Message:
 
     def one(self, kind: type[B]) -> B | None:
         """Return the first payload of a class."""
-        for body in self.payloads:
-            if isinstance(body, kind):
-                return body
-        return None
+        return (self._firsts or self._index()).get(kind)  # type: ignore[return-value]
 
     def all(self, kind: type[B]) -> tuple[B, ...]:
         """Return every payload of a class, in their order."""
@@ -186,10 +186,16 @@ class Message:
 
     def notify(self, kind: NotifyType) -> Notify | None:
         """Return the first Notify payload of a type."""
+        return (self._firsts or self._index()).get(kind)  # type: ignore[return-value]
+
+    def _index(self) -> dict[object, Body]:
+        """Return the first payload of each class, and of each type of Notify, looked for once."""
+        firsts = self._firsts
         for body in self.payloads:
-            if isinstance(body, Notify) and body.type == kind:
-                return body
-        return None
+            firsts.setdefault(type(body), body)
+            if isinstance(body, Notify):
+                firsts.setdefault(body.type, body)
+        return firsts
 
     def to_json(self) -> Json:
         """Return the message as values that JSON has."""
@@ -208,19 +214,25 @@ def encode_chain(payloads: Sequence[Body]) -> tuple[PayloadType, bytes]:
     parts: list[bytes] = []
     following = PayloadType.NONE
     for body in reversed(payloads):
-        if isinstance(body, Sealed):
-            if parts:
-                raise UsageError("an Encrypted payload is the last one")
-            following = body.first
+        kind = body.payload_type or body.kind
+        if kind in _SEALED:
+            following = _inside(body, is_last=not parts)
         try:
-            octets = body.encode()
+            octets = type(body).encoder(body)
             flag = _CRITICAL if body.critical else 0
-            head = _GENERIC.pack(following, flag, _GENERIC.size + len(octets))
+            parts += (octets, _GENERIC.pack(following, flag, _GENERIC.size + len(octets)))
         except struct.error as error:
             raise UsageError(f"a field of {body!r} does not fit: {error}") from None
-        parts += (octets, head)
-        following = body.kind
-    return following, b"".join(reversed(parts))
+        following = kind
+    parts.reverse()
+    return following, b"".join(parts)
+
+
+def _inside(body: Body, *, is_last: bool) -> PayloadType:
+    """Return the type of the first payload inside, which stands where the next one's would."""
+    if not is_last:
+        raise UsageError("an Encrypted payload is the last one")
+    return body.first if isinstance(body, Sealed) else PayloadType.NONE
 
 
 def decode_chain(first: int, octets: bytes) -> tuple[Body, ...]:
@@ -239,16 +251,16 @@ def _decode(first: int, reader: Reader, *, sealed: bool) -> tuple[Body, ...]:
     while kind:
         if len(bodies) >= PAYLOADS_MAX:
             raise MalformedError(f"more than {PAYLOADS_MAX} payloads")
-        following, flags, size = reader.unpack(_GENERIC)
-        outer = reader.enter(size - _GENERIC.size)
+        following, flags, outer = reader.part()
         critical = flags >= _CRITICAL
-        if kind in _SEALED:
+        decoder = _DECODERS.get(kind)
+        if decoder is not None:
+            bodies.append(decoder(reader, critical))
+        elif kind in _SEALED:
             if not sealed:
                 raise MalformedError("an Encrypted payload inside another")
             bodies.append(_SEALED[kind].open(_TYPES[following], reader, critical))
             following = 0
-        elif kind in _BODIES:
-            bodies.append(_BODIES[kind].decode(reader, critical))
         else:
             bodies.append(Unknown(_TYPES[kind], reader.rest(), critical=critical))
         reader.leave(outer)

@@ -149,8 +149,7 @@ class SecurityAssociation(Body):
         proposals = []
         more = True
         while more:
-            more, size = _substructure(reader, _MORE_PROPOSALS)
-            outer = reader.enter(size)
+            outer, more = _substructure(reader, _MORE_PROPOSALS)
             proposals.append(Proposal.decode(reader))
             reader.leave(outer)
         return cls(tuple(proposals), critical=critical)
@@ -161,21 +160,20 @@ class SecurityAssociation(Body):
         return b"".join([one.encode(at < last) for at, one in enumerate(self.proposals)])
 
 
-def _substructure(reader: Reader, more: int) -> tuple[bool, int]:
-    """Return whether another substructure follows, and the octets of this one after its header."""
-    mark, size = reader.unpack(_SUBSTRUCTURE)
+def _substructure(reader: Reader, more: int) -> tuple[int, bool]:
+    """Enter a substructure; return what leaving it needs, and whether another one follows."""
+    mark, _, outer = reader.part()
     if mark not in {_LAST, more}:
         raise MalformedError(f"a substructure marked {mark}, neither {_LAST} nor {more}")
-    return mark == more, size - _HEADER_OCTETS
+    return outer, mark == more
 
 
 def _decode_transforms(reader: Reader) -> tuple[Transform, ...]:
     transforms = []
     more = reader.left > 0
     while more:
-        more, size = _substructure(reader, _MORE_TRANSFORMS)
-        outer = reader.enter(size)
-        if size <= _CACHED_OCTETS:
+        outer, more = _substructure(reader, _MORE_TRANSFORMS)
+        if reader.left <= _CACHED_OCTETS:
             transforms.append(_transform(reader.rest()))
         else:
             transforms.append(Transform.decode(reader))
