@@ -28,6 +28,7 @@ LIFTED: Final = (
     "source_half_open",
     "network_half_open",
     "source_rate",
+    "total_rate",
 )
 _HERE: Final = Path(__file__).parent
 

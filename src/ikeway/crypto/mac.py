@@ -5,6 +5,7 @@ A family makes keyed codes; a keyed code is reusable, so that the work of the ke
 """
 
 from collections.abc import Callable
+from functools import partial
 from hmac import compare_digest
 from typing import Final, Protocol
 
@@ -83,7 +84,7 @@ class XcbcCode:
 
 def hmac_with(digest: HashAlgorithm) -> MacFamily:
     """Return the HMAC family of a hash."""
-    return lambda key: HmacCode(digest, key)
+    return partial(HmacCode, digest)
 
 
 def require_equal(expected: bytes, seen: bytes, what: str) -> None:

@@ -18,7 +18,7 @@ class Prf:
     """One row: a pseudorandom function by its code point.
 
     `key_octets` is the preferred key size: the length of SK_d, SK_pi and SK_pr. Keys of other
-    lengths, such as shared secrets, are `fit` by the function's own rule.
+    lengths, such as shared secrets, are `fit` by the function's own rule if it has one.
     """
 
     code: int
@@ -26,7 +26,7 @@ class Prf:
     key_octets: int
     output_octets: int
     family: MacFamily
-    fit: Callable[[bytes], bytes]
+    fit: Callable[[bytes], bytes] | None = None
     nonce_octets: int | None = None
 
     def compute(self, key: bytes, data: bytes) -> bytes:
@@ -64,11 +64,7 @@ class Prf:
         return nonce_i[: self.nonce_octets] + nonce_r[: self.nonce_octets]
 
     def _keyed(self, key: bytes) -> KeyedMac:
-        return self.family(self.fit(key))
-
-
-def _any_length(key: bytes) -> bytes:
-    return key
+        return self.family(key if self.fit is None else self.fit(key))
 
 
 def _fit_xcbc(key: bytes) -> bytes:
@@ -85,7 +81,7 @@ def _fit_cmac(key: bytes) -> bytes:
 
 def _hmac_row(code: int, name: str, digest: hashes.HashAlgorithm) -> Prf:
     size = digest.digest_size
-    return Prf(code, name, size, size, hmac_with(digest), _any_length)
+    return Prf(code, name, size, size, hmac_with(digest))
 
 
 ROWS: Final = (

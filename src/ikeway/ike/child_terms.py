@@ -91,11 +91,13 @@ def grant(
             errors.append(error)
     if not found:
         raise min(errors, key=lambda error: isinstance(error, SelectorsError))
+    if len(found) == 1:
+        return found[0]
     best = min(
         found,
         key=lambda one: (not _has_first(one, message), one.scope.policy.name in present),
     )
-    if len(found) > 1 and _is_narrowed(best, message):
+    if _is_narrowed(best, message):
         more = Notify(NotifyType.ADDITIONAL_TS_POSSIBLE)
         best = replace(best, notifies=(*best.notifies, more))
     return best

@@ -4,6 +4,7 @@
 from dataclasses import replace
 from typing import TypeAlias
 
+from ikeway.crypto.random import Random
 from ikeway.ike import messages
 from ikeway.ike.children import Child, hard_limit, soft_limit
 from ikeway.ike.io import Action, RemoveChild, Report
@@ -96,12 +97,15 @@ def _spi(state: Alive) -> bytes:
 
 def aging(state: Established, now: Instant) -> Established:
     """Return the state with the times at which its SA is rekeyed and at which it ends (§2.8)."""
-    lifetimes, random = state.connection.lifetimes, state.session.env.random
-    return replace(
-        state,
-        rekey_at=now + soft_limit(lifetimes.ike, lifetimes.jitter, random),
-        expires_at=now + hard_limit(lifetimes.ike),
-    )
+    rekey_at, expires_at = ages(state.connection, state.session.env.random, now)
+    return replace(state, rekey_at=rekey_at, expires_at=expires_at)
+
+
+def ages(connection: Connection, random: Random, now: Instant) -> tuple[Instant, Instant]:
+    """Return when an IKE SA that begins now is to be rekeyed, and when it ends (§2.8)."""
+    lifetimes = connection.lifetimes
+    soft = now + soft_limit(lifetimes.ike, lifetimes.jitter, random)
+    return soft, now + hard_limit(lifetimes.ike)
 
 
 def linger(session: Session, now: Instant) -> Lingering:

@@ -75,10 +75,9 @@ def announce(
     return mobike.support(session.agreed.nat, path, fresh.others(connection, path[0].address))
 
 
-def learn(session: Session, connection: Connection, message: Message) -> Session:
-    """Return the session that uses MOBIKE if both sides want it; `message` is the peer's."""
-    is_agreed = connection.does_mobike and mobike.is_supported(message)
-    return replace(session, agreed=replace(session.agreed, mobike=is_agreed))
+def learn(connection: Connection, message: Message) -> bool:
+    """Whether both sides want MOBIKE; `message` is the peer's."""
+    return connection.does_mobike and mobike.is_supported(message)
 
 
 def begin(session: Session, connection: Connection, message: Message) -> Mobility:

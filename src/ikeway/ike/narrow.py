@@ -20,15 +20,15 @@ def narrow(offered: Selectors, allowed: Selectors) -> Selectors:
     Raises:
         SelectorsError: nothing is left; the peer is told TS_UNACCEPTABLE.
     """
-    parts = dict.fromkeys(
+    parts = [
         common
         for selector in offered[:OFFERED_MOST]
         for permitted in allowed
         if (common := selector.intersect(permitted)) is not None
-    )
+    ]
     if not parts:
         raise SelectorsError(f"offered {_text(offered)}, allowed is {_text(allowed)}")
-    return _without_covered(parts)
+    return _without_covered(dict.fromkeys(parts)) if len(parts) > 1 else tuple(parts)
 
 
 def led_by(

@@ -80,12 +80,14 @@ class Choosing:
 
     def answer(self, spi: bytes) -> SecurityAssociation:
         """Return the SA payload that tells the choice, with our SPI."""
-        transforms = tuple(
-            Transform.of(kind, code, key_bits or None)
-            for kind, (code, key_bits) in self.chosen.items()
-        )
+        transforms = _answered(tuple(self.chosen.items()))
         number, protocol = self.proposal.number, self.proposal.protocol
         return SecurityAssociation((Proposal(number, protocol, spi, transforms),))
+
+
+@lru_cache(maxsize=256)
+def _answered(chosen: tuple[tuple[TransformType, Choice], ...]) -> tuple[Transform, ...]:
+    return tuple(Transform.of(kind, code, key_bits) for kind, (code, key_bits) in chosen)
 
 
 def choose(

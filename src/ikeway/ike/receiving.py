@@ -111,7 +111,7 @@ def _keyed(state: Keyed, received: Received, now: Instant) -> Step:
         case inbox.Fresh(message, session, octets):
             step = _fresh(_after(state, session), message, datagram, now)
             said = session.report(MessageReceived(message, datagram.peer, octets))
-            return replace(step, actions=(said, *step.actions))
+            return Step(step.state, (said, *step.actions), step.offspring)
         case _:
             return _apart(state, verdict, datagram, now)
 

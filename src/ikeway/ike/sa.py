@@ -72,11 +72,13 @@ class IkeSa:
         if isinstance(event, TimerFired):
             self._timer = None  # a clock that is early by a hair is set again
         step = advance(self._state, event, now)
-        spent = ending.close_when_spent(step.state, now)
-        asked = agenda.proceed(spent.state, now)
-        self._state = asked.state
-        self.offspring = step.offspring
-        return step.actions + spent.actions + asked.actions + self._rearm()
+        self._state, self.offspring, actions = step.state, step.offspring, step.actions
+        if isinstance(self._state, Established):
+            spent = ending.close_when_spent(self._state, now)
+            asked = agenda.proceed(spent.state, now)
+            self._state = asked.state
+            actions += spent.actions + asked.actions
+        return actions + self._rearm()
 
     def inherit(self, born: Offspring, now: Instant) -> tuple[Action, ...]:
         """Take over the Child SAs of the IKE SA that this one replaced (RFC 7296 §2.8)."""

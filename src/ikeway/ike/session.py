@@ -48,7 +48,8 @@ class Session:
     @property
     def sa(self) -> bytes:
         """Our SPI."""
-        return self.link.spi_local
+        link = self.link
+        return link.spi_i if link.is_initiator else link.spi_r
 
     @property
     def fragment_size(self) -> int | None:

@@ -54,5 +54,7 @@ def _allowed(connection: Connection, payloads: tuple[Body, ...]) -> int:
 
 
 def _widened(session: Session, size: int = 1, peer_size: int = 1) -> Session:
-    window = session.window.widened(size, peer_size)
-    return session if window == session.window else replace(session, window=window)
+    window = session.window
+    if size <= window.size and peer_size <= window.peer_size:
+        return session
+    return replace(session, window=window.widened(size, peer_size))

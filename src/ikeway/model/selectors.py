@@ -10,6 +10,7 @@ from typing_extensions import override
 from ikeway.model.address import Address, Network
 
 ANY_PROTOCOL = 0
+ANY_PORT = 0
 PORT_MAX = 65535
 
 
@@ -54,8 +55,10 @@ class TrafficSelector:
 
     def intersect(self, other: "TrafficSelector") -> "TrafficSelector | None":
         """Return what both cover, or None if that is nothing."""
-        if self.version != other.version:
+        if type(self.start) is not type(other.start):
             return None
+        if other.covers(self):
+            return self
         if ANY_PROTOCOL not in {self.protocol, other.protocol} and self.protocol != other.protocol:
             return None
         ports = _common_ports(self, other)
@@ -68,9 +71,9 @@ class TrafficSelector:
     def covers(self, other: "TrafficSelector") -> bool:
         """Whether every packet that `other` selects is selected here too."""
         return (
-            self.version == other.version
+            type(self.start) is type(other.start)
             and self.protocol in {ANY_PROTOCOL, other.protocol}
-            and _common_ports(self, other) == (other.port_start, other.port_end)
+            and _has_ports(self, other)
             and int(self.start) <= int(other.start)
             and int(other.end) <= int(self.end)
         )
@@ -96,8 +99,15 @@ class Trigger:
     peer: TrafficSelector
 
 
+def _has_ports(whole: TrafficSelector, part: TrafficSelector) -> bool:
+    """Whether a selector has all ports of another; those of ranges are compared quickly."""
+    if whole.port_start == ANY_PORT and whole.port_end == PORT_MAX:
+        return True
+    return _common_ports(whole, part) == (part.port_start, part.port_end)
+
+
 def _common_ports(one: TrafficSelector, two: TrafficSelector) -> tuple[int, int] | None:
-    everything = (0, PORT_MAX)
+    everything = (ANY_PORT, PORT_MAX)
     if one.is_opaque or two.is_opaque:
         other = two if one.is_opaque else one
         whole = other.is_opaque or (other.port_start, other.port_end) == everything

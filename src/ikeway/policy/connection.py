@@ -95,11 +95,18 @@ class SelectorTemplate:
     network: Network | None
     protocol: int = 0
     ports: tuple[int, int] = (0, PORT_MAX)
+    _whole: Selectors = field(default=(), init=False, repr=False, compare=False)
+    """What it means where it is not dynamic; addresses are slow to compute."""
+
+    def __post_init__(self) -> None:
+        if self.network is not None:
+            whole = TrafficSelector.of(self.network, self.protocol, self.ports)
+            object.__setattr__(self, "_whole", (whole,))
 
     def resolve(self, dynamic: tuple[Address, ...]) -> Selectors:
         """Return the selectors, with `dynamic` replaced by these addresses."""
         if self.network is not None:
-            return (TrafficSelector.of(self.network, self.protocol, self.ports),)
+            return self._whole
         return tuple(
             TrafficSelector(self.protocol, *self.ports, address, address) for address in dynamic
         )
@@ -167,23 +174,22 @@ class Connection:
     idle: Seconds = math.inf
     children: tuple[ChildPolicy, ...] = ()
     childless: Childless = Childless.ALLOW
+    child_policies: tuple[ChildPolicy, ...] = field(init=False, repr=False, compare=False)
+    """The Child SAs that this connection may have, in the order of the file."""
 
-    @property
-    def child_policies(self) -> tuple[ChildPolicy, ...]:
-        """Return the Child SAs that this connection may have, in the order of the file."""
-        return self.children or (
-            ChildPolicy(
-                self.name,
-                self.local_ts,
-                self.peer_ts,
-                self.esp,
-                self.mode,
-                self.start,
-                self.replay_window,
-                self.lifetimes,
-                self.idle,
-            ),
+    def __post_init__(self) -> None:
+        single = ChildPolicy(
+            self.name,
+            self.local_ts,
+            self.peer_ts,
+            self.esp,
+            self.mode,
+            self.start,
+            self.replay_window,
+            self.lifetimes,
+            self.idle,
         )
+        object.__setattr__(self, "child_policies", self.children or (single,))
 
     def child(self, name: str) -> ChildPolicy:
         """Return the Child SA of that name; the first one where there is none."""

@@ -72,25 +72,28 @@ def establish(
     """Return the established state and the report of it."""
     connection = proven.connection
     session = window_size.begin(proven.session, connection, proven.message)
-    session = mobility.learn(session, connection, proven.message)
-    can_sync = message_id_sync.learn(proven.message)
-    session = replace(session, agreed=replace(session.agreed, message_id_sync=can_sync))
+    session = _agreed_now(session, connection, proven.message)
     random = session.env.random
+    aging = tuple(
+        child.aging(connection.child(child.name).lifetimes, random, now) for child in children
+    )
+    authenticity = Authenticity.begin(connection, random, now)
+    rekey_at, expires_at = ending.ages(connection, random, now)
     state = Established(
         session=session,
         connection=connection,
         local_id=proven.local_id,
         peer_id=proven.peer_id,
-        children=tuple(
-            child.aging(connection.child(child.name).lifetimes, random, now) for child in children
-        ),
+        children=aging,
         virtual_ips=virtual_ips,
         since=now,
         pulse=Pulse.begin(connection, now),
         keep_at=keepalive.due(session, now),
         mobility=mobility.begin(session, connection, proven.message),
         crash_tokens=crash_detection.learn(proven.message),
-        authenticity=Authenticity.begin(connection, random, now),
+        rekey_at=rekey_at,
+        expires_at=expires_at,
+        authenticity=authenticity,
     )
     report = EstablishedReport(
         connection=connection.name,
@@ -101,18 +104,31 @@ def establish(
         virtual_ips=virtual_ips,
         replaces_others=proven.replaces_others,
     )
-    return ending.aging(state, now), session.report(report)
+    return state, session.report(report)
+
+
+def _agreed_now(session: Session, connection: Connection, message: Message) -> Session:
+    """Return the session with what is agreed on in IKE_AUTH; `message` is the peer's."""
+    does_mobike = mobility.learn(connection, message)
+    can_sync = message_id_sync.learn(message)
+    if not does_mobike and not can_sync:
+        return session
+    agreed = replace(session.agreed, mobike=does_mobike, message_id_sync=can_sync)
+    return replace(session, agreed=agreed)
 
 
 def moved(session: Session, local: Endpoint, peer: Endpoint) -> Session:
     """Return the session with the path that an authentic message took."""
+    link = session.link
+    if link.local == local and link.peer == peer:
+        return session
     return replace(session, link=replace(session.link, local=local, peer=peer))
 
 
 def sized(session: Session, connection: Connection) -> Session:
     """Return the session with the fragment size of the connection that it is known to be for."""
     size = session.agreed.fragment_size
-    if size is None or not connection.fragment_size:
+    if size is None or connection.fragment_size in {0, size}:
         return session
     agreed = replace(session.agreed, fragment_size=connection.fragment_size)
     return replace(session, agreed=agreed)
