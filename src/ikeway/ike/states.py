@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
-from ikeway.crypto.kex import Offer
+from ikeway.crypto.offer import Offer
 from ikeway.ike.authenticity import Authenticity
 from ikeway.ike.children import Child, ChildDraft, Wish
 from ikeway.ike.environment import Environment

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ikeway.crypto.kex import Offer
+from ikeway.crypto.offer import Offer
 from ikeway.ike.children import Child
 from ikeway.ike.refusals import Refusals
 from ikeway.model.address import Endpoint

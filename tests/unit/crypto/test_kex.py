@@ -5,7 +5,9 @@ from typing import cast
 
 import pytest
 
+from ikeway.crypto import ml_kem
 from ikeway.crypto.kex import ROWS, DhMethod, KeyExchangeMethod, key_exchange
+from ikeway.crypto.ml_kem import MlKem
 from ikeway.crypto.modp import Modp
 from ikeway.crypto.random import SeededRandom
 from ikeway.model.errors import InvalidPublicValueError
@@ -18,6 +20,7 @@ MODP = pytest.mark.parametrize(
 ECP = pytest.mark.parametrize(
     "method", [key_exchange(code) for code in (19, 20, 21)], ids=lambda row: row.name
 )
+KEM = pytest.mark.parametrize("method", ml_kem.ROWS, ids=lambda row: row.name)
 # RFC 7748 §6: the u coordinates of points of small order on Curve25519 and on its twist.
 SMALL_ORDER = [
     "00" * 32,
@@ -48,7 +51,8 @@ def test_both_sides_find_the_same_secret(method: KeyExchangeMethod) -> None:
 def test_the_same_random_octets_give_the_same_exchange(method: KeyExchangeMethod) -> None:
     one, two = method.offer(random()), method.offer(random())
     assert one == two
-    assert method.answer(random(2), one.public) == method.answer(random(2), two.public)
+    if not isinstance(method, MlKem):  # which draws its answer itself
+        assert method.answer(random(2), one.public) == method.answer(random(2), two.public)
 
 
 @EVERY
@@ -72,6 +76,36 @@ def test_a_value_of_another_length_is_refused(method: KeyExchangeMethod) -> None
 def test_nothing_of_the_private_value_is_printed(method: KeyExchangeMethod) -> None:
     offer = method.offer(random())
     assert offer.private.octets.hex()[:16] not in repr(offer)
+
+
+@KEM
+@pytest.mark.conformance("CF-Q15")
+def test_an_encapsulation_key_that_is_not_reduced_is_refused(method: MlKem) -> None:
+    """FIPS 203 §7.2, the modulus check: every number of 12 bits is less than 3329."""
+    offer = method.offer(random()).public
+    for wrong in (b"\xff" * 3 + offer[3:], b"\x01\x0d\0" + offer[3:], b"\xff" * len(offer)):
+        with pytest.raises(InvalidPublicValueError, match="not reduced"):
+            method.answer(random(), wrong)
+    assert method.answer(random(), b"\0\x0d\0" + offer[3:])  # 3328 is the largest
+
+
+@KEM
+@pytest.mark.conformance("CF-Q15")
+def test_a_forged_ciphertext_gives_a_secret_that_nobody_else_has(method: MlKem) -> None:
+    """FIPS 203 §6.3, implicit rejection: no error, and always the same useless secret."""
+    offer = method.offer(random(1))
+    answer, shared = method.answer(random(2), offer.public)
+    forged = bytes([answer[0] ^ 1]) + answer[1:]
+    assert method.finish(offer.private, forged) == method.finish(offer.private, forged) != shared
+
+
+@KEM
+def test_the_lengths_are_those_of_the_draft(method: MlKem) -> None:
+    """draft-ietf-ipsecme-ikev2-mlkem §2.3."""
+    assert (method.offer_octets, method.answer_octets) == {
+        "ML_KEM_768": (1184, 1088),
+        "ML_KEM_1024": (1568, 1568),
+    }[method.name]
 
 
 @MODP
