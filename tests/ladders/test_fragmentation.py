@@ -19,6 +19,7 @@ from support.agreement import agree
 from support.asking import want
 from support.forge import rewritten, session_of
 from support.fragmenting import (
+    IP_UDP_MARKER,
     Cutter,
     NarrowPath,
     content_of,
@@ -399,3 +400,18 @@ def test_fragments_in_any_order_lost_and_repeated_make_the_message(seed: int) ->
     ladder.wait(120)
     agree(ladder)
     assert len(ladder.left.installs) == len(ladder.right.installs) == 1
+
+
+@pytest.mark.conformance("CF-L11")
+def test_fragments_of_which_smaller_ones_are_as_many_become_one_more() -> None:
+    """§2.5.2: "Total Fragments ... MUST be larger", or the receiver keeps those that it has."""
+    ladder = CBC.psk({"fragment_size": 1500})
+    ladder.connect()
+    NarrowPath(ladder, 1280)
+    before = tell(ladder, ladder.left, 1500)
+    ladder.wait(29)
+    sent = [octets for octets in sent_by(ladder, ladder.left, before) if is_fragment(octets)]
+    assert {numbers(octets)[1] for octets in sent} == {2, 3}
+    threes = [octets for octets in sent if numbers(octets)[1] == 3]
+    assert max(map(len, threes)) <= 1280 - IP_UDP_MARKER[6]
+    assert not session_of(ladder.left).window.outstanding

@@ -134,7 +134,6 @@ def test_no_common_proposal_for_the_child_leaves_the_ike_sa(row: Row) -> None:
 
 UNKNOWN_TYPE = Transform.of(TransformType(99), 1)
 ADDKE = Transform.of(T.ADDKE1, 36)
-ADDKE_NONE = Transform.of(T.ADDKE1, 0)
 
 
 @pytest.mark.conformance("CF-E04", "CF-E05", "CF-E07", "CF-E08", "CF-K09")
@@ -190,7 +189,6 @@ def test_a_proposal_with_something_odd_is_passed_over_and_the_next_is_taken(
         Transform.of(T.PRF, 4660),
         Transform.of(T.KE, 4660),
         Transform(T.PRF, 6, (Attribute(TransformAttribute(77), 1),)),
-        ADDKE_NONE,
     ],
 )
 def test_a_transform_that_we_do_not_take_leaves_the_others(extra: Transform) -> None:

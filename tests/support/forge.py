@@ -77,7 +77,10 @@ def edited(ladder: Ladder, edit: Edit, exchange: ExchangeType, sender: Host) -> 
         reader = _session_with(ladder.other(host), header)
         writer = _session_with(host, header)
         message = reader.keyring.open(header, datagram.octets)
-        octets = writer.keyring.seal(header, edit(message.payloads), writer.env.random)[1]
+        old = writer.outdated
+        is_old = old is not None and header.is_response and old.message_id == header.message_id
+        keyring = old.keyring if old is not None and is_old else writer.keyring
+        octets = keyring.seal(header, edit(message.payloads), writer.env.random)[1]
         return [replace(datagram, octets=octets)]
 
     ladder.fate = fate

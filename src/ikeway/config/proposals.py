@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proposals of the configuration: what this release lacks, what is weak, and back to words."""
+"""Proposals of the configuration: what is weak in them, and back to words."""
 
-import re
-
-from ikeway.model.errors import ConfigError
-from ikeway.policy.algorithms import ALGORITHMS, word
+from ikeway.policy.algorithms import ADDITIONAL, ADDITIONAL_ROWS, ALGORITHMS, word
 from ikeway.policy.proposals import ProposalSpec, parse_esp, parse_ike
 from ikeway.wire.registry import EsnId, TransformType
 
@@ -14,6 +11,7 @@ _KINDS = (
     TransformType.PRF,
     TransformType.KE,
     TransformType.ESN,
+    *ADDITIONAL,
 )
 
 
@@ -21,22 +19,22 @@ def ike_proposal(text: str) -> ProposalSpec:
     """Return a proposal for an IKE SA, weak algorithms included.
 
     Raises:
-        ConfigError: an unknown or misplaced word, or an algorithm that this release lacks.
+        ConfigError: an unknown or misplaced word.
     """
-    _check_release(text)
     return parse_ike(text, allow_legacy=True)
 
 
 def esp_proposal(text: str) -> ProposalSpec:
     """Return a proposal for a Child SA, as `ike_proposal`."""
-    _check_release(text)
     return parse_esp(text, allow_legacy=True)
 
 
 def legacy_words(spec: ProposalSpec) -> tuple[str, ...]:
     """Return the words of a proposal that need `legacy = true`; not the PRF that one implies."""
     rows = [
-        row for row in ALGORITHMS if row.is_legacy and (row.id, row.key_bits) in spec.of(row.type)
+        row
+        for row in (*ALGORITHMS, *ADDITIONAL_ROWS)
+        if row.is_legacy and (row.id, row.key_bits) in spec.of(row.type)
     ]
     implied = {row.prf for row in rows}
     return tuple(
@@ -54,13 +52,3 @@ def words(spec: ProposalSpec) -> str:
     ]
     esn = [("esn" if code == EsnId.YES else "noesn") for code, _ in spec.esn]
     return "-".join(found + esn)
-
-
-def _check_release(text: str) -> None:
-    """Refuse additional key exchanges, which have their own words, with what they wait for."""
-    for part in text.lower().split("-"):
-        if re.fullmatch(r"ke[1-7]_\w+|mlkem\d+", part):
-            raise ConfigError(
-                f"proposal {text!r}: {part!r} is not in this release, it waits for the part on"
-                " ML-KEM and additional key exchanges (RFC 9370)"
-            )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from ikeway.ike import ending
-from ikeway.ike.exchanges import ike_auth_initiator, ike_sa_init, ike_sa_init_initiator
+from ikeway.ike.exchanges import ike_intermediate_initiator, ike_sa_init, ike_sa_init_initiator
 from ikeway.ike.io import (
     Action,
     AddChild,
@@ -34,6 +34,7 @@ from ikeway.ike.reports import Closed, Dropped, Warned
 from ikeway.ike.states import (
     AwaitAuthResponse,
     AwaitInitResponse,
+    AwaitIntermediateResponse,
     Branch,
     Candidates,
     CheckingResponder,
@@ -133,7 +134,7 @@ def _follow(
     received: Received,
     now: Instant,
 ) -> Step:
-    """Ask IKE_AUTH of one who answered.
+    """Ask more of one who answered: IKE_INTERMEDIATE where that was agreed on, else IKE_AUTH.
 
     A second answer that makes the keys of the first, a copy with a bit changed where no key comes
     from, is not followed: another request under these keys would repeat their IVs (RFC 5282 §3.1).
@@ -143,7 +144,7 @@ def _follow(
         return _drop(replace(state, seen=seen), received, "an answer that makes known keys")
     connection = state.connection
     try:
-        step = ike_auth_initiator.request(connection, agreement, state.asked.wish, now)
+        step = ike_intermediate_initiator.begin(connection, agreement, state.asked.wish, now)
     except PeerError as error:
         step = ending.give_up(state, connection.name, str(error))
     sources = (*state.key_sources, agreement.key_source)
@@ -208,7 +209,8 @@ def _settle(
 
 
 def _may_prove(branch: Branch) -> bool:
-    return isinstance(branch, SigningRequest | AwaitAuthResponse | CheckingResponder)
+    may = AwaitIntermediateResponse | SigningRequest | AwaitAuthResponse | CheckingResponder
+    return isinstance(branch, may)
 
 
 def _failures(state: Candidates, actions: tuple[Action, ...]) -> tuple[str, tuple[Action, ...]]:

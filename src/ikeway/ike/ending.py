@@ -14,6 +14,8 @@ from ikeway.ike.states import (
     AwaitAuthRequest,
     AwaitAuthResponse,
     AwaitInitResponse,
+    AwaitIntermediateRequest,
+    AwaitIntermediateResponse,
     Candidates,
     CheckingInitiator,
     CheckingResponder,
@@ -39,9 +41,11 @@ from ikeway.wire.registry import ExchangeType, ProtocolId
 Alive: TypeAlias = (
     AwaitInitResponse
     | Candidates
+    | AwaitIntermediateResponse
     | SigningRequest
     | AwaitAuthResponse
     | CheckingResponder
+    | AwaitIntermediateRequest
     | AwaitAuthRequest
     | CheckingInitiator
     | LeasingAddress

@@ -36,6 +36,7 @@ from ikeway.ike.sa import IkeSa
 from ikeway.ike.sources import Source, source_of
 from ikeway.ike.states import (
     AwaitAuthRequest,
+    AwaitIntermediateRequest,
     CheckingInitiator,
     Gone,
     InstallingFirst,
@@ -54,6 +55,7 @@ from ikeway.wire.registry import PayloadType
 
 SEALED = frozenset({PayloadType.SK, PayloadType.SKF})
 HALF_OPEN = (
+    AwaitIntermediateRequest,
     AwaitAuthRequest,
     CheckingInitiator,
     LeasingAddress,
@@ -290,6 +292,6 @@ def is_with(sa: IkeSa, peer: Place) -> bool:
 
 def _repeat(sa: IkeSa, datagram: Datagram) -> tuple[Action, ...]:
     state = sa.state
-    if not isinstance(state, AwaitAuthRequest):
+    if not isinstance(state, AwaitIntermediateRequest | AwaitAuthRequest):
         return (strangers.dropped(datagram, "an IKE_SA_INIT request that is long answered"),)
     return (Send(datagram.local, datagram.peer, state.transcript.response),)

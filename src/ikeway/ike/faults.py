@@ -11,6 +11,8 @@ from ikeway.ike.reports import Dropped, RefusedRequest
 from ikeway.ike.states import (
     AwaitAuthRequest,
     AwaitAuthResponse,
+    AwaitIntermediateRequest,
+    AwaitIntermediateResponse,
     Deleting,
     Established,
     Lingering,
@@ -24,7 +26,14 @@ from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import NotifyType, ProtocolId
 
 Keyed: TypeAlias = (
-    AwaitAuthRequest | AwaitAuthResponse | Established | Replaced | Deleting | Lingering
+    AwaitIntermediateRequest
+    | AwaitIntermediateResponse
+    | AwaitAuthRequest
+    | AwaitAuthResponse
+    | Established
+    | Replaced
+    | Deleting
+    | Lingering
 )
 
 
@@ -56,11 +65,11 @@ def take(state: Keyed, fault: Fault, now: Instant) -> Step:
         return _response(state, fault, now)
     path = fault.datagram.local, fault.datagram.peer
     match state:
-        case AwaitAuthRequest():
+        case AwaitIntermediateRequest() | AwaitAuthRequest():
             return ike_auth_responder.reject(state.session, fault.message, path, fault.error, now)
         case Established() | Deleting() | Replaced():
             return _request(state, fault, now)
-        case AwaitAuthResponse() | Lingering():
+        case AwaitIntermediateResponse() | AwaitAuthResponse() | Lingering():
             dropped = Dropped(str(fault.error), fault.datagram.peer)
             return Step(state, (state.session.report(dropped),))
 
@@ -70,6 +79,8 @@ def _response(state: Keyed, fault: Fault, now: Instant) -> Step:
     window = state.session.window.concluded(fault.message.header.message_id)
     session = replace(state.session, window=window)
     match state:
+        case AwaitIntermediateResponse():
+            return ending.give_up(state, state.connection.name, str(fault.error))
         case AwaitAuthResponse():
             return ike_auth_initiator.reject(replace(state, session=session), fault.error, now)
         case Established():
@@ -77,7 +88,7 @@ def _response(state: Keyed, fault: Fault, now: Instant) -> Step:
             return ending.delete(replace(state, session=session), reason, now)
         case Deleting():
             return ending.farewell(replace(state, session=session), now)
-        case AwaitAuthRequest() | Lingering() | Replaced():
+        case AwaitIntermediateRequest() | AwaitAuthRequest() | Lingering() | Replaced():
             return Step(state)
 
 

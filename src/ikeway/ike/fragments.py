@@ -47,17 +47,20 @@ def _chunk_octets(keyring: Keyring, room: int) -> int:
 
 
 def seal(
-    keyring: Keyring, content: Content, random: Random, room: int | None
+    keyring: Keyring, content: Content, random: Random, room: int | None, least: int = 1
 ) -> tuple[Keyring, Datagrams]:
     """Return the datagrams of a message, and the keys for the next one.
 
     A message that fits is no fragment (§2.4). The others are split "regardless of the boundaries
-    of inner payloads", and each fragment has an IV and an ICV of its own (§2.5).
+    of inner payloads", and each fragment has an IV and an ICV of its own (§2.5). There are at least
+    `least` of them.
     """
-    total = content.total(keyring, room)
+    natural = content.total(keyring, room)
+    total = max(natural, least)
     if room is None or total == 1 or total > TOTAL_MOST:
         return _whole(keyring, content, random)
-    size, sealed = _chunk_octets(keyring, room), list[bytes]()
+    even = -(-len(content.plaintext) // total)
+    size, sealed = _chunk_octets(keyring, room) if natural == total else even, list[bytes]()
     for number in range(1, total + 1):
         chunk = content.plaintext[(number - 1) * size : number * size]
         first = content.first if number == 1 else PayloadType.NONE

@@ -4,6 +4,7 @@
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from ikeway.ike import int_auth
 from ikeway.ike.fragments import NUMBERS_OCTETS, Datagrams
 from ikeway.ike.io import Received
 from ikeway.ike.keys import read
@@ -12,17 +13,21 @@ from ikeway.ike.session import Session
 from ikeway.ike.window import Window
 from ikeway.model.errors import IntegrityError, MalformedError
 from ikeway.model.time import Instant
-from ikeway.wire.message import Header, Message
+from ikeway.wire.message import HEADER_OCTETS, Header, Message
 from ikeway.wire.registry import ExchangeType, NotifyType, PayloadType
 
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """An authentic message that was not there before, inside the window; `octets` is its length."""
+    """An authentic message that was not there before, inside the window; `octets` is its length.
+
+    `covered` is what AUTH will cover of it, if it is one of IKE_INTERMEDIATE (RFC 9242 §3.3.2).
+    """
 
     message: Message
     session: Session
     octets: int
+    covered: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +98,24 @@ def admit(session: Session, received: Received, now: Instant) -> Verdict:
 
 
 def _message(session: Session, received: Received, place: Place) -> Verdict:
-    octets = received.datagram.octets
-    is_zero = _may_synchronize(session, received.header)
+    header, octets = received.header, received.datagram.octets
+    is_zero = _may_synchronize(session, header)
     try:
-        message = session.keyring.open(received.header, octets)
+        message = session.opens(header).open(header, octets)
     except MalformedError as error:
         return place or Unreadable(error, session)
     if is_zero and message.notify(NotifyType.IKEV2_MESSAGE_ID_SYNC) is not None:
         return Synchronization(message)
-    return place or Fresh(message, session, len(octets))
+    return place or Fresh(message, session, len(octets), _covered(session, header, octets))
+
+
+def _covered(session: Session, header: Header, octets: bytes) -> bytes:
+    """Return what AUTH covers of a message that came whole."""
+    if header.exchange is not ExchangeType.IKE_INTERMEDIATE:
+        return b""
+    plaintext = session.opens(header).open_octets(header, octets, PayloadType.SK)
+    begin = octets[HEADER_OCTETS : HEADER_OCTETS + 2]
+    return int_auth.covered(octets[:HEADER_OCTETS], begin, plaintext)
 
 
 def _may_synchronize(session: Session, header: Header) -> bool:
@@ -130,18 +144,20 @@ def _fragment(session: Session, received: Received, place: Place, now: Instant) 
         reason = f"fragment {piece.number} of request {header.message_id}, which is no new one"
     if reason is not None:
         return Ignored(reason)
-    chunk = session.keyring.open_octets(header, octets, PayloadType.SKF, NUMBERS_OCTETS)
+    keyring = session.opens(header)
+    chunk = keyring.open_octets(header, octets, PayloadType.SKF, NUMBERS_OCTETS)
     if place is not None:
         return place
     stored = known.stored(name, piece, chunk, len(octets), now)
     after = replace(session, fragmentation=stored.fragmentation)
     if stored.overflow:
         return Partial(after, f"incomplete messages of more than {OCTETS_MOST} octets")
-    return Partial(after) if stored.whole is None else _whole(after, header, stored.whole)
+    return Partial(after) if stored.whole is None else _whole(after, received, stored.whole)
 
 
-def _whole(session: Session, header: Header, whole: Incomplete) -> Fresh | Unreadable:
+def _whole(session: Session, received: Received, whole: Incomplete) -> Fresh | Unreadable:
     """Return the message "as if it was received ... as a regular IKE message" (§2.6)."""
+    header = received.header
     if header.is_request:
         largest = whole.datagram_octets(session.link.peer.address.version)
         known = replace(session.fragmentation, peer_size=largest)
@@ -150,7 +166,9 @@ def _whole(session: Session, header: Header, whole: Incomplete) -> Fresh | Unrea
         message = read(header, whole.first, whole.plaintext)
     except MalformedError as error:
         return Unreadable(error, session)
-    return Fresh(message, session, whole.octets)
+    octets, begin = received.datagram.octets, bytes([whole.first, whole.reserved])
+    covered = int_auth.covered(octets[:HEADER_OCTETS], begin, whole.plaintext)
+    return Fresh(message, session, whole.octets, covered)
 
 
 # Windows ------------------------------------------------------------------------------------------

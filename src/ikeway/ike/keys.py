@@ -57,6 +57,16 @@ class Keyring:
         local, peer = (towards_r, towards_i) if is_initiator else (towards_i, towards_r)
         return cls(suite, chosen, protection, keys, local, peer, is_initiator)
 
+    def mixed(
+        self, shared: Secret, nonces: tuple[bytes, bytes], spis: tuple[bytes, bytes]
+    ) -> "Keyring":
+        """Return the keys after one more key exchange before IKE_AUTH (RFC 9370 §2.2.2).
+
+        `nonces` and `spis` are those of IKE_SA_INIT: the formula is the one of a rekey.
+        """
+        role = self.is_initiator
+        return Keyring.derive(self.suite, shared, nonces, spis, is_initiator=role, replaced=self)
+
     @property
     def sk_p_local(self) -> bytes:
         """Our SK_p, which enters our AUTH (§2.15)."""

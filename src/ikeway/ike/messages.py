@@ -136,9 +136,10 @@ def _split(
     known_before = sent[0], *sent[before:]
     for step in fragmentation.smaller(size, version):
         room = fragmentation.room(step, version)
-        if not before < content.total(session.keyring, room) <= fragments.TOTAL_MOST:
+        if content.total(session.keyring, room) == 1 or before >= fragments.TOTAL_MOST:
             continue
-        keyring, smaller = fragments.seal(session.keyring, content, session.env.random, room)
+        keyring, random = session.keyring, session.env.random
+        keyring, smaller = fragments.seal(keyring, content, random, room, before + 1)
         datagrams = *smaller, *known_before
         window = session.window.repeated(outstanding.split(datagrams, timing, now))
         known = replace(session.fragmentation, size=step)

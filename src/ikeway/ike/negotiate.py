@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Choosing a proposal and checking the peer's choice (RFC 7296 §2.7, §3.3)."""
+"""Choosing a proposal and checking the peer's choice (RFC 7296 §2.7, §3.3; RFC 9370 §2.2.1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -10,9 +10,11 @@ from typing import Final
 from ikeway.crypto.encr import KEY_BITS
 from ikeway.model.errors import InvalidKeyExchangeError, NoProposalError
 from ikeway.model.esp import EspSuite
-from ikeway.policy.proposals import Choice, IkeSuite, ProposalSpec
+from ikeway.policy.algorithms import ADDITIONAL, number
+from ikeway.policy.distinct import NONE, Choice, distinct
+from ikeway.policy.proposals import IkeSuite, ProposalSpec
 from ikeway.wire.payloads import KeyExchange, Proposal, SecurityAssociation, Transform
-from ikeway.wire.registry import ProtocolId, TransformType
+from ikeway.wire.registry import KeMethod, ProtocolId, TransformType
 
 NEGOTIATED = {
     ProtocolId.IKE: (
@@ -20,15 +22,17 @@ NEGOTIATED = {
         TransformType.PRF,
         TransformType.INTEG,
         TransformType.KE,
+        *ADDITIONAL,
     ),
     ProtocolId.ESP: (
         TransformType.ENCR,
         TransformType.INTEG,
         TransformType.KE,
         TransformType.ESN,
+        *ADDITIONAL,
     ),
 }
-NONE: Choice = (0, 0)
+KEY_EXCHANGES: Final = frozenset({TransformType.KE, *ADDITIONAL})
 _SPI_OCTETS: Final = {ProtocolId.IKE: (0, 8), ProtocolId.ESP: (4,)}
 
 
@@ -46,7 +50,7 @@ def _transforms(spec: ProposalSpec, *, with_ke: bool) -> tuple[Transform, ...]:
     return tuple(
         Transform.of(kind, code, key_bits or None)
         for kind in NEGOTIATED[spec.protocol]
-        if with_ke or kind is not TransformType.KE
+        if with_ke or kind not in KEY_EXCHANGES
         for code, key_bits in spec.of(kind)
     )
 
@@ -64,7 +68,7 @@ class Choosing:
         encr = self.chosen[TransformType.ENCR]
         integ = self.chosen.get(TransformType.INTEG, NONE)[0]
         prf = self.chosen[TransformType.PRF][0]
-        return IkeSuite(*encr, prf, integ, self.chosen[TransformType.KE][0])
+        return IkeSuite(*encr, prf, integ, self.chosen[TransformType.KE][0], self.additional)
 
     @property
     def esp(self) -> EspSuite:
@@ -77,6 +81,12 @@ class Choosing:
     def method(self) -> int:
         """The key exchange method, 0 for none."""
         return self.chosen.get(TransformType.KE, NONE)[0]
+
+    @property
+    def additional(self) -> tuple[tuple[int, int], ...]:
+        """The additional key exchanges in their order: the number and the method of each."""
+        chosen = ((number(kind), self.chosen.get(kind, NONE)[0]) for kind in ADDITIONAL)
+        return tuple((which, method) for which, method in chosen if method)
 
     def answer(self, spi: bytes) -> SecurityAssociation:
         """Return the SA payload that tells the choice, with our SPI."""
@@ -111,6 +121,20 @@ def choose(
     raise NoProposalError(f"no common proposal; the peer offers {describe(offered)}")
 
 
+def without_additional(offered: SecurityAssociation) -> SecurityAssociation:
+    """Return the proposals without those that have a transform for an additional key exchange.
+
+    Where IKE_INTERMEDIATE is not agreed on these count as "unknown transform types" (RFC 9370
+    §2.2.1).
+    """
+    kept = tuple(
+        proposal
+        for proposal in offered.proposals
+        if not any(transform.type in ADDITIONAL for transform in proposal.transforms)
+    )
+    return replace(offered, proposals=kept)
+
+
 @lru_cache(maxsize=256)
 def _match(
     transforms: tuple[Transform, ...], spec: ProposalSpec, prefer_ke: int | None
@@ -118,53 +142,52 @@ def _match(
     """Return our choice; peers offer the same again and again, so it is kept for a while."""
     present = {transform.type for transform in transforms}
     types = NEGOTIATED[spec.protocol]
-    if any(kind not in types and not _may_skip(transforms, kind) for kind in present):
+    if any(kind not in types for kind in present):
         return None
-    chosen: dict[TransformType, Choice] = {}
-    for kind in types:
-        offered = [
-            (transform.id, transform.key_bits or 0)
-            for transform in transforms
-            if transform.type is kind and is_wellformed(transform)
-        ]
-        choice = _pick(kind, offered, spec, prefer_ke, is_present=kind in present)
-        if choice is None:
-            return None
-        if kind in present:
-            chosen[kind] = choice
-    return MappingProxyType(chosen)
+    common = {
+        kind: _common(kind, _offered(transforms, kind), spec, prefer_ke, kind in present)
+        for kind in types
+    }
+    exchanges = [kind for kind in types if kind in KEY_EXCHANGES]
+    methods = distinct([common[kind] for kind in exchanges])
+    if methods is None or not all(common.values()):
+        return None
+    chosen = {kind: choices[0] for kind, choices in common.items()}
+    chosen |= dict(zip(exchanges, methods, strict=True))
+    return MappingProxyType({kind: chosen[kind] for kind in types if kind in present})
+
+
+def _offered(transforms: tuple[Transform, ...], kind: TransformType) -> list[Choice]:
+    return [
+        (transform.id, transform.key_bits or 0)
+        for transform in transforms
+        if transform.type is kind and is_wellformed(transform)
+    ]
 
 
 def _spi_fits(proposal: Proposal) -> bool:
     return len(proposal.spi) in _SPI_OCTETS.get(proposal.protocol, ())
 
 
-def _may_skip(transforms: tuple[Transform, ...], kind: TransformType) -> bool:
-    """Whether a transform type that we do not negotiate allows NONE (RFC 9370 §2.2.1)."""
-    if not TransformType.ADDKE1 <= kind <= TransformType.ADDKE7:
-        return False
-    return any(item.type is kind and item.id == 0 for item in transforms)
-
-
-def _pick(
+def _common(
     kind: TransformType,
     offered: list[Choice],
     spec: ProposalSpec,
     prefer_ke: int | None,
-    *,
     is_present: bool,
-) -> Choice | None:
-    """Return our choice of one type; NONE where the type may be absent; None if nothing fits."""
+) -> list[Choice]:
+    """Return what both sides allow of one type, the best first; NONE where it may be absent."""
     wanted = spec.of(kind)
-    if kind is TransformType.KE and spec.protocol is ProtocolId.ESP and prefer_ke is None:
+    if kind in KEY_EXCHANGES and spec.protocol is ProtocolId.ESP and prefer_ke is None:
         wanted = ()
     if not is_present or not wanted:
-        may_be_absent = not wanted or (kind is TransformType.ESN and (0, 0) in wanted)
-        return NONE if may_be_absent and (not is_present or NONE in offered) else None
+        is_optional = kind is TransformType.ESN or kind in ADDITIONAL
+        may_be_absent = not wanted or (is_optional and NONE in wanted)
+        return [NONE] if may_be_absent and (not is_present or NONE in offered) else []
     common = [choice for choice in wanted if choice in offered]
     if kind is TransformType.KE:
         common.sort(key=lambda choice: choice[0] != prefer_ke)
-    return common[0] if common else None
+    return common
 
 
 def is_wellformed(transform: Transform) -> bool:
@@ -203,12 +226,21 @@ def check_choice(
             raise NoProposalError(f"transform {transform.type.name} {choice} was not offered so")
         chosen[transform.type] = choice
     for kind in NEGOTIATED[spec.protocol]:
-        needed = bool(spec.of(kind)) and (with_ke or kind is not TransformType.KE)
+        needed = bool(spec.of(kind)) and (with_ke or kind not in KEY_EXCHANGES)
         if needed and kind not in chosen:
             raise NoProposalError(f"the answer has no {kind.name} transform")
-    if not with_ke and TransformType.KE in chosen:
+    if not with_ke and KEY_EXCHANGES & chosen.keys():
         raise NoProposalError("a key exchange method where none was offered")
+    _check_distinct(chosen)
     return Choosing(proposal, chosen)
+
+
+def _check_distinct(chosen: Mapping[TransformType, Choice]) -> None:
+    methods = [chosen[kind][0] for kind in KEY_EXCHANGES & chosen.keys() if chosen[kind][0]]
+    twice = {method for method in methods if methods.count(method) > 1}
+    if twice:
+        names = ", ".join(KeMethod(method).name for method in sorted(twice))
+        raise NoProposalError(f"the answer has {names} twice")
 
 
 def check_key_exchange(chosen: int, payload: KeyExchange) -> None:

@@ -28,17 +28,22 @@ VERIFY = "verify"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the AUTH of one side covers: its IKE_SA_INIT message, the other's nonce, its ID."""
+    """What the AUTH of one side covers: its IKE_SA_INIT message, the other's nonce, its ID.
+
+    `int_auth` is of the exchanges between IKE_SA_INIT and IKE_AUTH (RFC 9242 §3.3.2).
+    """
 
     message: bytes
     nonce: bytes
     sk_p: bytes
     body: bytes
+    int_auth: bytes
 
     def octets(self, session: Session) -> bytes:
         """Return InitiatorSignedOctets or ResponderSignedOctets (§2.15)."""
         prf = session.keyring.prf
-        return psk.auth_octets(self.message, self.nonce, prf, self.sk_p, self.body)
+        octets = psk.auth_octets(self.message, self.nonce, prf, self.sk_p, self.body)
+        return octets + self.int_auth
 
 
 def claim(
@@ -49,7 +54,7 @@ def claim(
     message = transcript.request if is_initiators else transcript.response
     nonce = transcript.nonce_r if is_initiators else transcript.nonce_i
     sk_p = session.keyring.sk_p_local if is_local else session.keyring.sk_p_peer
-    return Claim(message, nonce, sk_p, identity.body())
+    return Claim(message, nonce, sk_p, identity.body(), transcript.int_auth.octets)
 
 
 # Ours ---------------------------------------------------------------------------------------------

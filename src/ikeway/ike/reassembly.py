@@ -29,6 +29,7 @@ class Piece:
     number: int
     total: int
     first: PayloadType
+    reserved: int = 0
 
     @classmethod
     def of(cls, octets: bytes) -> "Piece":
@@ -46,7 +47,7 @@ class Piece:
             raise MalformedError(f"fragment {number} of {total}")
         if total > TOTAL_MOST:
             raise MalformedError(f"{total} fragments are more than {TOTAL_MOST}")
-        return cls(number, total, PayloadType(octets[HEADER_OCTETS]))
+        return cls(number, total, PayloadType(octets[HEADER_OCTETS]), octets[HEADER_OCTETS + 1])
 
 
 Name = tuple[bool, int, ExchangeType]
@@ -60,7 +61,10 @@ def name_of(header: Header) -> Name:
 
 @dataclass(frozen=True, slots=True)
 class Incomplete:
-    """The fragments of a message so far, by number; `largest` is the longest IKE message."""
+    """The fragments of a message so far, by number; `largest` is the longest IKE message.
+
+    `first` and `reserved` are the first octets of the SKF payload of fragment 1.
+    """
 
     name: Name
     total: int
@@ -68,6 +72,7 @@ class Incomplete:
     first: PayloadType = PayloadType.NONE
     chunks: tuple[tuple[int, bytes], ...] = ()
     largest: int = 0
+    reserved: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -93,6 +98,7 @@ class Incomplete:
         return replace(
             self,
             first=piece.first if piece.number == 1 else self.first,
+            reserved=piece.reserved if piece.number == 1 else self.reserved,
             chunks=(*self.chunks, (piece.number, chunk)),
             largest=max(self.largest, octets),
         )

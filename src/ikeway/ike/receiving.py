@@ -23,6 +23,8 @@ from ikeway.ike.exchanges import (
     create_child_sa,
     ike_auth_initiator,
     ike_auth_responder,
+    ike_intermediate_initiator,
+    ike_intermediate_responder,
     informational,
 )
 from ikeway.ike.io import Datagram, Received
@@ -33,6 +35,8 @@ from ikeway.ike.states import (
     AwaitAuthRequest,
     AwaitAuthResponse,
     AwaitInitResponse,
+    AwaitIntermediateRequest,
+    AwaitIntermediateResponse,
     Candidates,
     Deleting,
     Established,
@@ -58,9 +62,16 @@ from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import ExchangeType, NotifyType
 
-Waiting = TypeVar("Waiting", AwaitAuthResponse, Established, Deleting)
+Waiting = TypeVar("Waiting", AwaitIntermediateResponse, AwaitAuthResponse, Established, Deleting)
 Keyed: TypeAlias = (
-    AwaitAuthRequest | AwaitAuthResponse | Established | Replaced | Deleting | Lingering
+    AwaitIntermediateRequest
+    | AwaitIntermediateResponse
+    | AwaitAuthRequest
+    | AwaitAuthResponse
+    | Established
+    | Replaced
+    | Deleting
+    | Lingering
 )
 
 
@@ -71,7 +82,15 @@ def receive(state: State, received: Received, now: Instant) -> Step:
             return candidates.answered(state, received, now)
         case Established():
             return hints.take(state, received) or _keyed(state, received, now)
-        case AwaitAuthRequest() | AwaitAuthResponse() | Replaced() | Deleting() | Lingering():
+        case (
+            AwaitIntermediateRequest()
+            | AwaitIntermediateResponse()
+            | AwaitAuthRequest()
+            | AwaitAuthResponse()
+            | Replaced()
+            | Deleting()
+            | Lingering()
+        ):
             return _keyed(state, received, now)
         case Gone() | Candidates():
             return Step(state)
@@ -109,7 +128,7 @@ def _keyed(state: Keyed, received: Received, now: Instant) -> Step:
             fault = faults.Fault(Message(received.header, ()), datagram, error)
             return faults.take(_after(state, session), fault, now)
         case inbox.Fresh(message, session, octets):
-            step = _fresh(_after(state, session), message, datagram, now)
+            step = _fresh(_after(state, session), verdict, datagram, now)
             said = session.report(MessageReceived(message, datagram.peer, octets))
             return Step(step.state, (said, *step.actions), step.offspring)
         case _:
@@ -148,13 +167,37 @@ def _after(state: Keyed, session: Session) -> Keyed:
     return state if session is state.session else replace(state, session=session)
 
 
-def _fresh(state: Keyed, message: Message, datagram: Datagram, now: Instant) -> Step:
+def _fresh(state: Keyed, fresh: inbox.Fresh, datagram: Datagram, now: Instant) -> Step:
+    message = fresh.message
     handle = _request if message.header.is_request else _response
     try:
         check_critical(message)
+        if isinstance(state, AwaitIntermediateRequest | AwaitIntermediateResponse):
+            return _intermediate(state, fresh, datagram, now)
         return handle(state, message, datagram, now)
     except PeerError as error:
         return faults.take(state, faults.Fault(message, datagram, error), now)
+
+
+def _intermediate(
+    state: AwaitIntermediateRequest | AwaitIntermediateResponse,
+    fresh: inbox.Fresh,
+    datagram: Datagram,
+    now: Instant,
+) -> Step:
+    """Take a message between IKE_SA_INIT and IKE_AUTH: all that was agreed on has to come."""
+    message, header = fresh.message, fresh.message.header
+    is_due = header.exchange is ExchangeType.IKE_INTERMEDIATE
+    if isinstance(state, AwaitIntermediateResponse):
+        if header.is_request:
+            return _not_now(state, message, datagram)
+        concluded = _concluded(state, message)
+        return ike_intermediate_initiator.conclude(concluded, message, fresh.covered, now)
+    if header.exchange is ExchangeType.IKE_AUTH:
+        raise MalformedError("IKE_AUTH before all additional key exchanges were done")
+    if header.is_response or not is_due:
+        return _not_now(state, message, datagram)
+    return ike_intermediate_responder.respond(state, message, fresh.covered, datagram)
 
 
 # Requests of the peer -----------------------------------------------------------------------------
@@ -163,6 +206,8 @@ def _fresh(state: Keyed, message: Message, datagram: Datagram, now: Instant) -> 
 def _request(state: Keyed, message: Message, datagram: Datagram, now: Instant) -> Step:
     match state:
         case AwaitAuthRequest():
+            if message.header.exchange is ExchangeType.IKE_INTERMEDIATE:
+                raise MalformedError("an IKE_INTERMEDIATE exchange that was not agreed on")
             if message.header.exchange is not ExchangeType.IKE_AUTH:
                 return _not_now(state, message, datagram)
             return ike_auth_responder.respond(state, message, datagram, now)
@@ -176,7 +221,7 @@ def _request(state: Keyed, message: Message, datagram: Datagram, now: Instant) -
             return replace(step, actions=(*followed.actions, *step.actions))
         case Deleting() | Replaced():
             return _request_while_deleting(state, message, datagram, now)
-        case AwaitAuthResponse() | Lingering():
+        case _:
             return _not_now(state, message, datagram)
 
 
@@ -222,7 +267,7 @@ def _response(state: Keyed, message: Message, datagram: Datagram, now: Instant) 
             return _response_established(_heard(state, message, now), message, datagram, now)
         case Deleting():
             return ending.farewell(_concluded(state, message), now)
-        case AwaitAuthRequest() | Lingering() | Replaced():
+        case _:
             return _not_now(state, message, datagram)
 
 

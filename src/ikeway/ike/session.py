@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from ikeway.ike.environment import Environment
 from ikeway.ike.features import Agreed
 from ikeway.ike.features.fragmentation import LEAST, room
+from ikeway.ike.int_auth import IntAuth
 from ikeway.ike.io import Report, Ticket
 from ikeway.ike.keys import Keyring
 from ikeway.ike.reassembly import Fragmentation
 from ikeway.ike.reports import Event
 from ikeway.ike.window import Window
 from ikeway.model.address import Endpoint
+from ikeway.wire.message import Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,19 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Outdated:
+    """The keys of a request of the peer's that was answered, and that may be repeated (§2.1)."""
+
+    message_id: int
+    keyring: Keyring
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """What every state has once there are keys.
 
-    `branch` tells apart those who answered the same IKE_SA_INIT request of ours (§2.4).
+    `branch` tells apart those who answered the same IKE_SA_INIT request of ours (§2.4). `outdated`
+    is what protected the peer's last request, where its answer led to new keys (RFC 9242 §3.3.1).
     """
 
     env: Environment
@@ -44,12 +55,20 @@ class Session:
     window: Window
     agreed: Agreed
     fragmentation: Fragmentation = field(default=Fragmentation())
+    outdated: Outdated | None = None
 
     @property
     def sa(self) -> bytes:
         """Our SPI."""
         link = self.link
         return link.spi_i if link.is_initiator else link.spi_r
+
+    def opens(self, header: Header) -> Keyring:
+        """Return the keys that a message of the peer's is protected with."""
+        old = self.outdated
+        if old is not None and header.is_request and header.message_id == old.message_id:
+            return old.keyring
+        return self.keyring
 
     @property
     def fragment_size(self) -> int | None:
@@ -83,9 +102,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The messages and nonces of IKE_SA_INIT, which AUTH covers (§2.15)."""
+    """The messages and nonces of IKE_SA_INIT, which AUTH covers (§2.15), and what followed."""
 
     request: bytes
     response: bytes
     nonce_i: bytes
     nonce_r: bytes
+    int_auth: IntAuth = field(default=IntAuth())

@@ -61,6 +61,23 @@ class AwaitInitResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitIntermediateResponse:
+    """We asked IKE_INTERMEDIATE (RFC 9242).
+
+    `methods` are the additional key exchanges that are not done, the first of them with `offer`.
+    `covered` is what AUTH will cover of the request.
+    """
+
+    session: Session
+    transcript: Transcript
+    connection: Connection
+    wish: Wish
+    methods: tuple[int, ...]
+    offer: Offer
+    covered: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SigningScheme:
     """The authentication method of our AUTH and the signature scheme behind it."""
 
@@ -99,6 +116,17 @@ class CheckingResponder:
     connection: Connection
     child: ChildDraft
     reply: Message
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitIntermediateRequest:
+    """We answered IKE_SA_INIT, and these additional key exchanges have to come (RFC 9370)."""
+
+    session: Session
+    transcript: Transcript
+    candidates: tuple[Connection, ...]
+    methods: tuple[int, ...]
     expires: Instant
 
 
@@ -262,7 +290,14 @@ class Gone:
     """Nothing is left."""
 
 
-Branch: TypeAlias = SigningRequest | AwaitAuthResponse | CheckingResponder | Deleting | Lingering
+Branch: TypeAlias = (
+    AwaitIntermediateResponse
+    | SigningRequest
+    | AwaitAuthResponse
+    | CheckingResponder
+    | Deleting
+    | Lingering
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,9 +330,11 @@ class Candidates:
 State: TypeAlias = (
     AwaitInitResponse
     | Candidates
+    | AwaitIntermediateResponse
     | SigningRequest
     | AwaitAuthResponse
     | CheckingResponder
+    | AwaitIntermediateRequest
     | AwaitAuthRequest
     | CheckingInitiator
     | LeasingAddress

@@ -60,6 +60,7 @@ def deadline(state: states.State) -> tuple[str, Instant] | None:
         case (
             states.SigningRequest(expires=at)
             | states.CheckingResponder(expires=at)
+            | states.AwaitIntermediateRequest(expires=at)
             | states.AwaitAuthRequest(expires=at)
             | states.CheckingInitiator(expires=at)
             | states.LeasingAddress(expires=at)
@@ -108,6 +109,7 @@ def _of_established(state: states.Established) -> tuple[str, Instant]:
 
 def _of_peer(
     state: states.AwaitInitResponse
+    | states.AwaitIntermediateResponse
     | states.AwaitAuthResponse
     | states.Established
     | states.Deleting,

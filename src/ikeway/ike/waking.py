@@ -21,6 +21,8 @@ from ikeway.ike.states import (
     AwaitAuthRequest,
     AwaitAuthResponse,
     AwaitInitResponse,
+    AwaitIntermediateRequest,
+    AwaitIntermediateResponse,
     Candidates,
     CheckingInitiator,
     CheckingResponder,
@@ -53,7 +55,7 @@ def _do(state: State, now: Instant) -> Step:
     match state:
         case AwaitInitResponse():
             return _init(state, now)
-        case AwaitAuthResponse() | Deleting():
+        case AwaitIntermediateResponse() | AwaitAuthResponse() | Deleting():
             return _repeat(state, now)
         case Established():
             return _established(state, now)
@@ -84,7 +86,9 @@ def _init(state: AwaitInitResponse, now: Instant) -> Step:
     return Step(replace(state, attempt=replace(attempt, outstanding=outstanding)), actions)
 
 
-def _repeat(state: AwaitAuthResponse | Deleting | Established, now: Instant) -> Step:
+def _repeat(
+    state: AwaitIntermediateResponse | AwaitAuthResponse | Deleting | Established, now: Instant
+) -> Step:
     """Send every request again whose time has come."""
     session, connection = state.session, state.connection
     for one in session.window.outstanding:
@@ -147,6 +151,7 @@ def _anew(state: Established, now: Instant) -> Step:
 def _expire(
     state: SigningRequest
     | CheckingResponder
+    | AwaitIntermediateRequest
     | AwaitAuthRequest
     | CheckingInitiator
     | LeasingAddress

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words of the proposal notation, and which need a named opt-in (RFC 8221, RFC 8247)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from ikeway.crypto.kex import is_available
 from ikeway.wire.registry import EncrId, EsnId, IntegId, KeMethod, PrfId, TransformType
 
 
@@ -41,6 +42,11 @@ def _prf(word: str, code: PrfId) -> Algorithm:
 def _ke(word: str, code: KeMethod) -> Algorithm:
     return Algorithm(word, TransformType.KE, code)
 
+
+_POST_QUANTUM: Final = (
+    _ke("mlkem768", KeMethod.ML_KEM_768),
+    _ke("mlkem1024", KeMethod.ML_KEM_1024),
+)
 
 ALGORITHMS: Final = (
     _encr("aes128", EncrId.AES_CBC, 128),
@@ -82,6 +88,7 @@ ALGORITHMS: Final = (
     _ke("modp4096", KeMethod.MODP_4096),
     _ke("modp6144", KeMethod.MODP_6144),
     _ke("modp8192", KeMethod.MODP_8192),
+    *(row for row in _POST_QUANTUM if is_available(row.id)),
     Algorithm("esn", TransformType.ESN, EsnId.YES, ike=False),
     Algorithm("noesn", TransformType.ESN, EsnId.NO, ike=False),
     Algorithm("3des", TransformType.ENCR, EncrId.DES3, is_legacy=True, esp=False),
@@ -98,8 +105,29 @@ ALGORITHMS: Final = (
     Algorithm("modp1536", TransformType.KE, KeMethod.MODP_1536, is_legacy=True),
 )
 
-BY_WORD: Final = {row.word: row for row in ALGORITHMS}
-_BY_CODE: Final = {(row.type, row.id, row.key_bits): row.word for row in reversed(ALGORITHMS)}
+ADDITIONAL: Final = tuple(
+    TransformType(code) for code in range(TransformType.ADDKE1, TransformType.ADDKE7 + 1)
+)
+"""The transform types of additional key exchanges, in their order (RFC 9370 §2.2.1)."""
+
+
+def number(kind: TransformType) -> int:
+    """Return which additional key exchange a transform type is, from 1 to 7."""
+    return kind - TransformType.ADDKE1 + 1
+
+
+def _additional(row: Algorithm, kind: TransformType) -> Algorithm:
+    return replace(row, word=f"ke{number(kind)}_{row.word}", type=kind)
+
+
+_NONE: Final = _ke("none", KeMethod.NONE)
+_KE_ROWS: Final = (*(row for row in ALGORITHMS if row.type is TransformType.KE), _NONE)
+ADDITIONAL_ROWS: Final = tuple(_additional(row, kind) for kind in ADDITIONAL for row in _KE_ROWS)
+
+BY_WORD: Final = {row.word: row for row in (*ALGORITHMS, *ADDITIONAL_ROWS)}
+_BY_CODE: Final = {
+    (row.type, row.id, row.key_bits): row.word for row in reversed(tuple(BY_WORD.values()))
+}
 
 
 def word(kind: TransformType, code: int, key_bits: int = 0) -> str:

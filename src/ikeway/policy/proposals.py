@@ -2,7 +2,7 @@
 """Proposals in the notation that strongSwan made common, e.g. `aes256gcm16-prfsha384-x25519`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -10,7 +10,8 @@ from typing_extensions import override
 
 from ikeway.model.errors import ConfigError
 from ikeway.model.esp import EspSuite
-from ikeway.policy.algorithms import BY_WORD, Algorithm, word
+from ikeway.policy.algorithms import ADDITIONAL, ALGORITHMS, BY_WORD, Algorithm, number, word
+from ikeway.policy.distinct import distinct
 from ikeway.wire.registry import EsnId, PrfId, ProtocolId, TransformType
 
 Choice = tuple[int, int]
@@ -19,7 +20,10 @@ Choice = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class ProposalSpec:
-    """What one proposal may contain, per transform type, in order of preference (RFC 7296 §3.3)."""
+    """What one proposal may contain, per transform type, in order of preference (RFC 7296 §3.3).
+
+    `additional` are the choices for each additional key exchange, in order (RFC 9370 §2.2.1).
+    """
 
     protocol: ProtocolId
     encr: tuple[Choice, ...]
@@ -27,6 +31,7 @@ class ProposalSpec:
     integ: tuple[Choice, ...]
     ke: tuple[Choice, ...]
     esn: tuple[Choice, ...]
+    additional: tuple[tuple[TransformType, tuple[Choice, ...]], ...] = ()
 
     def of(self, kind: TransformType) -> tuple[Choice, ...]:
         """Return the choices of one transform type; none for types that we do not negotiate."""
@@ -42,7 +47,7 @@ class ProposalSpec:
             case TransformType.ESN:
                 return self.esn
             case _:
-                return ()
+                return next((choices for each, choices in self.additional if each is kind), ())
 
     def allows(self, suite: "IkeSuite") -> bool:
         """Whether the suite of an IKE SA could have come from this proposal."""
@@ -51,18 +56,38 @@ class ProposalSpec:
             and (suite.prf, 0) in self.prf
             and (suite.ke, 0) in self.ke
             and ((suite.integ, 0) in self.integ if self.integ else not suite.integ)
+            and self._allows_additional(dict(suite.additional))
         )
+
+    def _allows_additional(self, chosen: dict[int, int]) -> bool:
+        offered = {number(kind): choices for kind, choices in self.additional}
+        is_known = all(which in offered for which in chosen)
+        return is_known and all((chosen.get(i, 0), 0) in each for i, each in offered.items())
+
+    @property
+    def single(self) -> "ProposalSpec":
+        """The same with one key exchange only."""
+        return replace(self, additional=())
+
+    @property
+    def plain(self) -> "ProposalSpec":
+        """The same without any key exchange, as for a Child SA in IKE_AUTH (RFC 7296 §1.2)."""
+        return replace(self, ke=(), additional=())
 
 
 @dataclass(frozen=True, slots=True)
 class IkeSuite:
-    """The algorithms of an IKE SA. `integ` is 0 for AEAD ciphers."""
+    """The algorithms of an IKE SA. `integ` is 0 for AEAD ciphers.
+
+    `additional` are the additional key exchanges, each as its number and method (RFC 9370).
+    """
 
     encr: int
     key_bits: int
     prf: int
     integ: int
     ke: int
+    additional: tuple[tuple[int, int], ...] = ()
 
     @override
     def __str__(self) -> str:
@@ -77,6 +102,7 @@ def ike_words(suite: IkeSuite) -> str:
         *([word(TransformType.INTEG, suite.integ)] if suite.integ else []),
         word(TransformType.PRF, suite.prf),
         word(TransformType.KE, suite.ke),
+        *(word(ADDITIONAL[which - 1], method) for which, method in suite.additional),
     ]
     return "-".join(parts)
 
@@ -102,14 +128,14 @@ def parse_ike(text: str, *, allow_legacy: bool = False) -> ProposalSpec:
         ConfigError: an unknown, misplaced or legacy word, or a missing or superfluous algorithm.
     """
     rows = _words(text, allow_legacy=allow_legacy, usable=lambda row: row.ike, what="an IKE SA")
-    spec = _gather(ProtocolId.IKE, rows)
+    spec = _gather(text, ProtocolId.IKE, rows)
     is_aead = _check_ciphers(text, rows, spec)
     prf = spec.prf or tuple((row.prf, 0) for row in rows if row.prf)
     if not prf and is_aead:
         prf = ((PrfId.HMAC_SHA2_256, 0), (PrfId.HMAC_SHA2_384, 0), (PrfId.HMAC_SHA2_512, 0))
     if not spec.ke:
         raise ConfigError(f"proposal {text!r} has no key exchange method; add one, e.g. x25519")
-    return ProposalSpec(ProtocolId.IKE, spec.encr, prf, spec.integ, spec.ke, ())
+    return replace(spec, prf=prf)
 
 
 def parse_esp(text: str, *, allow_legacy: bool = False) -> ProposalSpec:
@@ -121,10 +147,13 @@ def parse_esp(text: str, *, allow_legacy: bool = False) -> ProposalSpec:
         ConfigError: an unknown, misplaced or legacy word, or a missing or superfluous algorithm.
     """
     rows = _words(text, allow_legacy=allow_legacy, usable=lambda row: row.esp, what="a Child SA")
-    spec = _gather(ProtocolId.ESP, rows)
+    spec = _gather(text, ProtocolId.ESP, rows)
     _check_ciphers(text, rows, spec)
-    esn = spec.esn or ((EsnId.YES, 0), (EsnId.NO, 0))
-    return ProposalSpec(ProtocolId.ESP, spec.encr, (), spec.integ, spec.ke, esn)
+    if spec.additional and not spec.ke:
+        raise ConfigError(
+            f"proposal {text!r} has an additional key exchange and no first one; add e.g. x25519"
+        )
+    return replace(spec, esn=spec.esn or ((EsnId.YES, 0), (EsnId.NO, 0)))
 
 
 def _words(
@@ -134,7 +163,7 @@ def _words(
     for part in text.lower().split("-"):
         row = BY_WORD.get(part)
         if row is None or not usable(row):
-            allowed = ", ".join(r.word for r in BY_WORD.values() if usable(r) and not r.is_legacy)
+            allowed = ", ".join(r.word for r in ALGORITHMS if usable(r) and not r.is_legacy)
             problem = "is not known" if row is None else f"cannot be used for {what}"
             raise ConfigError(f"proposal {text!r}: {part!r} {problem}; allowed are {allowed}")
         if row.is_legacy and not allow_legacy:
@@ -145,10 +174,14 @@ def _words(
     return rows
 
 
-def _gather(protocol: ProtocolId, rows: list[Algorithm]) -> ProposalSpec:
+def _gather(text: str, protocol: ProtocolId, rows: list[Algorithm]) -> ProposalSpec:
     def of(kind: TransformType) -> tuple[Choice, ...]:
         return tuple(dict.fromkeys((row.id, row.key_bits) for row in rows if row.type is kind))
 
+    additional = tuple((kind, of(kind)) for kind in ADDITIONAL if of(kind))
+    methods = of(TransformType.KE), *(choices for _, choices in additional)
+    if all(methods) and distinct(methods) is None:
+        raise ConfigError(f"proposal {text!r}: no key exchange method may be used twice")
     return ProposalSpec(
         protocol,
         encr=of(TransformType.ENCR),
@@ -156,6 +189,7 @@ def _gather(protocol: ProtocolId, rows: list[Algorithm]) -> ProposalSpec:
         integ=of(TransformType.INTEG),
         ke=of(TransformType.KE),
         esn=of(TransformType.ESN),
+        additional=additional,
     )
 
 
@@ -175,11 +209,12 @@ def _check_ciphers(text: str, rows: list[Algorithm], spec: ProposalSpec) -> bool
 
 
 _GROUPS = "x25519-ecp384-ecp256-x448-ecp521-modp3072-modp4096-modp2048"
-
-DEFAULT_IKE: Final = (
-    parse_ike(f"aes256gcm16-aes128gcm16-chacha20poly1305-prfsha384-prfsha256-prfsha512-{_GROUPS}"),
-    parse_ike(f"aes256-aes128-sha384-sha256-sha512-prfsha384-prfsha256-prfsha512-{_GROUPS}"),
+_CLASSICAL = (
+    f"aes256gcm16-aes128gcm16-chacha20poly1305-prfsha384-prfsha256-prfsha512-{_GROUPS}",
+    f"aes256-aes128-sha384-sha256-sha512-prfsha384-prfsha256-prfsha512-{_GROUPS}",
 )
+
+DEFAULT_IKE: Final = tuple(parse_ike(text) for text in _CLASSICAL)
 """What a connection offers and accepts unless it says otherwise (RFC 8247)."""
 
 DEFAULT_ESP: Final = (

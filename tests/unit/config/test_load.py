@@ -75,17 +75,15 @@ def test_a_connection_with_defaults_is_the_policy_with_its_defaults(tmp_path: Pa
 def test_what_the_design_has_and_this_release_lacks_is_named_with_what_it_waits_for(
     tmp_path: Path,
 ) -> None:
-    eap, mlkem = errors(tmp_path, DESIGN)
+    (eap,) = errors(tmp_path, DESIGN)
     assert eap == (
         "19: connections.staff.peer_auth[0]: 'eap-mschapv2' is not in this release, it waits for"
         " the part on EAP; allowed now: psk, certificate"
     )
-    assert mlkem.startswith("32: connections.site-b.ike[0]: ")
-    assert "waits for the part on ML-KEM" in mlkem
 
 
 def test_the_configuration_of_the_design_without_these_is_understood_whole(tmp_path: Path) -> None:
-    text = DESIGN.replace('"eap-mschapv2", ', "").replace("-ke1_mlkem768", "")
+    text = DESIGN.replace('"eap-mschapv2", ', "")
     found = loaded(tmp_path, text)
     staff, site_b = found.connections
     assert found.warnings == ()
@@ -103,7 +101,6 @@ def test_the_configuration_of_the_design_without_these_is_understood_whole(tmp_p
         ("local_auth", '"null"', "null authentication"),
         ("local_auth", '"eap-tls"', "EAP"),
         ("encapsulation", '"nat"', "bare ESP"),
-        ("esp", '["aes256gcm16-ke1_ecp384"]', "ML-KEM and additional key exchanges"),
     ],
 )
 def test_a_setting_of_a_later_release_says_so(

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The notation of proposals: what each word means, and what does not go together."""
 
+from dataclasses import replace
+
 import pytest
 
+from ikeway.config.proposals import words
 from ikeway.crypto.encr import KEY_BITS
 from ikeway.crypto.kex import key_exchange
 from ikeway.crypto.prf import prf
@@ -181,3 +184,40 @@ def test_a_proposal_allows_the_suites_that_could_have_come_from_it() -> None:
 
 def test_transform_types_that_are_not_negotiated_have_no_choices() -> None:
     assert parse_ike("aes256gcm16-x25519").of(TransformType.ADDKE1) == ()
+
+
+def test_additional_key_exchanges_are_words_with_their_number() -> None:
+    """strongSwan's notation for RFC 9370."""
+    text = "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke1_none-ke5_ecp384"
+    spec = parse_ike(text)
+    assert spec.additional == (
+        (TransformType.ADDKE1, ((KeMethod.ML_KEM_768, 0), (KeMethod.NONE, 0))),
+        (TransformType.ADDKE5, ((KeMethod.ECP_384, 0),)),
+    )
+    assert words(spec) == text
+    suite = IkeSuite(20, 256, 6, 0, 31, ((1, 36), (5, 20)))
+    assert str(suite) == "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke5_ecp384"
+    assert spec.allows(suite)
+    assert spec.allows(replace(suite, additional=((5, 20),)))
+    for other in ((), ((1, 36),), ((2, 36), (5, 20)), ((1, 37), (5, 20))):
+        assert not spec.allows(replace(suite, additional=other))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("aes256gcm16-x25519-ke8_mlkem768", "'ke8_mlkem768' is not known"),
+        ("aes256gcm16-x25519-ke1_sha256", "'ke1_sha256' is not known"),
+        ("aes256gcm16-x25519-ke1_x25519", "no key exchange method may be used twice"),
+        ("aes256gcm16-x25519-ke1_ecp384-ke2_ecp384", "no key exchange method may be used twice"),
+        ("aes256gcm16-x25519-ke1_modp1024", "'ke1_modp1024' is weak"),
+    ],
+)
+def test_a_wrong_additional_key_exchange_is_explained(text: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        parse_ike(text)
+
+
+def test_an_additional_key_exchange_of_a_child_needs_a_first_one() -> None:
+    with pytest.raises(ConfigError, match="has an additional key exchange and no first one"):
+        parse_esp("aes256gcm16-ke1_mlkem768")

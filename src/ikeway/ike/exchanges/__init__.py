@@ -12,6 +12,9 @@ from ikeway.ike.exchanges import (
     ike_auth,
     ike_auth_initiator,
     ike_auth_responder,
+    ike_intermediate,
+    ike_intermediate_initiator,
+    ike_intermediate_responder,
     ike_sa_init,
     ike_sa_init_initiator,
     ike_sa_init_responder,
@@ -20,10 +23,12 @@ from ikeway.ike.exchanges import (
     rekey_ike,
 )
 
-EXCHANGES: Final = (ike_sa_init, ike_auth, create_child_sa, informational)
+EXCHANGES: Final = (ike_sa_init, ike_intermediate, ike_auth, create_child_sa, informational)
 ROLES: Final = (
     ike_sa_init_initiator,
     ike_sa_init_responder,
+    ike_intermediate_initiator,
+    ike_intermediate_responder,
     ike_auth_initiator,
     ike_auth_responder,
 )

@@ -55,11 +55,11 @@ def specs_for(policy: ChildPolicy, method: int) -> tuple[ProposalSpec, ...]:
 
     INTEROP: a peer that never used a key exchange for this child is not asked for one.
     """
+    ours = tuple(spec.single for spec in policy.esp)
     if not method:
-        return policy.esp
+        return ours
     return tuple(
-        replace(spec, ke=((method, 0), *(c for c in spec.ke if c != (method, 0))))
-        for spec in policy.esp
+        replace(spec, ke=((method, 0), *(c for c in spec.ke if c != (method, 0)))) for spec in ours
     )
 
 

@@ -129,11 +129,11 @@ def choose(connection: Connection, policy: ChildPolicy, message: Message) -> neg
     """
     offered = need(message, SecurityAssociation)
     exchange = message.one(KeyExchange)
-    plain = tuple(replace(spec, ke=()) for spec in policy.esp)
+    plain = tuple(spec.plain for spec in policy.esp)
     if exchange is None:
         return negotiate.choose(offered, plain)
     known = tuple(dict.fromkeys(choice for spec in connection.ike for choice in spec.ke))
-    strong = tuple(replace(spec, ke=spec.ke or known) for spec in policy.esp)
+    strong = tuple(replace(spec.single, ke=spec.ke or known) for spec in policy.esp)
     try:
         return negotiate.choose(offered, strong, prefer_ke=exchange.method)
     except NoProposalError:

@@ -10,6 +10,7 @@ from ikeway.ike.children import Wish
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS
+from ikeway.ike.features import intermediate
 from ikeway.ike.features.nat_traversal import float_port
 from ikeway.ike.io import (
     Action,
@@ -245,6 +246,8 @@ def _agree(
     suite = negotiate.check_choice(
         need(message, SecurityAssociation), state.connection.ike, with_ke=True, spi_octets=0
     ).ike
+    if suite.additional and not intermediate.learn(message):
+        raise NoProposalError("additional key exchanges are chosen, but no exchange to do them in")
     if suite.ke != state.attempt.method:
         raise MalformedError(f"key exchange method {suite.ke} chosen, ours is of another")
     link = replace(state.link, spi_r=message.header.spi_r)

@@ -7,14 +7,15 @@ from typing import Final
 from ikeway.crypto.kex import key_exchange
 from ikeway.ike import features, messages, negotiate
 from ikeway.ike.environment import Environment
-from ikeway.ike.exchanges import ike_sa_init
+from ikeway.ike.exchanges import ike_intermediate_responder, ike_sa_init
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS
+from ikeway.ike.features import intermediate
 from ikeway.ike.io import Action, Datagram, Send
 from ikeway.ike.keys import Keyring
 from ikeway.ike.reports import MessageReceived, MessageSent, SuiteChosen
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import check_critical, need
-from ikeway.ike.states import AwaitAuthRequest, Step
+from ikeway.ike.states import Step
 from ikeway.ike.timers import HALF_OPEN, PRESSED
 from ikeway.ike.window import Window
 from ikeway.model.errors import NoProposalError
@@ -65,7 +66,10 @@ def _consider(env: Environment, datagram: Datagram) -> Asked:
     check_critical(message)
     ike_sa_init.REQUEST.check(message)
     method = need(message, KeyExchange).method
-    choice = _choose(need(message, SecurityAssociation), candidates, method)
+    offered = need(message, SecurityAssociation)
+    if not intermediate.learn(message):
+        offered = negotiate.without_additional(offered)
+    choice = _choose(offered, candidates, method)
     suite = choice.ike
     fitting = tuple(c for c in candidates if any(spec.allows(suite) for spec in c.ike))
     return Asked(message, datagram, choice, fitting)
@@ -124,7 +128,7 @@ def _half_open(
     session = Session(env, link, link.spi_r, keyring, Window(expected=1), agreed)
     transcript = Transcript(datagram.octets, octets, *nonces)
     return Step(
-        AwaitAuthRequest(session, transcript, asked.candidates, expires),
+        ike_intermediate_responder.wait(session, transcript, asked.candidates, expires),
         (
             Send(datagram.local, datagram.peer, octets),
             *_reports(session, asked, reply, len(octets)),

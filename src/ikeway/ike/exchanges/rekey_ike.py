@@ -83,7 +83,7 @@ def _specs(state: Established) -> tuple[ProposalSpec, ...]:
         replace(spec, ke=(method, *(c for c in spec.ke if c != method)))
         if method in spec.ke
         else spec
-        for spec in state.connection.ike
+        for spec in (each.single for each in state.connection.ike)
     )
 
 
@@ -232,7 +232,8 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     REQUEST.check(message)
     exchange = need(message, KeyExchange)
     offered = need(message, SecurityAssociation)
-    chosen = negotiate.choose(offered, state.connection.ike, prefer_ke=exchange.method)
+    ours = tuple(spec.single for spec in state.connection.ike)
+    chosen = negotiate.choose(offered, ours, prefer_ke=exchange.method)
     if len(chosen.proposal.spi) != SPI_OCTETS or not any(chosen.proposal.spi):
         raise NoProposalError("no SPI for the new IKE SA")
     negotiate.check_key_exchange(chosen.method, exchange)

@@ -11,6 +11,7 @@ from ikeway.crypto.sign import SignatureHash
 from ikeway.ike.features import (
     childless,
     fragmentation,
+    intermediate,
     message_id_sync,
     nat_traversal,
     signature_hashes,
@@ -20,7 +21,7 @@ from ikeway.ike.features.nat_traversal import Nat
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 
-FEATURES: Final = (nat_traversal, fragmentation, signature_hashes, childless)
+FEATURES: Final = (nat_traversal, fragmentation, signature_hashes, intermediate, childless)
 IN_IKE_AUTH: Final = (message_id_sync,)
 """Extensions that are agreed on in IKE_AUTH, not in IKE_SA_INIT."""
 
@@ -30,6 +31,7 @@ class Agreed:
     """The extensions of an IKE SA. `peer_hashes` is None where the peer has no RFC 7427.
 
     `fragment_size` is the largest datagram that is sent whole, None where nothing is fragmented.
+    `intermediate` is whether exchanges may come between IKE_SA_INIT and IKE_AUTH (RFC 9242).
     `childless` is whether the responder takes an IKE_AUTH request without a Child SA.
     `mobike` is agreed on last, in IKE_AUTH (RFC 4555 §3.2).
     """
@@ -37,6 +39,7 @@ class Agreed:
     nat: Nat
     fragment_size: int | None
     peer_hashes: frozenset[SignatureHash] | None
+    intermediate: bool = False
     childless: bool = False
     mobike: bool = False
     message_id_sync: bool = False
@@ -64,5 +67,6 @@ def learn(message: Message, context: Context) -> Agreed:
         nat=nat_traversal.learn(message, context),
         fragment_size=fragmentation.learn(message, context),
         peer_hashes=signature_hashes.learn(message, context),
+        intermediate=intermediate.learn(message, context),
         childless=childless.learn(message, context),
     )

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IKE_INTERMEDIATE as its initiator (RFC 9242 §3.2, §3.4; RFC 9370 §2.2.2)."""
+
+from dataclasses import replace
+
+from ikeway.crypto.kex import key_exchange
+from ikeway.ike import ending, int_auth, messages
+from ikeway.ike.children import Wish
+from ikeway.ike.exchanges import ike_auth_initiator, ike_intermediate
+from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
+from ikeway.ike.states import AwaitIntermediateResponse, Step
+from ikeway.model.time import Instant
+from ikeway.policy.connection import Connection
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import KeyExchange, Notify
+from ikeway.wire.registry import KeMethod
+
+
+def begin(connection: Connection, agreement: Agreement, wish: Wish, now: Instant) -> Step:
+    """Go on after IKE_SA_INIT: with the first additional key exchange, or else with IKE_AUTH.
+
+    Raises:
+        PeerError: we cannot prove our identity to that peer.
+    """
+    return _next(connection, agreement, wish, ike_intermediate.methods(agreement.session), now)
+
+
+def _next(
+    connection: Connection,
+    agreement: Agreement,
+    wish: Wish,
+    methods: tuple[int, ...],
+    now: Instant,
+) -> Step:
+    if not methods:
+        return ike_auth_initiator.request(connection, agreement, wish, now)
+    session, transcript = agreement.session, agreement.transcript
+    offer = key_exchange(methods[0]).offer(session.env.random)
+    payloads = (KeyExchange(KeMethod(methods[0]), offer.public),)
+    message_id = session.window.next_request
+    head = messages.header(session.link, ike_intermediate.TYPE, message_id, is_response=False)
+    timing = connection.retransmission
+    after, actions = messages.request(session, ike_intermediate.TYPE, payloads, timing, now)
+    covered = int_auth.of_ours(head, payloads)
+    state = AwaitIntermediateResponse(after, transcript, connection, wish, methods, offer, covered)
+    return Step(state, (*agreement.reports, *actions))
+
+
+def conclude(
+    state: AwaitIntermediateResponse, reply: Message, covered: bytes, now: Instant
+) -> Step:
+    """Take the response: new keys, and the next exchange.
+
+    An error is that of one who is not authentic, so it ends this answer to our IKE_SA_INIT and no
+    other (RFC 9242 §3.4).
+
+    Raises:
+        PeerError: the response is not one to our request.
+    """
+    error = next((notify for notify in reply.all(Notify) if notify.type.is_error), None)
+    if error is not None:
+        return ending.give_up(state, state.connection.name, f"the peer says {error.type.name}")
+    ike_intermediate.RESPONSE.check(reply)
+    method, *later = state.methods
+    data = ike_intermediate.data(reply, method)
+    shared = key_exchange(method).finish(state.offer.private, data)
+    seen = state.transcript.int_auth.after(state.session.keyring, state.covered, covered)
+    transcript = replace(state.transcript, int_auth=seen)
+    session = ike_intermediate.mix(state.session, transcript, shared)
+    agreement = Agreement(session, transcript, (), ())
+    return _next(state.connection, agreement, state.wish, tuple(later), now)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IKE_INTERMEDIATE as its responder (RFC 9242 §3.2, §3.4, §5; RFC 9370 §2.2.2)."""
+
+from dataclasses import replace
+
+from ikeway.crypto.kex import key_exchange
+from ikeway.ike import int_auth, messages
+from ikeway.ike.exchanges import ike_auth, ike_intermediate
+from ikeway.ike.io import Datagram
+from ikeway.ike.session import Outdated, Session, Transcript
+from ikeway.ike.states import AwaitAuthRequest, AwaitIntermediateRequest, Step
+from ikeway.model.time import Instant
+from ikeway.policy.connection import Connection
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import KeyExchange
+from ikeway.wire.registry import KeMethod
+
+
+def wait(
+    session: Session,
+    transcript: Transcript,
+    candidates: tuple[Connection, ...],
+    expires: Instant,
+) -> AwaitIntermediateRequest | AwaitAuthRequest:
+    """Return the state after IKE_SA_INIT."""
+    methods = ike_intermediate.methods(session)
+    return _wait(session, transcript, candidates, methods, expires)
+
+
+def _wait(
+    session: Session,
+    transcript: Transcript,
+    candidates: tuple[Connection, ...],
+    methods: tuple[int, ...],
+    expires: Instant,
+) -> AwaitIntermediateRequest | AwaitAuthRequest:
+    if not methods:
+        return AwaitAuthRequest(session, transcript, candidates, expires)
+    return AwaitIntermediateRequest(session, transcript, candidates, methods, expires)
+
+
+def respond(
+    state: AwaitIntermediateRequest, message: Message, covered: bytes, datagram: Datagram
+) -> Step:
+    """Answer a request, with the keys that it came with; what follows has new ones.
+
+    Raises:
+        PeerError: it is not the exchange that is due.
+    """
+    ike_intermediate.REQUEST.check(message)
+    method, *later = state.methods
+    data = ike_intermediate.data(message, method)
+    public, shared = key_exchange(method).answer(state.session.env.random, data)
+    payloads = (KeyExchange(KeMethod(method), public),)
+    session = ike_auth.moved(state.session, datagram.local, datagram.peer)
+    number, path = message.header.message_id, (datagram.local, datagram.peer)
+    head = messages.header(session.link, ike_intermediate.TYPE, number, is_response=True)
+    answered, actions = messages.respond(session, message.header, payloads, path)
+    ours = int_auth.of_ours(head, payloads)
+    seen = state.transcript.int_auth.after(session.keyring, covered, ours)
+    transcript = replace(state.transcript, int_auth=seen)
+    mixed = ike_intermediate.mix(answered, transcript, shared)
+    after = replace(mixed, outdated=Outdated(number, answered.keyring))
+    wait_for = _wait(after, transcript, state.candidates, tuple(later), state.expires)
+    return Step(wait_for, actions)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""INTERMEDIATE_EXCHANGE_SUPPORTED: exchanges between IKE_SA_INIT and IKE_AUTH (RFC 9242 §3.1)."""
+
+from ikeway.ike.features.context import Context
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import Notify
+from ikeway.wire.registry import NotifyType
+
+
+def announce(context: Context) -> tuple[Notify, ...]:
+    """Return the notify, where something of ours needs it: additional key exchanges."""
+    is_needed = any(spec.additional for spec in context.connection.ike)
+    return (Notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED),) if is_needed else ()
+
+
+def learn(message: Message, context: Context | None = None) -> bool:  # noqa: ARG001
+    """Return whether the peer has the exchange; data of the notify is ignored (§3.1)."""
+    return message.notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED) is not None
