@@ -5,12 +5,18 @@ from dataclasses import replace
 
 import pytest
 
+from ikeway.crypto.authority import issue
+from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.ike.io import Sign
 from ikeway.ike.states import Established
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
-from ikeway.policy.credentials import Credentials, IdPattern, PreSharedKey
-from support.hosts import LEFT, RIGHT, Row, host
+from ikeway.policy.connection import PeerAddress
+from ikeway.policy.credentials import Credentials, IdPattern, LocalCertificate, PreSharedKey
+from support.hosts import CA, LEFT, RIGHT, Row, authority, host, which
 from support.ladder import Ladder
+from support.pki import private_key
+from support.shell import TODAY, Host
 
 FRESH = {"initial_contact": True}
 
@@ -83,3 +89,71 @@ def test_without_it_older_sas_stay(row: Row) -> None:
     ladder.connect()
     beside(row, ladder, "left again").connect()
     assert len(ladder.right.established) == len(ladder.right.installed) == 2
+
+
+@pytest.mark.conformance("CF-C10")
+@pytest.mark.parametrize("peer_id", [RIGHT, RIGHT.upper(), "*.example", "*"])
+def test_it_is_not_said_beside_another_ike_sa(row: Row, peer_id: str) -> None:
+    """§2.4: it "asserts that this IKE SA is the only IKE SA currently active between the
+    authenticated identities", whatever name our connection knows the peer by."""
+    ladder = row.psk(FRESH)
+    ladder.connect()
+    again = replace(ladder.left.endpoint.env.connections[0], peer_id=IdPattern(peer_id))
+    ladder.left.events.clear()
+    ladder.connect(again)
+    (asked,) = [what for what in ladder.left.said if what.startswith("IKE_AUTH")]
+    assert "INITIAL_CONTACT" not in asked
+    assert len(ladder.left.established) == len(ladder.right.established) == 2
+
+
+@pytest.mark.conformance("CF-C10")
+def test_once_no_other_is_up_it_is_said_again(row: Row) -> None:
+    """§2.4: "It MAY be sent when an IKE SA is established after a crash"."""
+    ladder = row.psk(FRESH)
+    ladder.connect()
+    ladder.disconnect(ladder.left)
+    ladder.wait(30)
+    ladder.left.events.clear()
+    ladder.connect()
+    assert "N(INITIAL_CONTACT)" in ladder.left.said[1]
+
+
+@pytest.mark.conformance("CF-C10")
+@pytest.mark.parametrize("proof", ["psk", "certificates"])
+def test_it_is_not_said_where_the_peer_was_faster(row: Row, proof: str) -> None:
+    """§2.4: what was true when we began may not be so when IKE_AUTH leaves."""
+    there = {"peer": PeerAddress.parse(str(row.addresses[1]))}
+    ladder: Ladder = getattr(row, proof)(FRESH | there)
+    if proof == "certificates":
+        serve_too(ladder.left)
+    if row.behind_nat:
+        pytest.skip("nobody can start a connection to who is behind a NAT")
+    ladder.left.holds = (Sign,)
+    ladder.initiate()
+    host, ours = ladder.wire.popleft()
+    if proof == "certificates":
+        ladder.deliver(host, ours)
+        ladder.settle()  # all is there but the signature
+    held, ladder.left.held, ladder.left.holds = ladder.left.held, [], ()
+    swapped = Ladder(ladder.right, ladder.left, ladder.addresses[::-1])
+    swapped.connect()
+    assert ladder.left.established
+    ladder.left.events.clear()
+    if held:
+        ladder.left.held = held
+        ladder.answer(ladder.left)
+    else:
+        ladder.deliver(host, ours)
+    ladder.settle()
+    (asked,) = [what for what in ladder.left.said if what.startswith("IKE_AUTH request")]
+    assert "INITIAL_CONTACT" not in asked
+    assert len(ladder.left.established) == 2
+
+
+def serve_too(one: Host) -> None:
+    """Give the left host a certificate that is good for whom others connect to."""
+    public = private_key(KeyAlgorithm.ECDSA_256, which(LEFT)).public
+    names = (Identity.parse(LEFT),)
+    made = issue(authority(CA), public, names, "server", TODAY, 30)
+    own = replace(one.endpoint.env.credentials, certificates=(LocalCertificate((made,), LEFT),))
+    one.endpoint.env = replace(one.endpoint.env, credentials=own)

@@ -8,7 +8,7 @@ a branch with keys and an IKE_AUTH request of its own, and none that fails ends 
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 from ikeway.ike import ending
 from ikeway.ike.exchanges import ike_intermediate_initiator, ike_sa_init, ike_sa_init_initiator
@@ -223,6 +223,28 @@ def _failures(state: Candidates, actions: tuple[Action, ...]) -> tuple[str, tupl
         else:
             said.append(action)
     return failure, tuple(said)
+
+
+# INITIAL_CONTACT ----------------------------------------------------------------------------------
+
+
+Unsaid: TypeAlias = AwaitInitResponse | AwaitIntermediateResponse | SigningRequest
+"""The states in which IKE_AUTH is not asked yet."""
+Starting = TypeVar("Starting", bound=Unsaid)
+
+
+def without_initial_contact(
+    state: AwaitInitResponse | Candidates,
+) -> AwaitInitResponse | Candidates:
+    """Return the state of an IKE SA that is not the only one with its peer (§2.4)."""
+    if isinstance(state, AwaitInitResponse):
+        return _silent(state)
+    branches = (_silent(b) if isinstance(b, Unsaid) else b for b in state.branches)
+    return replace(state, asked=_silent(state.asked), branches=tuple(branches))
+
+
+def _silent(state: Starting) -> Starting:
+    return replace(state, connection=replace(state.connection, initial_contact=False))
 
 
 # The end ------------------------------------------------------------------------------------------

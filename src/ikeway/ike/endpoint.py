@@ -29,6 +29,7 @@ from ikeway.ike.io import (
     TimerFired,
 )
 from ikeway.ike.owners import Owners
+from ikeway.ike.peers import Peers
 from ikeway.ike.pressure import Pressure
 from ikeway.ike.reauthentication import Renewals
 from ikeway.ike.reports import Established
@@ -36,7 +37,9 @@ from ikeway.ike.sa import IkeSa
 from ikeway.ike.sources import Source, source_of
 from ikeway.ike.states import (
     AwaitAuthRequest,
+    AwaitInitResponse,
     AwaitIntermediateRequest,
+    Candidates,
     CheckingInitiator,
     Gone,
     InstallingFirst,
@@ -64,6 +67,8 @@ HALF_OPEN = (
     InstallingFirst,
 )
 """The states of a responder whose peer has not proven anything yet, or not to the end."""
+STARTING = (AwaitInitResponse, Candidates)
+"""The states of an initiator that may have IKE_AUTH to ask yet."""
 
 
 class Endpoint:
@@ -77,6 +82,7 @@ class Endpoint:
         self._pressure = Pressure()
         self._strangers = strangers.Strangers(env.limits)
         self._owners = Owners()
+        self._peers = Peers()
         self._renewals = Renewals()
 
     @property
@@ -130,8 +136,8 @@ class Endpoint:
 
     def of_child(self, event: Spent | PeerSeen, now: Instant) -> tuple[Action, ...]:
         """Take what the data plane says of a Child SA, whichever IKE SA has it."""
-        sa = self._owners.find(event.spi_in, self._sas)
-        return () if sa is None else self.handle(sa.spi, event, now)
+        spi = self._owners.find(event.spi_in)
+        return () if spi is None else self.handle(spi, event, now)
 
     def addresses_changed(self, event: AddressesChanged, now: Instant) -> tuple[Action, ...]:
         """Take the addresses of this host: every IKE SA hears of them, and those that begin."""
@@ -171,6 +177,7 @@ class Endpoint:
         for sa in self.sas:
             if hints.of_spi(sa.state, spi, datagram.peer):
                 actions = sa.hint(message, datagram.peer, now)
+                self._index(sa)
                 gone = (self._forget(sa, now),) if isinstance(sa.state, Gone) else ()
                 return (*actions, *gone)
         return (strangers.dropped(datagram, "INVALID_SPI of an unknown SPI"),)
@@ -186,10 +193,19 @@ class Endpoint:
     def _begin(self, spi: bytes, step: Step, now: Instant) -> tuple[Action, ...]:
         sa, actions = IkeSa.start(spi, step, now)
         self._sas[spi] = sa
+        self._index(sa)
         return actions
 
+    def _index(self, sa: IkeSa) -> None:
+        """Keep the indexes right after an IKE SA may have changed."""
+        self._owners.note(sa)
+        self._peers.note(sa)
+
     def _handle(self, sa: IkeSa, event: Input, now: Instant) -> tuple[Action, ...]:
+        if isinstance(sa.state, STARTING) and self._peers.contradict(sa.state.connection):
+            sa.is_not_the_only_one()
         actions = sa.handle(event, now)
+        self._index(sa)
         more: list[Action] = []
         for born in sa.offspring:
             more += self._bear(born, now)
@@ -214,7 +230,11 @@ class Endpoint:
         if born.begins is not None:
             return self._begin(born.spi, Step(born.begins), now)
         heir = self._sas.get(born.spi)
-        return succession.orphans(born) if heir is None else heir.inherit(born, now)
+        if heir is None:
+            return succession.orphans(born)
+        actions = heir.inherit(born, now)
+        self._index(heir)
+        return actions
 
     def _forget(self, sa: IkeSa, now: Instant) -> Forget:
         del self._sas[sa.spi]
@@ -223,7 +243,7 @@ class Endpoint:
         return Forget(sa.spi)
 
     def _replace_others(self, sa: IkeSa, event: Established, now: Instant) -> list[Action]:
-        """INITIAL_CONTACT: other SAs of exactly this identity are leftovers of a crash (§2.4).
+        """INITIAL_CONTACT: other SAs of the same identity are leftovers of a crash (§2.4).
 
         The peer is told all the same: where both sides start at a time, what it says may be older
         than an SA that it has by now, which it would go on to use.
@@ -231,15 +251,10 @@ class Endpoint:
         if not event.replaces_others:
             return []
         actions: list[Action] = []
-        for other in self.sas:
-            state = other.state
-            if (
-                other is not sa
-                and isinstance(state, EstablishedState)
-                and state.peer_id == event.peer_id
-                and state.local_id == event.local_id
-            ):
-                actions += self._handle(other, Disconnect("replaced: INITIAL_CONTACT"), now)
+        for spi in self._peers.with_same(event):
+            if spi != sa.spi:
+                ended = Disconnect("replaced: INITIAL_CONTACT")
+                actions += self._handle(self._sas[spi], ended, now)
         return actions
 
     # IKE_SA_INIT requests -------------------------------------------------------------------------

@@ -36,7 +36,7 @@ from ikeway.ike.io import (
     TimerFired,
 )
 from ikeway.ike.receiving import receive
-from ikeway.ike.states import Candidates, Established, Offspring, State, Step
+from ikeway.ike.states import AwaitInitResponse, Candidates, Established, Offspring, State, Step
 from ikeway.ike.timers import deadline
 from ikeway.ike.waking import wake
 from ikeway.model.address import Endpoint
@@ -88,6 +88,11 @@ class IkeSa:
             self._state = asked.state
             return heir.actions + asked.actions + self._rearm()
         return succession.orphans(born)
+
+    def is_not_the_only_one(self) -> None:
+        """Note that another IKE SA is up with the peer: there is no INITIAL_CONTACT to say."""
+        if isinstance(self._state, AwaitInitResponse | Candidates):
+            self._state = candidates.without_initial_contact(self._state)
 
     def hint(self, message: Message, peer: Endpoint, now: Instant) -> tuple[Action, ...]:
         """Take an unprotected message that seems to be about a Child SA here (§1.5, RFC 6290)."""
