@@ -11,7 +11,8 @@ from ikeway.ike.io import AddChild, CloseChild, Command, Disconnect, Initiate, R
 from ikeway.ike.states import Established
 from ikeway.model.address import IKE_PORT, Endpoint
 from ikeway.model.selectors import Selectors, TrafficSelector, Trigger
-from ikeway.policy.connection import ChildPolicy, Connection, Start
+from ikeway.policy.connection import ChildPolicy, Connection, PeerAddress, Start
+from ikeway.policy.lifetimes import Lifetimes
 from ikeway.policy.proposals import parse_esp
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
@@ -171,6 +172,37 @@ def test_what_the_peer_closes_comes_again(row: Row) -> None:
         assert "two" not in names(ladder.left)
         ladder.wait(1.5)
         agree(ladder, children=3)
+
+
+@pytest.mark.parametrize("after", ["a while", "a rekey", "a rekey by the peer", "new proofs"])
+def test_what_we_close_stays_closed_until_it_is_wanted(row: Row, after: str) -> None:
+    """Who closes a child on purpose does not want it back, whatever becomes of its IKE SA."""
+    lifetimes = Lifetimes(reauth=1000.0, jitter=0.0)
+    there = {"peer": PeerAddress.parse(str(row.addresses[1]))}
+    ladder = pair(row, lifetimes=lifetimes, liveness=1e5, **there)
+    ladder.connect()
+    (old,) = ladder.left.established
+    command(ladder, ladder.left, CloseChild(spi_of(ladder.left, "two")))
+    ladder.settle()
+    if after.startswith("a rekey"):
+        command(ladder, ladder.right if "peer" in after else ladder.left, Rekey(0))
+    ladder.wait(1050 if after == "new proofs" else 60)
+    agree(ladder, children=2)
+    assert names(ladder.left) == ["one", "three"]
+    assert (ladder.left.established[0].session.sa == old.session.sa) is (after == "a while")
+    command(ladder, ladder.left, AddChild(Wish("two")))
+    ladder.settle()
+    assert names(ladder.left) == sorted(NAMES)
+    command(ladder, ladder.right, CloseChild(spi_of(ladder.right, "two")))
+    ladder.wait(60)
+    assert names(ladder.left) == sorted(NAMES), "kept up again, as before"
+    ladder.wait(1050)
+    agree(ladder, children=3)
+
+
+def spi_of(host: Host, name: str) -> int:
+    (state,) = host.established
+    return next(child.sa.spi_in for child in state.children if child.name == name)
 
 
 def test_what_waits_is_not_asked_for_again(row: Row) -> None:

@@ -169,6 +169,25 @@ def test_hosts_on_demand_are_no_loop(make: Make) -> None:
     assert not two.witness.leaks
 
 
+def test_a_connection_that_is_kept_up_stays_down_once_it_is_disconnected(make: Make) -> None:
+    """The peer's end is no wish of ours and we come back; our own is, until we want it again."""
+    two = make({"start": "now"}, {})
+    wait_until(lambda: two.children() == {"lab"}, 20, "the Child SA")
+    two.peer.disconnect()
+    wait_until(lambda: not two.children(), 5, "its end")
+    wait_until(lambda: two.children() == {"lab"}, 10, "its return")
+    two.ours.disconnect()
+    wait_until(lambda: not two.ours.sas(), 5, "its end")
+    time.sleep(2.5)
+    assert not two.ours.sas()
+    assert not two.ours.client.status().retries
+    two.ours.initiate()
+    wait_until(lambda: two.children() == {"lab"}, 10, "its return")
+    two.peer.disconnect()
+    wait_until(lambda: not two.children(), 5, "its end")
+    wait_until(lambda: two.children() == {"lab"}, 10, "its return, as before")
+
+
 def test_several_children_come_go_and_come_back_by_name(make: Make) -> None:
     """RFC 7296 §1.3.1: what is closed comes again, or is started by its name."""
     one = {"local_ts": ["10.1.0.1"], "peer_ts": ["10.2.0.1"]}
@@ -186,10 +205,16 @@ def test_several_children_come_go_and_come_back_by_name(make: Make) -> None:
     two.carries()
     assert len(two.ours.established()) == 1
     before = {child.spi_in for child in two.ours.children()}
-    two.ours.disconnect("other")
+    two.peer.disconnect("other")
     wait_until(lambda: len(two.children()) == 1, 5, "the end of one")
     wait_until(lambda: two.children() == {"one", "other"}, 10, "its return")
     assert len({child.spi_in for child in two.ours.children()} & before) == 1
+    two.ours.disconnect("other")
+    wait_until(lambda: len(two.children()) == 1, 5, "the end of one")
+    time.sleep(1.5)
+    assert two.children() == {"one"}, "what is closed here stays so"
+    two.ours.initiate("other")
+    wait_until(lambda: two.children() == {"one", "other"}, 10, "its return by name")
     two.ours.initiate("late")
     wait_until(lambda: two.children() == {"one", "other", "late"}, 10, "the one that waits")
     two.ours.disconnect("lab/late")

@@ -213,7 +213,8 @@ class ChildTable(Table):
     """How its packets are wrapped."""
 
     start: StartWord | None = None
-    """When it starts: `now` is with the connection, and again whenever it is lost."""
+    """When it starts: `now` is with the connection, and again when it is lost, but not after
+    `ikeway disconnect`."""
 
     idle: Duration | None = None
     """A child on demand that carried nothing for so long is closed."""
@@ -278,8 +279,8 @@ class ConnectionTable(Table):
     proposals, and SHA-1 in the peer's signature."""
 
     start: StartWord = written("wait")
-    """`now`: start with the daemon and keep it up; `demand`: when a packet wants to go through; it
-    waits until it can; `wait`: when told to, or by the peer."""
+    """`now`: start with the daemon and keep it up, until `ikeway disconnect`; `demand`: when a
+    packet wants to go through; it waits until it can; `wait`: when told to, or by the peer."""
 
     idle: Duration | None = None
     """On demand: close after so long without traffic; by default never."""
@@ -328,7 +329,8 @@ class ConnectionTable(Table):
     1280 with IPv6."""
 
     initial_contact: bool = False
-    """Tell the peer that we have no other IKE SA with it: it drops old ones (RFC 7296 §2.4)."""
+    """Tell the peer that we have no other IKE SA with it, while that is so: it drops old ones
+    (RFC 7296 §2.4)."""
 
     childless: Annotated[Childless, choice(Childless)] = written("allow")
     """Whether the IKE SA begins without a Child SA, which follows at once (RFC 6023). A peer that

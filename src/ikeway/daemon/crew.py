@@ -200,10 +200,10 @@ class Crew:
         Raises:
             UsageError: there is none.
         """
-        gone = [spi for found in await self._ask_all("disconnect", target) for spi in found]
-        if not gone:
+        known = [one for one in await self._ask_all("disconnect", target) if one is not None]
+        if not known:
             raise UsageError(f"no IKE SA is called {target!r}; `ikeway status` shows them")
-        return gone
+        return [spi for found in known for spi in found]
 
     async def initiate(self, name: str) -> str:
         """Have the worker that keeps a connection up start it, or one Child SA of it.

@@ -71,6 +71,18 @@ class Starter:
                 self._soon(connection.name, 0.0)
 
     async def initiate(self, name: str, wish: Wish = NO_WISH) -> bytes:
+        """Start a connection because somebody wants it now, and return our SPI.
+
+        One that is to stay up does so from now on, also if it was disconnected before.
+
+        Raises:
+            UsageError: there is none of that name, or it only answers.
+            HostError: the peer's host name or a way to it cannot be found.
+        """
+        self._upkeep.wake(name)
+        return await self._initiate(name, wish)
+
+    async def _initiate(self, name: str, wish: Wish = NO_WISH) -> bytes:
         """Start a connection once and return our SPI.
 
         Raises:
@@ -111,6 +123,10 @@ class Starter:
         if wait is not None and not self.is_ending:
             self._soon(name, wait)
 
+    def rest(self, names: Iterable[str]) -> bool:
+        """Keep connections up no more until they are started; return whether any was kept."""
+        return bool([name for name in names if self._upkeep.rest(name)])
+
     def end(self) -> None:
         """Start nothing any more."""
         self.is_ending = True
@@ -127,7 +143,7 @@ class Starter:
         if not self._upkeep.begin(name):
             return
         try:
-            await self.initiate(name)
+            await self._initiate(name)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
             reason = str(error) if isinstance(error, IkewayError) else f"a fault: {error!r}"
             self.driver.warn(f"connection {name}: {reason}")

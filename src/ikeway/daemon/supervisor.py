@@ -51,6 +51,8 @@ from ikeway.ike.reports import (
     Reauthenticating,
     Rekeyed,
 )
+from ikeway.ike.sa import IkeSa
+from ikeway.ike.states import Deleting, Replaced
 from ikeway.ike.states import Established as Up
 from ikeway.model.address import IKE_PORT, NAT_PORT, Endpoint
 from ikeway.model.errors import UsageError
@@ -207,13 +209,16 @@ class Supervisor:
     async def disconnect(self, target: str) -> list[str]:
         """Delete the IKE SAs of a connection, or the one with that id, or a Child SA.
 
+        What was to stay up stays down until somebody starts it again.
+
         Raises:
             UsageError: there is none.
         """
         sas = self._driver.endpoint.sas
         whole = [sa for sa in sas if target in {sa.spi.hex(), connection_of(sa.state)}]
         children = [] if whole else [(sa, spi) for sa in sas for spi in child_spis(sa, target)]
-        if not whole and not children:
+        was_kept = self._starter.rest({target} | _ended(sas, whole))
+        if not whole and not children and not was_kept:
             raise UsageError(f"no SA is called {target!r}; `ikeway status` shows them")
         for sa in whole:
             self._driver.command(sa.spi, Disconnect("asked to disconnect"))
@@ -318,3 +323,11 @@ class Supervisor:
             async with asyncio.timeout(FAREWELL):
                 await self._driver.quiet()
         await self._driver.drain()
+
+
+def _ended(sas: Iterable[IkeSa], going: Iterable[IkeSa]) -> set[str]:
+    """Return the connections of which nothing is left once these IKE SAs are gone."""
+    gone = {sa.spi for sa in going}
+    others = (sa.state for sa in sas if sa.spi not in gone)
+    left = {connection_of(state) for state in others if not isinstance(state, Deleting | Replaced)}
+    return {name for sa in going if (name := connection_of(sa.state))} - left

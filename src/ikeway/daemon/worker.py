@@ -94,7 +94,7 @@ class Worker:
             case "disconnect":
                 with suppress(UsageError):
                     return await self._supervisor.disconnect(*values)
-                return []
+                return None
             case "initiate":
                 return await self._supervisor.initiate(*values)
             case _:

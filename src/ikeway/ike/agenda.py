@@ -116,10 +116,17 @@ def command(
         case AddChild(wanted_child):
             return _add(state, wanted_child)
         case CloseChild(spi_in, with_last):
-            others = [child for child in state.children if child.sa.spi_in != spi_in]
-            if with_last and not others and state.children:
-                return ending.delete(state, "nothing went through it for a while", now)
-            return Step(want(state, DeleteChild(spi_in)))
+            return _close(state, spi_in, now, with_last=with_last)
+
+
+def _close(state: Established, spi_in: int, now: Instant, *, with_last: bool) -> Step:
+    """Want a Child SA gone, and with the last one the IKE SA if that is wished."""
+    gone = [child for child in state.children if child.sa.spi_in == spi_in]
+    if with_last and gone and len(state.children) == 1:
+        return ending.delete(state, "nothing went through it for a while", now)
+    for child in gone:
+        state = wanted.dismiss(state, child.name)
+    return Step(want(state, DeleteChild(spi_in)))
 
 
 def _add(state: Established, wish: Wish) -> Step:
@@ -127,6 +134,7 @@ def _add(state: Established, wish: Wish) -> Step:
     if state.wanted.is_refused:
         reason = "the peer makes no more Child SAs on this IKE SA"
         return Step(state, (state.session.report(ChildFailed(state.connection.name, reason)),))
+    state = wanted.recall(state, wish.child)
     if wish.child in wanted.pending(state):
         return Step(state)
     return Step(want(state, CreateChild(wish.child, wish.trigger)))

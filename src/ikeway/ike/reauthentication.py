@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
-from ikeway.ike import reports
+from ikeway.ike import reports, wanted
 from ikeway.ike.authenticity import Authenticity
 from ikeway.ike.exchanges import ike_sa_init_initiator
 from ikeway.ike.io import Action, Disconnect, Initiate, Input, Report, Retire
@@ -35,10 +35,10 @@ def begin(state: Established, now: Instant) -> Step:
 
 def _anew(state: Established) -> Connection:
     """Return the connection as it is asked for once more; the old IKE SA is no leftover (§2.4)."""
-    connection = state.connection
+    connection = wanted.anew(state)
     lent = {address.version: address for address in state.virtual_ips}
-    wanted = tuple(lent.get(any_.version, any_) for any_ in connection.virtual_ips)
-    return replace(connection, initial_contact=False, virtual_ips=wanted)
+    asked = tuple(lent.get(any_.version, any_) for any_ in connection.virtual_ips)
+    return replace(connection, initial_contact=False, virtual_ips=asked)
 
 
 def retire(state: State) -> State:

@@ -112,9 +112,13 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The names of Child SAs that we keep up. `is_refused` once the peer makes no more of them."""
+    """The names of Child SAs that we keep up. `is_refused` once the peer makes no more of them.
+
+    Those in `dismissed` were kept, until somebody here closed them on purpose.
+    """
 
     kept: tuple[str, ...] = ()
+    dismissed: tuple[str, ...] = ()
     retries: tuple[Retry, ...] = ()
     is_refused: bool = False
 

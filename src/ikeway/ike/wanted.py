@@ -11,7 +11,7 @@ from typing import Final
 from ikeway.ike.states import Established
 from ikeway.ike.tasks import AskedChild, CreateChild, Retry, Wanted
 from ikeway.model.time import Instant, Seconds
-from ikeway.policy.connection import Start
+from ikeway.policy.connection import Connection, Start
 
 BACK_OFF: Final[tuple[Seconds, ...]] = (1.0, 2.0, 5.0, 10.0, 30.0)
 """How long to wait before a Child SA is asked for again; the last goes on for ever."""
@@ -22,7 +22,19 @@ def begin(state: Established, first: str, others: tuple[str, ...]) -> Establishe
     names = first, *others
     kept = tuple(name for name in names if state.connection.child(name).start is Start.NOW)
     more = tuple(CreateChild(name) for name in others)
-    return replace(state, wanted=Wanted(kept), queued=(*state.queued, *more))
+    # What was closed on purpose on an IKE SA that this one takes over from, see `anew`.
+    dismissed = tuple(
+        policy.name
+        for policy in _written(state).children
+        if policy.start is not state.connection.child(policy.name).start
+    )
+    return replace(state, wanted=Wanted(kept, dismissed), queued=(*state.queued, *more))
+
+
+def _written(state: Established) -> Connection:
+    """Return the connection as the operator wrote it."""
+    connections, name = state.session.env.connections, state.connection.name
+    return next((each for each in connections if each.name == name), state.connection)
 
 
 def look(state: Established, now: Instant) -> Established:
@@ -52,6 +64,37 @@ def due(state: Established, now: Instant) -> Established:
     )
     tasks = tuple(CreateChild(retry.name) for retry in over)
     return replace(_with(state, left), queued=(*state.queued, *tasks))
+
+
+def dismiss(state: Established, name: str) -> Established:
+    """Return the state that keeps a Child SA up no more: somebody here closes it on purpose."""
+    wanted = state.wanted
+    if name not in wanted.kept:
+        return state
+    kept = tuple(each for each in wanted.kept if each != name)
+    retries = tuple(retry for retry in wanted.retries if retry.name != name)
+    less = replace(wanted, kept=kept, retries=retries, dismissed=(*wanted.dismissed, name))
+    return replace(state, wanted=less)
+
+
+def recall(state: Established, name: str) -> Established:
+    """Return the state that keeps a Child SA up again: somebody here wants it."""
+    wanted = state.wanted
+    if name not in wanted.dismissed:
+        return state
+    dismissed = tuple(each for each in wanted.dismissed if each != name)
+    more = replace(wanted, kept=(*wanted.kept, name), dismissed=dismissed)
+    return replace(state, wanted=more)
+
+
+def anew(state: Established) -> Connection:
+    """Return the connection for an IKE SA in place of this one: what was closed stays so."""
+    dismissed = state.wanted.dismissed
+    children = (
+        replace(policy, start=Start.WAIT) if policy.name in dismissed else policy
+        for policy in _written(state).children
+    )
+    return replace(state.connection, children=tuple(children))
 
 
 def is_spent(state: Established) -> bool:

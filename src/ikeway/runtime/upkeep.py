@@ -31,7 +31,8 @@ class Upkeep:
     """Knows the IKE SAs of each connection, on their way or up, whoever started them.
 
     A connection is started again when its last one is gone. To start one for each that ends would
-    double them with every outage, where both sides start. `draw` gives numbers from 0 to 1.
+    double them with every outage, where both sides start. One that somebody ended on purpose rests
+    until somebody starts it. `draw` gives numbers from 0 to 1.
     """
 
     def __init__(self, wanted: Iterable[str], draw: Callable[[], float]) -> None:
@@ -41,6 +42,7 @@ class Upkeep:
         self._since: dict[bytes, Instant] = {}
         self._failures: dict[str, int] = {}
         self._waiting: dict[str, Retry] = {}
+        self._resting: set[str] = set()
 
     @property
     def waiting(self) -> tuple[Retry, ...]:
@@ -50,7 +52,20 @@ class Upkeep:
     def begin(self, name: str) -> bool:
         """Whether a start that was waited for is still needed; it is not waited for any more."""
         self._waiting.pop(name, None)
-        return not self._alive.get(name)
+        return name not in self._resting and not self._alive.get(name)
+
+    def rest(self, name: str) -> bool:
+        """Start a connection no more until it is woken; return whether it was to stay up."""
+        if name not in self._wanted or name in self._resting:
+            return False
+        self._waiting.pop(name, None)
+        self._failures.pop(name, None)
+        self._resting.add(name)
+        return True
+
+    def wake(self, name: str) -> None:
+        """Note that somebody wants a connection up."""
+        self._resting.discard(name)
 
     def started(self, name: str, sa: bytes) -> None:
         """Note that an IKE SA is on its way."""
@@ -78,7 +93,7 @@ class Upkeep:
 
     def failed(self, name: str, reason: str, now: Instant) -> Seconds | None:
         """Note that a connection could not be started; return when to try again, if at all."""
-        if name not in self._wanted or name in self._waiting:
+        if name not in self._wanted or name in self._waiting or name in self._resting:
             return None
         failures = self._failures.get(name, 0) + 1
         self._failures[name] = failures

@@ -96,3 +96,26 @@ def test_what_is_not_to_stay_up_is_left_alone(name: str) -> None:
     upkeep.started(name, ONE)
     assert upkeep.closed(name, ONE, "", 0) is None
     assert upkeep.failed(name, "", 0) is None
+
+
+def test_what_rests_is_not_started_until_it_is_woken() -> None:
+    upkeep = plain()
+    upkeep.established("site", ONE, 0)
+    assert upkeep.rest("site")
+    assert upkeep.closed("site", ONE, "asked to", 1) is None
+    assert upkeep.failed("site", "", 1) is None
+    assert not upkeep.begin("site")
+    assert not upkeep.waiting
+    upkeep.wake("site")
+    upkeep.started("site", TWO)
+    assert upkeep.closed("site", TWO, "", 2) == BACK_OFF[0]
+
+
+def test_who_rests_while_it_waits_waits_no_more() -> None:
+    upkeep = plain()
+    upkeep.failed("site", "no route", 0)
+    assert upkeep.rest("site")
+    assert not upkeep.waiting
+    assert not upkeep.begin("site"), "the pause that was under way ends in nothing"
+    assert not upkeep.rest("site"), "it rests already"
+    assert not upkeep.rest("other"), "it was not to stay up"
