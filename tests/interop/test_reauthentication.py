@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from support.pair import INITIATOR, RESPONDER, Case, Pair, Tunnel
-from support.storm import Pinger
+from support.steady import Pinger
 from support.strongswan import wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.system]

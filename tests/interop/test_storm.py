@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 
 from support.pair import Case, Tunnel
-from support.storm import Pinger, Stream, Weather
+from support.steady import Pinger, Stream
+from support.storm import Weather
 from support.strongswan import wait_until
 from support.traffic import PINGS, ping
 
