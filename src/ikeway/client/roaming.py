@@ -3,13 +3,14 @@
 
 import asyncio
 import errno
+import math
 import socket
 import struct
 from collections.abc import Iterator
 from typing import Final, Self
 
 from ikeway.model.errors import HostError
-from ikeway.model.time import Seconds
+from ikeway.model.time import Instant, Seconds
 
 SETTLES: Final[Seconds] = 0.1
 """A change of networks is a dozen messages; this long after the last one all is told."""
@@ -18,7 +19,10 @@ PATIENCE: Final[Seconds] = 0.5
 """Where messages do not end, they are told of after so long."""
 
 PAUSE: Final[Seconds] = 1.0
-"""A host whose routes change all the time is not looked at more often."""
+"""A host whose routes change all the time is not looked at more often on average."""
+
+AT_ONCE: Final = 4
+"""One move may be several changes: an address goes, another comes, then a route."""
 
 _RECEIVE_OCTETS: Final = 65_536
 _GROUPS: Final = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # links; addresses and routes of IPv4 and IPv6
@@ -35,7 +39,7 @@ class Roaming:
         self._ours = ours
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._told_at = self._loop.time() - PAUSE
+        self._pace = Pace()
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         try:
             self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
@@ -58,9 +62,8 @@ class Roaming:
         while self._news.is_set() and self._loop.time() < began + PATIENCE:
             self._news.clear()
             await asyncio.sleep(SETTLES)
-        await asyncio.sleep(max(0.0, self._told_at + PAUSE - self._loop.time()))
+        await asyncio.sleep(self._pace.wait(self._loop.time()))
         self._news.clear()
-        self._told_at = self._loop.time()
 
     def _readable(self) -> None:
         try:
@@ -73,6 +76,19 @@ class Roaming:
             return
         if any(is_news(kind, body, self._ours) for kind, body in messages(octets)):
             self._news.set()
+
+
+class Pace:
+    """How soon the host is looked at again: a few times at once, then once in a pause."""
+
+    def __init__(self) -> None:
+        self._spent_until: Instant = -math.inf
+
+    def wait(self, now: Instant) -> Seconds:
+        """Return how long to wait for the next look, which counts as taken."""
+        at = max(now, self._spent_until - (AT_ONCE - 1) * PAUSE)
+        self._spent_until = max(at, self._spent_until) + PAUSE
+        return at - now
 
 
 def messages(octets: bytes) -> Iterator[tuple[int, bytes]]:
