@@ -1,74 +1,91 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moves with strongSwan, both ways: addresses that come and go, and NATs that forget (RFC 4555)."""
+"""Moves with strongSwan: either side changes its address while traffic goes through (RFC 4555)."""
 
-import re
-import subprocess
 import time
-from itertools import pairwise
+from collections.abc import Callable
 
 import pytest
 
 from support.link import OUTER
 from support.pair import INITIATOR, RESPONDER, Case, Pair, Tunnel
+from support.steady import Pinger, Stream
 from support.strongswan import wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.system]
 
+Property = Callable[[str, object], None]
+
 NEW = "10.77.0.101"
-COUNT = 250
-GAP = 0.02
+SECONDS = 4.0
 STALL = 2.0
 """What a change of network may cost (design §8)."""
+PROMPT = {"retransmit_timeout": "0.3"}
+"""strongSwan cannot move the SAs of its user-space ESP, so it rekeys them after our move. What it
+had just asked when we moved it repeats first: after 4 s, unless it is told otherwise."""
 
 
-def pinging(pair: Pair) -> "subprocess.Popen[str]":
-    ours, peer = pair.link.ours, pair.link.peer
-    command = ("ping", "-n", "-i", str(GAP), "-c", str(COUNT), "-W", "2")
-    return ours.namespace.start(
-        *command, "-I", ours.inner[4], peer.inner[4], stdout=subprocess.PIPE
-    )
-
-
-def lost(echo: "subprocess.Popen[str]") -> tuple[int, float]:
-    """Return how many echoes were lost, and for how long at most there were none."""
-    said = echo.communicate(timeout=60)[0]
-    seen = [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", said)]
-    gaps = [later - sooner for sooner, later in pairwise(seen)]
-    return COUNT - len(set(seen)), max(gaps, default=COUNT) * GAP
-
-
-def moves(pair: Pair, side: str) -> None:
-    """Take the outer address from a host and give it another one, while pings go through."""
+def change_address(pair: Pair, side: str) -> None:
+    """Take the outer address from a host and give it another one."""
     host = getattr(pair.link, side).namespace
     old = getattr(pair.link, side).outer[4]
-    echo = pinging(pair)
-    time.sleep(1)
     host.ip("address", "del", f"{old}/24", "dev", OUTER)
     host.add_address(OUTER, f"{NEW}/24")
-    missing, stall = lost(echo)
-    assert stall < STALL, (missing, stall)
 
 
-@pytest.mark.conformance("CF-M04", "CF-M05")
+def moves(pair: Pair, side: str, record: Property) -> None:
+    """Let a host change its address while pings go through."""
+    ours, peer = pair.link.ours, pair.link.peer
+    pinger = Pinger(ours.namespace, ours.inner[4], peer.inner[4], SECONDS)
+    time.sleep(1)
+    change_address(pair, side)
+    sent, lost = pinger.lost()
+    said = f"{lost} of {sent} pings lost, none for {pinger.gap():.2f} s"
+    record("figures", said)
+    print(f"{side} moves: {said}")
+    assert pinger.gap() < STALL, said
+
+
+@pytest.mark.conformance("CF-M04")
 @pytest.mark.parametrize("role", [INITIATOR])
-def test_our_client_moves(tunnel: Tunnel, role: str) -> None:
-    """strongSwan answers the update; the tunnel goes on with the same IKE SA."""
-    pair = tunnel(Case())
+def test_our_client_moves(tunnel: Tunnel, role: str, record_property: Property) -> None:
+    pair = tunnel(Case(strongswan=PROMPT))
     pair.connect()
     before = pair.ikeway.established()[0].id
-    moves(pair, "ours")
-    wait_until(lambda: pair.peer_sa().remote[0] == NEW, 3.0, "strongSwan to know the new address")
+    moves(pair, "ours", record_property)
     (sa,) = pair.ikeway.established()
     assert (sa.id, sa.local.address) == (before, NEW)
+    assert pair.peer_sa().remote[0] == NEW
 
 
-@pytest.mark.conformance("CF-M05", "CF-M11", "CF-M12")
+@pytest.mark.conformance("CF-M04", "CF-M11")
 @pytest.mark.parametrize("role", [RESPONDER])
-def test_strongswan_moves(tunnel: Tunnel, role: str) -> None:
-    """strongSwan says where it is and shows its cookie; its traffic follows."""
-    pair = tunnel(Case(ikeway={"peer": "any"}, strongswan={"local": ""}))
+def test_strongswan_moves(tunnel: Tunnel, role: str, record_property: Property) -> None:
+    # It takes its first address to begin with, and the one that we know.
+    pair = tunnel(Case(strongswan={"local": ""}, ikeway={"peer": "any"}))
     pair.connect()
     before = pair.ikeway.established()[0].peer.address
-    moves(pair, "peer")
+    moves(pair, "peer", record_property)
     # It takes its other address first, which is of IPv6 here.
     wait_until(lambda: pair.ikeway.established()[0].peer.address != before, 3.0, "the new address")
+
+
+@pytest.mark.conformance("CF-M04")
+@pytest.mark.parametrize("role", [INITIATOR])
+def test_tcp_goes_on_while_our_client_moves(
+    tunnel: Tunnel, role: str, record_property: Property
+) -> None:
+    """Both ways at once: every octet arrives, and TCP waits for no longer than a move may cost."""
+    pair = tunnel(Case(strongswan=PROMPT))
+    pair.connect()
+    ours, peer = pair.link.ours, pair.link.peer
+    here, there = (ours.namespace, ours.inner[4]), (peer.namespace, peer.inner[4])
+    with Stream(here, there) as up, Stream(there, here) as down:
+        time.sleep(1)
+        change_address(pair, "ours")
+        time.sleep(3)
+    said = f"TCP stood still for {up.longest:.2f} s up, {down.longest:.2f} s down"
+    record_property("figures", said)
+    print(said)
+    assert (up.received, down.received) == (up.sent, down.sent)
+    assert max(up.longest, down.longest) < STALL, said
+    assert pair.ikeway.established()[0].local.address == NEW
