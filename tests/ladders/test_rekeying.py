@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """RFC 7296 §1.3.2, §1.3.3, §2.8: rekeying by either side, while nothing else happens."""
 
+from dataclasses import replace
+
 import pytest
 
 from ikeway.ike import reports
@@ -9,7 +11,7 @@ from ikeway.ike.io import InstallChild, Rekey
 from ikeway.ike.negotiate import offer
 from ikeway.ike.states import Established
 from ikeway.policy.lifetimes import Lifetimes
-from ikeway.policy.proposals import parse_esp
+from ikeway.policy.proposals import parse_esp, parse_ike
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import (
@@ -210,6 +212,31 @@ def test_a_child_may_be_rekeyed_with_a_key_exchange(row: Row) -> None:
     assert refusals == ["INVALID_KE_PAYLOAD"]
     rekey(ladder, ladder.left, child=True)
     agree(ladder)
+
+
+@pytest.mark.conformance("CF-A03", "CF-A16")
+@pytest.mark.parametrize("by", ["left", "right"])
+def test_an_ike_sa_may_be_rekeyed_with_another_method(row: Row, by: str) -> None:
+    """§1.3: "the initiator SHOULD retry the request with the group that the responder indicates".
+
+    The peer has lost the method in use meanwhile, as after another configuration.
+    """
+    both = (parse_ike(row.ike + "-ecp256"),)
+    ladder = up(row, ike=both)
+    host: Host = getattr(ladder, by)
+    other = ladder.other(host)
+    (sa,) = other.endpoint.sas
+    narrowed = replace(both[0], ke=tuple(choice for choice in both[0].ke if choice[0] == 19))
+    connection = replace(other.established[0].connection, ike=(narrowed,))
+    sa._state = replace(other.established[0], connection=connection)
+    old = session_of(host).sa
+    rekey(ladder, host, child=False)
+    agree(ladder)
+    refusals = [event.notify for event in other.seen(reports.RefusedRequest)]
+    assert refusals == ["INVALID_KE_PAYLOAD"]
+    (after,) = host.established
+    assert after.session.sa != old
+    assert after.session.keyring.suite.ke == 19
 
 
 @pytest.mark.conformance("CF-A13", "CF-G09")
