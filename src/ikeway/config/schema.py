@@ -363,6 +363,10 @@ class LimitsTable(Table):
     half_open: int = Field(default=10_000, ge=1, le=1_000_000)
     """How many IKE SAs may be half open; more are turned away."""
 
+    fragment_octets: int = Field(default=16 << 20, ge=1 << 20)
+    """How much of unfinished messages is stored for all half-open IKE SAs together (RFC 7383 §5).
+    Beyond it, those that wait longest are forgotten."""
+
     cookies_from: int = Field(default=128, ge=0)
     """From how many half-open IKE SAs on everybody has to return a cookie; 0 is always."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from ikeway.ike import crash_detection, hints, strangers, succession
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init, ike_sa_init_initiator, ike_sa_init_responder
+from ikeway.ike.fragment_budget import FragmentBudget
 from ikeway.ike.gate import Admitted, Asked, Gate, Refused
 from ikeway.ike.half_open import HalfOpen, request_key
 from ikeway.ike.io import (
@@ -81,6 +82,7 @@ class Endpoint:
         self._gate = Gate(env.limits, env.random, self._half_open)
         self._pressure = Pressure()
         self._strangers = strangers.Strangers(env.limits)
+        self._fragments = FragmentBudget(env.limits.fragment_octets)
         self._owners = Owners()
         self._peers = Peers()
         self._renewals = Renewals()
@@ -206,7 +208,7 @@ class Endpoint:
             sa.is_not_the_only_one()
         actions = sa.handle(event, now)
         self._index(sa)
-        more: list[Action] = []
+        more = self._spare_memory(sa)
         for born in sa.offspring:
             more += self._bear(born, now)
         for action in actions:
@@ -219,6 +221,14 @@ class Endpoint:
         elif not isinstance(sa.state, HALF_OPEN):
             self._settled(sa, self._half_open.settle(sa.spi), now)
         return (*actions, *more)
+
+    def _spare_memory(self, sa: IkeSa) -> list[Action]:
+        """Let half-open IKE SAs forget their fragments where all of them store too much."""
+        actions: list[Action] = []
+        for spi in self._fragments.note(sa):
+            actions += self._sas[spi].forget_fragments()
+            self._fragments.note(self._sas[spi])
+        return actions
 
     def _settled(self, sa: IkeSa, source: Source | None, now: Instant) -> None:
         """Remember where an initiator is that proved nothing."""

@@ -156,6 +156,10 @@ class Fragmentation:
         """How many fragments are stored."""
         return sum(len(each.chunks) for each in self.incomplete)
 
+    def emptied(self) -> "Fragmentation":
+        """Return it without any incomplete message."""
+        return replace(self, incomplete=())
+
     def without_late(self, now: Instant) -> "Fragmentation":
         """Return it without the messages that took too long: as if they had never come (§2.6)."""
         kept = tuple(each for each in self.incomplete if each.until > now)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One IKE SA. One door, `IkeSa.handle`: an input and the time go in, actions come out."""
 
+from dataclasses import replace
 from typing import assert_never
 
 from ikeway.ike import (
@@ -36,7 +37,16 @@ from ikeway.ike.io import (
     TimerFired,
 )
 from ikeway.ike.receiving import receive
-from ikeway.ike.states import AwaitInitResponse, Candidates, Established, Offspring, State, Step
+from ikeway.ike.reports import Dropped
+from ikeway.ike.states import (
+    AwaitInitResponse,
+    Candidates,
+    Established,
+    Offspring,
+    State,
+    Step,
+    Unproven,
+)
 from ikeway.ike.timers import deadline
 from ikeway.ike.waking import wake
 from ikeway.model.address import Endpoint
@@ -93,6 +103,16 @@ class IkeSa:
         """Note that another IKE SA is up with the peer: there is no INITIAL_CONTACT to say."""
         if isinstance(self._state, AwaitInitResponse | Candidates):
             self._state = candidates.without_initial_contact(self._state)
+
+    def forget_fragments(self) -> tuple[Action, ...]:
+        """Act as if the fragments before its initiator's proof had never come (RFC 7383 §5)."""
+        state = self._state
+        if not isinstance(state, Unproven):
+            return ()
+        session, peer = state.session, state.session.link.peer
+        emptied = replace(session, fragmentation=session.fragmentation.emptied())
+        self._state = replace(state, session=emptied)
+        return (session.report(Dropped("fragments: there are too many in all", peer)),)
 
     def hint(self, message: Message, peer: Endpoint, now: Instant) -> tuple[Action, ...]:
         """Take an unprotected message that seems to be about a Child SA here (§1.5, RFC 6290)."""

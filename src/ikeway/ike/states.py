@@ -151,6 +151,10 @@ class AuthRequest:
     connection: Connection
 
 
+Unproven: TypeAlias = AwaitIntermediateRequest | AwaitAuthRequest
+"""The states in which an initiator sends what it has not proven to be its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckingInitiator:
     """The initiator's certificate is being verified."""

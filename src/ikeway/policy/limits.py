@@ -15,6 +15,7 @@ class Limits:
     or a /48, from `network_half_open` on. `source_rate` is how many IKE_SA_INIT requests a second
     a source may send before it is asked for more, `total_rate` how many all may send together.
 
+    `fragment_octets` is how much of unfinished messages all those that are half open may store.
     `puzzle_bits` is how hard a puzzle of ours is at most; harder ones than `solve_bits` are left
     unsolved.
 
@@ -24,6 +25,7 @@ class Limits:
     """
 
     half_open: int = 10_000
+    fragment_octets: int = 16 << 20
     cookies_from: int = 128
     puzzles_from: int = 2048
     source_cookies_from: int = 32
