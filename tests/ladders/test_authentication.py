@@ -302,7 +302,7 @@ def test_a_certificate_of_another_authority_is_refused_by_the_initiator(row: Row
 def test_a_certificate_that_has_expired_is_refused(row: Row, side: str) -> None:
     """§2.21.2: an expired certificate."""
     ladder = row.certificates()
-    getattr(ladder, side).pki._today = lambda: TODAY + timedelta(days=60)
+    getattr(ladder, side).pki.today = lambda: TODAY + timedelta(days=60)
     ladder.connect()
     assert is_down(ladder)
     assert (ladder.right.said[-1] == FAILED) == (side == "right")

@@ -88,6 +88,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         local_address=table.local_address,
         idle=math.inf if table.idle is None else table.idle,
         childless=table.childless,
+        revocation=table.revocation,
     )
     return replace(plain, children=build_children(plain, table.children))
 

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ikeway.config.positions import KeyPath
-from ikeway.config.schema import CredentialsTable
+from ikeway.config.schema import CredentialsTable, RevocationTable
 from ikeway.config.secrets import SHORT_OCTETS, Sources
 from ikeway.crypto.certificate import Certificate, load_certificates
+from ikeway.crypto.crl import Crl
 from ikeway.crypto.keypair import PrivateKey
 from ikeway.model.errors import AuthenticationError, ConfigError
 from ikeway.policy.credentials import Credentials, LocalCertificate, PreSharedKey
+from ikeway.policy.revocation import StatusSources
 
 _AT: Final = ("credentials",)
 _SOON: Final = timedelta(days=14)
@@ -33,6 +35,30 @@ def build_credentials(
         secrets=_secrets(table, sources),
     )
     return credentials, keys
+
+
+def build_sources(table: RevocationTable, sources: Sources) -> StatusSources:
+    """Return where the status of certificates is looked up; a file that is no CRL is an error."""
+    crls = []
+    for index, name in enumerate(table.crls):
+        path = (*_AT, "revocation", "crls", index)
+        with sources.findings.at(path):
+            _check_crl(sources.read(name, path))
+            crls.append(sources.folder / name)
+    return StatusSources(
+        crls=tuple(crls),
+        fetch=table.fetch,
+        recheck=table.recheck,
+        timeout=table.timeout,
+        cache=sources.folder / table.cache if table.cache else None,
+    )
+
+
+def _check_crl(octets: bytes) -> None:
+    try:
+        Crl.of(octets)
+    except AuthenticationError as error:
+        raise ConfigError(error.reason) from error
 
 
 def _ours(

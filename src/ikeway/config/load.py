@@ -3,7 +3,7 @@
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ikeway.config.complaints import complain
 from ikeway.config.connections import Surroundings, build_connection
-from ikeway.config.credentials import build_credentials
+from ikeway.config.credentials import build_credentials, build_sources
 from ikeway.config.findings import Finding, Findings, InvalidConfigError
 from ikeway.config.positions import positions
 from ikeway.config.schema import Document, StoreTable
@@ -24,6 +24,7 @@ from ikeway.policy.connection import Connection
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.limits import Limits
 from ikeway.policy.pools import Pool
+from ikeway.policy.revocation import StatusSources
 
 FILE_OCTETS: Final = 16 << 20
 
@@ -61,6 +62,7 @@ class Loaded:
     limits: Limits
     dataplane: DataPlaneSettings
     warnings: tuple[str, ...]
+    sources: StatusSources = field(default=StatusSources())
 
 
 def load(path: Path) -> Loaded:
@@ -133,6 +135,7 @@ def _build(document: Document, findings: Findings) -> Loaded:
         limits=Limits(**document.limits.model_dump()),
         dataplane=DataPlaneSettings(plane.backend.value, plane.interface, plane.mtu),
         warnings=tuple(map(str, findings.warnings)),
+        sources=build_sources(document.credentials.revocation, sources),
     )
 
 

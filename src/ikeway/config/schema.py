@@ -25,6 +25,7 @@ from ikeway.policy.connection import (
 )
 from ikeway.policy.credentials import IdPattern, parse_identity
 from ikeway.policy.proposals import ProposalSpec
+from ikeway.policy.revocation import Revocation
 
 
 class Backend(Enum):
@@ -112,6 +113,26 @@ class Secret(Table):
     digits, `0s` and base64, or text as it is, in UTF-8. Nothing else is cut off or added."""
 
 
+class RevocationTable(Table):
+    """Where it is looked up whether a peer's certificate was revoked."""
+
+    crls: list[Text] = []
+    """Files with CRLs of our authorities; they are read again when they change."""
+
+    fetch: bool = True
+    """Ask the OCSP responders and fetch the CRLs that certificates name, over HTTP; only for
+    certificates whose chain leads to an authority of ours."""
+
+    recheck: Duration = written("10min")
+    """How often the certificates of peers that are connected are looked up again."""
+
+    timeout: Wait = written("5s")
+    """How long an answer may take."""
+
+    cache: Text | None = None
+    """A folder in which CRLs that were fetched survive a restart."""
+
+
 class CredentialsTable(Table):
     """Who we are and whom we believe. Paths are relative to the configuration file."""
 
@@ -126,6 +147,9 @@ class CredentialsTable(Table):
 
     authorities: list[Text] = []
     """Files with the certificates, one or more each, that a peer's chain must lead to."""
+
+    revocation: RevocationTable = RevocationTable()
+    """`[credentials.revocation]`: how it is found out whether a certificate was revoked."""
 
     secrets: list[Secret] = []
     """`[[credentials.secrets]]`: pre-shared keys."""
@@ -250,6 +274,11 @@ class ConnectionTable(Table):
 
     peer_auth: list[ProofWord] = written(["certificate"], min_length=1)
     """What we accept as proof of that."""
+
+    revocation: Annotated[Revocation, choice(Revocation)] = written("lenient")
+    """Whether the peer's certificate, and those above it, may have been revoked: `strict` believes
+    it only where its status is known to be good, `lenient` where it is not known to be revoked,
+    `off` never asks. A certificate that is revoked later ends the IKE SA."""
 
     local_ts: list[Selector] = written(["dynamic"], min_length=1)
     """Our side of the traffic: prefixes, or `dynamic`, which is our virtual address, else our outer

@@ -18,6 +18,7 @@ from ikeway.policy.connection import ChildPolicy, Connection, PeerAddress, Selec
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.pools import Pool
+from ikeway.policy.revocation import StatusSources
 
 Value: TypeAlias = str | bool | int | float | Sequence[str] | Mapping[str, str | float] | None
 Table: TypeAlias = Mapping[str, Value]
@@ -39,6 +40,7 @@ def show(loaded: Loaded) -> str:
             },
         ),
         *_credentials(loaded.credentials),
+        table("credentials.revocation", _sources(loaded.sources)),
         *(table(f"pools.{name}", _pool(pool)) for name, pool in loaded.pools.items()),
         *(part for each in loaded.connections for part in _connection_tables(each)),
         table("limits", {key: getattr(loaded.limits, key) for key in LimitsTable.model_fields}),
@@ -73,6 +75,16 @@ def _credentials(credentials: Credentials) -> Iterator[str]:
     for entry in credentials.secrets:
         pair = f"id = {literal(entry.peer.text)}\nlocal = {literal(entry.local.text)}"
         yield f"[[credentials.secrets]]\n{pair}\n# psk: {len(entry.secret)} octets\n"
+
+
+def _sources(sources: StatusSources) -> Table:
+    return {
+        "crls": list(map(str, sources.crls)),
+        "fetch": sources.fetch,
+        "recheck": span(sources.recheck),
+        "timeout": span(sources.timeout),
+        "cache": str(sources.cache) if sources.cache else None,
+    }
 
 
 def _pool(pool: Pool) -> Table:
@@ -117,6 +129,7 @@ def _connection(connection: Connection) -> Table:
         "local_auth": connection.local_auth.value,
         "peer_id": connection.peer_id.text,
         "peer_auth": [proof.value for proof in connection.peer_auth],
+        "revocation": connection.revocation.value,
         "local_ts": [selector_text(each) for each in connection.local_ts],
         "peer_ts": [selector_text(each) for each in connection.peer_ts],
         "pool": connection.pool,

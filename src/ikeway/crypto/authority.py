@@ -14,7 +14,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+from cryptography.x509.oid import (
+    AuthorityInformationAccessOID,
+    ExtendedKeyUsageOID,
+    NameOID,
+    ObjectIdentifier,
+)
 
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.keypair import KeyAlgorithm, PrivateHandle, PrivateKey, PublicKey
@@ -33,7 +38,7 @@ _GENERATE: Final[dict[KeyAlgorithm, Callable[[], PrivateHandle]]] = {
     KeyAlgorithm.ED25519: ed25519.Ed25519PrivateKey.generate,
     KeyAlgorithm.ED448: ed448.Ed448PrivateKey.generate,
 }
-_HASHES: Final[dict[KeyAlgorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None]] = {
+HASHES: Final[dict[KeyAlgorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None]] = {
     KeyAlgorithm.RSA: hashes.SHA256(),
     KeyAlgorithm.ECDSA_256: hashes.SHA256(),
     KeyAlgorithm.ECDSA_384: hashes.SHA384(),
@@ -46,6 +51,35 @@ _USAGES: Final[dict[Purpose, Sequence[ObjectIdentifier]]] = {
     "server": (ExtendedKeyUsageOID.SERVER_AUTH, ObjectIdentifier("1.3.6.1.5.5.8.2.2")),
     "client": (ExtendedKeyUsageOID.CLIENT_AUTH,),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The URLs at which an authority publishes its CRL, and answers OCSP requests."""
+
+    crls: tuple[str, ...] = ()
+    ocsp: tuple[str, ...] = ()
+
+    def written(self, unsigned: x509.CertificateBuilder) -> x509.CertificateBuilder:
+        """Return a certificate with them (RFC 5280 §4.2.1.13, §4.2.2.1)."""
+        if self.crls:
+            uris = [x509.UniformResourceIdentifier(url) for url in self.crls]
+            points = [x509.DistributionPoint(uris, None, None, None)]
+            unsigned = unsigned.add_extension(x509.CRLDistributionPoints(points), critical=False)
+        if self.ocsp:
+            access = [
+                x509.AccessDescription(
+                    AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(url)
+                )
+                for url in self.ocsp
+            ]
+            unsigned = unsigned.add_extension(
+                x509.AuthorityInformationAccess(access), critical=False
+            )
+        return unsigned
+
+
+_NOWHERE: Final = Places()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +120,19 @@ def issue_authority(
     return Authority(_signed(_below(unsigned, issuer), issuer.key), key)
 
 
-def issue(
+def issue(  # noqa: PLR0913, PLR0917 - what stands in a certificate
     issuer: Authority,
     public: PublicKey,
     names: Sequence[Identity],
     purpose: Purpose,
     now: datetime,
     days: int,
+    places: Places = _NOWHERE,
 ) -> Certificate:
     """Return a certificate for the owner of a key; `names` are what it may call itself.
 
     The first name is also the common name, for people. An address becomes a DNS name too, which
-    Windows asks for.
+    Windows asks for. `places` are where to look up whether it was revoked.
 
     Raises:
         ValueError: no names, or one that no subjectAltName can carry.
@@ -113,7 +148,7 @@ def issue(
         .add_extension(x509.ExtendedKeyUsage(_USAGES[purpose]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public.handle), critical=False)
     )
-    return _signed(_below(unsigned, issuer), issuer.key)
+    return _signed(_below(places.written(unsigned), issuer), issuer.key)
 
 
 def pem(*certificates: Certificate) -> bytes:
@@ -154,7 +189,7 @@ def _below(unsigned: x509.CertificateBuilder, issuer: Authority) -> x509.Certifi
 
 
 def _signed(unsigned: x509.CertificateBuilder, key: PrivateKey) -> Certificate:
-    handle = unsigned.sign(key.handle, _HASHES[key.algorithm])
+    handle = unsigned.sign(key.handle, HASHES[key.algorithm])
     return Certificate.of(handle.public_bytes(Encoding.DER))
 
 

@@ -130,7 +130,7 @@ class Supervisor:
         self._ending = asyncio.Event()
         leases, key_log = share.leases or Leases(loaded.pools), instruments.key_log
         faults = Faults(instruments.faults, self._struck) if instruments.faults else None
-        ports = Ports(plane, pki, leases, network, self._heard, key_log, faults)
+        ports = Ports(plane, pki, leases, network, self._heard, key_log, faults, loaded.sources)
         self._driver = Driver(IkeEndpoint(env), ports)
         connections = {
             one.name: one if share.starts(one) else replace(one, start=Start.WAIT)

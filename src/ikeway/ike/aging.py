@@ -4,7 +4,7 @@
 import math
 from dataclasses import replace
 
-from ikeway.ike import ending, postponing, reauthentication, wanted
+from ikeway.ike import ending, postponing, reauthentication, standing, wanted
 from ikeway.ike.agenda import want
 from ikeway.ike.children import Child
 from ikeway.ike.exchanges import child_sa
@@ -22,7 +22,8 @@ def due(state: Established, now: Instant) -> Step:
         return ending.delete(state, "its identities were not proven anew in time", now)
     if now >= state.authenticity.renew_at:
         return reauthentication.begin(state, now)
-    after = wanted.due(postponing.due(state, now), now)
+    looking, asks = standing.due(state, now)
+    after = wanted.due(postponing.due(looking, now), now)
     if now >= state.rekey_at:
         after = want(replace(after, rekey_at=state.expires_at), RekeyIke())
     for child in state.children:
@@ -31,11 +32,11 @@ def due(state: Established, now: Instant) -> Step:
         if now >= child.expires_at:
             step = _over(after, child, now)
             if not isinstance(step.state, Established):
-                return step
+                return replace(step, actions=asks + step.actions)
             after = step.state
         elif now >= child.rekey_at:
             after = _old(after, child)
-    return Step(after)
+    return Step(after, asks)
 
 
 def spent(state: State, event: Spent, now: Instant) -> Step:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the answer to a question does in each state. Answers that nobody waits for are dropped."""
 
-from ikeway.ike import installing, liveness, paths, proof
+from ikeway.ike import installing, liveness, paths, proof, standing
 from ikeway.ike.exchanges import ike_auth_initiator, ike_auth_responder, ike_sa_init_initiator
 from ikeway.ike.io import Answer, Answered, Paths, Ticket
 from ikeway.ike.session import Session
@@ -77,10 +77,10 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
 def _established(state: Established, ticket: Ticket, given: Answer, now: Instant) -> Step:
     if _is(ticket, state.session, liveness.MEASURE):
         return liveness.measured(state, given, now)
-    if _is(ticket, state.session, paths.LOOK) and isinstance(given, Paths):
-        return paths.found(state, given, now)
-    if _is(ticket, state.session, paths.PROBE) and isinstance(given, Paths):
-        return paths.probe(state, given)
+    if _is(ticket, state.session, standing.ASK):
+        return standing.answered(state, given, now)
+    if isinstance(given, Paths):
+        return _found(state, ticket, given, now)
     for answering in state.answering:
         if ticket == state.session.install_ticket(answering.child.sa.spi_in):
             return installing.ready(state, answering, given, now)
@@ -88,3 +88,9 @@ def _established(state: Established, ticket: Ticket, given: Answer, now: Instant
         if ticket == state.session.install_ticket(child.sa.spi_in):
             return installing.answered(state, child, given)
     return Step(state)
+
+
+def _found(state: Established, ticket: Ticket, given: Paths, now: Instant) -> Step:
+    if _is(ticket, state.session, paths.LOOK):
+        return paths.found(state, given, now)
+    return paths.probe(state, given) if _is(ticket, state.session, paths.PROBE) else Step(state)

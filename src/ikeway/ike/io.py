@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that can happen to an IKE SA, and everything that it can want."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -11,8 +12,9 @@ from ikeway.ike.reports import Event
 from ikeway.model.address import Address, Endpoint, Path
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
 from ikeway.model.identity import Identity
-from ikeway.model.time import Instant
+from ikeway.model.time import Instant, Seconds
 from ikeway.policy.connection import Connection
+from ikeway.policy.revocation import Revocation
 from ikeway.wire.message import Header
 
 
@@ -30,10 +32,16 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class VerifyCertificate:
-    """Does the first certificate (DER) chain to an authority, valid now? -> `Trusted`."""
+    """Does the first certificate (DER) chain to an authority, valid now? -> `Trusted`.
+
+    `revocation` is how much is to be known of whether it was taken back; `ocsp` are responses about
+    that which the peer sent (RFC 4806).
+    """
 
     chain: tuple[bytes, ...]
     purpose: Literal["server", "client"]
+    revocation: Revocation = Revocation.OFF
+    ocsp: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +91,13 @@ Question: TypeAlias = VerifyCertificate | Sign | Lease | MeasureUsage | SolvePuz
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """The certificate of the peer, whose chain and validity hold."""
+    """The certificate of the peer, whose chain and validity hold.
+
+    After so long it is to be asked again, since what is known of its revocation is old then.
+    """
 
     certificate: Certificate
+    again_after: Seconds = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 """Journals as JSON lines: the seed first, then one line for each input."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
@@ -109,8 +110,9 @@ def _command(event: Command) -> Plain:
 
 def _answer(answer: Answer) -> Plain:
     match answer:
-        case Trusted(certificate):
-            return {"trusted": certificate.der.hex()}
+        case Trusted(certificate, again_after):
+            again = {} if again_after == math.inf else {"again_after": again_after}
+            return {"trusted": certificate.der.hex()} | again
         case Leased(addresses, dns, domains):
             texts = [str(one) for one in addresses], [str(one) for one in dns]
             return {"leased": texts[0], "dns": texts[1], "domains": list(domains)}
@@ -204,7 +206,8 @@ def _read_wanted(plain: Plain) -> SaInput:
 
 def _read_answer(plain: Plain) -> Answer:
     if "trusted" in plain:
-        return Trusted(Certificate.of(bytes.fromhex(plain["trusted"])))
+        certificate = Certificate.of(bytes.fromhex(plain["trusted"]))
+        return Trusted(certificate, plain.get("again_after", math.inf))
     if "signed" in plain:
         return Signed(bytes.fromhex(plain["signed"]))
     if "leased" in plain:

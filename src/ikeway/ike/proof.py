@@ -2,11 +2,12 @@
 """Proving our identity and checking the peer's: AUTH (RFC 7296 §2.15, RFC 7427)."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from ikeway.auth import psk, signatures
 from ikeway.auth.certificates import identity_matches
 from ikeway.crypto.certificate import Certificate
+from ikeway.crypto.profile import Purpose
 from ikeway.ike.io import Ask, Sign, VerifyCertificate
 from ikeway.ike.session import Session, Transcript
 from ikeway.ike.states import SigningScheme
@@ -15,6 +16,7 @@ from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Connection, Proof
 from ikeway.policy.credentials import LocalCertificate
+from ikeway.policy.revocation import Revocation
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Authentication, Identification
@@ -22,6 +24,8 @@ from ikeway.wire.payloads import Certificate as CertificatePayload
 from ikeway.wire.registry import AuthMethod, CertEncoding
 
 _BY_URL: Final = frozenset({CertEncoding.HASH_AND_URL_X509, CertEncoding.HASH_AND_URL_BUNDLE})
+STAPLES_MOST: Final = 8
+"""OCSP responses of the peer's, one for each certificate of a chain (RFC 4806 §4.2)."""
 SIGN = "sign"
 VERIFY = "verify"
 
@@ -145,21 +149,32 @@ def check_psk(
 
 
 def ask_certificate(
-    session: Session, message: Message, purpose: Literal["server", "client"]
+    session: Session, connection: Connection, message: Message, purpose: Purpose
 ) -> Ask:
     """Return the question whether the peer's certificate is to be believed.
 
     Raises:
         AuthenticationError: it sent none that we can read.
     """
-    chain = [
-        payload.data
-        for payload in message.all(CertificatePayload)
-        if payload.encoding is CertEncoding.X509_SIGNATURE
-    ]
-    if not chain:
+    question = certificate_question(connection, message, purpose)
+    if not question.chain:
         raise AuthenticationError(_without_certificate(message))
-    return Ask(session.ticket(VERIFY), VerifyCertificate(tuple(chain), purpose))
+    return Ask(session.ticket(VERIFY), question)
+
+
+def certificate_question(
+    connection: Connection, message: Message, purpose: Purpose
+) -> VerifyCertificate:
+    """Return what is to be found out about the certificates in a message."""
+    chain = _contents(message, CertEncoding.X509_SIGNATURE)
+    policy = connection.revocation
+    stapled = () if policy is Revocation.OFF else _contents(message, CertEncoding.OCSP_CONTENT)
+    return VerifyCertificate(chain, purpose, policy, stapled[:STAPLES_MOST])
+
+
+def _contents(message: Message, encoding: CertEncoding) -> tuple[bytes, ...]:
+    payloads = message.all(CertificatePayload)
+    return tuple(payload.data for payload in payloads if payload.encoding is encoding)
 
 
 def _without_certificate(message: Message) -> str:

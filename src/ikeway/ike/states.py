@@ -16,6 +16,7 @@ from ikeway.ike.mobility import Mobility
 from ikeway.ike.pulse import Pulse
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.tasks import Answering, Asked, Crossed, Postponed, Rival, Task, Wanted
+from ikeway.ike.vouched import Standing
 from ikeway.ike.window import Outstanding
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.identity import Identity
@@ -149,6 +150,7 @@ class AuthRequest:
     peer: Endpoint
     id_i: Identity
     connection: Connection
+    standing: Standing = field(default=Standing())
 
 
 Unproven: TypeAlias = AwaitIntermediateRequest | AwaitAuthRequest
@@ -221,6 +223,7 @@ class Established:
     `keep_at` is when a NAT before us needs to see a packet. `wanted` are Child SAs that we keep up.
     `mobility` is what is known of where both sides are. `synchronised` is the last message ID that
     a synchronisation of the peer's began with (RFC 6311 §5.1).
+    `standing` is what its identity rests on where that may be taken back.
     `crash_tokens` are the peer's, told in the clear when it has lost this IKE SA (RFC 6290).
     """
 
@@ -234,6 +237,7 @@ class Established:
     pulse: Pulse
     keep_at: Instant | None = None
     crash_tokens: tuple[bytes, ...] = ()
+    standing: Standing = field(default=Standing())
     queued: tuple[Task, ...] = ()
     postponed: tuple[Postponed, ...] = ()
     answering: tuple[Answering, ...] = ()

@@ -14,6 +14,7 @@ from ikeway.model.time import Seconds
 from ikeway.policy.credentials import IdPattern
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.proposals import DEFAULT_ESP, DEFAULT_IKE, ProposalSpec
+from ikeway.policy.revocation import Revocation
 
 
 class Role(Enum):
@@ -140,6 +141,7 @@ class Connection:
     is how many requests may be under way at a time, each way (RFC 7296 §2.3). Messages that need a
     larger IP datagram than `fragment_size` are fragmented (RFC 7383); with 0 none are. Without
     `children` the connection has a single Child SA, which is as its own fields say.
+    `revocation` is how much is to be known of whether the peer's certificate was taken back.
     `return_routability` is whether a peer that has moved must show that it gets our packets there.
     """
 
@@ -174,6 +176,7 @@ class Connection:
     idle: Seconds = math.inf
     children: tuple[ChildPolicy, ...] = ()
     childless: Childless = Childless.ALLOW
+    revocation: Revocation = Revocation.LENIENT
     child_policies: tuple[ChildPolicy, ...] = field(init=False, repr=False, compare=False)
     """The Child SAs that this connection may have, in the order of the file."""
 

@@ -3,7 +3,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from ikeway.dataplane.port import DataPlane
@@ -45,14 +45,17 @@ from ikeway.model.address import Endpoint as Place
 from ikeway.model.errors import HostError
 from ikeway.model.esp import Usage
 from ikeway.model.time import Instant, Seconds
+from ikeway.policy.revocation import StatusSources
 from ikeway.runtime.faults import Due, Faults, Thing
 from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Lender
 from ikeway.runtime.network import HostNetwork, TunnelPlan
 from ikeway.runtime.paths import find
 from ikeway.runtime.pki import Pki
+from ikeway.runtime.revocation import StatusDesk
 from ikeway.runtime.sockets import UdpTransport
 from ikeway.runtime.solver import Solver
+from ikeway.runtime.verifier import Verifier
 
 Listener = Callable[[Report], None]
 
@@ -74,6 +77,7 @@ class Ports:
     listener: Listener
     key_log: KeyLog | None = None
     faults: Faults | None = None
+    sources: StatusSources = field(default=StatusSources())
 
 
 class Driver:
@@ -88,6 +92,7 @@ class Driver:
         self._fading: dict[int, asyncio.TimerHandle] = {}
         self._work: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._solver = Solver()
+        self._verifier = Verifier(ports.pki, StatusDesk(ports.sources), self.warn)
         self._worker = self._loop.create_task(self._work_off())
         self._forgotten = asyncio.Event()
         self._held: set[int] = set()
@@ -216,7 +221,7 @@ class Driver:
             case Sign():
                 self._later(ticket, self._ports.pki.sign(question))
             case VerifyCertificate():
-                self._later(ticket, self._ports.pki.verify(question))
+                self._verifier.verify(question, partial(self._answered, ticket))
             case Lease():
                 self._work.put_nowait(partial(self._lend, ticket, question))
             case FindPaths():
@@ -334,6 +339,7 @@ class Driver:
             self._faded(spi_in)
         self.transport.close()
         await self._solver.close()
+        await self._verifier.close()
         await self.drain()
         self._worker.cancel()
 

@@ -23,6 +23,7 @@ class Holds:
     """An answer, and while it is true."""
 
     answer: Trusted
+    chain: tuple[Certificate, ...]
     begin: datetime
     end: datetime
 
@@ -42,8 +43,8 @@ class Pki:
     ) -> None:
         self._keys = keys
         self._authorities = authorities
-        self._today = today
-        self._known: OrderedDict[VerifyCertificate, Holds] = OrderedDict()
+        self.today = today
+        self._known: OrderedDict[tuple[tuple[bytes, ...], str], Holds] = OrderedDict()
 
     def sign(self, question: Sign) -> Answer:
         """Return the signature, or why there is none."""
@@ -59,21 +60,29 @@ class Pki:
     def verify(self, question: VerifyCertificate) -> Answer:
         """Return the peer's certificate if its chain holds, or what is wrong with it.
 
+        Whether it was revoked is not known here: see `verifier`.
+        """
+        found = self.chain(question)
+        return found.answer if isinstance(found, Holds) else found
+
+    def chain(self, question: VerifyCertificate) -> Holds | Refused:
+        """Return the chain of the peer's certificate, or what is wrong with it.
+
         What holds is remembered for as long as every certificate of the chain is valid.
         """
-        now = self._today()
-        known = self._known.get(question)
+        now, name = self.today(), (question.chain, question.purpose)
+        known = self._known.get(name)
         if known is not None and known.begin <= now <= known.end:
-            self._known.move_to_end(question)
-            return known.answer
+            self._known.move_to_end(name)
+            return known
         try:
             found = _verify(question, self._authorities, now)
         except PeerError as error:
             return Refused(str(error))
-        self._known[question] = found
+        self._known[name] = found
         while len(self._known) > REMEMBERED_MOST:
             self._known.popitem(last=False)
-        return found.answer
+        return found
 
 
 def _verify(
@@ -82,4 +91,5 @@ def _verify(
     leaf, *others = [Certificate.of(der) for der in question.chain]
     chain = verify_chain(leaf, tuple(others), authorities, now, question.purpose)
     begin = max(certificate.not_before for certificate in chain)
-    return Holds(Trusted(leaf), begin, min(certificate.not_after for certificate in chain))
+    end = min(certificate.not_after for certificate in chain)
+    return Holds(Trusted(leaf), chain, begin, end)

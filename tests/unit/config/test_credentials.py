@@ -11,7 +11,9 @@ from ikeway.config.findings import InvalidConfigError
 from ikeway.config.load import load
 from ikeway.crypto.authority import generate_key, issue, pem
 from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.revoking import make_crl
 from ikeway.model.identity import Identity
+from ikeway.policy.revocation import Revocation
 from support.configured import CERTIFICATE, PSK, authority, errors, loaded, secret, server, write
 
 LONG = "correct horse battery staple, correct horse battery staple, and again: 64+"
@@ -212,3 +214,26 @@ def test_a_chain_that_no_message_has_room_for_is_refused(tmp_path: Path) -> None
     (tmp_path / "server.crt").write_bytes(pem(leaf, *[authority().certificate] * 200))
     with pytest.raises(InvalidConfigError, match=r"201 certificates of \d+ octets in all"):
         load(file)
+
+
+REVOCATION = CERTIFICATE.replace(
+    "[connections.staff]", '[credentials.revocation]\ncrls = ["ca.crl"]\n[connections.staff]'
+)
+
+
+def test_a_crl_that_is_none_is_refused_at_its_place(tmp_path: Path) -> None:
+    (tmp_path / "ca.crl").write_bytes(b"rubbish")
+    (found,) = errors(tmp_path, REVOCATION)
+    assert found.startswith("7: credentials.revocation.crls[0]: no CRL that we can read")
+
+
+def test_crls_and_the_folder_for_others_are_beside_the_file(tmp_path: Path) -> None:
+    made = make_crl(authority(), [], 1, datetime.now(UTC), 7)
+    (tmp_path / "ca.crl").write_bytes(made)
+    more = '"ca.crl"]\ncache = "crls"\nrecheck = "1h"\nfetch = false'
+    text = REVOCATION.replace('"ca.crl"]', more) + 'revocation = "off"\n'
+    found = loaded(tmp_path, text)
+    assert found.sources.crls == (tmp_path / "ca.crl",)
+    assert (found.sources.cache, found.sources.recheck) == (tmp_path / "crls", 3600.0)
+    assert not found.sources.fetch
+    assert found.connections[0].revocation is Revocation.OFF

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """IKE_AUTH (RFC 7296 §1.2, §2.15): its shapes, and from proven identities to `Established`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ikeway.ike import crash_detection, ending, keepalive, mobility, window_size
 from ikeway.ike.authenticity import Authenticity
@@ -13,6 +13,7 @@ from ikeway.ike.reports import Established as EstablishedReport
 from ikeway.ike.session import Session
 from ikeway.ike.shape import Shape, maybe, one, some
 from ikeway.ike.states import Established
+from ikeway.ike.vouched import Standing
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.identity import Identity
 from ikeway.model.time import Instant
@@ -64,6 +65,7 @@ class Proven:
     peer_id: Identity
     message: Message
     replaces_others: bool = False
+    standing: Standing = field(default=Standing())
 
 
 def establish(
@@ -94,6 +96,7 @@ def establish(
         rekey_at=rekey_at,
         expires_at=expires_at,
         authenticity=authenticity,
+        standing=proven.standing,
     )
     report = EstablishedReport(
         connection=connection.name,

@@ -25,6 +25,7 @@ from ikeway.ike.shape import need
 from ikeway.ike.states import AwaitAuthResponse, CheckingResponder, SigningRequest, Step
 from ikeway.ike.tasks import CreateChild
 from ikeway.ike.timers import HALF_OPEN, INSTALL
+from ikeway.ike.vouched import Standing
 from ikeway.model.errors import AuthenticationError, PeerError
 from ikeway.model.identity import Identity
 from ikeway.model.time import Instant
@@ -35,6 +36,7 @@ from ikeway.wire.payloads import Authentication, Delete, IdI, IdR, Notify
 from ikeway.wire.registry import NotifyType, ProtocolId
 
 INSTALLING = "install"
+_NO_STANDING = Standing()
 
 Asking: TypeAlias = AwaitAuthResponse | CheckingResponder
 """The states in which the responder has answered IKE_AUTH."""
@@ -133,7 +135,7 @@ def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
         theirs = proof.claim(state.session, state.transcript, need(reply, IdR), is_local=False)
         proof.check_psk(state.session, theirs, auth, (connection.local_id, identity))
         return _establish(state, identity, reply, now)
-    ask = proof.ask_certificate(state.session, reply, "server")
+    ask = proof.ask_certificate(state.session, connection, reply, "server")
     expires = now + (HALF_OPEN.length or 0.0)
     waiting = CheckingResponder(
         state.session, state.transcript, connection, state.child, reply, expires
@@ -163,12 +165,21 @@ def checked(state: CheckingResponder, answer: Answer, now: Instant) -> Step:
     theirs = proof.claim(state.session, state.transcript, identity, is_local=False)
     auth = need(state.reply, Authentication)
     proof.check_signature(state.session, state.connection, theirs, auth, answer.certificate)
-    return _establish(state, identity.identity, state.reply, now)
+    question = proof.certificate_question(state.connection, state.reply, "server")
+    standing = Standing.of(question, answer, now)
+    return _establish(state, identity.identity, state.reply, now, standing)
 
 
-def _establish(state: Asking, identity: Identity, reply: Message, now: Instant) -> Step:
+def _establish(
+    state: Asking,
+    identity: Identity,
+    reply: Message,
+    now: Instant,
+    standing: Standing = _NO_STANDING,
+) -> Step:
     connection, session, transcript = state.connection, state.session, state.transcript
-    proven = ike_auth.Proven(session, connection, connection.local_id, identity, reply)
+    ids = connection.local_id, identity
+    proven = ike_auth.Proven(session, connection, *ids, reply, standing=standing)
     if first_child.starts_without(session, connection):
         return _child_follows(proven, state, reply, now)
     try:

@@ -42,6 +42,7 @@ from ikeway.ike.states import (
     Step,
 )
 from ikeway.ike.timers import HALF_OPEN
+from ikeway.ike.vouched import Standing
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import AuthenticationError, MalformedError, PeerError
 from ikeway.model.identity import Identity
@@ -81,7 +82,7 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
         theirs = proof.claim(session, state.transcript, need(message, IdI), is_local=False)
         proof.check_psk(session, theirs, auth, (connection.local_id, id_i))
         return _authentic(session, state.transcript, request, now)
-    ask = proof.ask_certificate(session, message, "client")
+    ask = proof.ask_certificate(session, connection, message, "client")
     return Step(CheckingInitiator(session, state.transcript, request, _expires(now)), (ask,))
 
 
@@ -116,7 +117,9 @@ def checked(state: CheckingInitiator, answer: Answer, now: Instant) -> Step:
     theirs = proof.claim(session, state.transcript, need(request.message, IdI), is_local=False)
     auth = need(request.message, Authentication)
     proof.check_signature(session, request.connection, theirs, auth, answer.certificate)
-    return _authentic(session, state.transcript, request, now)
+    question = proof.certificate_question(request.connection, request.message, "client")
+    vouched = replace(request, standing=Standing.of(question, answer, now))
+    return _authentic(session, state.transcript, vouched, now)
 
 
 def _authentic(
@@ -220,7 +223,7 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
     session, actions = messages.respond(state.session, request.message.header, payloads, path)
     replaces = request.message.notify(NotifyType.INITIAL_CONTACT) is not None
     ids = connection.local_id, request.id_i
-    proven = ike_auth.Proven(session, connection, *ids, request.message, replaces)
+    proven = ike_auth.Proven(session, connection, *ids, request.message, replaces, request.standing)
     children = (outcome.child.installed(),) if outcome.child else ()
     established, report = ike_auth.establish(proven, children, outcome.virtual_ips, now)
     return Step(established, (*actions, report, *_child_reports(session, connection, outcome)))

@@ -136,6 +136,7 @@ def _make(
         wanted=replace(state.wanted, is_refused=False),
         mobility=state.mobility.succeeded(),
         authenticity=state.authenticity,
+        standing=state.standing,
     )
     return Made(ending.aging(fresh, now), lowest(*nonces))
 

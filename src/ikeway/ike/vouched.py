@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a peer's identity rests on where that may be taken back: its certificate (RFC 5280 §3.3)."""
+
+import math
+from dataclasses import dataclass
+
+from ikeway.ike.io import Trusted, VerifyCertificate
+from ikeway.model.time import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The question that its certificate passed, and when to ask it again; none without one."""
+
+    question: VerifyCertificate | None = None
+    look_at: Instant = math.inf
+
+    @classmethod
+    def of(cls, question: VerifyCertificate, answer: Trusted, now: Instant) -> "Standing":
+        """Return the standing of a certificate that has just been believed."""
+        if answer.again_after == math.inf:
+            return cls()
+        return cls(question, now + answer.again_after)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers whether a peer's certificate is to be believed: its chain, and that nobody revoked it."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from ikeway.ike.io import Answer, Refused, Trusted, VerifyCertificate
+from ikeway.model.errors import AuthenticationError
+from ikeway.policy.revocation import Revocation
+from ikeway.runtime.pki import Holds, Pki
+from ikeway.runtime.revocation import StatusDesk
+
+AT_ONCE: Final = 1024
+"""How many peers may wait for the status of their certificates; strangers are among them."""
+LEAST_SECONDS: Final = 1.0
+
+Tell = Callable[[Answer], None]
+
+
+class Verifier:
+    """Asks the PKI at once, and the status desk where the question says so. It never blocks."""
+
+    def __init__(self, pki: Pki, desk: StatusDesk, warn: Callable[[str], None]) -> None:
+        self._pki = pki
+        self._desk = desk
+        self._warn = warn
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def verify(self, question: VerifyCertificate, tell: Tell) -> None:
+        """Tell whether the peer's certificate is to be believed, and for how long."""
+        loop = asyncio.get_running_loop()
+        found = self._pki.chain(question)
+        if isinstance(found, Refused):
+            loop.call_soon(tell, found)
+        elif question.revocation is Revocation.OFF:
+            loop.call_soon(tell, found.answer)
+        elif len(self._tasks) >= AT_ONCE:
+            loop.call_soon(tell, Refused("the status of too many certificates is being asked for"))
+        else:
+            task = loop.create_task(self._tell(found, question, tell))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _tell(self, found: Holds, question: VerifyCertificate, tell: Tell) -> None:
+        tell(await self._status(found, question))
+
+    async def _status(self, found: Holds, question: VerifyCertificate) -> Answer:
+        now = self._pki.today()
+        try:
+            checked = await self._desk.check(found.chain, question.revocation, question.ocsp, now)
+        except AuthenticationError as error:
+            return Refused(error.reason)
+        except Exception as error:  # noqa: BLE001 - I1: a peer waits for an answer, whatever happens
+            return Refused(f"its status could not be found out: {type(error).__name__}: {error}")
+        for doubt in checked.doubts:
+            self._warn(f"whether it is revoked is not known: {doubt}")
+        return Trusted(found.answer.certificate, _seconds(now, min(checked.until, found.end)))
+
+    async def close(self) -> None:
+        """Stop: nobody waits for an answer any more."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _seconds(now: datetime, until: datetime) -> float:
+    return max(LEAST_SECONDS, (until - now).total_seconds())
