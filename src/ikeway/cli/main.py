@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ikeway.cli.commands import config, demo, down, serve, status, trace, up, watch
+from ikeway.cli.commands import config, demo, down, probe, serve, status, trace, up, watch
 from ikeway.cli.options import complain
 from ikeway.control.errors import NoDaemonError
 from ikeway.model.errors import IkewayError
@@ -32,6 +32,7 @@ app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("disconnect", epilog=status.DISCONNECT_EXAMPLE)(status.disconnect)
 app.command("watch", epilog=watch.EXAMPLE)(watch.watch)
 app.command("trace", epilog=trace.EXAMPLE)(trace.trace)
+app.command("probe", epilog=probe.EXAMPLE)(probe.probe)
 app.add_typer(config.app, name="config")
 
 
