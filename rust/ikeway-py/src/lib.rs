@@ -5,13 +5,16 @@
 mod engine;
 mod error;
 mod esp;
+mod mschap;
 
 use pyo3::prelude::*;
 
-/// The Rust side of ikeway: the engine process, and ESP packets one at a time.
+/// The Rust side of ikeway: the engine process, ESP packets one at a time, and old ciphers.
 #[pymodule]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
     module.add_class::<esp::EspSa>()?;
+    module.add_function(wrap_pyfunction!(mschap::md4, module)?)?;
+    module.add_function(wrap_pyfunction!(mschap::des_encrypt, module)?)?;
     error::register(module)
 }

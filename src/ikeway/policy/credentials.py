@@ -102,12 +102,21 @@ class LocalCertificate:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """A user of EAP, whom the password proves; also ourselves."""
+
+    name: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """Everything that proves an identity, ours or a peer's."""
 
     certificates: tuple[LocalCertificate, ...] = ()
     authorities: tuple[Certificate, ...] = ()
     secrets: tuple[PreSharedKey, ...] = ()
+    accounts: tuple[Account, ...] = ()
 
     def psk(self, local: Identity, peer: Identity) -> Secret | None:
         """Return the secret for this pair of identities, the most exact entry first."""

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Users whose passwords the configuration holds."""
+
+from collections.abc import Iterable
+from hmac import compare_digest
+
+from ikeway.auth.eap.identity import without_domain
+from ikeway.crypto import mschap
+from ikeway.model.secret import Secret
+from ikeway.policy.credentials import Account
+
+
+class Accounts:
+    r"""Names have no case. `DOMAIN\user` is `user` where nobody is called so in full."""
+
+    def __init__(self, accounts: Iterable[Account] = ()) -> None:
+        self._by_name = {one.name.encode().lower(): one for one in accounts}
+
+    def name(self, identity: bytes) -> bytes:
+        """Return the name of the account that an identity means; itself where there is none."""
+        found = self._find(identity)
+        return identity if found is None else found.name.encode()
+
+    def clear(self, identity: bytes) -> Secret | None:
+        """Return the password itself, in UTF-8."""
+        found = self._find(identity)
+        return None if found is None else found.password
+
+    def nt_hash(self, identity: bytes) -> Secret | None:
+        """Return the NT hash of the password."""
+        found = self._find(identity)
+        return None if found is None else mschap.nt_hash(found.password)
+
+    def accepts(self, identity: bytes, password: Secret) -> bool:
+        """Whether this is the password."""
+        found = self._find(identity)
+        return found is not None and compare_digest(found.password.octets, password.octets)
+
+    def _find(self, identity: bytes) -> Account | None:
+        whole = identity.lower()
+        return self._by_name.get(whole) or self._by_name.get(without_domain(whole))
