@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from ipaddress import ip_address, ip_network
 
+from ikeway.auth.eap.accounts import Accounts
+from ikeway.auth.eap.means import Means
 from ikeway.crypto.authority import Authority, create_authority, issue
 from ikeway.crypto.keypair import KeyAlgorithm
 from ikeway.crypto.profile import Purpose
@@ -18,6 +20,7 @@ from ikeway.policy.connection import Connection, Encapsulate, Proof, SelectorTem
 from ikeway.policy.credentials import Credentials, IdPattern, LocalCertificate, PreSharedKey
 from ikeway.policy.pools import Pool
 from ikeway.policy.proposals import parse_esp, parse_ike
+from ikeway.runtime.eap import Conversations
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.pki import Pki
 from support.ladder import Ladder, Nat
@@ -129,7 +132,9 @@ def host(
     names = {own.key for own in credentials.certificates}
     keys = {own: private_key(key, which(own)) for own in names}
     pki = Pki(keys, credentials.authorities, lambda: TODAY)
-    return Host(name, IkeEndpoint(env), pki, Leases(pools or {}))
+    means = Means(Accounts(credentials.accounts), random, name.encode())
+    eap = Conversations(means, env.limits.eap_rounds)
+    return Host(name, IkeEndpoint(env), pki, Leases(pools or {}), eap)
 
 
 def which(name: str) -> int:

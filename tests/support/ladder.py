@@ -214,4 +214,5 @@ class Ladder:
             case Forget(sa):
                 host.timers.pop(sa, None)
                 host.leases.release(sa)
+                host.eap.forget(sa)
                 host.forgotten.append(sa)

@@ -9,6 +9,7 @@ from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.io import (
     Answer,
     Ask,
+    Converse,
     FindPaths,
     InstallChild,
     Installed,
@@ -35,6 +36,7 @@ from ikeway.ike.reports import (
 from ikeway.ike.states import Established, State
 from ikeway.model.address import Address, Path
 from ikeway.model.esp import ChildSa, Usage
+from ikeway.runtime.eap import Conversations
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.pki import Pki
 
@@ -50,6 +52,7 @@ class Host:
     endpoint: IkeEndpoint
     pki: Pki
     leases: Leases
+    eap: Conversations
     installed: dict[int, ChildSa] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
     fading: tuple[int, ...] = ()
@@ -77,6 +80,8 @@ class Host:
                 return self.pki.sign(question)
             case VerifyCertificate():
                 return self.pki.verify(question)
+            case Converse():
+                return self.eap.turn(asked.ticket, question)
             case Lease():
                 return self.leases.lease(asked.ticket.sa, question)
             case MeasureUsage():

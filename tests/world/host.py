@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ikeway.auth.eap.accounts import Accounts
+from ikeway.auth.eap.means import Means
 from ikeway.crypto.puzzle import solve
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
@@ -14,6 +16,7 @@ from ikeway.ike.io import (
     Answered,
     Ask,
     Command,
+    Converse,
     Datagram,
     FindPaths,
     Forget,
@@ -41,6 +44,7 @@ from ikeway.ike.io import (
 from ikeway.ike.reports import Closed, Established, MessageReceived, Rekeyed
 from ikeway.model.address import IKE_PORT, Endpoint
 from ikeway.policy.connection import Connection, Start
+from ikeway.runtime.eap import Conversations
 from ikeway.runtime.faults import Faults, Thing
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.pki import Pki
@@ -122,6 +126,8 @@ class Host:
         keys = {own.key: private_key(KEYS, which(own.key)) for own in env.credentials.certificates}
         trusted = (authority(CA).certificate,) if place.certified else ()
         self.pki = Pki(keys, trusted, lambda: TODAY)
+        means = Means(Accounts(env.credentials.accounts), random)
+        self.eap = Conversations(means, env.limits.eap_rounds)
         self.wanted = {c.name: c for c in place.connections if c.start is Start.NOW}
         self.upkeep = Upkeep(self.wanted, lambda: 0.5)
         self.is_up = True
@@ -274,6 +280,8 @@ class Host:
                 self.at(LATENCY, self._answered, ticket, self.pki.sign(question))
             case VerifyCertificate():
                 self.at(LATENCY, self._answered, ticket, self.pki.verify(question))
+            case Converse():
+                self.at(LATENCY, self._answered, ticket, self.eap.turn(ticket, question))
             case Lease():
                 self.at(LATENCY, self._answered, ticket, self.leases.lease(ticket.sa, question))
             case FindPaths():
@@ -313,6 +321,7 @@ class Host:
     def _forget(self, sa: bytes) -> None:
         self.timers.pop(sa, None)
         self.leases.release(sa)
+        self.eap.forget(sa)
         self.asked = {ticket for ticket in self.asked if ticket.sa != sa}
 
     # The data plane, one thing after the other ----------------------------------------------------

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ikeway.auth.certificates import identity_matches
+from ikeway.auth.eap.identity import to_idi
 from ikeway.config.children import build_children, check_children
 from ikeway.config.complaints import suggestion
+from ikeway.config.eap import check_eap
 from ikeway.config.findings import Findings
 from ikeway.config.positions import KeyPath
 from ikeway.config.proposals import legacy_words
@@ -42,6 +44,7 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     _check_references(path, connection, around)
     _check_local_proof(path, connection, around)
     _check_peer_proof(path, connection, around)
+    check_eap(path, connection, around.credentials, around.findings)
     _check_proposals(path, table, around.findings)
     _check_numbers(path, connection, around.findings)
     check_children(path, connection, around.findings)
@@ -58,6 +61,8 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         local_auth=table.local_auth,
         peer_auth=tuple(dict.fromkeys(table.peer_auth)),
         peer_id=table.peer_id,
+        eap_identity=table.eap_identity or "",
+        ask_eap_identity=table.ask_eap_identity,
         local_ts=tuple(table.local_ts),
         peer_ts=tuple(table.peer_ts),
         pool=table.pool,
@@ -95,6 +100,8 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
 
 def _local_id(path: KeyPath, table: ConnectionTable, around: Surroundings) -> Identity:
     chosen = table.local_id or around.document.host.identity
+    if table.local_auth.eap_method and table.eap_identity and table.local_id is None:
+        return to_idi(table.eap_identity)
     if chosen is not None:
         return chosen
     if table.local_auth is Proof.CERTIFICATE:
@@ -152,6 +159,8 @@ def _check_local_proof(path: KeyPath, connection: Connection, around: Surroundin
     if connection.local_auth is Proof.PSK:
         _check_secret((*path, "local_auth"), connection, around)
         return
+    if connection.local_auth.eap_method:
+        return
     declared = around.document.credentials
     if declared.certificate is None and declared.key is None:
         findings.error(
@@ -176,14 +185,14 @@ def _check_peer_proof(path: KeyPath, connection: Connection, around: Surrounding
             (*path, "peer_auth"),
             "no peer's certificate can be checked; set authorities in [credentials]",
         )
-    if Proof.PSK in accepted and connection.local_auth is not Proof.PSK:
+    if Proof.PSK in accepted and connection.local_auth is Proof.CERTIFICATE:
         _check_secret((*path, "peer_auth"), connection, around)
 
 
 def _check_secret(path: KeyPath, connection: Connection, around: Surroundings) -> None:
     if connection.local_id is NOBODY:
         return
-    entries = around.document.credentials.secrets
+    entries = [entry for entry in around.document.credentials.secrets if entry.psk]
     exact = connection.peer_id.exact
     fitting = [
         entry

@@ -11,7 +11,7 @@ from ikeway.crypto.certificate import Certificate, load_certificates
 from ikeway.crypto.crl import Crl
 from ikeway.crypto.keypair import PrivateKey
 from ikeway.model.errors import AuthenticationError, ConfigError
-from ikeway.policy.credentials import Credentials, LocalCertificate, PreSharedKey
+from ikeway.policy.credentials import Account, Credentials, LocalCertificate, PreSharedKey
 from ikeway.policy.revocation import StatusSources
 
 _AT: Final = ("credentials",)
@@ -33,6 +33,7 @@ def build_credentials(
         certificates=ours,
         authorities=_authorities(table, sources),
         secrets=_secrets(table, sources),
+        accounts=_accounts(table, sources),
     )
     return credentials, keys
 
@@ -141,6 +142,8 @@ def _secrets(table: CredentialsTable, sources: Sources) -> tuple[PreSharedKey, .
     found = []
     seen: set[tuple[str, str]] = set()
     for index, entry in enumerate(table.secrets):
+        if entry.psk is None:
+            continue
         path = (*_AT, "secrets", index, "psk")
         with sources.findings.at(path):
             secret = sources.secret(entry.psk, path)
@@ -156,3 +159,23 @@ def _secrets(table: CredentialsTable, sources: Sources) -> tuple[PreSharedKey, .
             )
         seen.add(pair)
     return tuple(found)
+
+
+def _accounts(table: CredentialsTable, sources: Sources) -> tuple[Account, ...]:
+    """Return the users. Names have no case, so two that differ by it only are one."""
+    found: dict[str, Account] = {}
+    for index, entry in enumerate(table.secrets):
+        where = (*_AT, "secrets", index)
+        if (entry.psk is None) == (entry.password is None):
+            sources.findings.error(where, "either psk or password has to be there")
+        if entry.password is None:
+            continue
+        name = entry.id.text
+        if "*" in name:
+            sources.findings.error((*where, "id"), "a password is for one user, not for a pattern")
+        if name.lower() in found:
+            sources.findings.error(where, f"a second password for {name}; remove one of them")
+        path = (*where, "password")
+        with sources.findings.at(path):
+            found[name.lower()] = Account(name, sources.secret(entry.password, path))
+    return tuple(found.values())

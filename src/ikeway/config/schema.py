@@ -99,15 +99,22 @@ class Host(Table):
 
 
 class Secret(Table):
-    """A pre-shared key. The most exact entry that fits both identities counts."""
+    """A pre-shared key or a user's password for EAP.
+
+    Of keys the most exact entry that fits both identities counts.
+    """
 
     id: Pattern
-    """Which peers share it: an identity, or a pattern such as `*.example.com`."""
+    """Which peers share the key: an identity, or a pattern such as `*.example.com`. With a password
+    the user's name, or our own: `carol`, `carol@example.com` or `CORP\\\\carol`; it has no case."""
 
     local: Pattern = written("*")
     """With which of our identities."""
 
-    psk: Text
+    password: Text | None = None
+    """The password of that user, written as `psk` is."""
+
+    psk: Text | None = None
     """`file:PATH`: the octets of that file, less one newline at the end. `env:NAME`: an environment
     variable as it is. Everything else is the secret itself, which draws a warning: `0x` and hex
     digits, `0s` and base64, or text as it is, in UTF-8. Nothing else is cut off or added."""
@@ -152,7 +159,7 @@ class CredentialsTable(Table):
     """`[credentials.revocation]`: how it is found out whether a certificate was revoked."""
 
     secrets: list[Secret] = []
-    """`[[credentials.secrets]]`: pre-shared keys."""
+    """`[[credentials.secrets]]`: pre-shared keys and passwords."""
 
 
 class PoolTable(Table):
@@ -267,13 +274,22 @@ class ConnectionTable(Table):
     """Our ID; by default `[host] identity`, else the first name in our certificate."""
 
     local_auth: ProofWord = written("certificate")
-    """How we prove it."""
+    """How we prove it: `psk`, `certificate`, or as an initiator a password: `eap-mschapv2`, and the
+    weaker `eap-md5` and `eap-gtc`."""
 
     peer_id: Pattern = written("*")
     """Who the peer must be: an identity, or a pattern: `*`, `*.example.com`, `*@example.com`."""
 
     peer_auth: list[ProofWord] = written(["certificate"], min_length=1)
-    """What we accept as proof of that."""
+    """What we accept as proof of that, the methods of EAP in the order in which to offer them. A
+    responder proves itself by certificate before EAP."""
+
+    eap_identity: Text | None = None
+    """Who we say we are in EAP: the name of one of `[[credentials.secrets]]`, by default what
+    `local_id` says. It is our `local_id` where nothing else is set for this connection."""
+
+    ask_eap_identity: bool = False
+    """Ask a peer for its name in EAP, also where its ID looks like one."""
 
     revocation: Annotated[Revocation, choice(Revocation)] = written("lenient")
     """Whether the peer's certificate, and those above it, may have been revoked: `strict` believes
@@ -422,6 +438,9 @@ class LimitsTable(Table):
 
     puzzle_bits: int = Field(default=18, ge=9, le=32)
     """How hard our puzzles are at most: each bit doubles the work, and 18 take about a second."""
+
+    eap_rounds: int = Field(default=50, ge=10, le=200)
+    """How many requests an EAP conversation may take, on either side."""
 
     solve_bits: int = Field(default=22, ge=0, le=32)
     """Up to how many bits we solve puzzles of others; to harder ones we return the cookie only."""

@@ -75,6 +75,9 @@ def _credentials(credentials: Credentials) -> Iterator[str]:
     for entry in credentials.secrets:
         pair = f"id = {literal(entry.peer.text)}\nlocal = {literal(entry.local.text)}"
         yield f"[[credentials.secrets]]\n{pair}\n# psk: {len(entry.secret)} octets\n"
+    for account in credentials.accounts:
+        named = f"id = {literal(account.name)}"
+        yield f"[[credentials.secrets]]\n{named}\n# password: {len(account.password)} octets\n"
 
 
 def _sources(sources: StatusSources) -> Table:
@@ -130,6 +133,8 @@ def _connection(connection: Connection) -> Table:
         "peer_id": connection.peer_id.text,
         "peer_auth": [proof.value for proof in connection.peer_auth],
         "revocation": connection.revocation.value,
+        "eap_identity": connection.eap_identity or None,
+        "ask_eap_identity": connection.ask_eap_identity,
         "local_ts": [selector_text(each) for each in connection.local_ts],
         "peer_ts": [selector_text(each) for each in connection.peer_ts],
         "pool": connection.pool,

@@ -14,6 +14,8 @@ from typing import Final
 import structlog
 import uvloop
 
+from ikeway.auth.eap.accounts import Accounts
+from ikeway.auth.eap.means import Means
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
 from ikeway.control.schema import EventLine, Status
@@ -58,6 +60,7 @@ from ikeway.model.address import IKE_PORT, NAT_PORT, Endpoint
 from ikeway.model.errors import UsageError
 from ikeway.policy.connection import Start
 from ikeway.runtime.driver import Driver, Ports
+from ikeway.runtime.eap import Conversations
 from ikeway.runtime.entropy import SystemRandom
 from ikeway.runtime.faults import Fault, Faults
 from ikeway.runtime.keylog import KeyLog
@@ -130,7 +133,8 @@ class Supervisor:
         self._ending = asyncio.Event()
         leases, key_log = share.leases or Leases(loaded.pools), instruments.key_log
         faults = Faults(instruments.faults, self._struck) if instruments.faults else None
-        ports = Ports(plane, pki, leases, network, self._heard, key_log, faults, loaded.sources)
+        talks, sources = _eap(loaded), loaded.sources
+        ports = Ports(plane, pki, talks, leases, network, self._heard, key_log, faults, sources)
         self._driver = Driver(IkeEndpoint(env), ports)
         connections = {
             one.name: one if share.starts(one) else replace(one, start=Start.WAIT)
@@ -331,3 +335,10 @@ def _ended(sas: Iterable[IkeSa], going: Iterable[IkeSa]) -> set[str]:
     others = (sa.state for sa in sas if sa.spi not in gone)
     left = {connection_of(state) for state in others if not isinstance(state, Deleting | Replaced)}
     return {name for sa in going if (name := connection_of(sa.state))} - left
+
+
+def _eap(loaded: Loaded) -> Conversations:
+    identity = loaded.host.identity
+    name = b"ikeway" if identity is None else identity.data
+    means = Means(Accounts(loaded.credentials.accounts), SystemRandom(), name)
+    return Conversations(means, loaded.limits.eap_rounds)

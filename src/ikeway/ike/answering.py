@@ -2,7 +2,14 @@
 """What the answer to a question does in each state. Answers that nobody waits for are dropped."""
 
 from ikeway.ike import installing, liveness, paths, proof, standing
-from ikeway.ike.exchanges import ike_auth_initiator, ike_auth_responder, ike_sa_init_initiator
+from ikeway.ike.eap_states import AnsweringEap, AskingEap, SigningEap
+from ikeway.ike.exchanges import (
+    eap_initiator,
+    eap_responder,
+    ike_auth_initiator,
+    ike_auth_responder,
+    ike_sa_init_initiator,
+)
 from ikeway.ike.io import Answer, Answered, Paths, Ticket
 from ikeway.ike.session import Session
 from ikeway.ike.states import (
@@ -20,6 +27,7 @@ from ikeway.ike.states import (
 from ikeway.model.errors import PeerError
 from ikeway.model.time import Instant
 
+OnInitiator = SigningRequest | CheckingResponder | AnsweringEap
 OnResponder = CheckingInitiator | LeasingAddress | SigningResponse | InstallingFirst
 
 
@@ -29,10 +37,10 @@ def answer(state: State, event: Answered, now: Instant) -> Step:
     match state:
         case AwaitInitResponse():
             return ike_sa_init_initiator.solved(state, ticket, given, now)
-        case SigningRequest() if _is(ticket, state.session, proof.SIGN):
-            return ike_auth_initiator.signed(state, given, now)
-        case CheckingResponder() if _is(ticket, state.session, proof.VERIFY):
-            return _responder_checked(state, given, now)
+        case SigningRequest() | CheckingResponder() | AnsweringEap():
+            return _as_initiator(state, ticket, given, now)
+        case SigningEap() | AskingEap():
+            return _of_eap(state, ticket, given, now)
         case CheckingInitiator() | LeasingAddress() | SigningResponse() | InstallingFirst():
             return _as_responder(state, ticket, given, now)
         case Established():
@@ -45,9 +53,17 @@ def _is(ticket: Ticket, session: Session, purpose: str) -> bool:
     return ticket == session.ticket(purpose)
 
 
-def _responder_checked(state: CheckingResponder, given: Answer, now: Instant) -> Step:
+def _as_initiator(state: OnInitiator, ticket: Ticket, given: Answer, now: Instant) -> Step:
     try:
-        return ike_auth_initiator.checked(state, given, now)
+        match state:
+            case SigningRequest() if _is(ticket, state.session, proof.SIGN):
+                return ike_auth_initiator.signed(state, given, now)
+            case CheckingResponder() if _is(ticket, state.session, proof.VERIFY):
+                return ike_auth_initiator.checked(state, given, now)
+            case AnsweringEap() if _is(ticket, state.session, eap_initiator.TALK):
+                return eap_initiator.answered(state, given, now)
+            case _:
+                return Step(state)
     except PeerError as error:
         return ike_auth_initiator.reject(state, error, now)
 
@@ -72,6 +88,21 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
     except PeerError as error:
         path = state.request.local, state.request.peer
         return ike_auth_responder.reject(session, state.request.message, path, error, now)
+
+
+def _of_eap(state: SigningEap | AskingEap, ticket: Ticket, given: Answer, now: Instant) -> Step:
+    try:
+        match state:
+            case SigningEap() if _is(ticket, state.session, proof.SIGN):
+                return eap_responder.signed(state, given, now)
+            case AskingEap() if _is(ticket, state.session, eap_responder.TALK):
+                return eap_responder.answered(state, given, now)
+            case _:
+                return Step(state)
+    except PeerError as error:
+        request = state.applicant.request
+        path = request.local, request.peer
+        return ike_auth_responder.reject(state.session, request.message, path, error, now)
 
 
 def _established(state: Established, ticket: Ticket, given: Answer, now: Instant) -> Step:

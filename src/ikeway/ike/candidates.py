@@ -32,15 +32,14 @@ from ikeway.ike.io import (
 )
 from ikeway.ike.reports import Closed, Dropped, Warned
 from ikeway.ike.states import (
-    AwaitAuthResponse,
     AwaitInitResponse,
     AwaitIntermediateResponse,
     Branch,
     Candidates,
-    CheckingResponder,
     Deleting,
     Established,
     Gone,
+    Lingering,
     SigningRequest,
     State,
     Step,
@@ -209,8 +208,7 @@ def _settle(
 
 
 def _may_prove(branch: Branch) -> bool:
-    may = AwaitIntermediateResponse | SigningRequest | AwaitAuthResponse | CheckingResponder
-    return isinstance(branch, may)
+    return not isinstance(branch, Deleting | Lingering)
 
 
 def _failures(state: Candidates, actions: tuple[Action, ...]) -> tuple[str, tuple[Action, ...]]:

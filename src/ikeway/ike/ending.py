@@ -7,6 +7,15 @@ from typing import TypeAlias
 from ikeway.crypto.random import Random
 from ikeway.ike import messages
 from ikeway.ike.children import Child, hard_limit, soft_limit
+from ikeway.ike.eap_states import (
+    AnsweringEap,
+    AskingEap,
+    AwaitEapAuth,
+    AwaitEapProof,
+    AwaitEapRequest,
+    AwaitEapResponse,
+    SigningEap,
+)
 from ikeway.ike.io import Action, RemoveChild, Report
 from ikeway.ike.reports import ChildClosed, Closed
 from ikeway.ike.session import Session
@@ -45,8 +54,15 @@ Alive: TypeAlias = (
     | SigningRequest
     | AwaitAuthResponse
     | CheckingResponder
+    | AnsweringEap
+    | AwaitEapRequest
+    | AwaitEapProof
     | AwaitIntermediateRequest
     | AwaitAuthRequest
+    | SigningEap
+    | AskingEap
+    | AwaitEapResponse
+    | AwaitEapAuth
     | CheckingInitiator
     | LeasingAddress
     | SigningResponse

@@ -7,6 +7,7 @@ Nothing that is not authentic leaves state behind, but for half-open SAs, whose 
 from dataclasses import replace
 
 from ikeway.ike import crash_detection, hints, strangers, succession
+from ikeway.ike.eap_states import AskingEap, AwaitEapAuth, AwaitEapResponse, SigningEap
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init, ike_sa_init_initiator, ike_sa_init_responder
 from ikeway.ike.fragment_budget import FragmentBudget
@@ -66,6 +67,10 @@ HALF_OPEN = (
     Offspring,
     SigningResponse,
     InstallingFirst,
+    SigningEap,
+    AskingEap,
+    AwaitEapResponse,
+    AwaitEapAuth,
 )
 """The states of a responder whose peer has not proven anything yet, or not to the end."""
 STARTING = (AwaitInitResponse, Candidates)

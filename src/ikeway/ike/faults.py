@@ -5,6 +5,12 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ikeway.ike import ending, messages
+from ikeway.ike.eap_states import (
+    AwaitEapAuth,
+    AwaitEapProof,
+    AwaitEapRequest,
+    AwaitEapResponse,
+)
 from ikeway.ike.exchanges import ike_auth_initiator, ike_auth_responder
 from ikeway.ike.io import Datagram
 from ikeway.ike.reports import Dropped, RefusedRequest
@@ -25,16 +31,21 @@ from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import NotifyType, ProtocolId
 
+AsResponder: TypeAlias = AwaitAuthRequest | AwaitEapResponse | AwaitEapAuth
+"""We are to answer IKE_AUTH."""
+AsInitiator: TypeAlias = AwaitAuthResponse | AwaitEapRequest | AwaitEapProof
+"""We have asked IKE_AUTH."""
 Keyed: TypeAlias = (
     AwaitIntermediateRequest
     | AwaitIntermediateResponse
-    | AwaitAuthRequest
-    | AwaitAuthResponse
+    | AsResponder
+    | AsInitiator
     | Established
     | Replaced
     | Deleting
     | Lingering
 )
+"""The states in which a message can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +76,11 @@ def take(state: Keyed, fault: Fault, now: Instant) -> Step:
         return _response(state, fault, now)
     path = fault.datagram.local, fault.datagram.peer
     match state:
-        case AwaitIntermediateRequest() | AwaitAuthRequest():
+        case AwaitIntermediateRequest() | AwaitAuthRequest() | AwaitEapResponse() | AwaitEapAuth():
             return ike_auth_responder.reject(state.session, fault.message, path, fault.error, now)
         case Established() | Deleting() | Replaced():
             return _request(state, fault, now)
-        case AwaitIntermediateResponse() | AwaitAuthResponse() | Lingering():
+        case _:
             dropped = Dropped(str(fault.error), fault.datagram.peer)
             return Step(state, (state.session.report(dropped),))
 
@@ -81,14 +92,14 @@ def _response(state: Keyed, fault: Fault, now: Instant) -> Step:
     match state:
         case AwaitIntermediateResponse():
             return ending.give_up(state, state.connection.name, str(fault.error))
-        case AwaitAuthResponse():
+        case AwaitAuthResponse() | AwaitEapRequest() | AwaitEapProof():
             return ike_auth_initiator.reject(replace(state, session=session), fault.error, now)
         case Established():
             reason = f"bad response: {fault.error}"
             return ending.delete(replace(state, session=session), reason, now)
         case Deleting():
             return ending.farewell(replace(state, session=session), now)
-        case AwaitIntermediateRequest() | AwaitAuthRequest() | Lingering() | Replaced():
+        case _:
             return Step(state)
 
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from ikeway.ike import building, child_terms, configuration, narrow, negotiate
+from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.child_terms import Place
 from ikeway.ike.children import Child, ChildDraft, Seed, Wish
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import Leased
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import need
-from ikeway.ike.states import AuthRequest, ChildOutcome
+from ikeway.ike.states import ChildOutcome
 from ikeway.model.address import Address
 from ikeway.model.errors import (
     ConfigurationRequiredError,

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from ikeway.auth.eap.progress import Progress
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.puzzle import Puzzle
 from ikeway.ike.children import Wish
@@ -86,7 +87,24 @@ class FindPaths:
     peers: tuple[Address, ...]
 
 
-Question: TypeAlias = VerifyCertificate | Sign | Lease | MeasureUsage | SolvePuzzle | FindPaths
+@dataclass(frozen=True, slots=True)
+class Converse:
+    """Say what comes next in the EAP conversation of this ticket's -> `Progress`.
+
+    As the server it begins without a packet, with a peer that calls itself `identity`, or is to be
+    asked; as the peer, which is `identity`, with the server's first. `methods` are those to offer,
+    or to be ready for, by their names and the best first.
+    """
+
+    is_server: bool
+    methods: tuple[str, ...]
+    identity: bytes
+    packet: bytes = b""
+
+
+Question: TypeAlias = (
+    VerifyCertificate | Sign | Lease | MeasureUsage | SolvePuzzle | FindPaths | Converse
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +170,9 @@ class Refused:
     reason: str
 
 
-Answer: TypeAlias = Trusted | Signed | Leased | Measured | Solved | Paths | Installed | Refused
+Answer: TypeAlias = (
+    Trusted | Signed | Leased | Measured | Solved | Paths | Progress | Installed | Refused
+)
 
 # Inputs -------------------------------------------------------------------------------------------
 

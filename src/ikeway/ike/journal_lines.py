@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
+from ikeway.auth.eap.progress import Failure, Outcome, Progress, Success
 from ikeway.crypto.certificate import Certificate
 from ikeway.ike.children import Wish
 from ikeway.ike.io import (
@@ -119,8 +120,24 @@ def _answer(answer: Answer) -> Plain:
         case Measured(usage):
             numbers = usage.packets_in, usage.octets_in, usage.packets_out, usage.octets_out
             return {"measured": numbers}
+        case Progress(reply, outcome):
+            return {"eap": None if reply is None else reply.hex()} | _outcome(outcome)
         case _:
             return _brief(answer)
+
+
+def _outcome(outcome: Outcome | None) -> Plain:
+    match outcome:
+        case Success(identity, msk, method):
+            return {
+                "proven": identity.hex(),
+                "msk": None if msk is None else msk.octets.hex(),
+                "method": method,
+            }
+        case Failure(reason, is_said):
+            return {"failed": reason, "is_said": is_said}
+        case None:
+            return {}
 
 
 def _brief(answer: Signed | Solved | Paths | Installed | Refused) -> Plain:
@@ -218,7 +235,17 @@ def _read_answer(plain: Plain) -> Answer:
         return Paths(tuple(Path(local, peer) for local, peer in ends))
     if "measured" in plain:
         return Measured(Usage(*plain["measured"]))
-    return _read_brief(plain)
+    return _read_eap(plain) if "eap" in plain else _read_brief(plain)
+
+
+def _read_eap(plain: Plain) -> Progress:
+    reply = None if plain["eap"] is None else bytes.fromhex(plain["eap"])
+    if "proven" in plain:
+        msk = None if plain["msk"] is None else Secret(bytes.fromhex(plain["msk"]))
+        return Progress(reply, Success(bytes.fromhex(plain["proven"]), msk, plain["method"]))
+    if "failed" in plain:
+        return Progress(reply, Failure(plain["failed"], plain["is_said"]))
+    return Progress(reply)
 
 
 def _read_brief(plain: Plain) -> Answer:

@@ -8,9 +8,10 @@ from ikeway.auth import psk, signatures
 from ikeway.auth.certificates import identity_matches
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.profile import Purpose
+from ikeway.ike.auth_request import EapKeys
 from ikeway.ike.io import Ask, Sign, VerifyCertificate
 from ikeway.ike.session import Session, Transcript
-from ikeway.ike.states import SigningScheme
+from ikeway.ike.signing_scheme import SigningScheme
 from ikeway.model.errors import AuthenticationError
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
@@ -127,6 +128,11 @@ def certificates(session: Session, local: Identity) -> tuple[Body, ...]:
     )
 
 
+def eap_proof(session: Session, ours: Claim, keys: EapKeys) -> tuple[Body, ...]:
+    """Return our AUTH after EAP (§2.16)."""
+    return psk_proof(session, ours, keys.local)
+
+
 # The peer's ---------------------------------------------------------------------------------------
 
 
@@ -146,6 +152,24 @@ def check_psk(
     """
     secret = find_psk(session, *identities)
     psk.verify(session.keyring.prf, secret, theirs.octets(session), auth.data)
+
+
+def check_eap(session: Session, theirs: Claim, auth: Authentication, keys: EapKeys) -> None:
+    """Check the peer's AUTH after EAP (§2.16).
+
+    Raises:
+        AuthenticationError: it is wrong, or made in another way than with the key of EAP.
+    """
+    if auth.method is not AuthMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE:
+        raise AuthenticationError(f"AUTH by {auth.method.name} after EAP")
+    psk.verify(session.keyring.prf, keys.peer, theirs.octets(session), auth.data)
+
+
+def eap_keys(session: Session, msk: Secret | None) -> EapKeys:
+    """Return what AUTH is made with: the MSK, or SK_pi and SK_pr where there is none (§2.16)."""
+    if msk is not None:
+        return EapKeys(msk, msk)
+    return EapKeys(Secret(session.keyring.sk_p_local), Secret(session.keyring.sk_p_peer))
 
 
 def ask_certificate(

@@ -2,7 +2,7 @@
 """What a datagram does in each state (RFC 7296 §1.2-1.4, §2.1)."""
 
 from dataclasses import replace
-from typing import TypeAlias, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
 from ikeway.ike import (
     agenda,
@@ -18,15 +18,24 @@ from ikeway.ike import (
     paths,
     window_size,
 )
+from ikeway.ike.eap_states import (
+    AwaitEapAuth,
+    AwaitEapProof,
+    AwaitEapRequest,
+    AwaitEapResponse,
+)
 from ikeway.ike.exchanges import (
     address_update,
     create_child_sa,
+    eap_initiator,
+    eap_responder,
     ike_auth_initiator,
     ike_auth_responder,
     ike_intermediate_initiator,
     ike_intermediate_responder,
     informational,
 )
+from ikeway.ike.faults import AsInitiator, AsResponder, Keyed
 from ikeway.ike.io import Datagram, Received
 from ikeway.ike.reports import Dropped, MessageReceived
 from ikeway.ike.session import Session
@@ -62,16 +71,14 @@ from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import ExchangeType, NotifyType
 
-Waiting = TypeVar("Waiting", AwaitIntermediateResponse, AwaitAuthResponse, Established, Deleting)
-Keyed: TypeAlias = (
-    AwaitIntermediateRequest
-    | AwaitIntermediateResponse
-    | AwaitAuthRequest
-    | AwaitAuthResponse
-    | Established
-    | Replaced
-    | Deleting
-    | Lingering
+Waiting = TypeVar(
+    "Waiting",
+    AwaitIntermediateResponse,
+    AwaitAuthResponse,
+    AwaitEapRequest,
+    AwaitEapProof,
+    Established,
+    Deleting,
 )
 
 
@@ -86,7 +93,11 @@ def receive(state: State, received: Received, now: Instant) -> Step:
             AwaitIntermediateRequest()
             | AwaitIntermediateResponse()
             | AwaitAuthRequest()
+            | AwaitEapResponse()
+            | AwaitEapAuth()
             | AwaitAuthResponse()
+            | AwaitEapRequest()
+            | AwaitEapProof()
             | Replaced()
             | Deleting()
             | Lingering()
@@ -205,12 +216,8 @@ def _intermediate(
 
 def _request(state: Keyed, message: Message, datagram: Datagram, now: Instant) -> Step:
     match state:
-        case AwaitAuthRequest():
-            if message.header.exchange is ExchangeType.IKE_INTERMEDIATE:
-                raise MalformedError("an IKE_INTERMEDIATE exchange that was not agreed on")
-            if message.header.exchange is not ExchangeType.IKE_AUTH:
-                return _not_now(state, message, datagram)
-            return ike_auth_responder.respond(state, message, datagram, now)
+        case AwaitAuthRequest() | AwaitEapResponse() | AwaitEapAuth():
+            return _request_half_open(state, message, datagram, now)
         case Established():
             number = message.header.message_id
             if any(each.asked.message_id == number for each in state.answering):
@@ -223,6 +230,27 @@ def _request(state: Keyed, message: Message, datagram: Datagram, now: Instant) -
             return _request_while_deleting(state, message, datagram, now)
         case _:
             return _not_now(state, message, datagram)
+
+
+def _request_half_open(
+    state: AsResponder, message: Message, datagram: Datagram, now: Instant
+) -> Step:
+    """Take the next IKE_AUTH request; who does not believe us may end it (§2.21.2)."""
+    exchange = message.header.exchange
+    is_refused = exchange is ExchangeType.INFORMATIONAL and informational.ends_sa(message)
+    if is_refused and not isinstance(state, AwaitAuthRequest):
+        return eap_responder.end(state, message, datagram, now)
+    if exchange is ExchangeType.IKE_INTERMEDIATE:
+        raise MalformedError("an IKE_INTERMEDIATE exchange that was not agreed on")
+    if exchange is not ExchangeType.IKE_AUTH:
+        return _not_now(state, message, datagram)
+    match state:
+        case AwaitAuthRequest():
+            return ike_auth_responder.respond(state, message, datagram, now)
+        case AwaitEapResponse():
+            return eap_responder.heard(state, message, datagram, now)
+        case AwaitEapAuth():
+            return ike_auth_responder.respond_after_eap(state, message, datagram, now)
 
 
 def _request_established(
@@ -261,14 +289,24 @@ def _request_while_deleting(
 
 def _response(state: Keyed, message: Message, datagram: Datagram, now: Instant) -> Step:
     match state:
-        case AwaitAuthResponse():
-            return ike_auth_initiator.conclude(_concluded(state, message), message, now)
+        case AwaitAuthResponse() | AwaitEapRequest() | AwaitEapProof():
+            return _response_half_open(state, message, now)
         case Established():
             return _response_established(_heard(state, message, now), message, datagram, now)
         case Deleting():
             return ending.farewell(_concluded(state, message), now)
         case _:
             return _not_now(state, message, datagram)
+
+
+def _response_half_open(state: AsInitiator, message: Message, now: Instant) -> Step:
+    match state:
+        case AwaitAuthResponse():
+            return ike_auth_initiator.conclude(_concluded(state, message), message, now)
+        case AwaitEapRequest():
+            return eap_initiator.heard(_concluded(state, message), message, now)
+        case AwaitEapProof():
+            return ike_auth_initiator.conclude_eap(_concluded(state, message), message, now)
 
 
 def _response_established(

@@ -6,8 +6,18 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from ikeway.crypto.offer import Offer
+from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.authenticity import Authenticity
 from ikeway.ike.children import Child, ChildDraft, Wish
+from ikeway.ike.eap_states import (
+    AnsweringEap,
+    AskingEap,
+    AwaitEapAuth,
+    AwaitEapProof,
+    AwaitEapRequest,
+    AwaitEapResponse,
+    SigningEap,
+)
 from ikeway.ike.environment import Environment
 from ikeway.ike.features.nat_traversal import Nat
 from ikeway.ike.invalid_message_id import Complained
@@ -15,6 +25,7 @@ from ikeway.ike.io import Action
 from ikeway.ike.mobility import Mobility
 from ikeway.ike.pulse import Pulse
 from ikeway.ike.session import Link, Session, Transcript
+from ikeway.ike.signing_scheme import SigningScheme
 from ikeway.ike.tasks import Answering, Asked, Crossed, Postponed, Rival, Task, Wanted
 from ikeway.ike.vouched import Standing
 from ikeway.ike.window import Outstanding
@@ -79,14 +90,6 @@ class AwaitIntermediateResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class SigningScheme:
-    """The authentication method of our AUTH and the signature scheme behind it."""
-
-    method: int
-    scheme: str
-
-
-@dataclass(frozen=True, slots=True)
 class SigningRequest:
     """We know the keys and wait for the signature of our IKE_AUTH request."""
 
@@ -141,19 +144,7 @@ class AwaitAuthRequest:
     expires: Instant
 
 
-@dataclass(frozen=True, slots=True)
-class AuthRequest:
-    """An IKE_AUTH request that is being answered, and where to."""
-
-    message: Message
-    local: Endpoint
-    peer: Endpoint
-    id_i: Identity
-    connection: Connection
-    standing: Standing = field(default=Standing())
-
-
-Unproven: TypeAlias = AwaitIntermediateRequest | AwaitAuthRequest
+Unproven: TypeAlias = AwaitIntermediateRequest | AwaitAuthRequest | AwaitEapResponse | AwaitEapAuth
 """The states in which an initiator sends what it has not proven to be its own."""
 
 
@@ -303,6 +294,9 @@ Branch: TypeAlias = (
     | SigningRequest
     | AwaitAuthResponse
     | CheckingResponder
+    | AnsweringEap
+    | AwaitEapRequest
+    | AwaitEapProof
     | Deleting
     | Lingering
 )
@@ -342,8 +336,15 @@ State: TypeAlias = (
     | SigningRequest
     | AwaitAuthResponse
     | CheckingResponder
+    | AnsweringEap
+    | AwaitEapRequest
+    | AwaitEapProof
     | AwaitIntermediateRequest
     | AwaitAuthRequest
+    | SigningEap
+    | AskingEap
+    | AwaitEapResponse
+    | AwaitEapAuth
     | CheckingInitiator
     | LeasingAddress
     | SigningResponse

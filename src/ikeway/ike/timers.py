@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from ikeway.ike import postponing, states
+from ikeway.ike import eap_states, postponing, states
 from ikeway.ike.reassembly import TIMEOUT
 from ikeway.model.time import Instant, Seconds
 
@@ -20,6 +20,7 @@ class Timer:
 
 RETRANSMIT: Final = Timer("retransmit", None, "RFC 7296 §2.1: a request without a response")
 HALF_OPEN: Final = Timer("half-open", 30.0, "RFC 7296 §2.6: IKE_AUTH has to come and to end")
+EAP: Final = Timer("EAP", 120.0, "RFC 7296 §2.16: people may have to be asked, but not for ever")
 PRESSED: Final = Timer("half-open under attack", 10.0, "RFC 8019 §4.1: others wait for the place")
 COMPLAINT: Final = Timer(
     "complaint", 2.0, "RFC 7296 §2.21.1: a real answer may follow a forged error"
@@ -42,6 +43,7 @@ TIMERS: Final = (
     RETRANSMIT,
     HALF_OPEN,
     PRESSED,
+    EAP,
     COMPLAINT,
     ANOTHER_ANSWER,
     LIVENESS,
@@ -61,6 +63,11 @@ def deadline(state: states.State) -> tuple[str, Instant] | None:
             states.SigningRequest(expires=at)
             | states.CheckingResponder(expires=at)
             | states.AwaitIntermediateRequest(expires=at)
+            | eap_states.AnsweringEap(expires=at)
+            | eap_states.SigningEap(expires=at)
+            | eap_states.AskingEap(expires=at)
+            | eap_states.AwaitEapResponse(expires=at)
+            | eap_states.AwaitEapAuth(expires=at)
             | states.AwaitAuthRequest(expires=at)
             | states.CheckingInitiator(expires=at)
             | states.LeasingAddress(expires=at)
@@ -111,6 +118,8 @@ def _of_peer(
     state: states.AwaitInitResponse
     | states.AwaitIntermediateResponse
     | states.AwaitAuthResponse
+    | eap_states.AwaitEapRequest
+    | eap_states.AwaitEapProof
     | states.Established
     | states.Deleting,
 ) -> tuple[str, Instant] | None:

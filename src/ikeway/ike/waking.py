@@ -14,7 +14,17 @@ from ikeway.ike import (
     moving,
     paths,
 )
+from ikeway.ike.eap_states import (
+    AnsweringEap,
+    AskingEap,
+    AwaitEapAuth,
+    AwaitEapProof,
+    AwaitEapRequest,
+    AwaitEapResponse,
+    SigningEap,
+)
 from ikeway.ike.exchanges import child_sa_responder
+from ikeway.ike.faults import AsInitiator
 from ikeway.ike.io import Action
 from ikeway.ike.reports import Dropped
 from ikeway.ike.states import (
@@ -55,7 +65,13 @@ def _do(state: State, now: Instant) -> Step:
     match state:
         case AwaitInitResponse():
             return _init(state, now)
-        case AwaitIntermediateResponse() | AwaitAuthResponse() | Deleting():
+        case (
+            AwaitIntermediateResponse()
+            | AwaitAuthResponse()
+            | AwaitEapRequest()
+            | AwaitEapProof()
+            | Deleting()
+        ):
             return _repeat(state, now)
         case Established():
             return _established(state, now)
@@ -87,7 +103,7 @@ def _init(state: AwaitInitResponse, now: Instant) -> Step:
 
 
 def _repeat(
-    state: AwaitIntermediateResponse | AwaitAuthResponse | Deleting | Established, now: Instant
+    state: AwaitIntermediateResponse | AsInitiator | Deleting | Established, now: Instant
 ) -> Step:
     """Send every request again whose time has come."""
     session, connection = state.session, state.connection
@@ -156,8 +172,14 @@ def _expire(
     | CheckingInitiator
     | LeasingAddress
     | SigningResponse
-    | InstallingFirst,
+    | InstallingFirst
+    | AnsweringEap
+    | SigningEap
+    | AskingEap
+    | AwaitEapResponse
+    | AwaitEapAuth,
 ) -> Step:
     """The initial exchanges took too long: give up half-open SAs (§2.6)."""
-    name = state.connection.name if isinstance(state, SigningRequest | CheckingResponder) else ""
+    ours = SigningRequest | CheckingResponder | AnsweringEap
+    name = state.connection.name if isinstance(state, ours) else ""
     return ending.give_up(state, name, f"{type(state).__name__} took too long")

@@ -30,6 +30,14 @@ class Proof(Enum):
 
     PSK = "psk"
     CERTIFICATE = "certificate"
+    EAP_MSCHAPV2 = "eap-mschapv2"
+    EAP_MD5 = "eap-md5"
+    EAP_GTC = "eap-gtc"
+
+    @property
+    def eap_method(self) -> str:
+        """Return the name of the EAP method that it is; empty if it is none."""
+        return self.value.removeprefix("eap-") if self.value.startswith("eap-") else ""
 
 
 class Start(Enum):
@@ -143,6 +151,8 @@ class Connection:
     `children` the connection has a single Child SA, which is as its own fields say.
     `revocation` is how much is to be known of whether the peer's certificate was taken back.
     `return_routability` is whether a peer that has moved must show that it gets our packets there.
+    `eap_identity` is who we say we are in EAP. A responder that has to `ask_eap_identity` does not
+    take IDi for it.
     """
 
     name: str
@@ -152,6 +162,8 @@ class Connection:
     local_auth: Proof = Proof.CERTIFICATE
     peer_auth: tuple[Proof, ...] = (Proof.CERTIFICATE,)
     peer_id: IdPattern = field(default=IdPattern("*"))
+    eap_identity: str = ""
+    ask_eap_identity: bool = False
     local_ts: tuple[SelectorTemplate, ...] = (SelectorTemplate(None),)
     peer_ts: tuple[SelectorTemplate, ...] = (SelectorTemplate(None),)
     pool: str | None = None
@@ -213,6 +225,11 @@ class Connection:
         """Whether it may move: in transport mode the addresses are the traffic (RFC 4555 §1.2)."""
         is_tunnel = all(policy.mode is Mode.TUNNEL for policy in self.child_policies)
         return self.mobike and is_tunnel
+
+    @property
+    def eap_methods(self) -> tuple[str, ...]:
+        """Return the EAP methods that may prove the peer, the best first."""
+        return tuple(proof.eap_method for proof in self.peer_auth if proof.eap_method)
 
     @property
     def may_initiate(self) -> bool:

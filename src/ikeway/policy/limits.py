@@ -17,7 +17,7 @@ class Limits:
 
     `fragment_octets` is how much of unfinished messages all those that are half open may store.
     `puzzle_bits` is how hard a puzzle of ours is at most; harder ones than `solve_bits` are left
-    unsolved.
+    unsolved. An EAP conversation has at most `eap_rounds` requests.
 
     `answers_per_second` and `answers_burst` bound the messages that belong to no IKE SA and still
     get an answer; `tokens_per_second` and `tokens_burst` those that get a crash token (RFC 6290
@@ -35,6 +35,7 @@ class Limits:
     total_rate: int = 1000
     puzzle_bits: int = 18
     solve_bits: int = 22
+    eap_rounds: int = 50
     answers_per_second: float = 10.0
     answers_burst: int = 20
     tokens_per_second: float = 200.0

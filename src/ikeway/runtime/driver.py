@@ -15,6 +15,7 @@ from ikeway.ike.io import (
     Answered,
     Ask,
     Command,
+    Converse,
     Datagram,
     FindPaths,
     Forget,
@@ -46,6 +47,7 @@ from ikeway.model.errors import HostError
 from ikeway.model.esp import Usage
 from ikeway.model.time import Instant, Seconds
 from ikeway.policy.revocation import StatusSources
+from ikeway.runtime.eap import Conversations
 from ikeway.runtime.faults import Due, Faults, Thing
 from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Lender
@@ -72,6 +74,7 @@ class Ports:
 
     plane: DataPlane
     pki: Pki
+    eap: Conversations
     leases: Lender
     network: HostNetwork | None
     listener: Listener
@@ -195,6 +198,7 @@ class Driver:
             case Forget(sa):
                 self._set_timer(sa, None)
                 self._ports.leases.release(sa)
+                self._ports.eap.forget(sa)
                 self._forgotten.set()
 
     def _tell(self, report: Report) -> None:
@@ -222,6 +226,8 @@ class Driver:
                 self._later(ticket, self._ports.pki.sign(question))
             case VerifyCertificate():
                 self._verifier.verify(question, partial(self._answered, ticket))
+            case Converse():
+                self._later(ticket, self._ports.eap.turn(ticket, question))
             case Lease():
                 self._work.put_nowait(partial(self._lend, ticket, question))
             case FindPaths():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ikeway.crypto.certificate import distinguished_name
-from ikeway.model.identity import Identity
+from ikeway.model.identity import Identity, IdType
 from ikeway.policy.connection import Proof, Start
 from support.configured import CERTIFICATE, PSK, errors, loaded
 
@@ -172,3 +172,46 @@ def test_a_certificate_that_is_not_for_our_id_is_warned_about(tmp_path: Path) ->
 def test_a_certificate_is_needed_to_prove_our_id_by_one(tmp_path: Path) -> None:
     text = PSK.replace('local_auth = "psk"', "")
     assert "local_auth: we have no certificate" in only(errors(tmp_path, text))
+
+
+CLIENT = PSK.replace('psk = "file', 'password = "file').replace('["psk"]', '["certificate"]')
+CLIENT = CLIENT.replace('"psk"', '"eap-mschapv2"\nrole = "initiator"').replace(
+    "[[cred", '[credentials]\nauthorities = ["ca.crt"]\n[[cred', 1
+)
+
+
+def test_who_we_are_in_eap_is_our_id_where_nothing_else_is_said(tmp_path: Path) -> None:
+    (connection,) = loaded(tmp_path, CLIENT + 'eap_identity = "b.example.com"').connections
+    assert connection.local_id == Identity(IdType.KEY_ID, b"b.example.com")
+    text = CLIENT + 'eap_identity = "b.example.com"\nlocal_id = "phone"'
+    assert loaded(tmp_path, text).connections[0].local_id == Identity.parse("phone")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (('"initiator"', '"both"'), "a responder needs a certificate"),
+        (('["certificate"]', '["psk"]'), "the peer has to prove itself by certificate"),
+        (('["certificate"]', '["eap-mschapv2"]'), "the peer has to prove itself by certificate"),
+        (('id = "b.example.com"', 'id = "c"'), "no password for 'a.example.com'"),
+        (('"eap-mschapv2"', '"certificate"\neap_identity = "x"'), "only with local_auth by EAP"),
+    ],
+)
+def test_eap_that_cannot_work_is_refused(
+    tmp_path: Path, change: tuple[str, str], words: str
+) -> None:
+    found = errors(tmp_path, CLIENT.replace(*change))
+    assert any(words in error for error in found), found
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ('role = "initiator"\npeer = "h"', "a responder does not prove itself by EAP"),
+        ('local_auth = "psk"', "by certificate, not by a shared key"),
+    ],
+)
+def test_only_initiators_prove_themselves_by_eap(tmp_path: Path, settings: str, words: str) -> None:
+    plain = CERTIFICATE.replace('role = "responder"\n', "")
+    found = errors(tmp_path, f'{plain}{settings}\npeer_auth = ["eap-mschapv2"]')
+    assert any(words in error for error in found), found

@@ -237,3 +237,30 @@ def test_crls_and_the_folder_for_others_are_beside_the_file(tmp_path: Path) -> N
     assert (found.sources.cache, found.sources.recheck) == (tmp_path / "crls", 3600.0)
     assert not found.sources.fetch
     assert found.connections[0].revocation is Revocation.OFF
+
+
+USERS = CERTIFICATE.replace(
+    "[connections",
+    '[[credentials.secrets]]\nid = "carol"\npassword = "file:site.psk"\n[connections',
+)
+
+
+def test_a_password_is_of_a_user(tmp_path: Path) -> None:
+    found = loaded(tmp_path, USERS + 'peer_auth = ["eap-mschapv2"]')
+    (account,) = found.credentials.accounts
+    assert (account.name, len(account.password)) == ("carol", 32)
+    assert found.credentials.secrets == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ('id = "x"', "either psk or password has to be there"),
+        ('id = "x"\npsk = "file:site.psk"\npassword = "file:site.psk"', "either psk or password"),
+        ('id = "*.x"\npassword = "file:site.psk"', "for one user, not for a pattern"),
+        ('id = "CAROL"\npassword = "file:site.psk"', "a second password for CAROL"),
+    ],
+)
+def test_what_is_no_user_is_refused(tmp_path: Path, entry: str, words: str) -> None:
+    text = USERS.replace("[connections", f"[[credentials.secrets]]\n{entry}\n[connections")
+    assert any(words in error for error in errors(tmp_path, text))

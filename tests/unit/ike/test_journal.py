@@ -11,6 +11,8 @@ from ikeway.ike.journal_lines import entry_line, read, seed_line
 from ikeway.model.errors import UsageError
 from ikeway.model.esp import Usage
 from ikeway.model.secret import Secret
+from ikeway.policy.connection import Proof
+from support.eap_hosts import eap
 from support.hosts import CBC, GCM, Row
 from support.ladder import Ladder
 from support.stages import WAYS
@@ -74,11 +76,11 @@ def rubbish(ladder: Ladder) -> None:
 
 
 @pytest.mark.parametrize("story", [a_day, a_refusal, rubbish])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS, "eap"])
 @pytest.mark.parametrize("row", [GCM, CBC], ids=str)
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_a_journal_replays_to_the_same_octets(row: Row, way: str, story: Story, side: str) -> None:
-    ladder = WAYS[way](row)
+    ladder = WAYS.get(way, eap)(row)
     entries, performed = record(ladder, side)
     story(ladder)
     env = getattr(ladder, side).endpoint.env
@@ -93,13 +95,19 @@ def test_a_journal_replays_to_the_same_octets(row: Row, way: str, story: Story, 
     assert any(isinstance(one, Send) for one in performed)
 
 
-def test_every_kind_of_input_survives_being_written_down() -> None:
-    ladder = WAYS["certificate"](GCM)
+@pytest.mark.parametrize("is_right", [True, False])
+def test_every_kind_of_input_survives_being_written_down(is_right: bool) -> None:
+    proof = Proof.EAP_MSCHAPV2 if is_right else Proof.EAP_MD5
+    ladder = eap(GCM, proof, password="correct horse" if is_right else "wrong")
     left, _ = record(ladder, "left")
     right, _ = record(ladder, "right")
-    a_day(ladder)
-    asked = next(one for one in ladder.left.installs if isinstance(one, Ask | InstallChild))
-    ladder.give(ladder.left, asked, Refused("whatever"))
+    if is_right:
+        a_day(ladder)
+        asked = next(one for one in ladder.left.installs if isinstance(one, Ask | InstallChild))
+        ladder.give(ladder.left, asked, Refused("whatever"))
+    else:
+        ladder.connect()
+        ladder.wait(60)
     connections = {
         one.name: one
         for host in (ladder.left, ladder.right)

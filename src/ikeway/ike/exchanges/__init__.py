@@ -9,6 +9,8 @@ from ikeway.ike.exchanges import (
     child_sa_requester,
     child_sa_responder,
     create_child_sa,
+    eap_initiator,
+    eap_responder,
     ike_auth,
     ike_auth_initiator,
     ike_auth_responder,
@@ -31,6 +33,8 @@ ROLES: Final = (
     ike_intermediate_responder,
     ike_auth_initiator,
     ike_auth_responder,
+    eap_initiator,
+    eap_responder,
 )
 MOVES: Final = (address_update,)
 """What INFORMATIONAL is used for with MOBIKE."""

@@ -24,8 +24,10 @@ from ikeway.wire.payloads import (
     Certificate,
     CertificateRequest,
     Configuration,
+    Eap,
     IdI,
     IdR,
+    Notify,
     SecurityAssociation,
     TsI,
     TsR,
@@ -53,6 +55,24 @@ RESPONSE = Shape(
     maybe(TsI),
     maybe(TsR),
 )
+EAP_RESPONSE = Shape(one(IdR), some(Certificate), maybe(Authentication), one(Eap))
+EAP_ROUND = Shape(one(Eap))
+LAST_REQUEST = Shape(one(Authentication))
+LAST_RESPONSE = Shape(
+    one(Authentication),
+    maybe(Configuration),
+    maybe(SecurityAssociation),
+    maybe(TsI),
+    maybe(TsR),
+)
+
+
+def refusal(reply: Message) -> str | None:
+    """Return the error that ends the exchange: one that stands without AUTH (§2.21.2)."""
+    if reply.one(Authentication) is not None:
+        return None
+    errors = [notify.type.name for notify in reply.all(Notify) if notify.type.is_error]
+    return errors[0] if errors else None
 
 
 @dataclass(frozen=True, slots=True)

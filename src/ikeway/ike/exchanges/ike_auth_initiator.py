@@ -15,7 +15,8 @@ from ikeway.ike import (
     window_size,
 )
 from ikeway.ike.children import Wish
-from ikeway.ike.exchanges import ike_auth, informational
+from ikeway.ike.eap_states import AnsweringEap, AwaitEapProof, AwaitEapRequest, Responder
+from ikeway.ike.exchanges import eap_initiator, ike_auth, informational
 from ikeway.ike.exchanges.ike_sa_init import certificate_request
 from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
 from ikeway.ike.features import message_id_sync
@@ -38,7 +39,7 @@ from ikeway.wire.registry import NotifyType, ProtocolId
 INSTALLING = "install"
 _NO_STANDING = Standing()
 
-Asking: TypeAlias = AwaitAuthResponse | CheckingResponder
+Asking: TypeAlias = AwaitAuthResponse | CheckingResponder | AwaitEapProof
 """The states in which the responder has answered IKE_AUTH."""
 
 
@@ -51,6 +52,10 @@ def request(connection: Connection, agreement: Agreement, wish: Wish, now: Insta
     session, transcript = agreement.session, agreement.transcript
     first_child.starts_without(session, connection)
     child = first_child.draft(session.env, connection, session.link, wish)
+    unsent = AwaitAuthResponse(session, transcript, connection, child)
+    if connection.local_auth.eap_method:
+        step = _send(unsent, (), now)
+        return Step(step.state, agreement.reports + step.actions)
     ours = proof.claim(session, transcript, _identity(connection), is_local=True)
     if connection.local_auth is Proof.CERTIFICATE:
         scheme, ask = proof.ask_signature(session, ours, connection.local_id)
@@ -59,7 +64,6 @@ def request(connection: Connection, agreement: Agreement, wish: Wish, now: Insta
         return Step(waiting, (*agreement.reports, ask))
     secret = proof.find_psk(session, connection.local_id, _peer_id(connection))
     auth = proof.psk_proof(session, ours, secret)
-    unsent = AwaitAuthResponse(session, transcript, connection, child)
     step = _send(unsent, auth, now)
     return Step(step.state, agreement.reports + step.actions)
 
@@ -87,7 +91,7 @@ def signed(state: SigningRequest, answer: Answer, now: Instant) -> Step:
 def _send(state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant) -> Step:
     connection, session = state.connection, state.session
     wanted = connection.peer_id.exact
-    *certificates, authentication = auth
+    *certificates, authentication = auth or (None,)
     payloads: tuple[Body, ...] = (
         _identity(connection),
         *message_id_sync.offer(),
@@ -95,7 +99,7 @@ def _send(state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant) -> Ste
         *((Notify(NotifyType.INITIAL_CONTACT),) if connection.initial_contact else ()),
         *certificate_request(session.env, (connection,)),
         *((IdR(wanted.type, wanted.data),) if wanted else ()),
-        authentication,
+        *((authentication,) if authentication else eap_initiator.announce(connection)),
         *crash_detection.announce(session.env, session.link),
         *_wanted(state),
         *window_size.announce(connection),
@@ -119,17 +123,21 @@ def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
     Raises:
         PeerError: it cannot, or the response is not as it has to be.
     """
-    refusal = _refusal(reply)
+    refusal = ike_auth.refusal(reply)
     if refusal is not None:
         return ending.give_up(state, state.connection.name, f"the peer says {refusal}")
-    ike_auth.RESPONSE.check(reply)
+    wants_eap = bool(state.connection.local_auth.eap_method)
+    (ike_auth.EAP_RESPONSE if wants_eap else ike_auth.RESPONSE).check(reply)
     identity = need(reply, IdR).identity
     identity.check()
     connection = state.connection
     if not connection.peer_id.matches(identity):
         raise AuthenticationError(f"the peer is {identity}, expected was {connection.peer_id}")
+    if wants_eap and reply.one(Authentication) is None:
+        return eap_initiator.begin(state, Responder(need(reply, IdR), None), reply, now)
     auth = need(reply, Authentication)
-    if proof.kind(auth) not in connection.peer_auth:
+    accepted = {Proof.CERTIFICATE} & {*connection.peer_auth} if wants_eap else connection.peer_auth
+    if proof.kind(auth) not in accepted:
         raise AuthenticationError(f"the peer proves itself by {auth.method.name}")
     if proof.kind(auth) is Proof.PSK:
         theirs = proof.claim(state.session, state.transcript, need(reply, IdR), is_local=False)
@@ -141,14 +149,6 @@ def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
         state.session, state.transcript, connection, state.child, reply, expires
     )
     return Step(waiting, (ask,))
-
-
-def _refusal(reply: Message) -> str | None:
-    """Return the error that ends the exchange: one that stands without AUTH (§2.21.2)."""
-    if reply.one(Authentication) is not None:
-        return None
-    errors = [notify.type.name for notify in reply.all(Notify) if notify.type.is_error]
-    return errors[0] if errors else None
 
 
 def checked(state: CheckingResponder, answer: Answer, now: Instant) -> Step:
@@ -167,7 +167,26 @@ def checked(state: CheckingResponder, answer: Answer, now: Instant) -> Step:
     proof.check_signature(state.session, state.connection, theirs, auth, answer.certificate)
     question = proof.certificate_question(state.connection, state.reply, "server")
     standing = Standing.of(question, answer, now)
+    if state.connection.local_auth.eap_method:
+        return eap_initiator.begin(state, Responder(identity, standing), state.reply, now)
     return _establish(state, identity.identity, state.reply, now, standing)
+
+
+def conclude_eap(state: AwaitEapProof, reply: Message, now: Instant) -> Step:
+    """Take the response to our AUTH after EAP: has the responder the same key?
+
+    Raises:
+        PeerError: it has not, or the response is not as it has to be.
+    """
+    refusal = ike_auth.refusal(reply)
+    if refusal is not None:
+        return ending.give_up(state, state.connection.name, f"the peer says {refusal}")
+    ike_auth.LAST_RESPONSE.check(reply)
+    responder = state.responder
+    theirs = proof.claim(state.session, state.transcript, responder.id_r, is_local=False)
+    proof.check_eap(state.session, theirs, need(reply, Authentication), state.keys)
+    standing = responder.standing or _NO_STANDING
+    return _establish(state, responder.id_r.identity, reply, now, standing)
 
 
 def _establish(
@@ -240,7 +259,9 @@ def _believes_in_child(reply: Message) -> bool:
     return not any(notify.type.is_error for notify in reply.all(Notify))
 
 
-def reject(state: Asking, error: PeerError, now: Instant) -> Step:
+def reject(
+    state: SigningRequest | Asking | AnsweringEap | AwaitEapRequest, error: PeerError, now: Instant
+) -> Step:
     """End the SA because of what the responder is or says, and tell it so (§2.21.2)."""
     session, connection = state.session, state.connection
     word: Body = Delete(ProtocolId.IKE, 0, ())

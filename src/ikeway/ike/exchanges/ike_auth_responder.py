@@ -13,7 +13,9 @@ from ikeway.ike import (
     proof,
     window_size,
 )
-from ikeway.ike.exchanges import ike_auth
+from ikeway.ike.auth_request import AuthRequest
+from ikeway.ike.eap_states import AwaitEapAuth
+from ikeway.ike.exchanges import eap_responder, ike_auth
 from ikeway.ike.features import message_id_sync, mobike
 from ikeway.ike.io import (
     Action,
@@ -32,7 +34,6 @@ from ikeway.ike.reports import ChildEstablished, ChildFailed, RefusedRequest
 from ikeway.ike.session import Session, Transcript
 from ikeway.ike.shape import need
 from ikeway.ike.states import (
-    AuthRequest,
     AwaitAuthRequest,
     CheckingInitiator,
     ChildOutcome,
@@ -66,24 +67,54 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
     """
     ike_auth.REQUEST.check(message)
     auth = message.one(Authentication)
-    if auth is None:
-        raise AuthenticationError("the initiator wants EAP, which no connection allows")
     id_i = need(message, IdI).identity
     id_i.check()
-    connection = _connection(state.candidates, id_i, message.one(IdR), proof.kind(auth))
-    if not first_child.wants_child(message) and connection.childless is Childless.NEVER:
-        raise MalformedError("no Child SA is asked for, which `childless` does not allow")
+    candidates = tuple[Connection, ...]()
+    if auth is None:
+        connection, candidates = eap_responder.choose(state.candidates, id_i, message)
+    else:
+        connection = _connection(state.candidates, id_i, message.one(IdR), proof.kind(auth))
     if connection.does_mobike:
         mobike.check_no_nats(message, datagram.peer, datagram.local)
     request = AuthRequest(message, datagram.local, datagram.peer, id_i, connection)
     session = ike_auth.moved(state.session, datagram.local, datagram.peer)
     session = ike_auth.sized(session, connection)
+    if auth is None:
+        return eap_responder.respond(session, state.transcript, request, candidates, now)
+    _check_childless(request)
     if proof.kind(auth) is Proof.PSK:
         theirs = proof.claim(session, state.transcript, need(message, IdI), is_local=False)
         proof.check_psk(session, theirs, auth, (connection.local_id, id_i))
         return _authentic(session, state.transcript, request, now)
     ask = proof.ask_certificate(session, connection, message, "client")
     return Step(CheckingInitiator(session, state.transcript, request, _expires(now)), (ask,))
+
+
+def _check_childless(request: AuthRequest) -> None:
+    is_childless = not first_child.wants_child(request.message)
+    if is_childless and request.connection.childless is Childless.NEVER:
+        raise MalformedError("no Child SA is asked for, which `childless` does not allow")
+
+
+def respond_after_eap(
+    state: AwaitEapAuth, message: Message, datagram: Datagram, now: Instant
+) -> Step:
+    """Take the AUTH of an initiator that EAP has proven: has it the same key (§2.16)?
+
+    Raises:
+        PeerError: it has not.
+    """
+    ike_auth.LAST_REQUEST.check(message)
+    first, session, keys = state.request, state.session, state.request.keys
+    if keys is None:
+        raise AuthenticationError("EAP made no key")
+    theirs = proof.claim(session, state.transcript, need(first.message, IdI), is_local=False)
+    proof.check_eap(session, theirs, need(message, Authentication), keys)
+    both = Message(message.header, first.message.payloads + message.payloads)
+    request = replace(first, message=both, local=datagram.local, peer=datagram.peer)
+    _check_childless(request)
+    session = ike_auth.moved(session, datagram.local, datagram.peer)
+    return _authentic(ike_auth.sized(session, request.connection), state.transcript, request, now)
 
 
 def _connection(
@@ -151,6 +182,9 @@ def _decide(
     outcome = first_child.respond(session, transcript, request, found)
     connection = request.connection
     ours = proof.claim(session, transcript, _identity(connection), is_local=True)
+    if request.keys is not None:
+        auth = proof.eap_proof(session, ours, request.keys)
+        return _prove(session, request, outcome, auth, now)
     if connection.local_auth is Proof.PSK:
         secret = proof.find_psk(session, connection.local_id, request.id_i)
         return _prove(session, request, outcome, proof.psk_proof(session, ours, secret), now)
@@ -211,7 +245,7 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
     request, outcome = state.request, state.outcome
     connection = request.connection
     payloads: tuple[Body, ...] = (
-        _identity(connection),
+        *(() if request.keys else (_identity(connection),)),
         *message_id_sync.answer(request.message),
         *state.proof,
         *crash_detection.announce(state.session.env, state.session.link),

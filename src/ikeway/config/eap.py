@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether EAP can work in a connection at all (RFC 7296 §2.16, RFC 5998)."""
+
+from typing import Final
+
+from ikeway.auth.eap.methods import may_stand_alone
+from ikeway.config.findings import Findings
+from ikeway.config.positions import KeyPath
+from ikeway.ike.exchanges.eap_initiator import user
+from ikeway.policy.connection import Connection, Proof, Role
+from ikeway.policy.credentials import Credentials
+
+BY_PASSWORD: Final = frozenset({Proof.EAP_MSCHAPV2, Proof.EAP_MD5, Proof.EAP_GTC})
+"""Methods that need a password of each user."""
+
+
+def check_eap(
+    path: KeyPath, connection: Connection, credentials: Credentials, findings: Findings
+) -> None:
+    """Note what EAP lacks in a connection."""
+    if connection.local_auth.eap_method:
+        _check_ours(path, connection, credentials, findings)
+    elif connection.eap_identity:
+        findings.error((*path, "eap_identity"), "only with local_auth by EAP")
+    if connection.eap_methods:
+        _check_theirs(path, connection, credentials, findings)
+
+
+def _check_ours(
+    path: KeyPath, connection: Connection, credentials: Credentials, findings: Findings
+) -> None:
+    where, own = (*path, "local_auth"), connection.local_auth
+    is_alone = own in connection.peer_auth and may_stand_alone(own.eap_method)
+    if connection.role is not Role.INITIATOR and not is_alone:
+        findings.error(
+            where, f"{own.value} proves an initiator only; a responder needs a certificate"
+        )
+    if Proof.CERTIFICATE not in connection.peer_auth and not is_alone:
+        findings.error(
+            (*path, "peer_auth"), f"before {own.value} the peer has to prove itself by certificate"
+        )
+    name = user(connection).lower()
+    known = {account.name.encode().lower() for account in credentials.accounts}
+    if own in BY_PASSWORD and name not in known and connection.role is not Role.RESPONDER:
+        findings.error(
+            where,
+            f"there is no password for {name.decode()!r}; add [[credentials.secrets]] with id and"
+            " password, or set eap_identity",
+        )
+
+
+def _check_theirs(
+    path: KeyPath, connection: Connection, credentials: Credentials, findings: Findings
+) -> None:
+    where = (*path, "peer_auth")
+    if connection.role is Role.INITIATOR and not connection.local_auth.eap_method:
+        findings.error(where, "a responder does not prove itself by EAP; use certificate")
+    if connection.local_auth is Proof.PSK:
+        findings.error(
+            where, "before EAP we have to prove ourselves by certificate, not by a shared key"
+        )
+    if BY_PASSWORD.intersection(connection.peer_auth) and not credentials.accounts:
+        findings.warn(where, "no user has a password yet; add [[credentials.secrets]]")

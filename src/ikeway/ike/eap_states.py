@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The states of an IKE SA while EAP runs inside IKE_AUTH (RFC 7296 §2.16)."""
+
+from dataclasses import dataclass
+
+from ikeway.ike.auth_request import AuthRequest, EapKeys
+from ikeway.ike.children import ChildDraft
+from ikeway.ike.session import Session, Transcript
+from ikeway.ike.signing_scheme import SigningScheme
+from ikeway.ike.vouched import Standing
+from ikeway.model.time import Instant
+from ikeway.policy.connection import Connection
+from ikeway.wire.codec import Body
+from ikeway.wire.payloads import IdR
+
+
+@dataclass(frozen=True, slots=True)
+class Responder:
+    """Who answers us.
+
+    `standing` is that of the certificate of its AUTH, None where EAP alone has to prove it (RFC
+    5998).
+    """
+
+    id_r: IdR
+    standing: Standing | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringEap:
+    """The responder's EAP packet is being answered."""
+
+    session: Session
+    transcript: Transcript
+    connection: Connection
+    child: ChildDraft
+    responder: Responder
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitEapRequest:
+    """We answered an EAP packet and wait for the next one."""
+
+    session: Session
+    transcript: Transcript
+    connection: Connection
+    child: ChildDraft
+    responder: Responder
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitEapProof:
+    """EAP succeeded and we sent AUTH; so has the responder to."""
+
+    session: Session
+    transcript: Transcript
+    connection: Connection
+    child: ChildDraft
+    responder: Responder
+    keys: EapKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """An initiator that EAP is to prove.
+
+    It may turn out to belong to any of `candidates`: all have the identity and the proof that we
+    show it. EAP has to end by `until`.
+    """
+
+    request: AuthRequest
+    candidates: tuple[Connection, ...]
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class SigningEap:
+    """We prove ourselves before EAP begins, and wait for the signature of that."""
+
+    session: Session
+    transcript: Transcript
+    applicant: Applicant
+    scheme: SigningScheme
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AskingEap:
+    """The next EAP packet is being made; `proof` goes before it."""
+
+    session: Session
+    transcript: Transcript
+    applicant: Applicant
+    proof: tuple[Body, ...]
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitEapResponse:
+    """We sent an EAP request."""
+
+    session: Session
+    transcript: Transcript
+    applicant: Applicant
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitEapAuth:
+    """We sent EAP Success and wait for AUTH: the request says already who is proven."""
+
+    session: Session
+    transcript: Transcript
+    request: AuthRequest
+    expires: Instant

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EAP in IKE_AUTH as its responder (RFC 7296 §2.16, RFC 5998).
+
+We prove ourselves first. Policy goes by who EAP has proven, never by IDi.
+"""
+
+from dataclasses import replace
+
+from ikeway.auth.eap import identity
+from ikeway.auth.eap.methods import may_stand_alone
+from ikeway.auth.eap.progress import Failure, Progress, Success
+from ikeway.ike import ending, messages, proof
+from ikeway.ike.auth_request import AuthRequest
+from ikeway.ike.eap_states import (
+    Applicant,
+    AskingEap,
+    AwaitEapAuth,
+    AwaitEapResponse,
+    SigningEap,
+)
+from ikeway.ike.exchanges import ike_auth
+from ikeway.ike.io import Answer, Ask, Converse, Datagram, Refused, Signed
+from ikeway.ike.reports import RefusedRequest
+from ikeway.ike.session import Session, Transcript
+from ikeway.ike.shape import need
+from ikeway.ike.states import Step
+from ikeway.ike.timers import EAP, HALF_OPEN
+from ikeway.model.errors import AuthenticationError
+from ikeway.model.identity import Identity
+from ikeway.model.time import Instant
+from ikeway.policy.connection import Connection
+from ikeway.policy.credentials import identities_equal
+from ikeway.wire.codec import Body
+from ikeway.wire.message import Message
+from ikeway.wire.payloads import Eap, IdR
+from ikeway.wire.registry import NotifyType
+
+TALK = "eap"
+
+
+def respond(
+    session: Session,
+    transcript: Transcript,
+    request: AuthRequest,
+    candidates: tuple[Connection, ...],
+    now: Instant,
+) -> Step:
+    """Prove ourselves and begin EAP with an initiator that sent no AUTH.
+
+    Raises:
+        AuthenticationError: we cannot prove ourselves.
+    """
+    connection = request.connection
+    applicant = Applicant(request, candidates, now + (EAP.length or 0.0))
+    if connection.local_auth.eap_method:
+        return _ask(session, transcript, applicant, (_identity(connection),), b"", now)
+    ours = proof.claim(session, transcript, _identity(connection), is_local=True)
+    scheme, ask = proof.ask_signature(session, ours, connection.local_id)
+    expires = _expires(applicant, now)
+    return Step(SigningEap(session, transcript, applicant, scheme, expires), (ask,))
+
+
+def choose(
+    candidates: tuple[Connection, ...], id_i: Identity, message: Message
+) -> tuple[Connection, tuple[Connection, ...]]:
+    """Return what to show an initiator without AUTH, and to what it may turn out to belong.
+
+    All of that has the same identity and proof of ours. IDi proves nothing yet, and only decides
+    whose methods are offered.
+
+    Raises:
+        AuthenticationError: no connection allows EAP with it.
+    """
+    id_r = message.one(IdR)
+    may_be_alone = message.notify(NotifyType.EAP_ONLY_AUTHENTICATION) is not None
+    fitting = [
+        connection
+        for connection in candidates
+        if _methods(connection)
+        and (may_be_alone or not connection.local_auth.eap_method)
+        and (id_r is None or identities_equal(connection.local_id, id_r.identity))
+    ]
+    if not fitting:
+        raise AuthenticationError("the initiator wants EAP, which no connection allows")
+    first = min(fitting, key=lambda one: (not _is_named(one, id_i), one.peer_id.rank))
+    face = first.local_id, bool(first.local_auth.eap_method)
+    alike = [one for one in fitting if (one.local_id, bool(one.local_auth.eap_method)) == face]
+    return first, tuple(alike)
+
+
+def _is_named(connection: Connection, id_i: Identity) -> bool:
+    user = identity.of_user(identity.from_idi(id_i))
+    return connection.peer_id.matches(id_i) or connection.peer_id.matches(user)
+
+
+def _methods(connection: Connection) -> tuple[str, ...]:
+    """Return the methods to offer; those that prove us too where nothing else does (RFC 5998)."""
+    is_alone = bool(connection.local_auth.eap_method)
+    return tuple(name for name in connection.eap_methods if not is_alone or may_stand_alone(name))
+
+
+def signed(state: SigningEap, answer: Answer, now: Instant) -> Step:
+    """Begin EAP behind our signature.
+
+    Raises:
+        AuthenticationError: we cannot prove our identity; the peer hears no details.
+    """
+    if not isinstance(answer, Signed):
+        reason = answer.reason if isinstance(answer, Refused) else "no signature"
+        raise AuthenticationError(f"cannot sign: {reason}")
+    connection, session = state.applicant.request.connection, state.session
+    auth = proof.signature_proof(session, connection.local_id, state.scheme, answer.signature)
+    shown = (_identity(connection), *auth)
+    return _ask(session, state.transcript, state.applicant, shown, b"", now)
+
+
+def heard(state: AwaitEapResponse, message: Message, datagram: Datagram, now: Instant) -> Step:
+    """Take the initiator's next EAP packet.
+
+    Raises:
+        PeerError: there is none.
+    """
+    ike_auth.EAP_ROUND.check(message)
+    asked = Message(message.header, state.applicant.request.message.payloads)
+    request = replace(
+        state.applicant.request, message=asked, local=datagram.local, peer=datagram.peer
+    )
+    applicant = replace(state.applicant, request=request)
+    packet = need(message, Eap).data
+    return _ask(state.session, state.transcript, applicant, (), packet, now)
+
+
+def _ask(
+    session: Session,
+    transcript: Transcript,
+    applicant: Applicant,
+    shown: tuple[Body, ...],
+    packet: bytes,
+    now: Instant,
+) -> Step:
+    request = applicant.request
+    name = b"" if request.connection.ask_eap_identity else identity.from_idi(request.id_i)
+    question = Converse(True, _methods(request.connection), name, packet)
+    waiting = AskingEap(session, transcript, applicant, shown, _expires(applicant, now))
+    return Step(waiting, (Ask(session.ticket(TALK), question),))
+
+
+def _expires(applicant: Applicant, now: Instant) -> Instant:
+    return min(now + (HALF_OPEN.length or 0.0), applicant.until)
+
+
+def _identity(connection: Connection) -> IdR:
+    return IdR(connection.local_id.type, connection.local_id.data)
+
+
+def answered(state: AskingEap, answer: Answer, now: Instant) -> Step:
+    """Send the next EAP packet.
+
+    Raises:
+        AuthenticationError: there is none, or policy does not know who has been proven.
+    """
+    if not isinstance(answer, Progress) or answer.reply is None:
+        reason = answer.reason if isinstance(answer, Refused) else "no answer"
+        raise AuthenticationError(f"EAP: {reason}")
+    eap = Eap(answer.reply)
+    match answer.outcome:
+        case Success():
+            return _succeed(state, answer.outcome, eap, now)
+        case Failure(reason):
+            return _fail(state, reason, eap, now)
+        case None:
+            session, step = _say(state, eap)
+            expires = _expires(state.applicant, now)
+            waiting = AwaitEapResponse(session, state.transcript, state.applicant, expires)
+            return replace(step, state=waiting)
+
+
+def _succeed(state: AskingEap, success: Success, eap: Eap, now: Instant) -> Step:
+    request = state.applicant.request
+    user = identity.of_user(success.identity)
+    connection = _connection(state.applicant.candidates, user, success.method)
+    keys = proof.eap_keys(state.session, success.msk)
+    proven = replace(request, id_i=user, connection=connection, keys=keys)
+    session, step = _say(state, eap)
+    waiting = AwaitEapAuth(session, state.transcript, proven, _expires(state.applicant, now))
+    return replace(step, state=waiting)
+
+
+def _connection(candidates: tuple[Connection, ...], user: Identity, method: str) -> Connection:
+    """Return the connection for who has been proven, an exact peer before a wildcard."""
+    fitting = [one for one in candidates if method in _methods(one) and one.peer_id.matches(user)]
+    if not fitting:
+        raise AuthenticationError(f"no connection is for {user} by eap-{method}")
+    return min(fitting, key=lambda one: one.peer_id.rank)
+
+
+def _fail(state: AskingEap, reason: str, eap: Eap, now: Instant) -> Step:
+    """Say EAP Failure, and let the SA go once the peer has surely heard it."""
+    session, step = _say(state, eap)
+    peer = state.applicant.request.peer
+    refused = session.report(RefusedRequest(NotifyType.AUTHENTICATION_FAILED.name, reason, peer))
+    closed = ending.closed(session.sa, "", reason, is_failure=True)
+    return Step(ending.linger(session, now), (*step.actions, refused, closed))
+
+
+def _say(state: AskingEap, eap: Eap) -> tuple[Session, Step]:
+    request = state.applicant.request
+    payloads = (*state.proof, eap)
+    path = request.local, request.peer
+    session, actions = messages.respond(state.session, request.message.header, payloads, path)
+    return session, Step(state, actions)
+
+
+def end(
+    state: AwaitEapResponse | AwaitEapAuth, message: Message, datagram: Datagram, now: Instant
+) -> Step:
+    """Let an initiator go that wants no more, such as one that does not believe us."""
+    path = datagram.local, datagram.peer
+    session, actions = messages.respond(state.session, message.header, (), path)
+    closed = ending.closed(session.sa, "", "the peer ended EAP", is_failure=True)
+    return Step(ending.linger(session, now), (*actions, closed))

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts to put on a ladder: a client with a password, a gateway with a certificate and users."""
+
+from dataclasses import replace
+
+from ikeway.model.identity import Identity, IdType
+from ikeway.model.secret import Secret
+from ikeway.policy.connection import Proof
+from ikeway.policy.credentials import Account, IdPattern
+from support.hosts import CLIENT, GATEWAY, GCM, LEFT, POOL, RIGHT, Changes, Row, credentials, host
+from support.ladder import Ladder
+
+USERS = (
+    Account("carol", Secret(b"correct horse")),
+    Account("dora@example.com", Secret(b"battery staple")),
+)
+
+
+def eap(
+    row: Row = GCM,
+    proof: Proof = Proof.EAP_MSCHAPV2,
+    user: str = "carol",
+    password: str = "correct horse",
+    left: Changes | None = None,
+    right: Changes | None = None,
+) -> Ladder:
+    """Return a client that has a password, and a gateway with a certificate and users."""
+    client: Changes = {
+        "local_id": Identity(IdType.KEY_ID, user.encode()),
+        "eap_identity": user,
+        "local_auth": proof,
+        "peer_auth": (Proof.CERTIFICATE,),
+        **CLIENT,
+    }
+    gateway: Changes = {
+        "local_auth": Proof.CERTIFICATE,
+        "peer_auth": (proof,),
+        "peer_id": IdPattern("*"),
+        **GATEWAY,
+    }
+    one = row.connection(LEFT, RIGHT, **client | (left or {}))
+    two = row.connection(RIGHT, LEFT, **gateway | (right or {}))
+    own = (Account(user, Secret(password.encode())),)
+    return Ladder(
+        host("left", (one,), replace(credentials(LEFT), certificates=(), accounts=own)),
+        host("right", (two,), replace(credentials(RIGHT), accounts=USERS), {"staff": POOL}),
+        row.addresses,
+        row.nat,
+    )
