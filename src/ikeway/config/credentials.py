@@ -4,8 +4,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from ikeway.config.credential_tables import CredentialsTable, RevocationTable
 from ikeway.config.positions import KeyPath
-from ikeway.config.schema import CredentialsTable, RevocationTable
 from ikeway.config.secrets import SHORT_OCTETS, Sources
 from ikeway.crypto.certificate import Certificate, load_certificates
 from ikeway.crypto.crl import Crl

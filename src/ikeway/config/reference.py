@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ikeway.config import schema
+from ikeway.config import credential_tables, schema
 from ikeway.config.proposals import words
 from ikeway.policy.proposals import DEFAULT_ESP, DEFAULT_IKE
 
@@ -24,8 +24,8 @@ Times are written as `"30s"`, `"4h"`, `"1h30m"`, `"500ms"`; amounts of data as `
 """
 TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("[host]", schema.Host),
-    ("[credentials]", schema.CredentialsTable),
-    ("[[credentials.secrets]]", schema.Secret),
+    ("[credentials]", credential_tables.CredentialsTable),
+    ("[[credentials.secrets]]", credential_tables.Secret),
     ("[pools.NAME]", schema.PoolTable),
     ("[connections.NAME]", schema.ConnectionTable),
     ("[connections.NAME.children.CHILD]", schema.ChildTable),

@@ -2,29 +2,38 @@
 """Every key of the configuration file: its type, its default and what it means."""
 
 from enum import Enum
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
-from ikeway.config import values
-from ikeway.config.parsed import Parsed, choice, written
-from ikeway.config.proposals import esp_proposal, ike_proposal
-from ikeway.model.address import Address as AddressValue
-from ikeway.model.address import Network
-from ikeway.model.esp import Mode
-from ikeway.model.identity import Identity
-from ikeway.model.time import Seconds
+from ikeway.config.credential_tables import CredentialsTable
+from ikeway.config.parsed import choice, written
+from ikeway.config.terms import (
+    Address,
+    Domain,
+    Duration,
+    EspProposal,
+    Id,
+    IkeProposal,
+    ModeWord,
+    Name,
+    Octets,
+    OptionalDuration,
+    Pattern,
+    Peer,
+    Prefix,
+    ProofWord,
+    Selector,
+    StartWord,
+    Table,
+    Text,
+    Wait,
+)
 from ikeway.policy.connection import (
     Childless,
     Encapsulate,
-    PeerAddress,
-    Proof,
     Role,
-    SelectorTemplate,
-    Start,
 )
-from ikeway.policy.credentials import IdPattern, parse_identity
-from ikeway.policy.proposals import ProposalSpec
 from ikeway.policy.revocation import Revocation
 
 
@@ -33,47 +42,6 @@ class Backend(Enum):
 
     ENGINE = "engine"
     NULL = "null"
-
-
-_PROOFS_LATER: Final = {
-    "eap-*": "the part on EAP",
-    "null": "the part on null authentication (RFC 7619)",
-    "pubkey": "the part on raw public keys",
-}
-
-Address: TypeAlias = Annotated[AddressValue, Parsed(values.address, "an address")]
-Prefix: TypeAlias = Annotated[Network, Parsed(values.network, "a prefix")]
-Peer: TypeAlias = Annotated[PeerAddress, Parsed(values.peer, "an address, a prefix, a host name")]
-Id: TypeAlias = Annotated[Identity, Parsed(parse_identity, "an identity")]
-Pattern: TypeAlias = Annotated[IdPattern, Parsed(values.id_pattern, "an identity, or one with *")]
-Selector: TypeAlias = Annotated[SelectorTemplate, Parsed(values.selector, "a traffic selector")]
-Domain: TypeAlias = Annotated[str, Parsed(values.domain, "a domain name")]
-Duration: TypeAlias = Annotated[Seconds, Parsed(values.duration(), "a time")]
-OptionalDuration: TypeAlias = Annotated[
-    Seconds, Parsed(values.duration_or_none(), "a time, or none")
-]
-Wait: TypeAlias = Annotated[Seconds, Parsed(values.duration(0.01, 3600), "a time")]
-Octets: TypeAlias = Annotated[int, Parsed(values.octets, "an amount of data")]
-IkeProposal: TypeAlias = Annotated[ProposalSpec, Parsed(ike_proposal, "a proposal")]
-EspProposal: TypeAlias = Annotated[ProposalSpec, Parsed(esp_proposal, "a proposal")]
-ProofWord: TypeAlias = Annotated[Proof, choice(Proof, _PROOFS_LATER)]
-ModeWord: TypeAlias = Annotated[Mode, choice(Mode)]
-StartWord: TypeAlias = Annotated[Start, choice(Start)]
-Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
-Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-
-
-class Table(BaseModel):
-    """A table of the file: what is not named in it is an error."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        validate_default=True,
-        use_attribute_docstrings=True,
-        arbitrary_types_allowed=True,
-    )
 
 
 class Host(Table):
@@ -96,70 +64,6 @@ class Host(Table):
     """The file with the secret of these tokens, made if it is not there; by default `crash.key` in
     the run directory. Name one on a disk if peers are to know of a reboot, too; never one that
     another gateway uses."""
-
-
-class Secret(Table):
-    """A pre-shared key or a user's password for EAP.
-
-    Of keys the most exact entry that fits both identities counts.
-    """
-
-    id: Pattern
-    """Which peers share the key: an identity, or a pattern such as `*.example.com`. With a password
-    the user's name, or our own: `carol`, `carol@example.com` or `CORP\\\\carol`; it has no case."""
-
-    local: Pattern = written("*")
-    """With which of our identities."""
-
-    password: Text | None = None
-    """The password of that user, written as `psk` is."""
-
-    psk: Text | None = None
-    """`file:PATH`: the octets of that file, less one newline at the end. `env:NAME`: an environment
-    variable as it is. Everything else is the secret itself, which draws a warning: `0x` and hex
-    digits, `0s` and base64, or text as it is, in UTF-8. Nothing else is cut off or added."""
-
-
-class RevocationTable(Table):
-    """Where it is looked up whether a peer's certificate was revoked."""
-
-    crls: list[Text] = []
-    """Files with CRLs of our authorities; they are read again when they change."""
-
-    fetch: bool = True
-    """Ask the OCSP responders and fetch the CRLs that certificates name, over HTTP; only for
-    certificates whose chain leads to an authority of ours."""
-
-    recheck: Duration = written("10min")
-    """How often the certificates of peers that are connected are looked up again."""
-
-    timeout: Wait = written("5s")
-    """How long an answer may take."""
-
-    cache: Text | None = None
-    """A folder in which CRLs that were fetched survive a restart."""
-
-
-class CredentialsTable(Table):
-    """Who we are and whom we believe. Paths are relative to the configuration file."""
-
-    certificate: Text | None = None
-    """A file with our certificate, in PEM or DER; behind it in the file its intermediates."""
-
-    key: Text | None = None
-    """The file with its private key, in PEM or DER: RSA, ECDSA, Ed25519 or Ed448."""
-
-    key_password: Text | None = None
-    """What the key's file is encrypted with, if it is: as `psk`."""
-
-    authorities: list[Text] = []
-    """Files with the certificates, one or more each, that a peer's chain must lead to."""
-
-    revocation: RevocationTable = RevocationTable()
-    """`[credentials.revocation]`: how it is found out whether a certificate was revoked."""
-
-    secrets: list[Secret] = []
-    """`[[credentials.secrets]]`: pre-shared keys and passwords."""
 
 
 class PoolTable(Table):

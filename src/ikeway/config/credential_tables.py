@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keys of `[credentials]`: who we are and whom we believe."""
+
+from ikeway.config.parsed import written
+from ikeway.config.terms import Duration, Pattern, Table, Text, Wait
+
+
+class Secret(Table):
+    """A pre-shared key or a user's password for EAP.
+
+    Of keys the most exact entry that fits both identities counts.
+    """
+
+    id: Pattern
+    """Which peers share the key: an identity, or a pattern such as `*.example.com`. With a password
+    the user's name, or our own: `carol`, `carol@example.com` or `CORP\\\\carol`; it has no case."""
+
+    local: Pattern = written("*")
+    """With which of our identities."""
+
+    password: Text | None = None
+    """The password of that user, written as `psk` is."""
+
+    psk: Text | None = None
+    """`file:PATH`: the octets of that file, less one newline at the end. `env:NAME`: an environment
+    variable as it is. Everything else is the secret itself, which draws a warning: `0x` and hex
+    digits, `0s` and base64, or text as it is, in UTF-8. Nothing else is cut off or added."""
+
+
+class RevocationTable(Table):
+    """Where it is looked up whether a peer's certificate was revoked."""
+
+    crls: list[Text] = []
+    """Files with CRLs of our authorities; they are read again when they change."""
+
+    fetch: bool = True
+    """Ask the OCSP responders and fetch the CRLs that certificates name, over HTTP; only for
+    certificates whose chain leads to an authority of ours."""
+
+    recheck: Duration = written("10min")
+    """How often the certificates of peers that are connected are looked up again."""
+
+    timeout: Wait = written("5s")
+    """How long an answer may take."""
+
+    cache: Text | None = None
+    """A folder in which CRLs that were fetched survive a restart."""
+
+
+class CredentialsTable(Table):
+    """Who we are and whom we believe. Paths are relative to the configuration file."""
+
+    certificate: Text | None = None
+    """A file with our certificate, in PEM or DER; behind it in the file its intermediates."""
+
+    key: Text | None = None
+    """The file with its private key, in PEM or DER: RSA, ECDSA, Ed25519 or Ed448."""
+
+    key_password: Text | None = None
+    """What the key's file is encrypted with, if it is: as `psk`."""
+
+    authorities: list[Text] = []
+    """Files with the certificates, one or more each, that a peer's chain must lead to."""
+
+    revocation: RevocationTable = RevocationTable()
+    """`[credentials.revocation]`: how it is found out whether a certificate was revoked."""
+
+    secrets: list[Secret] = []
+    """`[[credentials.secrets]]`: pre-shared keys and passwords."""

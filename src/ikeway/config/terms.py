@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tables of the configuration file are made of: types of their keys, and their base."""
+
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from ikeway.config import values
+from ikeway.config.parsed import Parsed, choice
+from ikeway.config.proposals import esp_proposal, ike_proposal
+from ikeway.model.address import Address as AddressValue
+from ikeway.model.address import Network
+from ikeway.model.esp import Mode
+from ikeway.model.identity import Identity
+from ikeway.model.time import Seconds
+from ikeway.policy.connection import (
+    PeerAddress,
+    Proof,
+    SelectorTemplate,
+    Start,
+)
+from ikeway.policy.credentials import IdPattern, parse_identity
+from ikeway.policy.proposals import ProposalSpec
+
+_PROOFS_LATER: Final = {
+    "eap-*": "the part on EAP",
+    "null": "the part on null authentication (RFC 7619)",
+    "pubkey": "the part on raw public keys",
+}
+
+Address: TypeAlias = Annotated[AddressValue, Parsed(values.address, "an address")]
+Prefix: TypeAlias = Annotated[Network, Parsed(values.network, "a prefix")]
+Peer: TypeAlias = Annotated[PeerAddress, Parsed(values.peer, "an address, a prefix, a host name")]
+Id: TypeAlias = Annotated[Identity, Parsed(parse_identity, "an identity")]
+Pattern: TypeAlias = Annotated[IdPattern, Parsed(values.id_pattern, "an identity, or one with *")]
+Selector: TypeAlias = Annotated[SelectorTemplate, Parsed(values.selector, "a traffic selector")]
+Domain: TypeAlias = Annotated[str, Parsed(values.domain, "a domain name")]
+Duration: TypeAlias = Annotated[Seconds, Parsed(values.duration(), "a time")]
+OptionalDuration: TypeAlias = Annotated[
+    Seconds, Parsed(values.duration_or_none(), "a time, or none")
+]
+Wait: TypeAlias = Annotated[Seconds, Parsed(values.duration(0.01, 3600), "a time")]
+Octets: TypeAlias = Annotated[int, Parsed(values.octets, "an amount of data")]
+IkeProposal: TypeAlias = Annotated[ProposalSpec, Parsed(ike_proposal, "a proposal")]
+EspProposal: TypeAlias = Annotated[ProposalSpec, Parsed(esp_proposal, "a proposal")]
+ProofWord: TypeAlias = Annotated[Proof, choice(Proof, _PROOFS_LATER)]
+ModeWord: TypeAlias = Annotated[Mode, choice(Mode)]
+StartWord: TypeAlias = Annotated[Start, choice(Start)]
+Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Table(BaseModel):
+    """A table of the file: what is not named in it is an error."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        arbitrary_types_allowed=True,
+    )
