@@ -6,81 +6,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 
-from support.daemon import Daemon
-from support.link import OUTER, Link, cable, nat
+from support.link import cable, nat
 from support.strongswan import wait_until
-from support.traffic import Witness, ping, transfer
+from support.traffic import ping, transfer
+from support.two import Table, Two
 
 pytestmark = pytest.mark.system
 
-Table: TypeAlias = dict[str, Any]
 HOSTS: Table = {"mode": "transport", "local_ts": ["dynamic"], "peer_ts": ["dynamic"]}
-
-
-class Two:
-    """Two daemons, of which ours starts."""
-
-    def __init__(self, folder: Path, link: Link, ours: Table, peer: Table) -> None:
-        self.link = link
-        secret = folder / "psk"
-        secret.write_text("0123456789abcdef0123")
-        secret.chmod(0o600)
-        self.ours = Daemon(
-            folder / "ours",
-            link.ours.namespace,
-            _config("ours", link.seen_as["peer"][4], secret, _networks(link, "ours") | ours),
-        )
-        self.peer = Daemon(
-            folder / "peer",
-            link.peer.namespace,
-            _config("peer", "any", secret, _networks(link, "peer") | {"role": "responder"} | peer),
-        )
-        self.witness = Witness(link.ours, OUTER)
-        for daemon in (self.peer, self.ours):
-            daemon.begin()
-        for daemon in (self.peer, self.ours):
-            daemon.ready()
-
-    def down(self) -> None:
-        for daemon in (self.ours, self.peer):
-            daemon.stop()
-        self.witness.close()
-
-    def children(self) -> set[str]:
-        return {child.name for child in self.ours.children()}
-
-    def carries(self, count: int = 3) -> None:
-        """Check that pings and TCP pass between the networks of both."""
-        ours, peer = self.link.ours, self.link.peer
-        assert ping(ours.namespace, ours.inner[4], peer.inner[4], count) == count
-        transfer((ours.namespace, ours.inner[4]), (peer.namespace, peer.inner[4]))
-
-
-def _networks(link: Link, side: str) -> Table:
-    here, there = (link.ours, link.peer) if side == "ours" else (link.peer, link.ours)
-    return {"local_ts": [here.networks[4]], "peer_ts": [there.networks[4]]}
-
-
-def _config(name: str, peer: str, secret: Path, connection: Table) -> Table:
-    other = {"ours": "peer", "peer": "ours"}[name]
-    return {
-        "host": {"identity": f"{name}.lab", "listen": ["0.0.0.0"]},
-        "credentials": {"secrets": [{"id": "*", "psk": f"file:{secret}"}]},
-        "connections": {
-            "lab": {
-                "peer": peer,
-                "local_auth": "psk",
-                "peer_auth": ["psk"],
-                "peer_id": f"{other}.lab",
-                **connection,
-            }
-        },
-    }
-
 
 Make: TypeAlias = Callable[..., Two]
 
