@@ -59,6 +59,9 @@ async def serve(
         )
         plane = await open_plane(settings.backend, run_dir.path, where)
         stack.push_async_callback(plane.close)
+        # An engine that outlived a daemon has pairs whose IKE SAs died with that. What still comes
+        # in on them would vanish here, where the peer can be told that nobody knows them.
+        await plane.reset()
         if network is not None and plane.interface is not None:
             await network.open(plane.interface, settings.mtu)
             stack.push_async_callback(network.close)

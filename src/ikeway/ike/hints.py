@@ -19,8 +19,8 @@ from ikeway.wire.message import Header, Message
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import ExchangeType, NotifyType, PayloadType
 
-PAUSE: Final[Seconds] = 5.0
-"""A peer that was heard since then needs no question: anybody can forge hints."""
+PAUSE: Final[Seconds] = 1.0
+"""A peer that was heard since then needs no question: who sees our packets can forge hints."""
 SPI_OCTETS: Final = 4
 
 
