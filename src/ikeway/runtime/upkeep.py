@@ -16,6 +16,9 @@ JITTER: Final = 0.25
 STEADY: Final[Seconds] = 10.0
 """An IKE SA that lived so long was a success: patience with the connection is new."""
 
+MISSED: Final[Seconds] = 0.25
+"""How soon, on average, a connection is started again that was steady until now."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -87,13 +90,16 @@ class Upkeep:
         """Note that an IKE SA is gone; return when to start the connection again, if at all."""
         left = self._alive.get(name, set())
         left.discard(sa)
-        if now - self._since.pop(sa, now) >= STEADY:
+        was_steady = now - self._since.pop(sa, now) >= STEADY
+        if was_steady:
             self._failures.pop(name, None)
-        return None if left else self.failed(name, reason, now)
+        if left:
+            return None
+        return self._missed(name, reason, now) if was_steady else self.failed(name, reason, now)
 
     def failed(self, name: str, reason: str, now: Instant) -> Seconds | None:
         """Note that a connection could not be started; return when to try again, if at all."""
-        if name not in self._wanted or name in self._waiting or name in self._resting:
+        if not self._may_wait(name):
             return None
         failures = self._failures.get(name, 0) + 1
         self._failures[name] = failures
@@ -101,3 +107,15 @@ class Upkeep:
         wait *= 1.0 + JITTER * (2.0 * self._draw() - 1.0)
         self._waiting[name] = Retry(name, now + wait, reason, failures)
         return wait
+
+    def _missed(self, name: str, reason: str, now: Instant) -> Seconds | None:
+        """Return when to start a steady connection again, if at all: that is no failure yet."""
+        if not self._may_wait(name):
+            return None
+        wait = 2.0 * MISSED * self._draw()
+        self._waiting[name] = Retry(name, now + wait, reason, 0)
+        return wait
+
+    def _may_wait(self, name: str) -> bool:
+        """Whether a connection that is down is to be started again, and is not yet."""
+        return name in self._wanted and name not in self._waiting and name not in self._resting

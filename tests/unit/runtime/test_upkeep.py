@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from ikeway.runtime.upkeep import BACK_OFF, JITTER, STEADY, Retry, Upkeep
+from ikeway.runtime.upkeep import BACK_OFF, JITTER, MISSED, STEADY, Retry, Upkeep
 
 ONE, TWO = b"one", b"two"
 
@@ -28,7 +28,7 @@ def test_an_outage_on_both_sides_does_not_double_the_ike_sas() -> None:
     upkeep = plain()
     upkeep.established("site", ONE, 0)
     upkeep.established("site", TWO, 0)
-    waits = [upkeep.closed("site", sa, "", 99) for sa in (ONE, TWO, TWO)]
+    waits = [upkeep.closed("site", sa, "", 9) for sa in (ONE, TWO, TWO)]
     assert waits == [None, BACK_OFF[0], None]
 
 
@@ -38,7 +38,31 @@ def test_a_start_is_left_out_if_the_peer_was_faster() -> None:
     upkeep.closed("site", ONE, "", 0)
     upkeep.established("site", TWO, 1)
     assert not upkeep.begin("site")
-    assert upkeep.closed("site", TWO, "", 1 + STEADY) == BACK_OFF[0], "it was up: patience is new"
+    assert upkeep.closed("site", TWO, "", 1 + STEADY) == MISSED, "it was up: patience is new"
+
+
+def test_what_was_steady_is_started_again_at_once() -> None:
+    """A gateway that restarted is missed; a second time it is given the usual pauses."""
+    upkeep = plain()
+    upkeep.failed("site", "no route", 0)
+    upkeep.begin("site")
+    upkeep.established("site", ONE, 0)
+    assert upkeep.closed("site", ONE, "the peer has restarted", STEADY) == MISSED
+    assert upkeep.waiting == (Retry("site", STEADY + MISSED, "the peer has restarted", 0),)
+    upkeep.begin("site")
+    upkeep.established("site", TWO, STEADY + 1)
+    assert upkeep.closed("site", TWO, "", STEADY + 2) == BACK_OFF[0]
+
+
+def test_who_missed_one_peer_do_not_come_back_in_one_moment() -> None:
+    draw = Random(1).random
+    waits = []
+    for _ in range(100):
+        upkeep = Upkeep(["site"], draw)
+        upkeep.established("site", ONE, 0)
+        waits.append(upkeep.closed("site", ONE, "", STEADY) or 0.0)
+    assert 0.0 <= min(waits) < 0.1 * MISSED
+    assert 1.9 * MISSED < max(waits) < 2.0 * MISSED
 
 
 def test_tries_come_further_and_further_apart_for_ever() -> None:
@@ -67,7 +91,7 @@ def test_an_ike_sa_that_was_rekeyed_is_as_old_as_its_predecessor() -> None:
     upkeep.begin("site")
     upkeep.established("site", ONE, 1)
     upkeep.rekeyed("site", ONE, TWO, STEADY)
-    assert upkeep.closed("site", TWO, "", STEADY + 2) == BACK_OFF[0]
+    assert upkeep.closed("site", TWO, "", STEADY + 2) == MISSED
 
 
 def test_waits_differ_so_that_not_all_come_back_at_once() -> None:

@@ -90,8 +90,11 @@ def _next_attempt(retry: "RetryStatus") -> str:
     from time import time
 
     wait = max(0, round(retry.next_attempt_at - time()))
+    said = f"down, next attempt in {wait} s"
+    if not retry.failures:
+        return said
     times = "once" if retry.failures == 1 else f"{retry.failures} times"
-    return f"down, next attempt in {wait} s; failed {times} in a row"
+    return f"{said}; failed {times} in a row"
 
 
 def _age(since: float) -> str:
