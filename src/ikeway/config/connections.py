@@ -18,7 +18,8 @@ from ikeway.model.identity import Identity, IdType
 from ikeway.policy.connection import Connection, Encapsulate, Proof, Role, Start
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
-from ikeway.policy.proposals import DEFAULT_ESP, DEFAULT_IKE, ProposalSpec
+from ikeway.policy.proposals import ProposalSpec
+from ikeway.policy.suites import OFFERS
 
 NOBODY: Final = Identity(IdType.NULL, b"")
 """Stands for an identity that is missing, in a configuration that is refused for that."""
@@ -67,8 +68,8 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         peer_ts=tuple(table.peer_ts),
         pool=table.pool,
         virtual_ips=tuple(table.virtual_ips),
-        ike=tuple(table.ike) if table.ike else DEFAULT_IKE,
-        esp=tuple(table.esp) if table.esp else DEFAULT_ESP,
+        ike=tuple(table.ike) if table.ike else OFFERS[table.suites].ike,
+        esp=tuple(table.esp) if table.esp else OFFERS[table.suites].esp,
         start=table.start,
         mode=table.mode,
         encapsulate=table.encapsulation,
@@ -87,7 +88,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         fragment_size=table.fragment_size if table.fragmentation else 0,
         initial_contact=table.initial_contact,
         require_address_request=table.require_address_request,
-        allow_sha1_signatures=table.legacy,
+        allow_sha1_signatures=table.allows_legacy,
         mobike=table.mobike,
         return_routability=table.return_routability,
         local_address=table.local_address,
@@ -207,8 +208,9 @@ def _check_secret(path: KeyPath, connection: Connection, around: Surroundings) -
 
 
 def _check_proposals(path: KeyPath, table: ConnectionTable, findings: Findings) -> None:
-    if table.legacy:
-        findings.warn((*path, "legacy"), "old and weak algorithms are allowed here")
+    if table.allows_legacy:
+        key = "legacy" if table.legacy else "suites"
+        findings.warn((*path, key), "old and weak algorithms are allowed here")
         return
     settings: list[tuple[KeyPath, list[ProposalSpec]]] = [
         ((*path, "ike"), table.ike or []),

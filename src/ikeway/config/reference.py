@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from ikeway.config import credential_tables, schema
 from ikeway.config.proposals import words
-from ikeway.policy.proposals import DEFAULT_ESP, DEFAULT_IKE
+from ikeway.policy.suites import OFFERS
 
 INTRO: Final = """\
 <!-- Written by `python -m ikeway.config.reference` from src/ikeway/config/schema.py. -->
@@ -97,14 +97,16 @@ def _plain(facts: dict[str, Any]) -> str:
 
 
 def _defaults() -> str:
-    return "\n".join(["## Default proposals\n", *_listed(), ""])
+    return "\n".join(["## Suites\n", *_listed(), ""])
 
 
 def _listed() -> Iterator[str]:
-    for key, specs in (("ike", DEFAULT_IKE), ("esp", DEFAULT_ESP)):
-        yield f"`{key}`:\n"
-        yield from (f"- `{words(spec)}`" for spec in specs)
-        yield ""
+    for suites, offers in OFFERS.items():
+        yield f"### {suites.value}\n"
+        for key, specs in (("ike", offers.ike), ("esp", offers.esp)):
+            yield f"`{key}`:\n"
+            yield from (f"- `{words(spec)}`" for spec in specs)
+            yield ""
 
 
 if __name__ == "__main__":

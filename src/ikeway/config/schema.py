@@ -35,6 +35,7 @@ from ikeway.policy.connection import (
     Role,
 )
 from ikeway.policy.revocation import Revocation
+from ikeway.policy.suites import Suites
 
 
 class Backend(Enum):
@@ -216,12 +217,17 @@ class ConnectionTable(Table):
     virtual_ips: list[Address] = []
     """Addresses that we ask the peer for: `0.0.0.0` and `::` ask for any."""
 
+    suites: Annotated[Suites, choice(Suites)] = written("modern")
+    """Which proposals there are where `ike` and `esp` do not say: `modern` has AEAD ciphers and
+    strong groups only, `compatible` also what built-in clients and routers need, `legacy` also what
+    nobody should use any more. They are listed below."""
+
     ike: list[IkeProposal] | None = Field(default=None, min_length=1)
-    """Proposals for the IKE SA, best first: `aes256gcm16-prfsha384-x25519`. The default has strong
-    algorithms only."""
+    """Proposals for the IKE SA, best first: `aes256gcm16-prfsha384-x25519`. By default, those of
+    `suites`."""
 
     esp: list[EspProposal] | None = Field(default=None, min_length=1)
-    """Proposals for Child SAs, best first: `aes256gcm16-esn`."""
+    """Proposals for Child SAs, best first: `aes256gcm16-esn`. By default, those of `suites`."""
 
     legacy: bool = False
     """Allow what old peers need and nobody should use: 3DES, SHA-1, MODP 1024 and 1536 in
@@ -285,6 +291,11 @@ class ConnectionTable(Table):
     """Whether the IKE SA begins without a Child SA, which follows at once (RFC 6023). A peer that
     starts may do so with `allow` and `prefer`, may not with `never`, must with `force`. Where we
     start, `prefer` does so if the peer can, `force` always, the others never."""
+
+    @property
+    def allows_legacy(self) -> bool:
+        """Whether weak algorithms were opted into, one way or the other."""
+        return self.legacy or self.suites is Suites.LEGACY
 
 
 class DataPlaneTable(Table):

@@ -43,7 +43,10 @@ class ChildStatus(Model):
 
 
 class IkeStatus(Model):
-    """An IKE SA. `id` is our SPI in hex; times are seconds since 1970, null if not known yet."""
+    """An IKE SA. `id` is our SPI in hex; times are seconds since 1970, null if not known yet.
+
+    `weak` says what is weak in its suite, and why.
+    """
 
     id: str
     connection: str | None
@@ -53,6 +56,7 @@ class IkeStatus(Model):
     peer: PartyStatus
     virtual_ips: list[str]
     suite: str | None
+    weak: list[str] = []
     established_at: float | None
     rekey_at: float | None
     transport: str

@@ -13,8 +13,9 @@ from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector
 from ikeway.model.time import Seconds
 from ikeway.policy.credentials import IdPattern
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
-from ikeway.policy.proposals import DEFAULT_ESP, DEFAULT_IKE, ProposalSpec
+from ikeway.policy.proposals import ProposalSpec
 from ikeway.policy.revocation import Revocation
+from ikeway.policy.suites import OFFERS, Suites
 
 
 class Role(Enum):
@@ -168,8 +169,8 @@ class Connection:
     peer_ts: tuple[SelectorTemplate, ...] = (SelectorTemplate(None),)
     pool: str | None = None
     virtual_ips: tuple[Address, ...] = ()
-    ike: tuple[ProposalSpec, ...] = DEFAULT_IKE
-    esp: tuple[ProposalSpec, ...] = DEFAULT_ESP
+    ike: tuple[ProposalSpec, ...] = OFFERS[Suites.MODERN].ike
+    esp: tuple[ProposalSpec, ...] = OFFERS[Suites.MODERN].esp
     start: Start = Start.WAIT
     mode: Mode = Mode.TUNNEL
     encapsulate: Encapsulate = Encapsulate.ALWAYS

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from ikeway.policy.algorithms import word
+from ikeway.policy.proposals import IkeSuite
 from ikeway.wire.registry import EncrId, IntegId, KeMethod, PrfId, TransformType
 
 
@@ -129,6 +131,21 @@ _TABLES: Final[dict[TransformType, dict[int, Judgement]]] = {
 
 POST_QUANTUM: Final = frozenset({KeMethod.ML_KEM_512, KeMethod.ML_KEM_768, KeMethod.ML_KEM_1024})
 """Key exchange methods that a quantum computer does not break."""
+
+
+def weaknesses(suite: IkeSuite) -> tuple[str, ...]:
+    """Return what is weak or broken in the suite of an IKE SA, each with its reason."""
+    chosen = (
+        (TransformType.ENCR, suite.encr, suite.key_bits),
+        (TransformType.INTEG, suite.integ, 0),
+        (TransformType.PRF, suite.prf, 0),
+        (TransformType.KE, suite.ke, 0),
+    )
+    return tuple(
+        f"{word(kind, code, bits)} ({judge(kind, code).why})"
+        for kind, code, bits in chosen
+        if judge(kind, code).grade <= Grade.WEAK
+    )
 
 
 def judge(kind: TransformType, code: int) -> Judgement:

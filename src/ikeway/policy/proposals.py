@@ -4,7 +4,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
 
 from typing_extensions import override
 
@@ -206,19 +205,3 @@ def _check_ciphers(text: str, rows: list[Algorithm], spec: ProposalSpec) -> bool
     if not is_aead and not spec.integ:
         raise ConfigError(f"proposal {text!r} needs an integrity algorithm, e.g. sha256")
     return is_aead
-
-
-_GROUPS = "x25519-ecp384-ecp256-x448-ecp521-modp3072-modp4096-modp2048"
-_CLASSICAL = (
-    f"aes256gcm16-aes128gcm16-chacha20poly1305-prfsha384-prfsha256-prfsha512-{_GROUPS}",
-    f"aes256-aes128-sha384-sha256-sha512-prfsha384-prfsha256-prfsha512-{_GROUPS}",
-)
-
-DEFAULT_IKE: Final = tuple(parse_ike(text) for text in _CLASSICAL)
-"""What a connection offers and accepts unless it says otherwise (RFC 8247)."""
-
-DEFAULT_ESP: Final = (
-    parse_esp("aes256gcm16-aes128gcm16-chacha20poly1305"),
-    parse_esp("aes256-aes128-sha256-sha384-sha512"),
-)
-"""As `DEFAULT_IKE`, for Child SAs (RFC 8221)."""

@@ -14,8 +14,6 @@ from ikeway.model.errors import ConfigError
 from ikeway.model.esp import EspSuite
 from ikeway.policy.algorithms import ALGORITHMS, BY_WORD, Algorithm, word
 from ikeway.policy.proposals import (
-    DEFAULT_ESP,
-    DEFAULT_IKE,
     IkeSuite,
     esp_words,
     parse_esp,
@@ -144,21 +142,6 @@ def test_weak_algorithms_need_a_named_opt_in() -> None:
     assert (EncrId.DES3, 0) in spec.encr
     assert spec.prf == ((PrfId.HMAC_SHA1, 0),)
     assert not any(row.is_legacy for row in ALGORITHMS if (row.id, row.key_bits) in spec.encr[1:])
-
-
-@pytest.mark.conformance("CF-E08")
-def test_the_defaults_are_strong_and_keep_aead_apart() -> None:
-    """RFC 7296 §3.3: AEAD ciphers and others stand in proposals of their own."""
-    for spec in DEFAULT_IKE + DEFAULT_ESP:
-        kinds = {
-            row.is_aead
-            for row in ALGORITHMS
-            if row.type is TransformType.ENCR and (row.id, row.key_bits) in spec.encr
-        }
-        assert len(kinds) == 1
-        assert kinds == {not spec.integ}
-    codes = {code for spec in DEFAULT_IKE for code, _ in spec.ke}
-    assert not codes & {KeMethod.MODP_1024, KeMethod.MODP_1536}
 
 
 def test_a_suite_is_written_in_the_notation() -> None:

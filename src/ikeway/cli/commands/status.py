@@ -34,6 +34,8 @@ def status(*, run_dir: RunDirOption = DEFAULT, json: JsonOption = False) -> None
         out.print(f"  {'reason':9} {plain(retry.reason)}")
     for sa in found.ike_sas:
         out.print(f"{plain(sa.connection or '(unknown)')}: {sa.state}", style="bold")
+        for weak in sa.weak:
+            out.print(f"  {'WEAK':9} {plain(weak)}", style="bold red")
         for word, text in _lines(sa):
             out.print(f"  {word:9} {plain(text)}")
 

@@ -5,9 +5,12 @@ from typing import Final
 
 from ikeway.ike.environment import Environment
 from ikeway.ike.features.context import Context
-from ikeway.ike.session import Link
+from ikeway.ike.io import Report
+from ikeway.ike.reports import SuiteChosen, Warned
+from ikeway.ike.session import Link, Session
 from ikeway.ike.shape import Shape, one
 from ikeway.policy.connection import Connection, Proof
+from ikeway.policy.grades import weaknesses
 from ikeway.wire.payloads import CertificateRequest, KeyExchange, Nonce, SecurityAssociation
 from ikeway.wire.registry import CertEncoding, ExchangeType
 
@@ -22,6 +25,15 @@ ZERO_SPI: Final = bytes(8)
 def context(link: Link, spi_r: bytes, connection: Connection) -> Context:
     """Return what the features need for a message that has this SPIr."""
     return Context(link.spi_i, spi_r, link.local, link.peer, connection)
+
+
+def chosen(session: Session) -> tuple[Report, ...]:
+    """Return the reports of what was agreed on; what is weak in it has a line of its own."""
+    suite = session.keyring.suite
+    return (
+        session.report(SuiteChosen(str(suite), str(session.agreed.nat))),
+        *(session.report(Warned(f"weak algorithm in use: {one}")) for one in weaknesses(suite)),
+    )
 
 
 def certificate_request(

@@ -25,7 +25,7 @@ from ikeway.ike.io import (
     Ticket,
 )
 from ikeway.ike.keys import Keyring
-from ikeway.ike.reports import Dropped, MessageReceived, MessageSent, SuiteChosen, Warned
+from ikeway.ike.reports import Dropped, MessageReceived, MessageSent, Warned
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import check_critical, need
 from ikeway.ike.states import Attempt, AwaitInitResponse, Step
@@ -278,5 +278,5 @@ def _reports(session: Session, message: Message, received: Received) -> tuple[Ac
     datagram = received.datagram
     return (
         session.report(MessageReceived(message, datagram.peer, len(datagram.octets))),
-        session.report(SuiteChosen(str(session.keyring.suite), str(session.agreed.nat))),
+        *ike_sa_init.chosen(session),
     )

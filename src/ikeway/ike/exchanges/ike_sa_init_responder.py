@@ -12,7 +12,7 @@ from ikeway.ike.exchanges.nonces import NONCE_OCTETS
 from ikeway.ike.features import intermediate
 from ikeway.ike.io import Action, Datagram, Send
 from ikeway.ike.keys import Keyring
-from ikeway.ike.reports import MessageReceived, MessageSent, SuiteChosen
+from ikeway.ike.reports import MessageReceived, MessageSent
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import check_critical, need
 from ikeway.ike.states import Step
@@ -158,6 +158,6 @@ def _reports(session: Session, asked: Asked, reply: Message, octets: int) -> tup
     datagram = asked.datagram
     return (
         session.report(MessageReceived(asked.message, datagram.peer, len(datagram.octets))),
-        session.report(SuiteChosen(str(asked.choice.ike), str(session.agreed.nat))),
+        *ike_sa_init.chosen(session),
         session.report(MessageSent(reply, datagram.peer, octets)),
     )
