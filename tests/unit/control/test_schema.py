@@ -92,6 +92,7 @@ def test_the_status_has_the_field_names_that_scripts_rely_on() -> None:
         "peer",
         "virtual_ips",
         "suite",
+        "weak",
         "established_at",
         "rekey_at",
         "transport",
