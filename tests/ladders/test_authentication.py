@@ -461,6 +461,14 @@ def test_a_signer_that_is_out_of_order_ends_the_attempt(row: Row, side: str) -> 
     assert "the token is gone" in host.ends[0].reason
 
 
+@pytest.mark.parametrize("key", [one for one in KeyAlgorithm if "MLDSA" in one.name])
+def test_post_quantum_keys_prove_identities(key: KeyAlgorithm) -> None:
+    """draft-ietf-ipsecme-ikev2-pqc-auth §3: method 14 with the hash "Identity"."""
+    ladder = GCM.certificates(key=key)
+    ladder.connect()
+    assert is_up(ladder)
+
+
 # RFC 7427 -----------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ikeway.crypto.authority import generate_key
+from ikeway.crypto.authority import HASHES, generate_key
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.der import INTEGER, NULL, OBJECT_IDENTIFIER, SEQUENCE, encode
 from ikeway.crypto.keypair import KeyAlgorithm, PrivateKey
@@ -57,8 +57,8 @@ def certificate(
     )
     for value, critical in extensions:
         builder = builder.add_extension(value, critical)
-    edwards = issuer_key.algorithm in {KeyAlgorithm.ED25519, KeyAlgorithm.ED448}
-    signed = builder.sign(issuer_key.handle, None if edwards else digest or hashes.SHA256())  # type: ignore[arg-type]
+    hashed = digest or hashes.SHA256() if issuer_key.algorithm in HASHES else None
+    signed = builder.sign(issuer_key.handle, hashed)  # type: ignore[arg-type]
     return Certificate.of(signed.public_bytes(Encoding.DER))
 
 

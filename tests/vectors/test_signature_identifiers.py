@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AlgorithmIdentifiers as RFC 7427 appendix A and RFC 8420 appendix A print them."""
+"""AlgorithmIdentifiers as RFC 7427, RFC 8420 and draft-ietf-ipsecme-ikev2-pqc-auth print them."""
 
 import pytest
 
@@ -16,6 +16,9 @@ SENT = {
     "ECDSA_SHA2_512": "300a06082a8648ce3d040304",
     "ED25519": "300506032b6570",
     "ED448": "300506032b6571",
+    "ML_DSA_44": "300b0609608648016503040311",
+    "ML_DSA_65": "300b0609608648016503040312",
+    "ML_DSA_87": "300b0609608648016503040313",
 }
 PSS_A43 = (  # with the trailer field, which DER leaves out
     "304606092a864886f70d01010a3039a00f300d06096086480165030402010500"

@@ -7,7 +7,19 @@ from typing import Annotated, Final
 
 import typer
 
-from ikeway.cli.commands import config, demo, down, probe, serve, status, trace, up, watch
+from ikeway.cli.commands import (
+    ca,
+    cert,
+    config,
+    demo,
+    down,
+    probe,
+    serve,
+    status,
+    trace,
+    up,
+    watch,
+)
 from ikeway.cli.options import complain
 from ikeway.control.errors import NoDaemonError
 from ikeway.model.errors import IkewayError
@@ -34,6 +46,8 @@ app.command("watch", epilog=watch.EXAMPLE)(watch.watch)
 app.command("trace", epilog=trace.EXAMPLE)(trace.trace)
 app.command("probe", epilog=probe.EXAMPLE)(probe.probe)
 app.add_typer(config.app, name="config")
+app.add_typer(ca.app, name="ca")
+app.add_typer(cert.app, name="cert")
 
 
 def main() -> None:

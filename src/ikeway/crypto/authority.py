@@ -7,12 +7,12 @@ The keys come from OpenSSL's own random source; nothing here runs inside the IKE
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import (
     AuthorityInformationAccessOID,
@@ -37,15 +37,17 @@ _GENERATE: Final[dict[KeyAlgorithm, Callable[[], PrivateHandle]]] = {
     KeyAlgorithm.ECDSA_521: lambda: ec.generate_private_key(ec.SECP521R1()),
     KeyAlgorithm.ED25519: ed25519.Ed25519PrivateKey.generate,
     KeyAlgorithm.ED448: ed448.Ed448PrivateKey.generate,
+    KeyAlgorithm.MLDSA_44: mldsa.MLDSA44PrivateKey.generate,
+    KeyAlgorithm.MLDSA_65: mldsa.MLDSA65PrivateKey.generate,
+    KeyAlgorithm.MLDSA_87: mldsa.MLDSA87PrivateKey.generate,
 }
-HASHES: Final[dict[KeyAlgorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None]] = {
+HASHES: Final[dict[KeyAlgorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
     KeyAlgorithm.RSA: hashes.SHA256(),
     KeyAlgorithm.ECDSA_256: hashes.SHA256(),
     KeyAlgorithm.ECDSA_384: hashes.SHA384(),
     KeyAlgorithm.ECDSA_521: hashes.SHA512(),
-    KeyAlgorithm.ED25519: None,
-    KeyAlgorithm.ED448: None,
 }
+"""What is hashed before it is signed; other algorithms sign the message itself."""
 _USAGES: Final[dict[Purpose, Sequence[ObjectIdentifier]]] = {
     # INTEROP apple: ikeIntermediate beside serverAuth does no harm, and old clients ask for it.
     "server": (ExtendedKeyUsageOID.SERVER_AUTH, ObjectIdentifier("1.3.6.1.5.5.8.2.2")),
@@ -96,27 +98,39 @@ def generate_key(algorithm: KeyAlgorithm) -> PrivateKey:
 
 
 def create_authority(
-    name: str, algorithm: KeyAlgorithm, now: datetime, days: int, path_length: int | None = 0
+    name: str,
+    algorithm: KeyAlgorithm,
+    now: datetime,
+    days: int,
+    path_length: int | None = 0,
+    permitted: Sequence[x509.GeneralName] = (),
 ) -> Authority:
-    """Return a new root with that common name, valid for so many days from `now` on."""
+    """Return a new root with that common name, valid for so many days from `now` on.
+
+    It may vouch for names within `permitted` only, if there are any.
+    """
     key = generate_key(algorithm)
-    subject = _common_name(name)
+    subject = common_name(name)
     unsigned = _authority_fields(_dated(subject, key.public, now, days), key.public, path_length)
+    unsigned = _limited(unsigned, permitted)
     return Authority(_signed(unsigned.issuer_name(subject), key), key)
 
 
-def issue_authority(
+def issue_authority(  # noqa: PLR0913, PLR0917 - what stands in its certificate
     issuer: Authority,
     name: str,
     algorithm: KeyAlgorithm,
     now: datetime,
     days: int,
     path_length: int | None = 0,
+    permitted: Sequence[x509.GeneralName] = (),
+    places: Places = _NOWHERE,
 ) -> Authority:
     """Return an authority below another one; with a path length of 0 it issues leaves only."""
     key = generate_key(algorithm)
-    dated = _dated(_common_name(name), key.public, now, days)
+    dated = _dated(common_name(name), key.public, now, days)
     unsigned = _authority_fields(dated, key.public, path_length)
+    unsigned = _limited(places.written(unsigned), permitted)
     return Authority(_signed(_below(unsigned, issuer), issuer.key), key)
 
 
@@ -139,9 +153,9 @@ def issue(  # noqa: PLR0913, PLR0917 - what stands in a certificate
     """
     if not names:
         raise ValueError("a certificate needs a name")
-    sans = [san for name in names for san in _general_names(name)]
+    sans = dict.fromkeys(san for name in names for san in general_names(name))
     unsigned = (
-        _dated(_common_name(str(names[0])), public, now, days)
+        _dated(common_name(str(names[0])), public, now, days)
         .add_extension(x509.SubjectAlternativeName(sans), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(digital_signature=True), critical=True)
@@ -181,6 +195,31 @@ def _authority_fields(
     )
 
 
+def subtrees(text: str) -> tuple[x509.GeneralName, ...]:
+    """Return the names within a domain, hosts and mailboxes, or the addresses of a prefix.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return (x509.IPAddress(ip_network(text)),)
+    except ValueError:
+        pass
+    if "/" in text or not text.isascii() or not text.strip("."):
+        raise ValueError(f"{text!r} is no domain and no prefix")
+    domain = text.strip(".")
+    return x509.DNSName(domain), x509.RFC822Name(domain), x509.RFC822Name(f".{domain}")
+
+
+def _limited(
+    unsigned: x509.CertificateBuilder, permitted: Sequence[x509.GeneralName]
+) -> x509.CertificateBuilder:
+    if not permitted:
+        return unsigned
+    limits = x509.NameConstraints(list(permitted), None)
+    return unsigned.add_extension(limits, critical=True)
+
+
 def _below(unsigned: x509.CertificateBuilder, issuer: Authority) -> x509.CertificateBuilder:
     public = issuer.key.public.handle
     return unsigned.issuer_name(issuer.certificate.handle.subject).add_extension(
@@ -189,15 +228,21 @@ def _below(unsigned: x509.CertificateBuilder, issuer: Authority) -> x509.Certifi
 
 
 def _signed(unsigned: x509.CertificateBuilder, key: PrivateKey) -> Certificate:
-    handle = unsigned.sign(key.handle, HASHES[key.algorithm])
+    handle = unsigned.sign(key.handle, HASHES.get(key.algorithm))
     return Certificate.of(handle.public_bytes(Encoding.DER))
 
 
-def _common_name(text: str) -> x509.Name:
+def common_name(text: str) -> x509.Name:
+    """Return a subject with nothing but a common name."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _general_names(name: Identity) -> tuple[x509.GeneralName, ...]:
+def general_names(name: Identity) -> tuple[x509.GeneralName, ...]:
+    """Return how a name stands in subjectAltName.
+
+    Raises:
+        ValueError: it cannot.
+    """
     if name.type is IdType.FQDN:
         return (x509.DNSName(str(name)),)
     if name.type is IdType.RFC822_ADDR:

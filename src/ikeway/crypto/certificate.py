@@ -117,7 +117,7 @@ class Certificate:
     def sans(self) -> tuple[Identity, ...]:
         """The names and addresses of subjectAltName that an ID payload can claim."""
         names = self.find(x509.SubjectAlternativeName) or ()
-        return tuple(identity for name in names if (identity := _identity(name)))
+        return tuple(identity for name in names if (identity := san_identity(name)))
 
     @cached_property
     def subject_key_hash(self) -> bytes:
@@ -167,7 +167,8 @@ def _fields(certificate: Element) -> _Fields:
     return _Fields(algorithm.whole, inner.whole, issuer.whole, subject.whole, key.whole)
 
 
-def _identity(name: x509.GeneralName) -> Identity | None:
+def san_identity(name: x509.GeneralName) -> Identity | None:
+    """Return the identity that a name of subjectAltName proves, None if it is of no such kind."""
     if isinstance(name, x509.DNSName):
         return Identity(IdType.FQDN, name.value.encode())
     if isinstance(name, x509.RFC822Name):

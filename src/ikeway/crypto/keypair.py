@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Public and private keys for signatures (RFC 7296 §2.15, RFC 8420; limits of RFC 8247 §3)."""
+"""Public and private keys for signatures (RFC 7296 §2.15, RFC 8420, RFC 9881; RFC 8247 §3)."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -23,14 +23,22 @@ from cryptography.hazmat.primitives.serialization import (
 from ikeway.model.errors import AuthenticationError, ConfigError
 from ikeway.model.secret import Secret
 
-PublicHandle: TypeAlias = (
-    rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+FixedHandle: TypeAlias = (
+    ed25519.Ed25519PublicKey
+    | ed448.Ed448PublicKey
+    | mldsa.MLDSA44PublicKey
+    | mldsa.MLDSA65PublicKey
+    | mldsa.MLDSA87PublicKey
 )
+PublicHandle: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | FixedHandle
 PrivateHandle: TypeAlias = (
     rsa.RSAPrivateKey
     | ec.EllipticCurvePrivateKey
     | ed25519.Ed25519PrivateKey
     | ed448.Ed448PrivateKey
+    | mldsa.MLDSA44PrivateKey
+    | mldsa.MLDSA65PrivateKey
+    | mldsa.MLDSA87PrivateKey
 )
 
 RSA_BITS: Final = range(2048, 8192 + 1)
@@ -48,6 +56,9 @@ class KeyAlgorithm(Enum):
     ECDSA_521 = "ecdsa521"
     ED25519 = "ed25519"
     ED448 = "ed448"
+    MLDSA_44 = "mldsa44"
+    MLDSA_65 = "mldsa65"
+    MLDSA_87 = "mldsa87"
 
 
 _CURVES: Final = {
@@ -55,6 +66,16 @@ _CURVES: Final = {
     "secp384r1": KeyAlgorithm.ECDSA_384,
     "secp521r1": KeyAlgorithm.ECDSA_521,
 }
+
+
+_FIXED: Final[dict[type[FixedHandle], KeyAlgorithm]] = {
+    ed25519.Ed25519PublicKey: KeyAlgorithm.ED25519,
+    ed448.Ed448PublicKey: KeyAlgorithm.ED448,
+    mldsa.MLDSA44PublicKey: KeyAlgorithm.MLDSA_44,
+    mldsa.MLDSA65PublicKey: KeyAlgorithm.MLDSA_65,
+    mldsa.MLDSA87PublicKey: KeyAlgorithm.MLDSA_87,
+}
+"""Kinds of key that leave nothing to choose."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +97,9 @@ class PublicKey:
             return cls(KeyAlgorithm.RSA, handle)
         if isinstance(handle, ec.EllipticCurvePublicKey) and handle.curve.name in _CURVES:
             return cls(_CURVES[handle.curve.name], handle)
-        if isinstance(handle, ed25519.Ed25519PublicKey):
-            return cls(KeyAlgorithm.ED25519, handle)
-        if isinstance(handle, ed448.Ed448PublicKey):
-            return cls(KeyAlgorithm.ED448, handle)
+        for kind, algorithm in _FIXED.items():
+            if isinstance(handle, kind):
+                return cls(algorithm, handle)
         raise AuthenticationError(f"a kind of public key that we do not use: {handle!r}")
 
     @classmethod

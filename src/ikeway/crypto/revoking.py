@@ -47,7 +47,7 @@ def make_crl(
     )
     for entry in entries:
         builder = builder.add_revoked_certificate(_entry(entry))
-    signed = builder.sign(issuer.key.handle, HASHES[issuer.key.algorithm])
+    signed = builder.sign(issuer.key.handle, HASHES.get(issuer.key.algorithm))
     return signed.public_bytes(Encoding.PEM)
 
 

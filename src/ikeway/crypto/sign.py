@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 
 from ikeway.crypto.der import INTEGER, NULL, OBJECT_IDENTIFIER, SEQUENCE, encode
 from ikeway.crypto.keypair import KeyAlgorithm, PrivateKey, PublicKey
-from ikeway.crypto.signers import Ecdsa, EcdsaRaw, EdDsa, Pkcs1, Pss, Signer
+from ikeway.crypto.signers import Ecdsa, EcdsaRaw, Pkcs1, Pss, Signer, WholeMessage
 from ikeway.model.errors import AuthenticationError
 
 
@@ -142,9 +142,10 @@ def _ecdsa(name: str, code: SignatureHash, digest: hashes.HashAlgorithm, oid: st
     return Scheme(name, code, _ECDSA, Ecdsa(digest), (_identifier(oid),))
 
 
-def _eddsa(name: str, algorithm: KeyAlgorithm, oid: str) -> Scheme:
+def _whole(name: str, algorithm: KeyAlgorithm, oid: str) -> Scheme:
+    """What signs the message itself: EdDSA, and ML-DSA with an empty context (RFC 9881 §3)."""
     identifiers = (_identifier(oid),)
-    return Scheme(name, SignatureHash.IDENTITY, frozenset({algorithm}), EdDsa(), identifiers)
+    return Scheme(name, SignatureHash.IDENTITY, frozenset({algorithm}), WholeMessage(), identifiers)
 
 
 _SHA1: Final = hashes.SHA1()  # noqa: S303 - only where a connection allows it
@@ -159,8 +160,11 @@ SCHEMES: Final = (  # the first that suits is taken, so the weakest is the last
     _ecdsa("ECDSA_SHA2_256", _H.SHA2_256, hashes.SHA256(), "2a8648ce3d040302"),
     _ecdsa("ECDSA_SHA2_384", _H.SHA2_384, hashes.SHA384(), "2a8648ce3d040303"),
     _ecdsa("ECDSA_SHA2_512", _H.SHA2_512, hashes.SHA512(), "2a8648ce3d040304"),
-    _eddsa("ED25519", KeyAlgorithm.ED25519, "2b6570"),
-    _eddsa("ED448", KeyAlgorithm.ED448, "2b6571"),
+    _whole("ED25519", KeyAlgorithm.ED25519, "2b6570"),
+    _whole("ED448", KeyAlgorithm.ED448, "2b6571"),
+    _whole("ML_DSA_44", KeyAlgorithm.MLDSA_44, "608648016503040311"),
+    _whole("ML_DSA_65", KeyAlgorithm.MLDSA_65, "608648016503040312"),
+    _whole("ML_DSA_87", KeyAlgorithm.MLDSA_87, "608648016503040313"),
     _pkcs1("RSA_SHA1", _H.SHA1, _SHA1, "05"),
 )
 _BY_IDENTIFIER: Final = {blob: row for row in SCHEMES for blob in row.identifiers}

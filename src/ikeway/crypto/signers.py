@@ -107,8 +107,11 @@ class EcdsaRaw(Ecdsa):
         super().verify(key, octets, encode_dss_signature(r, s))
 
 
-class EdDsa:
-    """Ed25519 and Ed448, pure and without context, RFC 8420 §2. Both kinds of key work alike."""
+class WholeMessage:
+    """Ed25519, Ed448 (RFC 8420 §2) and ML-DSA (RFC 9881), pure and without context.
+
+    These kinds of key all work alike.
+    """
 
     def sign(self, key: PrivateHandle, octets: bytes) -> bytes:
         """Return the signature over the octets."""

@@ -2,46 +2,15 @@
 """Commands as people type them: what they print, where, and with which exit status."""
 
 import json
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from ikeway.cli import main as program
 from ikeway.control.status import RetryStatus
+from support.commands import Runner
 from support.configured import CERTIFICATE, PSK, write
 from support.control import OFFICE, running_daemon
-
-
-class Ran:
-    """What a command left behind."""
-
-    def __init__(self, status: int, out: str, err: str) -> None:
-        self.status, self.out, self.err = status, out, err
-
-
-@pytest.fixture
-def ikeway(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> "Runner":
-    monkeypatch.delenv("IKEWAY_RUN_DIR", raising=False)
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setenv("TERM", "dumb")
-    return Runner(monkeypatch, capfd)
-
-
-class Runner:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capfd = monkeypatch, capfd
-
-    def __call__(self, *words: object) -> Ran:
-        self._monkeypatch.setattr(sys, "argv", ["ikeway", *map(str, words)])
-        try:
-            program.main()
-            status: object = 0
-        except SystemExit as error:
-            status = error.code
-        out, err = self._capfd.readouterr()
-        return Ran(int(str(status or 0)), out, err)
 
 
 def test_the_version_is_printed(ikeway: Runner) -> None:
