@@ -239,6 +239,12 @@ def resident(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4 / 1024
 
 
+def lost(gateway: Namespace, port: int) -> int:
+    """Return how many datagrams found the queues of a port full, so far."""
+    rows = [line.split() for line in gateway.run("cat", "/proc/net/udp").splitlines()[1:]]
+    return sum(int(row[-1]) for row in rows if int(row[1].rpartition(":")[2], 16) == port)
+
+
 def iperf(gateway: Namespace, site: Namespace, seconds: int) -> "subprocess.Popen[str]":
     """Start TCP through the tunnel."""
     server = gateway.start("iperf3", "-s", "-1", "-B", "10.1.0.1", stdout=subprocess.DEVNULL)
@@ -284,11 +290,16 @@ def measure(made: Any, options: argparse.Namespace, what: str) -> dict[str, Any]
             arguments = ("--as-flood", str(options.rate), str(port), options.sources, mac)
             sent = stack.enter_context(program(net, *arguments))
             time.sleep(1.0)
+            before = lost(gateway, port)
         running = iperf(gateway, site, options.seconds)
         cpu, begin = spent(daemon.pid), time.monotonic()
         rate = gigabits(running)
         load = (spent(daemon.pid) - cpu) / (time.monotonic() - begin)
         result = {"what": what, "gbits": rate, "load": load, "rss": resident(daemon.pid)}
+        if sent is not None:
+            result["lost"] = (lost(gateway, port) - before) / (
+                options.rate * (time.monotonic() - begin)
+            )
         if what == "flood":
             result["connects"] = connects(client, options.connects)
             result["rss"] = resident(daemon.pid)
@@ -310,8 +321,10 @@ def main() -> None:
     parser.add_argument("--sources", choices=sorted(SOURCES), default="narrow")
     options = parser.parse_args()
     say(f"{os.cpu_count()} cores, kernel {platform.release()}; forged sources: {options.sources}\n")
-    say("| | TCP Gbit/s, median (runs) | sent/s | daemon's load | RSS MiB | connects s |")
-    say("|---|---|---|---|---|---|")
+    say(
+        "| | TCP Gbit/s, median (runs) | sent/s | queue lost | daemon's load | RSS MiB | connects s |"
+    )
+    say("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as made:
         results: dict[str, list[dict[str, Any]]] = {"quiet": [], "sink": [], "flood": []}
         for _ in range(options.runs):
@@ -331,7 +344,8 @@ def row(what: str, found: list[dict[str, Any]]) -> str:
     taken = sorted(one for each in found for one in each.get("connects", []))
     times = f"{statistics.median(taken):.2f} (longest {taken[-1]:.2f})" if taken else ""
     sent = f"{statistics.median(one['sent'] for one in found):.0f}" if "sent" in found[0] else ""
-    cells = [what, f"{median(found, 'gbits'):.2f} ({runs})", sent]
+    share = f"{median(found, 'lost'):.0%}" if "lost" in found[0] else ""
+    cells = [what, f"{median(found, 'gbits'):.2f} ({runs})", sent, share]
     cells += [f"{median(found, 'load'):.2f}", f"{max(one['rss'] for one in found):.0f}", times]
     return f"| {' | '.join(cells)} |"
 

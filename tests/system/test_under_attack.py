@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ikeway.runtime.sockets import _bind_both
+from ikeway.runtime.sockets import _bind_all
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Nonce, Notify
 from ikeway.wire.registry import NotifyType
@@ -154,7 +154,7 @@ def test_first_requests_have_a_queue_of_their_own(link: Link) -> None:
     from ipaddress import ip_address
 
     address = ip_address(link.peer.outer[4])
-    ours, strangers = link.peer.namespace.inside(lambda: _bind_both(address, 500))
+    ours, strangers = link.peer.namespace.inside(lambda: _bind_all(address, 500))
     sender = link.ours.namespace.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     cookie = Notify(NotifyType.COOKIE, b"cookie")
     returned = Message.build(

@@ -107,7 +107,7 @@ class Crew:
             group = bind(address, IKE_PORT, self._size)
             self._sockets += group
             steering.attach(group[0], self._size, is_shared=False)
-        for sock in self._plane.ike_sockets()[:: self._size]:
+        for sock in self._plane.ike_sockets()[:: steering.QUEUES * self._size]:
             steering.attach(sock, self._size, is_shared=True)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._keep(number)) for number in range(self._size)]
@@ -171,7 +171,7 @@ class Crew:
                 self._log.warning(problem)
 
     def _ports_of(self, number: int) -> list[socket.socket]:
-        """Return a worker's sockets: of each address on port 500, then on port 4500."""
+        """Return a worker's sockets: both queues of each address on port 500, then on port 4500."""
         return [
             *self._sockets[number :: self._size],
             *self._plane.ike_sockets()[number :: self._size],

@@ -13,7 +13,7 @@ from ikeway.dataplane import open_plane
 from ikeway.dataplane.port import DataPlane, PlaneConfig
 from ikeway.model.address import NAT_PORT
 from ikeway.model.secret import Secret
-from ikeway.runtime import crash_key
+from ikeway.runtime import crash_key, steering
 from ikeway.runtime.network import HostNetwork
 
 COLLECT_AFTER: Final = 20_000
@@ -54,8 +54,9 @@ async def serve(
         if network is not None:
             await network.recover()
         settings, host = loaded.dataplane, loaded.host
+        sockets = steering.QUEUES * host.workers
         where = PlaneConfig(
-            host.listen, NAT_PORT, settings.interface, settings.mtu, workers=host.workers
+            host.listen, NAT_PORT, settings.interface, settings.mtu, ike_sockets=sockets
         )
         plane = await open_plane(settings.backend, run_dir.path, where)
         stack.push_async_callback(plane.close)

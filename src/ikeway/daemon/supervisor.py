@@ -59,6 +59,7 @@ from ikeway.ike.states import Established as Up
 from ikeway.model.address import IKE_PORT, NAT_PORT, Endpoint
 from ikeway.model.errors import UsageError
 from ikeway.policy.connection import Start
+from ikeway.runtime import steering
 from ikeway.runtime.driver import Driver, Ports
 from ikeway.runtime.eap import Conversations
 from ikeway.runtime.entropy import SystemRandom
@@ -167,7 +168,10 @@ class Supervisor:
             HostError: a port cannot be had.
         """
         self._driver.transport.listen(self._loaded.host.listen, IKE_PORT)
-        self._driver.transport.adopt(self._plane.ike_sockets(), NAT_PORT)
+        of_nat_port = self._plane.ike_sockets()
+        for sock in of_nat_port[:: steering.QUEUES]:
+            steering.attach(sock, 1, is_shared=True)
+        self._driver.transport.adopt(of_nat_port, NAT_PORT)
         self._log.info("ready", **foundation.ready(self._loaded, self._plane))
 
     def join(self, port_500: Iterable[socket.socket], port_4500: Iterable[socket.socket]) -> None:

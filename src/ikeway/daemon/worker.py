@@ -21,6 +21,7 @@ from ikeway.dataplane.null import NullDataPlane
 from ikeway.dataplane.port import DataPlane, PlaneEvent
 from ikeway.model.errors import UsageError
 from ikeway.model.secret import Secret
+from ikeway.runtime import steering
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Job:
     def __call__(self, number: int, sockets: list[socket.socket]) -> None:
         """Be the worker of that number until the supervisor is gone or says so.
 
-        The sockets are the channel, then one for each address on port 500, then on 4500.
+        The sockets are the channel, then those for each address on port 500, then on 4500.
         """
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, signal.SIG_IGN)
@@ -55,8 +56,8 @@ class Worker:
         loaded = job.loaded
         self._channel = Channel(self, channel)
         self._plane = self._open_plane(loaded)
-        addresses = len(loaded.host.listen)
-        self._ports = others[:addresses], others[addresses:]
+        on_500 = steering.QUEUES * len(loaded.host.listen)
+        self._ports = others[:on_500], others[on_500:]
         network = DistantNetwork(self._channel) if job.routes else None
         leases = DistantLeases(self._channel)
         share = Share(number, loaded.host.workers, leases, job.crash_secrets)

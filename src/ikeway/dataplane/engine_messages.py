@@ -29,7 +29,7 @@ def configuration(config: PlaneConfig) -> Json:
     return {
         "listen": [str(address) for address in config.listen],
         "port": config.port,
-        "workers": config.workers,
+        "workers": config.ike_sockets,
         "tun": config.tun,
         "mtu": config.mtu,
     }

@@ -158,11 +158,11 @@ class NullDataPlane(DataPlane):
 
 
 def _bind_group(address: Address, config: PlaneConfig) -> list[socket.socket]:
-    """Return a socket for each worker; who shares a port would join whoever shares it already."""
-    if config.workers == 1:
+    """Return the sockets of an address; who shares a port would join whoever shares it already."""
+    if config.ike_sockets == 1:
         return [_bind(address, config.port)]
     _bind(address, config.port).close()
-    return [_bind(address, config.port, is_shared=True) for _ in range(config.workers)]
+    return [_bind(address, config.port, is_shared=True) for _ in range(config.ike_sockets)]
 
 
 def _bind(address: Address, port: int, *, is_shared: bool = False) -> socket.socket:

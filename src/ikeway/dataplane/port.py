@@ -16,14 +16,14 @@ from ikeway.model.selectors import Selectors, Trigger
 class PlaneConfig:
     """Where the data plane listens for ESP in UDP, and the interface that it makes for the host.
 
-    `workers` is how many sockets for IKE each address has beside that of ESP.
+    `ike_sockets` is how many each address has beside that of ESP.
     """
 
     listen: tuple[Address, ...]
     port: int = NAT_PORT
     tun: str = "ikeway0"
     mtu: int = 1400
-    workers: int = 1
+    ike_sockets: int = 1
 
 
 class Refusal(Enum):

@@ -180,7 +180,9 @@ class Driver:
             self._do(what)
 
     def _do(self, action: Action) -> None:
-        match action:
+        match action:  # the most frequent first
+            case Report():
+                self._tell(action)
             case Send(local, peer, octets):
                 self._sent(self.transport.send(local, peer, octets))
             case SetTimer(sa, _, at):
@@ -193,8 +195,6 @@ class Driver:
                 self._work.put_nowait(partial(self._migrate, action))
             case RemoveChild(_, spi_in, is_replaced):
                 self._take_out(spi_in, is_replaced=is_replaced)
-            case Report():
-                self._tell(action)
             case Forget(sa):
                 self._set_timer(sa, None)
                 self._ports.leases.release(sa)

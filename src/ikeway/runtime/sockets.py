@@ -16,16 +16,19 @@ from ipaddress import ip_address
 from ikeway.ike.io import Datagram
 from ikeway.model.address import IKE_PORT, NAT_PORT, Address, Endpoint
 from ikeway.model.errors import HostError
-from ikeway.runtime.apart import SOCKETS, steer
+from ikeway.runtime import steering
 from ikeway.runtime.network import OUTER_MARK
 from ikeway.wire.message import NAT_KEEPALIVE, NON_ESP_MARKER
 
 RECEIVE_OCTETS = 65_535
 ANCILLARY_OCTETS = 128
 BATCH = 64
+QUEUE_OCTETS = 2 << 20
+"""Room for what a flood brings while the processor is busy with others; unused it costs nothing."""
 _IPV6_RECVPKTINFO = 49
 _IP_PKTINFO = 8
 _UDP_GRO = 104
+_SO_RCVBUFFORCE = 33
 
 Receiver = Callable[[Datagram], None]
 
@@ -45,17 +48,20 @@ class UdpTransport:
             HostError: a port is taken or an address is not ours.
         """
         for address in addresses:
-            self.adopt(_bind_both(address, port), port)
+            self.adopt(_bind_all(address, port), port)
 
     def adopt(self, sockets: Iterable[socket.socket], port: int) -> None:
         """Take over bound sockets, e.g. those that share port 4500 with the engine."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
             sock.setblocking(False)
-            _want_destination(sock)
+            _deepen(sock)
             _mark_as_outer(sock)
             host = sock.getsockname()[0]
-            self._bound[sock] = Endpoint(ip_address(host.split("%", maxsplit=1)[0]), port)
+            bound = Endpoint(ip_address(host.split("%", maxsplit=1)[0]), port)
+            if bound.address.is_unspecified:
+                _want_destination(sock)
+            self._bound[sock] = bound
             self._sockets.setdefault((sock.family, port), []).append(sock)
             loop.add_reader(sock.fileno(), self._readable, sock)
 
@@ -129,26 +135,26 @@ class UdpTransport:
 
 
 def bind(address: Address, port: int, workers: int = 1) -> tuple[socket.socket, ...]:
-    """Return a socket for each worker, all bound to that address and port.
+    """Return the sockets of all workers, all bound to that address and port.
 
     Raises:
         HostError: the port is taken, or the address is not ours.
     """
-    if workers == 1:
-        return (_bind(address, port, is_shared=False),)
     # Sockets that share a port would join whoever shares it already.
     _bind(address, port, is_shared=False).close()
-    return tuple(_bind(address, port, is_shared=True) for _ in range(workers))
+    return tuple(_bind(address, port, is_shared=True) for _ in range(steering.QUEUES * workers))
 
 
-def _bind_both(address: Address, port: int) -> list[socket.socket]:
-    """Return two sockets on one port, or one where the kernel does not choose between them."""
-    both = list(bind(address, port, SOCKETS))
+def _bind_all(address: Address, port: int) -> tuple[socket.socket, ...]:
+    """Return our sockets on a port, or one where the kernel does not choose between several."""
+    bound = bind(address, port)
     try:
-        steer(both[0])
-    except OSError:
-        both.pop().close()
-    return both
+        steering.attach(bound[0], 1, is_shared=False)
+    except HostError:
+        for sock in bound[1:]:
+            sock.close()
+        return bound[:1]
+    return bound
 
 
 def _bind(address: Address, port: int, *, is_shared: bool) -> socket.socket:
@@ -183,6 +189,14 @@ def _want_destination(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
     else:
         sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+
+def _deepen(sock: socket.socket) -> None:
+    """Have the queue hold more, beyond the system's limit where we may."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, QUEUE_OCTETS)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, QUEUE_OCTETS)
 
 
 def _mark_as_outer(sock: socket.socket) -> None:

@@ -4,6 +4,10 @@
 The first octet of an IKE SPI that we chose names its worker (adr 4). An IKE_SA_INIT request that
 begins an IKE SA has none of ours yet: it goes by its source address, so that what is counted of a
 source is counted by one worker, also when it comes back with a cookie. Ports do not count.
+
+Each worker has two queues. One is for first requests without a cookie, which a flood is made of:
+when it runs over, those who have returned a cookie, and all who have an IKE SA, lose nothing
+(RFC 7296 §2.6). A daemon without workers is one worker.
 """
 
 import ctypes
@@ -14,11 +18,14 @@ from typing import Final, NamedTuple
 from ikeway.model.address import Address
 from ikeway.model.errors import HostError
 from ikeway.wire.message import NON_ESP_MARKER, Flags
+from ikeway.wire.registry import PayloadType
 
 WORKERS_MOST: Final = 16
+QUEUES: Final = 2
+"""How many sockets a worker has on each port of each address."""
 _SO_ATTACH_REUSEPORT_CBPF: Final = 51
 _NETWORK_HEADER: Final = 0xFFF00000  # SKF_NET_OFF
-_SPI_R, _FLAGS, _LENGTH = 8, 19, 24
+_SPI_R, _NEXT_PAYLOAD, _FLAGS, _LENGTH = 8, 16, 19, 24
 
 # Classic BPF (linux/filter.h).
 _LD_W, _LD_B, _LD_LEN, _TAX, _RET_K, _RET_A = 0x20, 0x30, 0x80, 0x07, 0x06, 0x16
@@ -40,9 +47,9 @@ Step = Jump | str
 
 
 def program(family: socket.AddressFamily, workers: int, *, is_shared: bool) -> bytes:
-    """Return the program for a group of sockets: those of the workers, then that of ESP.
+    """Return the program for a group of sockets.
 
-    `is_shared` is port 4500, where IKE has a non-ESP marker (RFC 3948 §2.2). Loads beyond the end
+    First come those of the workers, then as many for first requests, then that of ESP. `is_shared` is port 4500, where IKE has a non-ESP marker (RFC 3948 §2.2). Loads beyond the end
     make the program return 0, so that stumps go to the first worker.
     """
     start = len(NON_ESP_MARKER) if is_shared else 0
@@ -58,18 +65,23 @@ def program(family: socket.AddressFamily, workers: int, *, is_shared: bool) -> b
     steps += ["theirs", Jump(_LD_W, start + _SPI_R), Jump(_JEQ_K, 0, "", "ours")]
     steps += [Jump(_LD_W, start + _SPI_R + 4), Jump(_JEQ_K, 0, "new", "")]
     steps += ["ours", Jump(_LD_B, start + _SPI_R), Jump(_JGE_K, workers, "first", "found")]
-    steps += ["new", *_source(family), Jump(_TAX), Jump(_RSH_K, 16), Jump(_XOR_X)]
-    steps += [Jump(_TAX), Jump(_RSH_K, 8), Jump(_XOR_X), Jump(_MOD_K, workers)]
-    steps += ["found", Jump(_RET_A), "first", Jump(_RET_K, 0), "esp", Jump(_RET_K, workers)]
+    # A cookie comes first (§2.6), so that what begins with another payload has none.
+    steps += ["new", Jump(_LD_B, start + _NEXT_PAYLOAD)]
+    steps += [Jump(_JEQ_K, int(PayloadType.NOTIFY), "", "without")]
+    steps += [*_by_source(family, workers), Jump(_RET_A)]
+    steps += ["without", *_by_source(family, workers), Jump(_ADD_K, workers)]
+    steps += ["found", Jump(_RET_A), "first", Jump(_RET_K, 0)]
+    steps += ["esp", Jump(_RET_K, QUEUES * workers)]
     return _assembled(steps)
 
 
-def _source(family: socket.AddressFamily) -> tuple[Step, ...]:
-    """Load what of a source address counts: all of IPv4's, the /64 of IPv6's."""
-    if family == socket.AF_INET:
-        return (Jump(_LD_W, _NETWORK_HEADER + 12),)
-    upper, lower = Jump(_LD_W, _NETWORK_HEADER + 8), Jump(_LD_W, _NETWORK_HEADER + 12)
-    return upper, Jump(_TAX), lower, Jump(_XOR_X)
+def _by_source(family: socket.AddressFamily, workers: int) -> tuple[Step, ...]:
+    """Load a worker by what counts of a source address: all of IPv4's, the /64 of IPv6's."""
+    load: tuple[Step, ...] = (Jump(_LD_W, _NETWORK_HEADER + 12),)
+    if family != socket.AF_INET:
+        load = (Jump(_LD_W, _NETWORK_HEADER + 8), Jump(_TAX), *load, Jump(_XOR_X))
+    mixed = Jump(_TAX), Jump(_RSH_K, 16), Jump(_XOR_X), Jump(_TAX), Jump(_RSH_K, 8), Jump(_XOR_X)
+    return *load, *mixed, Jump(_MOD_K, workers)
 
 
 def _assembled(steps: list[Step]) -> bytes:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kernel hands a datagram to the worker that owns its IKE SA, wherever it comes from."""
 
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from ikeway.wire.message import NON_ESP_MARKER
 
 WORKERS = 3
 STRANGER = bytes(8)
+NOTIFY = 41
 FAMILIES = {
     socket.AF_INET: ("127.0.0.1", [f"127.{n}.{3 * n}.{7 + n}" for n in range(1, 13)]),
     socket.AF_INET6: ("::1", ["::1"]),
@@ -20,14 +22,15 @@ FAMILIES = {
 
 
 class Group:
-    """Sockets that share a port: those of the workers, and that of ESP if there is one."""
+    """Sockets that share a port: both of each worker, and that of ESP if there is one."""
 
     def __init__(self, family: socket.AddressFamily, *, is_shared: bool) -> None:
         self.family, self._is_shared = family, is_shared
         self._stack = ExitStack()
         self._members = [self._member(0)]
         port = self._members[0].getsockname()[1]
-        self._members += [self._member(port) for _ in range(WORKERS - (not is_shared))]
+        others = 2 * WORKERS - (not is_shared)
+        self._members += [self._member(port) for _ in range(others)]
         self.at = (FAMILIES[family][0], port)
         steering.attach(self._members[0], WORKERS, is_shared=is_shared)
 
@@ -35,7 +38,7 @@ class Group:
         made = self._stack.enter_context(socket.socket(self.family, socket.SOCK_DGRAM))
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         made.bind((FAMILIES[self.family][0], port))
-        made.settimeout(0.05)
+        made.setblocking(False)
         return made
 
     def takes(self, octets: bytes, source: str | None = None) -> int:
@@ -43,13 +46,10 @@ class Group:
         with socket.socket(self.family, socket.SOCK_DGRAM) as sender:
             sender.bind((source or FAMILIES[self.family][1][0], 0))
             sender.sendto(octets, self.at)
-        for number, member in enumerate(self._members):
-            try:
-                assert member.recv(4096) == octets
-            except TimeoutError:
-                continue
-            return number
-        raise AssertionError("nobody got it")
+        found, _, _ = select.select(self._members, [], [], 5.0)
+        (member,) = found
+        assert member.recv(4096) == octets
+        return self._members.index(member)
 
     def ike(self, octets: bytes) -> bytes:
         """Return an IKE message as it travels on this port."""
@@ -70,8 +70,8 @@ def group(request: pytest.FixtureRequest) -> Iterator[Group]:
     made.close()
 
 
-def message(spi_i: bytes, spi_r: bytes, flags: int, exchange: int = 37) -> bytes:
-    return spi_i + spi_r + bytes([46, 0x20, exchange, flags]) + bytes(4) + (28).to_bytes(4)
+def message(spi_i: bytes, spi_r: bytes, flags: int, exchange: int = 37, first: int = 46) -> bytes:
+    return spi_i + spi_r + bytes([first, 0x20, exchange, flags]) + bytes(4) + (28).to_bytes(4)
 
 
 def spi(worker: int) -> bytes:
@@ -111,11 +111,23 @@ def test_a_stranger_goes_by_its_address_and_stays_there(group: Group) -> None:
     """What is counted of a source is counted once: another SPI or port changes nothing."""
     found = set()
     for source in FAMILIES[group.family][1]:
-        octets = [message(bytes([n]) * 8, STRANGER, 0x08, 34) for n in (1, 2, 0xFF)]
+        octets = [message(bytes([n]) * 8, STRANGER, 0x08, 34, NOTIFY) for n in (1, 2, 0xFF)]
         (worker,) = {group.takes(group.ike(one), source) for one in octets}
         assert worker == steering.owner(octets[0], ip_address(source), WORKERS)
         found.add(worker)
     assert group.family == socket.AF_INET6 or len(found) == WORKERS
+
+
+@pytest.mark.parametrize("first", [33, 40, 43])
+def test_who_brings_no_cookie_waits_in_another_queue_of_the_same_worker(
+    group: Group, first: int
+) -> None:
+    """§2.6: the cookie is the first payload. A flood without one fills a queue of its own."""
+    for source in FAMILIES[group.family][1]:
+        flood, cookie = (message(b"\1" * 8, STRANGER, 0x08, 34, one) for one in (first, NOTIFY))
+        worker = group.takes(group.ike(cookie), source)
+        assert group.takes(group.ike(flood), source) == WORKERS + worker
+        assert steering.owner(flood, ip_address(source), WORKERS) == worker
 
 
 def test_the_spi_of_a_worker_that_there_is_not_goes_to_the_first(group: Group) -> None:
@@ -135,8 +147,8 @@ def test_stumps_go_to_the_first(group: Group, size: int) -> None:
 def test_esp_goes_to_the_engine(family: socket.AddressFamily) -> None:
     group = Group(family, is_shared=True)
     try:
-        assert group.takes(b"\x01\x02\x03\x04" + bytes(40)) == WORKERS
+        assert group.takes(b"\x01\x02\x03\x04" + bytes(40)) == 2 * WORKERS
         several = group.ike(message(spi(1), b"\xee" * 8, 0x20) * 2)
-        assert group.takes(several) == WORKERS, "what the kernel joined only the engine parts"
+        assert group.takes(several) == 2 * WORKERS, "what the kernel joined only the engine parts"
     finally:
         group.close()

@@ -43,7 +43,7 @@ class TrafficSelectors(Body):
     @property
     def selectors(self) -> Selectors:
         """The address ranges among the selectors, in their order."""
-        return tuple(one for one in self.parts if isinstance(one, TrafficSelector))
+        return tuple([one for one in self.parts if isinstance(one, TrafficSelector)])
 
     @override
     @classmethod
