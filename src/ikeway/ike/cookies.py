@@ -12,7 +12,6 @@ from typing import Final
 from ikeway.crypto.random import Random
 from ikeway.crypto.tokens import CODE_OCTETS, SECRET_OCTETS, check_code, code
 from ikeway.ike.opening import Opening
-from ikeway.model.address import Address
 from ikeway.model.errors import IntegrityError
 from ikeway.model.secret import Secret
 from ikeway.model.time import Instant, Seconds
@@ -55,16 +54,14 @@ class Cookies:
         self._random = random
         self._generations: list[_Generation] = []
 
-    def make(
-        self, opening: Opening, source: Address, now: Instant, terms: Terms = Terms()
-    ) -> bytes:
+    def make(self, opening: Opening, source: bytes, now: Instant, terms: Terms = Terms()) -> bytes:
         """Return the cookie that this request has to come back with."""
         current = self._current(now)
         when = min(int((now - current.since) * _TENTHS), 0xFFFF)
         head = _TERMS.pack(current.number, when, terms.prf, terms.bits)
         return head + code(current.secret, _bound(head, opening, source))
 
-    def check(self, opening: Opening, source: Address, now: Instant) -> Terms:
+    def check(self, opening: Opening, source: bytes, now: Instant) -> Terms:
         """Return what was asked for when the request's cookie was given.
 
         Raises:
@@ -107,7 +104,6 @@ class Cookies:
         self._generations = [fresh, *kept][:_SECRETS_KEPT]
 
 
-def _bound(head: bytes, opening: Opening, source: Address) -> bytes:
+def _bound(head: bytes, opening: Opening, source: bytes) -> bytes:
     """Return what a cookie is bound to. All but the last have a fixed length, or tell it."""
-    address = source.packed
-    return b"".join((opening.spi_i, head, bytes((len(address),)), address, opening.nonce))
+    return b"".join((opening.spi_i, head, bytes((len(source),)), source, opening.nonce))

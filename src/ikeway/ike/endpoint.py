@@ -111,11 +111,23 @@ class Endpoint:
 
     def receive(self, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
         """Take a datagram from the network. Whatever it is, nothing escapes but actions."""
-        hurried = self._gate.hurry(datagram, now)
+        hurried = self.hurry(datagram.octets, datagram.peer.address.packed, now)
         if hurried is not None:
-            asked = Send(datagram.local, datagram.peer, hurried)
-            return (asked, *self._pressure.note("a cookie", len(self._half_open), now))
+            answer, told = hurried
+            return (Send(datagram.local, datagram.peer, answer), *told)
         return self._receive(datagram, now)
+
+    def hurry(
+        self, octets: bytes, source: bytes, now: Instant
+    ) -> tuple[bytes, tuple[Action, ...]] | None:
+        """Return the answer to a request that has to come back with a cookie, and what to tell.
+
+        None is for `receive`. `source` is the address that it came from, as IP headers have it.
+        """
+        answer = self._gate.hurry(octets, source, now)
+        if answer is None:
+            return None
+        return answer, self._pressure.note("a cookie", len(self._half_open), now)
 
     def _receive(self, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
         try:

@@ -95,25 +95,24 @@ class Gate:
         if demand is Demand.NOTHING:
             return Admitted(b"", is_pressed=False)
         try:
-            terms = self._cookies.check(opening, datagram.peer.address, now)
+            terms = self._cookies.check(opening, datagram.peer.address.packed, now)
         except IntegrityError:
             return self._ask_cookie(opening, datagram, now)
         if demand is Demand.COOKIE:
             return Admitted(opening.cookie, is_pressed=True)
         return self._judge(opening, terms, datagram, now)
 
-    def hurry(self, datagram: Datagram, now: Instant) -> bytes | None:
+    def hurry(self, octets: bytes, source: bytes, now: Instant) -> bytes | None:
         """Return the short way's answer to a request, if everybody has to return a cookie now."""
         is_for_all = now < self._flooded_until or len(self._half_open) >= self._limits.cookies_from
-        if not (is_for_all and besieged.is_first(datagram.octets)):
+        if not (is_for_all and besieged.is_first(octets)):
             return None
         try:
-            opening = glance(datagram.octets)
+            opening = glance(octets)
         except MalformedError:
             return None
-        cookie = self._cookies.make(opening, datagram.peer.address, now)
-        answer = besieged.ask(datagram.octets, cookie)
-        return answer if len(answer) <= len(datagram.octets) else None
+        answer = besieged.ask(octets, self._cookies.make(opening, source, now))
+        return answer if len(answer) <= len(octets) else None
 
     def spend(self, admitted: Admitted) -> None:
         """Note that a request has made an IKE SA."""
@@ -148,7 +147,7 @@ class Gate:
         return Demand.NOTHING
 
     def _ask_cookie(self, opening: Opening, datagram: Datagram, now: Instant) -> Asked:
-        cookie = self._cookies.make(opening, datagram.peer.address, now)
+        cookie = self._cookies.make(opening, datagram.peer.address.packed, now)
         return Asked((Notify(NotifyType.COOKIE, cookie),), Demand.COOKIE)
 
     # Puzzles (RFC 8019 §7.1) ----------------------------------------------------------------------
@@ -167,7 +166,7 @@ class Gate:
 
     def _ask_puzzle(self, opening: Opening, datagram: Datagram, now: Instant) -> Asked:
         terms = Terms(puzzles.choose_prf(datagram.octets), self._bits())
-        cookie = self._cookies.make(opening, datagram.peer.address, now, terms)
+        cookie = self._cookies.make(opening, datagram.peer.address.packed, now, terms)
         asked = puzzles.notify(terms.prf, terms.bits)
         return Asked((Notify(NotifyType.COOKIE, cookie), asked), Demand.PUZZLE)
 

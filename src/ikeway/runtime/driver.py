@@ -88,7 +88,7 @@ class Driver:
 
     def __init__(self, endpoint: IkeEndpoint, ports: Ports) -> None:
         self.endpoint = endpoint
-        self.transport = UdpTransport(self._received)
+        self.transport = UdpTransport(self._received, None if ports.faults else self._hurry)
         self._ports = ports
         self._loop = asyncio.get_running_loop()
         self._timers: dict[bytes, asyncio.TimerHandle] = {}
@@ -127,6 +127,15 @@ class Driver:
     def warn(self, reason: str) -> None:
         """Report something that happened outside any IKE SA."""
         self._ports.listener(Report(b"", Warned(reason)))
+
+    def _hurry(self, octets: bytes, source: bytes) -> bytes | None:
+        """Return the answer to one request of a flood; None where there is more to do."""
+        hurried = self.endpoint.hurry(octets, source, self._now())
+        if hurried is None:
+            return None
+        answer, told = hurried
+        self._perform(told)
+        return answer
 
     def _received(self, datagram: Datagram) -> None:
         self._enter(datagram)

@@ -31,13 +31,20 @@ _UDP_GRO = 104
 _SO_RCVBUFFORCE = 33
 
 Receiver = Callable[[Datagram], None]
+Door = Callable[[bytes, bytes], bytes | None]
+"""Takes a message and the address that it came from, and returns the answer if that is all."""
 
 
 class UdpTransport:
-    """The sockets of one worker. Datagrams go to `receiver`; what cannot be IKE is dropped."""
+    """The sockets of one worker. Datagrams go to `receiver`; what cannot be IKE is dropped.
 
-    def __init__(self, receiver: Receiver) -> None:
+    Each message meets the `door` before that. In a flood nearly all go no further, and what values
+    they would be put in costs more than their answers.
+    """
+
+    def __init__(self, receiver: Receiver, door: Door | None = None) -> None:
         self._receiver = receiver
+        self._door = door
         self._sockets: dict[tuple[int, int], list[socket.socket]] = {}
         self._bound: dict[socket.socket, Endpoint] = {}
 
@@ -119,6 +126,8 @@ class UdpTransport:
                 return
             except OSError:
                 continue  # an ICMP error of something sent earlier
+            if self._door is not None and self._turn_away(sock, octets, ancillary, source):
+                continue
             bound = self._bound[sock]
             packed = _destination(ancillary)
             local = _local(packed, bound.port) if packed else bound
@@ -126,6 +135,26 @@ class UdpTransport:
             size = _segment_octets(ancillary) or len(octets) or 1
             for start in range(0, len(octets), size):
                 self._take(local, peer, octets[start : start + size])
+
+    def _turn_away(
+        self,
+        sock: socket.socket,
+        octets: bytes,
+        ancillary: list[tuple[int, int, bytes]],
+        source: tuple[str, int],
+    ) -> bool:
+        """Answer at the door what is answered there; whether that was so."""
+        marker = NON_ESP_MARKER if self._bound[sock].port == NAT_PORT else b""
+        if self._door is None or not octets.startswith(marker):
+            return False
+        packed = socket.inet_pton(sock.family, source[0].partition("%")[0])
+        answer = self._door(octets[len(marker) :], packed)
+        if answer is None:
+            return False
+        local = _destination(ancillary)
+        with suppress(OSError):  # a lost answer is like any other
+            sock.sendmsg([marker, answer], _leaving_from(local), 0, source)
+        return True
 
     def _take(self, local: Endpoint, peer: Endpoint, octets: bytes) -> None:
         if local.port == NAT_PORT:
@@ -241,6 +270,11 @@ def _segment_octets(ancillary: list[tuple[int, int, bytes]]) -> int:
         if (level, kind) == (socket.IPPROTO_UDP, _UDP_GRO) and len(data) >= 4:
             return struct.unpack_from("=i", data)[0]  # type: ignore[no-any-return]
     return 0
+
+
+@lru_cache(maxsize=64)
+def _leaving_from(packed: bytes | None) -> tuple[tuple[int, int, bytes], ...]:
+    return () if packed is None else (_from(ip_address(packed)),)
 
 
 def _from(address: Address) -> tuple[int, int, bytes]:

@@ -49,8 +49,9 @@ Step = Jump | str
 def program(family: socket.AddressFamily, workers: int, *, is_shared: bool) -> bytes:
     """Return the program for a group of sockets.
 
-    First come those of the workers, then as many for first requests, then that of ESP. `is_shared` is port 4500, where IKE has a non-ESP marker (RFC 3948 §2.2). Loads beyond the end
-    make the program return 0, so that stumps go to the first worker.
+    First come those of the workers, then as many for first requests, then that of ESP. `is_shared`
+    is port 4500, where IKE has a non-ESP marker (RFC 3948 §2.2). Loads beyond the end make the
+    program return 0, so that stumps go to the first worker.
     """
     start = len(NON_ESP_MARKER) if is_shared else 0
     steps: list[Step] = []
