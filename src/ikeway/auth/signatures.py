@@ -41,6 +41,7 @@ def encode_hashes(hashes: tuple[int, ...]) -> bytes:
     return b"".join(code.to_bytes(2) for code in hashes)
 
 
+@lru_cache(maxsize=64)
 def decode_hashes(data: bytes) -> frozenset[SignatureHash]:
     """Return the hashes that a peer announces; those that we do not know are ignored.
 

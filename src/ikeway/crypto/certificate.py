@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from ikeway.crypto.der import Element, decode
+from ikeway.crypto.der import wholes
 from ikeway.crypto.keypair import PublicKey
 from ikeway.crypto.names import distinguished_name, name_text, names_equal
 from ikeway.model.errors import AuthenticationError, ConfigError
@@ -70,16 +70,17 @@ class Certificate:
                 # A peer's odd serial number is no news for our standard error.
                 warnings.simplefilter("ignore")
                 handle = x509.load_der_x509_certificate(der)
-                return cls(der, handle, handle.extensions, _fields(decode(der)))
+                return cls(der, handle, handle.extensions, _fields(der))
         except _UNREADABLE as error:
             raise AuthenticationError(f"no certificate that we can read: {error}") from error
 
     def find(self, kind: type[_Extension]) -> _Extension | None:
         """Return the extension of that kind, if there is one."""
-        try:
-            return self.extensions.get_extension_for_class(kind).value
-        except x509.ExtensionNotFound:
-            return None
+        return self._found.get(kind)  # type: ignore[return-value]
+
+    @cached_property
+    def _found(self) -> dict[type[x509.ExtensionType], x509.ExtensionType]:
+        return {type(one.value): one.value for one in self.extensions}
 
     @property
     def subject_der(self) -> bytes:
@@ -157,14 +158,14 @@ def load_certificates(octets: bytes) -> tuple[Certificate, ...]:
     return found
 
 
-def _fields(certificate: Element) -> _Fields:
+def _fields(certificate: bytes) -> _Fields:
     """Return the parts of a certificate, RFC 5280 §4.1."""
-    to_be_signed, algorithm, _signature = certificate.children()
-    parts = to_be_signed.children()
-    if parts[0].tag == _VERSION:
+    to_be_signed, algorithm, _signature = wholes(certificate)
+    parts = wholes(to_be_signed)
+    if parts[0][0] == _VERSION:
         parts = parts[1:]
     _serial, inner, issuer, _validity, subject, key = parts[:6]
-    return _Fields(algorithm.whole, inner.whole, issuer.whole, subject.whole, key.whole)
+    return _Fields(algorithm, inner, issuer, subject, key)
 
 
 def san_identity(name: x509.GeneralName) -> Identity | None:

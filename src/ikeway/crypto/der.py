@@ -33,6 +33,23 @@ class Element:
         return tuple(_elements(self.contents))
 
 
+def wholes(octets: bytes) -> list[bytes]:
+    """Return the elements inside the one SEQUENCE that the octets are, each with tag and length.
+
+    Raises:
+        ValueError: they are no such thing.
+    """
+    start, end = _span(octets, 0)
+    if octets[0] != SEQUENCE or end != len(octets):
+        raise ValueError("octets that are not one SEQUENCE of DER")
+    found, at = [], start
+    while at < end:
+        _, after = _span(octets, at)
+        found.append(octets[at:after])
+        at = after
+    return found
+
+
 def encode(tag: int, *contents: bytes) -> bytes:
     """Return an element of that tag with the joined contents."""
     inner = b"".join(contents)
@@ -81,12 +98,18 @@ def _elements(octets: bytes) -> Iterator[Element]:
 
 
 def _element_at(octets: bytes, at: int) -> Element:
+    start, end = _span(octets, at)
+    return Element(octets[at], octets[start:end], octets[at:end])
+
+
+def _span(octets: bytes, at: int) -> tuple[int, int]:
+    """Return where the contents of an element start, and where it ends."""
     if len(octets) - at < 2 or octets[at] & _MULTI_OCTET_TAG == _MULTI_OCTET_TAG:
         raise ValueError("DER that ends within a tag, or a tag of several octets")
     start, length = _length_at(octets, at + 1)
     if start + length > len(octets):
         raise ValueError(f"a DER element of {length} octets in {len(octets) - start}")
-    return Element(octets[at], octets[start : start + length], octets[at : start + length])
+    return start, start + length
 
 
 def _length_at(octets: bytes, at: int) -> tuple[int, int]:

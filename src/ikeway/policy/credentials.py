@@ -3,7 +3,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from typing_extensions import override
 
@@ -55,6 +55,7 @@ def _wildcard(text: str) -> re.Pattern[str]:
     )
 
 
+@lru_cache(maxsize=1024)
 def parse_identity(text: str) -> Identity:
     """Return the identity that an operator means by `text`; `C=..., CN=...` is a DN.
 

@@ -23,7 +23,7 @@ from ikeway.model.secret import Secret
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
 from ikeway.wire.codec import Body
-from ikeway.wire.message import Message
+from ikeway.wire.message import Message, encode_chain
 from ikeway.wire.payloads import KeyExchange, Nonce, SecurityAssociation
 from ikeway.wire.registry import KeMethod
 
@@ -142,16 +142,15 @@ def _reply(asked: Asked, link: Link, payloads: tuple[Body, ...]) -> tuple[Messag
     A longer answer would be a weapon in the hands of one who forges the sender of requests.
     """
     head = messages.header(link, ike_sa_init.TYPE, 0, is_response=True)
+    reply = Message(head, payloads)
+    octets, longest = reply.encode(), len(asked.datagram.octets)
     context = ike_sa_init.context(link, link.spi_r, asked.candidates[0])
     extra = features.unasked(asked.message, context)
-    if extra:
-        # DEVIATION RFC 6023 §3: a request too short for the notify does not get it.
-        longer = Message(head, payloads + extra)
-        octets = longer.encode()
-        if len(octets) <= len(asked.datagram.octets):
-            return longer, octets
-    reply = Message(head, payloads)
-    return reply, reply.encode()
+    if extra and len(octets) + len(encode_chain(extra)[1]) <= longest:
+        reply = Message(head, payloads + extra)
+        octets = reply.encode()
+    # DEVIATION RFC 6023 §3: a request too short for the notify does not get it.
+    return reply, octets
 
 
 def _reports(session: Session, asked: Asked, reply: Message, octets: int) -> tuple[Action, ...]:

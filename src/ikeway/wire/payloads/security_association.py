@@ -99,6 +99,13 @@ def _transform(octets: bytes) -> Transform:
     return Transform.decode(Reader(octets))
 
 
+@lru_cache(maxsize=1024)
+def _encode_transforms(transforms: tuple[Transform, ...]) -> bytes:
+    """Return the octets of what we offer or choose, which are the same again and again."""
+    last = len(transforms) - 1
+    return b"".join([one.encode(at < last) for at, one in enumerate(transforms)])
+
+
 @layout
 class Proposal:
     """Proposal substructure, RFC 7296 §3.3.1. The number is the peer's, whatever its place."""
@@ -129,10 +136,8 @@ class Proposal:
 
     def encode(self, more: bool) -> bytes:
         """Return the substructure; `more` tells that another proposal follows."""
-        last = len(self.transforms) - 1
-        transforms = [one.encode(at < last) for at, one in enumerate(self.transforms)]
         head = _PROPOSAL.pack(self.number, self.protocol, len(self.spi), len(self.transforms))
-        content = b"".join([head, self.spi, *transforms])
+        content = head + self.spi + _encode_transforms(self.transforms)
         mark = _MORE_PROPOSALS if more else _LAST
         return _SUBSTRUCTURE.pack(mark, _HEADER_OCTETS + len(content)) + content
 
