@@ -32,6 +32,7 @@ from support.netns import Namespace, connect, namespaces  # noqa: E402
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 SINK_PORT: Final = 999
+IKE_PORT, NAT_PORT = 500, 4500
 ETH_P_IP: Final = 0x0800
 FRAMES: Final = 50_000
 PSK: Final = "the key of this benchmark"
@@ -77,7 +78,7 @@ def source(kind: str) -> bytes:
 
 def frame(mac: bytes, address: bytes, port: int) -> bytes:
     """Return a forged first message of IKE in UDP, IPv4 and Ethernet."""
-    message = ike_sa_init()
+    message = (bytes(4) if port == NAT_PORT else b"") + ike_sa_init()
     udp = struct.pack(">HHHH", 1024 + secrets.randbelow(60000), port, 8 + len(message), 0)
     addresses = address + socket.inet_aton("10.9.0.1")
     head = struct.pack(">BBHIBBH", 0x45, 0, 28 + len(message), 0, 64, 17, 0) + addresses
@@ -284,7 +285,7 @@ def measure(made: Any, options: argparse.Namespace, what: str) -> dict[str, Any]
     with ExitStack() as stack:
         sent: subprocess.Popen[str] | None = None
         if what != "quiet":
-            port = SINK_PORT if what == "sink" else 500
+            port = SINK_PORT if what == "sink" else options.port
             if what == "sink":
                 stack.enter_context(program(gateway, "--as-sink"))
             arguments = ("--as-flood", str(options.rate), str(port), options.sources, mac)
@@ -318,9 +319,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--connects", type=int, default=5)
+    parser.add_argument("--port", type=int, choices=[IKE_PORT, NAT_PORT], default=IKE_PORT)
     parser.add_argument("--sources", choices=sorted(SOURCES), default="narrow")
     options = parser.parse_args()
-    say(f"{os.cpu_count()} cores, kernel {platform.release()}; forged sources: {options.sources}\n")
+    say(f"{os.cpu_count()} cores, kernel {platform.release()}; to port {options.port}")
+    say(f"forged sources: {options.sources}\n")
     titles = "TCP Gbit/s, median (runs)", "sent/s", "lost", "load", "RSS MiB", "connects s"
     say(f"| | {' | '.join(titles)} |")
     say("|---|---|---|---|---|---|---|")

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from logging import DEBUG, ERROR, INFO, WARNING
+from logging import CRITICAL, DEBUG, ERROR, INFO, WARNING
 from typing import Final
 
 import structlog
@@ -49,6 +49,7 @@ from ikeway.ike.reports import (
     Closed,
     Dropped,
     Established,
+    Event,
     Pressed,
     Reauthenticating,
     Rekeyed,
@@ -71,6 +72,8 @@ from ikeway.runtime.pki import Pki
 from ikeway.runtime.story import Quieter, level, tell
 
 LEVELS: Final = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
+OF_LIFE: Final = frozenset({Established, Rekeyed, Reauthenticating, Closed})
+"""The reports that change what we know of our IKE SAs."""
 FAREWELL = 2.0
 """Seconds for peers to answer our Deletes before we leave."""
 
@@ -127,6 +130,7 @@ class Supervisor:
         pki = Pki(loaded.private_keys, loaded.credentials.authorities)
         facts = {"worker": share.worker} if share.workers > 1 else {}
         self._log = structlog.get_logger("ikeway").bind(**facts)
+        self._least = min(filter(self._log.is_enabled_for, LEVELS.values()), default=CRITICAL)
         self._plane = plane
         self._quieter = Quieter()
         self._watchers = Watchers()
@@ -259,7 +263,14 @@ class Supervisor:
     # What happens -----------------------------------------------------------------------------
 
     def _heard(self, report: Report) -> None:
+        """Take a report. Most are of messages, which nobody but a debugger wants to read."""
         event = report.event
+        if type(event) in OF_LIFE:
+            self._note(report, event)
+        if LEVELS[level(event)] >= self._least or self._watchers:
+            self._say(report)
+
+    def _note(self, report: Report, event: Event) -> None:
         if isinstance(event, Established):
             self._since[report.sa] = time.time()
             self._starter.established(event.connection, report.sa)
@@ -273,12 +284,10 @@ class Supervisor:
             self._since.pop(report.sa, None)
             self._starter.closed(event.connection, report.sa, event.reason)
             self._traps.closed(event.connection)
-        self._say(report)
 
     def _say(self, report: Report) -> None:
-        """Put a report in words for the log and for those who watch, if anybody wants to know."""
-        is_logged = self._log.is_enabled_for(LEVELS[level(report.event)])
-        if not (is_logged or self._watchers) or not self._quieter.allows(report, time.monotonic()):
+        """Put a report in words for the log and for those who watch."""
+        if not self._quieter.allows(report, time.monotonic()):
             return
         line = tell(report)
         facts = dict(line.facts)

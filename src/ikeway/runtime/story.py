@@ -43,9 +43,10 @@ _LEVELS: Final[Mapping[type[reports.Event], str]] = {
 
 def level(event: reports.Event) -> str:
     """Return how much an event matters, which is known before it is put in words."""
-    if isinstance(event, reports.Closed) and event.is_failure:
-        return "error"
-    return _LEVELS.get(type(event), "info")
+    kind = type(event)
+    if kind is reports.Closed:
+        return "error" if event.is_failure else "info"  # type: ignore[union-attr]
+    return _LEVELS.get(kind, "info")
 
 
 def tell(report: Report) -> Line:
