@@ -191,6 +191,16 @@ def test_a_host_behind_a_nat_sends_keepalives(row: Row) -> None:
     assert len(ladder.keepalives) == 5
 
 
+@pytest.mark.conformance("CF-V03")
+def test_keepalives_come_as_often_as_the_connection_says() -> None:
+    """RFC 3948 §4: "no other packet ... in M seconds", where M is the sender's."""
+    ladder = BEHIND[0].psk(left={"keepalive": 50.0})
+    begin = ladder.now
+    ladder.connect()
+    ladder.wait(101)
+    assert ladder.keepalives == [(ladder.left, begin + 50), (ladder.left, begin + 100)]
+
+
 @pytest.mark.conformance("CF-J19")
 @pytest.mark.parametrize("encapsulate", list(Encapsulate))
 def test_a_host_that_is_behind_no_nat_sends_none(encapsulate: Encapsulate) -> None:

@@ -84,6 +84,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         ),
         retransmission=Retransmission(again.first, again.factor, again.longest, again.give_up),
         liveness=table.liveness,
+        keepalive=table.keepalive,
         window=table.window,
         fragment_size=table.fragment_size if table.fragmentation else 0,
         initial_contact=table.initial_contact,

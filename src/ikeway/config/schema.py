@@ -15,6 +15,7 @@ from ikeway.config.terms import (
     EspProposal,
     Id,
     IkeProposal,
+    Keepalive,
     ModeWord,
     Name,
     Octets,
@@ -267,6 +268,10 @@ class ConnectionTable(Table):
     liveness: Duration = written("30s")
     """A peer that died is noticed within this time. It is asked whether it is alive only where that
     is in doubt: when we send and nothing comes back, or when all was silent for half of it."""
+
+    keepalive: Keepalive = written("20s")
+    """How often the NAT before us is sent a packet that keeps its mapping (RFC 3948 §4). Longer
+    spares a battery, if that NAT remembers so long: many forget after 30 s, nobody tells."""
 
     retransmission: RetransmissionTable = RetransmissionTable()
     """When an unanswered request is sent again."""

@@ -150,6 +150,7 @@ def _connection(connection: Connection) -> Table:
         "replay_window": connection.replay_window,
         "lifetimes": _lifetimes(connection.lifetimes),
         "liveness": span(connection.liveness),
+        "keepalive": span(connection.keepalive),
         "window": connection.window,
         "fragmentation": connection.fragment_size > 0,
         "fragment_size": connection.fragment_size or None,

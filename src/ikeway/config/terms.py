@@ -40,6 +40,7 @@ OptionalDuration: TypeAlias = Annotated[
     Seconds, Parsed(values.duration_or_none(), "a time, or none")
 ]
 Wait: TypeAlias = Annotated[Seconds, Parsed(values.duration(0.01, 3600), "a time")]
+Keepalive: TypeAlias = Annotated[Seconds, Parsed(values.duration(1, 3600), "a time")]
 Octets: TypeAlias = Annotated[int, Parsed(values.octets, "an amount of data")]
 IkeProposal: TypeAlias = Annotated[ProposalSpec, Parsed(ike_proposal, "a proposal")]
 EspProposal: TypeAlias = Annotated[ProposalSpec, Parsed(esp_proposal, "a proposal")]

@@ -178,6 +178,7 @@ class Connection:
     lifetimes: Lifetimes = field(default=Lifetimes())
     retransmission: Retransmission = field(default=Retransmission())
     liveness: Seconds = 30.0
+    keepalive: Seconds = 20.0
     window: int = 1
     fragment_size: int = 1280
     initial_contact: bool = False

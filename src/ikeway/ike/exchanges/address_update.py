@@ -183,7 +183,7 @@ def _with_nat(
         return state
     session = replace(session, agreed=replace(session.agreed, nat=nat))
     mobility = replace(state.mobility, mapping=destination.data)
-    keep_at = keepalive.due(session, now)
+    keep_at = keepalive.due(session, state.connection, now)
     return replace(state, session=session, mobility=mobility, keep_at=keep_at)
 
 

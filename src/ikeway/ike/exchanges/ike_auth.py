@@ -110,7 +110,7 @@ def establish(
         virtual_ips=virtual_ips,
         since=now,
         pulse=Pulse.begin(connection, now),
-        keep_at=keepalive.due(session, now),
+        keep_at=keepalive.due(session, connection, now),
         mobility=mobility.begin(session, connection, proven.message),
         crash_tokens=crash_detection.learn(proven.message),
         rekey_at=rekey_at,
