@@ -44,6 +44,7 @@ def certificate(
     extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
     days: tuple[int, int] = (-1, 365),
     digest: hashes.HashAlgorithm | None = None,
+    serial: int | None = None,
 ) -> Certificate:
     """A certificate with exactly these extensions; pairs are value and criticality."""
     builder = (
@@ -51,7 +52,7 @@ def certificate(
         .subject_name(name(subject))
         .issuer_name(name(issuer))
         .public_key(key.public.handle)
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial or x509.random_serial_number())
         .not_valid_before(NOW + timedelta(days=days[0]))
         .not_valid_after(NOW + timedelta(days=days[1]))
     )

@@ -15,6 +15,7 @@ from multiprocessing import Pool
 from pathlib import Path
 
 from world import found
+from world.quick import quicken
 from world.shrinking import shrink
 from world.simulation import Outcome, play, written
 
@@ -29,10 +30,12 @@ class Tally:
     messages: int = 0
     forged: int = 0
     hours: float = 0.0
+    processor: float = 0.0
     failed: list[Outcome] = field(default_factory=list)
 
-    def add(self, outcome: Outcome) -> None:
-        """Count one world."""
+    def add(self, outcome: Outcome, processor: float) -> None:
+        """Count one world, and the seconds of a processor that it took."""
+        self.processor += processor
         self.seeds += 1
         self.handshakes += outcome.handshakes
         self.messages += outcome.messages
@@ -44,22 +47,28 @@ class Tally:
     def line(self) -> str:
         """Return how far it is, in a line."""
         spent = max(time.monotonic() - self.started, 1e-9)
+        worked = max(self.processor, 1e-9)
         return (
             f"{self.seeds} seeds, {self.hours:,.0f} simulated hours,"
             f" {self.handshakes:,} handshakes, {self.messages:,} messages, {self.forged:,} forged,"
             f" {len(self.failed)} failed;"
-            f" {self.seeds / spent:.1f} seeds/s, {self.handshakes / spent:.0f} handshakes/s"
+            f" {self.seeds / spent:.1f} seeds/s; by a processor's second {self.seeds / worked:.1f}"
+            f" seeds, {self.handshakes / worked:.0f} handshakes,"
+            f" {self.messages / worked:,.0f} messages"
         )
 
 
-def run_seed(seed: int, hours: float) -> Outcome:
-    """Let the world of a seed happen."""
-    return play(written(seed, hours))
+def run_seed(seed: int, hours: float) -> tuple[Outcome, float]:
+    """Let the world of a seed happen; return how long a processor took."""
+    began = time.process_time()
+    return play(written(seed, hours)), time.process_time() - began
 
 
 def main() -> int:
     """Run what the command line asks for."""
     options = _options()
+    if not options.frozen:
+        quicken()
     seeds = range(options.first, options.first + options.seeds)
     tally = Tally()
     work = partial(run_seed, hours=options.hours)
@@ -83,6 +92,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--most", type=int, default=10, help="stop after so many failures")
     parser.add_argument("--shrink", type=float, default=120.0, help="seconds for shrinking")
+    parser.add_argument("--frozen", action="store_true", help="values as they are, see quick.py")
     parser.add_argument("--found", type=Path, default=found.FOLDER, help="where scripts go")
     options = parser.parse_args()
     if options.seed is not None:
@@ -90,10 +100,10 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _follow(outcomes: Iterable[Outcome], tally: Tally, most: int) -> None:
+def _follow(outcomes: Iterable[tuple[Outcome, float]], tally: Tally, most: int) -> None:
     told = 0.0
-    for outcome in outcomes:
-        tally.add(outcome)
+    for outcome, processor in outcomes:
+        tally.add(outcome, processor)
         if outcome.violation is not None:
             print(f"\rseed {outcome.seed}: {outcome.violation}", flush=True)
         if time.monotonic() - told > (1 if sys.stdout.isatty() else 30):

@@ -266,7 +266,7 @@ def _order(prng: Prng) -> Act:
 
 DRAWS: Final[tuple[tuple[int, Callable[[Prng], Act]], ...]] = (
     (30, lambda prng: Idle(round(prng.spread(0.01, 30), 3))),
-    (30, lambda prng: Idle(round(prng.spread(30, 6 * HOUR)))),
+    (30, lambda prng: Idle(round(prng.spread(30, 24 * HOUR)))),
     (8, lambda prng: Connect(prng.below(8), prng.chance(0.6))),
     (8, lambda prng: Disconnect(prng.below(8), prng.below(4))),
     (3, lambda prng: Liveness(prng.below(8), prng.below(4))),

@@ -15,7 +15,9 @@ def save(script: Script, violation: str, folder: Path = FOLDER) -> Path:
     """Write a script down, with what it violated."""
     acts = [json.dumps(actions.plain(act)) for act in script.acts]
     listed = ",\n    ".join(acts)
-    text = f'{{\n  "seed": {script.seed},\n  "violation": {json.dumps(violation)},\n'
+    text = f'{{\n  "seed": {script.seed},\n  "generation": {script.generation},\n'
+    text += f'  "violation": {json.dumps(violation)},\n'
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"seed-{script.seed}.json"
     path.write_text(f'{text}  "acts": [\n    {listed}\n  ]\n}}\n')
     return path
@@ -24,7 +26,8 @@ def save(script: Script, violation: str, folder: Path = FOLDER) -> Path:
 def load(path: Path) -> Script:
     """Read a script."""
     data = json.loads(path.read_text())
-    return Script(data["seed"], tuple(actions.parse(act) for act in data["acts"]))
+    acts = tuple(actions.parse(act) for act in data["acts"])
+    return Script(data["seed"], acts, data["generation"])
 
 
 def names() -> list[str]:

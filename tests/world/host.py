@@ -49,10 +49,9 @@ from ikeway.runtime.faults import Faults, Thing
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.pki import Pki
 from ikeway.runtime.upkeep import Upkeep
-from support.hosts import CA, authority, which
-from support.pki import private_key
 from support.shell import TODAY, find_paths
-from world.layout import KEYS, Place
+from world.identities import authority, key
+from world.layout import Place
 from world.network import Packet
 from world.plane import Plane
 from world.prng import core_random
@@ -123,8 +122,8 @@ class Host:
         self._free_at = 0.0
         self.plane.children.clear()
         self.leases = Leases(place.pools)
-        keys = {own.key: private_key(KEYS, which(own.key)) for own in env.credentials.certificates}
-        trusted = (authority(CA).certificate,) if place.certified else ()
+        keys = {own.key: key(own.key) for own in env.credentials.certificates}
+        trusted = (authority(),) if place.certified else ()
         self.pki = Pki(keys, trusted, lambda: TODAY)
         means = Means(Accounts(env.credentials.accounts), random)
         self.eap = Conversations(means, env.limits.eap_rounds)
@@ -195,6 +194,9 @@ class Host:
 
     def enter(self, event: Datagram | Answered) -> None:
         """Take an input, as far as faults let it through."""
+        if self.faults.is_idle:
+            self._do(event)
+            return
         for due in self.faults.entering(event):
             if due.wait:
                 self.at(due.wait, self._do, due.what)
@@ -235,6 +237,10 @@ class Host:
 
     def perform(self, actions: tuple[Action, ...]) -> None:
         """Perform actions, as far as faults let them through."""
+        if self.faults.is_idle:
+            for action in actions:
+                self._do(action)
+            return
         for action in actions:
             for due in self.faults.leaving(action):
                 if due.wait:

@@ -6,8 +6,6 @@ from functools import cache
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from ikeway.crypto.authority import issue
-from ikeway.crypto.keypair import KeyAlgorithm
 from ikeway.ike.children import hard_limit
 from ikeway.model.address import Address
 from ikeway.model.identity import Identity
@@ -21,14 +19,12 @@ from ikeway.policy.connection import (
     SelectorTemplate,
     Start,
 )
-from ikeway.policy.credentials import Credentials, IdPattern, LocalCertificate, PreSharedKey
+from ikeway.policy.credentials import Credentials, IdPattern, PreSharedKey
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.limits import Limits
 from ikeway.policy.pools import Pool
 from ikeway.policy.proposals import ProposalSpec, parse_esp, parse_ike
-from support.hosts import CA, authority, which
-from support.pki import private_key
-from support.shell import TODAY
+from world.identities import authority, certificate
 from world.prng import Prng
 
 PSK: Final = Secret(b"the key that this whole world shares")
@@ -42,14 +38,14 @@ ESP: Final = ("aes128gcm16", "aes256-sha256", "chacha20poly1305")
 RETRY: Final = "aes128gcm16-prfsha256-ecp256-x25519"
 """Offered first with a group that the responder does not have: INVALID_KE_PAYLOAD."""
 
+KEEPALIVE: Final = 20.0
 KEPT_ALIVE: Final = 0.2
-"""Worlds with NATs send keepalives day and night, so their pauses are shorter too."""
+"""Where NATs are sent a keepalive every 20 s, day and night, pauses are shorter too."""
 LONG: Final = (Lifetimes(), Lifetimes(ike=3600.0, child=3600.0), Lifetimes(ike=86400.0))
 SHORT: Final = (Lifetimes(ike=300.0, child=60.0), Lifetimes(ike=60.0, child=60.0))
-UNHURRIED: Final = 1800.0
+UNHURRIED: Final = 2 * 3600.0
 """Worlds with a shorter liveness check or shorter lives have pauses shorter in proportion."""
 
-KEYS: Final = KeyAlgorithm.ED25519
 POOL: Final = "roamers"
 
 
@@ -71,8 +67,7 @@ class Place:
         secrets = (PreSharedKey(IdPattern("*"), PSK),)
         if not self.certified:
             return Credentials(secrets=secrets)
-        trusted = (authority(CA).certificate,)
-        return Credentials((_certificate(self.name),), trusted, secrets)
+        return Credentials((certificate(self.name),), (authority(),), secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +87,7 @@ class Layout:
     places: list[Place] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     nats: list[Address] = field(default_factory=list)
+    keepalive: float = KEEPALIVE
 
     @property
     def pace(self) -> float:
@@ -101,7 +97,8 @@ class Layout:
             for place in self.places
             for connection in place.connections
         ]
-        return min(1.0 if not self.nats else KEPT_ALIVE, min(lengths) / UNHURRIED)
+        slowest = KEPT_ALIVE if self.nats and self.keepalive <= KEEPALIVE else 1.0
+        return min(slowest, min(lengths) / UNHURRIED)
 
     @property
     def silence(self) -> float:
@@ -124,7 +121,10 @@ class Layout:
 
 
 def draw(seed: int) -> Layout:
-    """Return the layout of a seed: gateways, sites that join networks, roamers behind NATs."""
+    """Return what the layout of a seed has at least, see `variety` for the rest.
+
+    Gateways, sites that join networks, roamers behind NATs.
+    """
     prng = Prng(seed, "layout")
     layout = Layout()
     liveness = prng.weighted([(1, 30.0), (2, 300.0), (22, 3600.0), (15, 14400.0)])
@@ -266,14 +266,6 @@ def _connection(
 def _ike(prng: Prng) -> tuple[ProposalSpec, ...]:
     suite = _suite(prng.pick(SUITES))
     return (_suite(RETRY), suite) if prng.chance(0.15) else (suite,)
-
-
-@cache
-def _certificate(name: str) -> LocalCertificate:
-    """Return a gateway's certificate: sites start connections to each other, both ways."""
-    public = private_key(KEYS, which(name)).public
-    made = issue(authority(CA), public, (Identity.parse(name),), "server", TODAY, 30)
-    return LocalCertificate((made,), name)
 
 
 @cache

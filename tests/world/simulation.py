@@ -10,7 +10,7 @@ from typing import Any, Final
 from ikeway.ike.io import Datagram, Report, Send
 from ikeway.model.address import Address, Endpoint
 from ikeway.wire.message import NAT_KEEPALIVE
-from world import acting, actions, layout, reference, traffic
+from world import acting, actions, layout, reference, traffic, variety
 from world.actions import Act
 from world.forger import Forger, send
 from world.host import Host
@@ -31,6 +31,7 @@ class Script:
 
     seed: int
     acts: tuple[Act, ...]
+    generation: int = variety.NEWEST
 
 
 @dataclass
@@ -51,16 +52,19 @@ class Outcome:
 class World:
     """All hosts, and what is going to happen, in order."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, generation: int = variety.NEWEST) -> None:
         self.seed = seed
         self.now = 1000.0
         self.disturbed = self.now
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = self._standing = 0
         self._digest = hashlib.blake2b(digest_size=16)
-        self.layout = layout.draw(seed)
+        self.layout = variety.draw(seed, generation)
         prng = Prng(seed, "nats")
-        nats = [Nat(public, prng.pick((60.0, 180.0, 3600.0))) for public in self.layout.nats]
+        memory = self.layout.keepalive / layout.KEEPALIVE
+        nats = [
+            Nat(public, memory * prng.pick((60.0, 180.0, 3600.0))) for public in self.layout.nats
+        ]
         self.network = Network(seed, nats)
         self.forger = Forger(seed, Prng(seed, "forger"))
         self.probes = traffic.Probes(self)
@@ -172,7 +176,7 @@ class World:
 
 def written(seed: int, hours: float) -> Script:
     """Return the script of a seed."""
-    return Script(seed, actions.draw(seed, hours, layout.draw(seed).pace))
+    return Script(seed, actions.draw(seed, hours, variety.draw(seed).pace))
 
 
 def play(script: Script) -> Outcome:
@@ -181,7 +185,7 @@ def play(script: Script) -> Outcome:
     with recording(seals):
         world: World | None = None
         try:
-            world = World(script.seed)
+            world = World(script.seed, script.generation)
             for act in script.acts:
                 acting.act(world, act)
                 world.run(GAP)

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Worlds of many seeds hold every invariant; a script gives the same octets each time."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from world import actions, found
@@ -31,6 +35,17 @@ def test_the_same_script_gives_the_same_octets(seed: int) -> None:
     assert first.digest == second.digest
     assert first.messages == second.messages
     assert play(written(seed + 100, 2.0)).digest != first.digest
+
+
+def test_quickened_values_give_the_same_octets() -> None:
+    """`make simulate` stores plainly where the tests here have frozen values."""
+    told = (
+        "from world import quick, simulation as s; quick.quicken();"
+        "print(*(s.play(s.written(n, 2.0)).digest for n in (1, 2, 3)))"
+    )
+    path = {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    ran = subprocess.run([sys.executable, "-c", told], env=path, capture_output=True, check=True)
+    assert ran.stdout.decode().split() == [play(written(n, 2.0)).digest for n in (1, 2, 3)]
 
 
 def test_a_script_survives_a_file() -> None:

@@ -99,6 +99,11 @@ class Faults:
             if rule.count == 0 or seen < rule.nth + rule.count - 1
         )
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing that could strike."""
+        return not self._rules
+
     def add(self, rule: Fault) -> None:
         """Add a rule; it counts from now on."""
         self._rules.append(rule)
