@@ -44,6 +44,7 @@ from ikeway.ike.io import (
 from ikeway.ike.reports import Closed, Established, MessageReceived, Rekeyed
 from ikeway.model.address import IKE_PORT, Endpoint
 from ikeway.policy.connection import Connection, Start
+from ikeway.runtime.driver import GRACE
 from ikeway.runtime.eap import Conversations
 from ikeway.runtime.faults import Faults, Thing
 from ikeway.runtime.leases import Leases
@@ -121,6 +122,9 @@ class Host:
         self.working = 0
         self._free_at = 0.0
         self.plane.children.clear()
+        self.fading: set[int] = set()
+        self.given_up: dict[int, float] = {}
+        self._taken_out: dict[bytes, set[int]] = {}
         self.leases = Leases(place.pools)
         keys = {own.key: key(own.key) for own in env.credentials.certificates}
         trusted = (authority(),) if place.certified else ()
@@ -266,7 +270,7 @@ class Host:
                 self.asked.add(what.ticket)
                 self._work(self._install, what)
             case MigrateChild() | RemoveChild():
-                self._work(self._change, what)
+                self._change(what)
             case Report():
                 self._tell(what)
             case Forget(sa):
@@ -307,6 +311,9 @@ class Host:
             self.upkeep.established(event.connection, report.sa, self.world.now)
         elif isinstance(event, Closed):
             self.leases.release(report.sa)
+            gone = self._taken_out.pop(report.sa, set())
+            if event.is_failure:
+                self.given_up |= dict.fromkeys(gone, self.world.now)
             wait = self.upkeep.closed(event.connection, report.sa, event.reason, self.world.now)
             self._start_later(event.connection, wait)
         elif isinstance(event, Rekeyed):
@@ -327,6 +334,7 @@ class Host:
     def _forget(self, sa: bytes) -> None:
         self.timers.pop(sa, None)
         self.leases.release(sa)
+        self._taken_out.pop(sa, None)
         self.eap.forget(sa)
         self.asked = {ticket for ticket in self.asked if ticket.sa != sa}
 
@@ -344,9 +352,26 @@ class Host:
 
     def _change(self, action: MigrateChild | RemoveChild) -> None:
         if isinstance(action, MigrateChild):
-            self.plane.migrate(action)
+            self._work(self.plane.migrate, action)
         else:
-            self.plane.remove(action.spi_in)
+            self._take_out(action)
+
+    def _take_out(self, action: RemoveChild) -> None:
+        """Remove a Child SA as the driver does: one that was replaced receives a moment longer."""
+        self._taken_out.setdefault(action.sa, set()).add(action.spi_in)
+        if action.is_replaced:
+            self.plane.retire(action.spi_in)
+            self.fading.add(action.spi_in)
+            self.at(GRACE, self._faded, action.spi_in)
+            return
+        for spi_in in tuple(self.fading):
+            self._faded(spi_in)
+        self._work(self.plane.remove, action.spi_in)
+
+    def _faded(self, spi_in: int) -> None:
+        if spi_in in self.fading:
+            self.fading.discard(spi_in)
+            self._work(self.plane.remove, spi_in)
 
     def _install(self, action: InstallChild) -> None:
         reason = self.plane.install(action.child, is_standby=action.is_standby)

@@ -62,6 +62,11 @@ class Place:
     limits: Limits = field(default=Limits())
 
     @property
+    def identity(self) -> Identity:
+        """Who the host proves to be."""
+        return Identity.parse(self.name)
+
+    @property
     def credentials(self) -> Credentials:
         """What proves who the host is."""
         secrets = (PreSharedKey(IdPattern("*"), PSK),)

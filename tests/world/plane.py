@@ -16,7 +16,10 @@ from world.seals import Broken
 
 @dataclass
 class Installed:
-    """A pair of SAs and what went through it. One on standby receives, but does not send yet."""
+    """A pair of SAs and what went through it.
+
+    One on standby receives, but does not send yet; one that is retired does not send any more.
+    """
 
     child: ChildSa
     is_standby: bool = False
@@ -24,6 +27,7 @@ class Installed:
     received: int = 0
     newest: int = 0
     is_newest: bool = False
+    is_retired: bool = False
 
 
 @dataclass
@@ -56,6 +60,11 @@ class Plane:
                 peer=action.peer,
                 encapsulation=action.encapsulation,
             )
+
+    def retire(self, spi_in: int) -> None:
+        """Send nothing more through a pair: another one has its traffic."""
+        if spi_in in self.children:
+            self.children[spi_in].is_retired = True
 
     def remove(self, spi_in: int) -> None:
         """Take out a pair; one that was never installed is none."""

@@ -36,7 +36,7 @@ def check_always(world: "World") -> None:
     for host in world.hosts:
         if host.working or not host.is_up:
             continue
-        stray = host.plane.children.keys() - _of_established(host)
+        stray = host.plane.children.keys() - host.fading - _of_established(host)
         if stray:  # it may be known elsewhere: look into everything, which takes longer
             stray -= {spi for sa in host.endpoint.sas for spi in _spis(sa.state)}
         if stray:

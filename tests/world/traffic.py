@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ikeway.ike.states import Established
 from ikeway.model.address import Address
 from ikeway.model.selectors import TrafficSelector
 from world.host import Host
@@ -61,9 +62,21 @@ class Probes:
         if is_taken:
             self.taken += 1
             return
-        if self.is_settled and host.hears and newest(host, sender) is not None:
+        if self.is_settled and host.hears and self._should_know(host, sender, packet.spi):
             what = f"{host.place.name} does not know the SA that {sender.place.name} sends through"
             raise Broken("traffic", f"{what} (SPI {packet.spi:#010x})")
+
+    def _should_know(self, host: Host, sender: Host, spi: int) -> bool:
+        """Whether a host has an SA with the sender, who cannot but know that this one is gone.
+
+        What the host gave up, because the sender did not answer, the sender learns of when it asks.
+        """
+        given_up = host.given_up.get(spi)
+        if given_up is not None and self.world.now - given_up < self.world.layout.silence:
+            return False
+        name = sender.place.identity
+        states = [sa.state for sa in host.endpoint.sas if isinstance(sa.state, Established)]
+        return any(state.peer_id == name and state.children for state in states)
 
     @property
     def is_settled(self) -> bool:
@@ -82,7 +95,11 @@ def newest(host: Host, peer: Host) -> Installed | None:
 
     It is the newest that is not on standby, or the oldest that is.
     """
-    found = [one for one in reversed(host.plane.children.values()) if _leads_to(one, peer)]
+    found = [
+        one
+        for one in reversed(host.plane.children.values())
+        if _leads_to(one, peer) and not one.is_retired
+    ]
     return next((one for one in found if not one.is_standby), found[-1] if found else None)
 
 
