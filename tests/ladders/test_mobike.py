@@ -175,6 +175,30 @@ def test_another_address_moves_the_ike_sa_and_after_a_check_its_children(row: Ro
     assert [type(event) for event in ladder.left.seen(Moved)] == [Moved]
 
 
+@pytest.mark.conformance("CF-M11", "CF-M12")
+@ROWS
+def test_children_follow_however_slow_the_answer_to_the_check_is(row: Row) -> None:
+    """§3.7: a check that only ever went to one place proves that the peer is there.
+
+    A simulated world (seed 2001302) had a path of 3 s: the check counted as void after its second
+    repetition, nobody asked again, and the Child SAs sent to the old place for ever.
+    """
+    ladder = roaming(row)
+    new = HERE[row.version][1]
+    ladder.has(ladder.left, new)
+    ladder.deliver(*ladder.wire.popleft())
+    ladder.wire.clear()
+    arrives = ladder.fate
+    ladder.fate = lambda host, one: [] if host is ladder.right else arrives(host, one)
+    ladder.wait(5.0)
+    assert ladder.right.child.peer.address != new
+    ladder.fate = arrives
+    ladder.wait(10.0)
+    assert ladder.right.child.peer.address == new
+    same_place(ladder)
+    agree(ladder)
+
+
 @pytest.mark.conformance("CF-M11")
 @ROWS
 def test_where_policy_says_so_the_children_follow_without_a_check(row: Row) -> None:

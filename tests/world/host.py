@@ -41,7 +41,10 @@ from ikeway.ike.io import (
     TimerFired,
     VerifyCertificate,
 )
-from ikeway.ike.reports import Closed, Established, MessageReceived, Rekeyed
+from ikeway.ike.reports import Closed, Established, MessageReceived, Rekeyed, Retransmitted
+from ikeway.ike.states import AwaitAuthResponse, Candidates, State
+from ikeway.ike.states import Established as EstablishedState
+from ikeway.ike.tasks import AskedChild
 from ikeway.model.address import IKE_PORT, Endpoint
 from ikeway.policy.connection import Connection, Start
 from ikeway.runtime.driver import GRACE
@@ -125,6 +128,7 @@ class Host:
         self.fading: set[int] = set()
         self.given_up: dict[int, float] = {}
         self._taken_out: dict[bytes, set[int]] = {}
+        self._ended: set[bytes] = set()
         self.leases = Leases(place.pools)
         keys = {own.key: key(own.key) for own in env.credentials.certificates}
         trusted = (authority(),) if place.certified else ()
@@ -226,6 +230,9 @@ class Host:
             self.at(self._until_awake, self._fire, spi, at)
             return
         del self.timers[spi]
+        sa = self.endpoint.find(spi)
+        if sa is not None and drafts(sa.state):
+            self._taken_out[spi] = self._taken_out.get(spi, set()) | drafts(sa.state)
         self.perform(self._guard(self.endpoint.handle, spi, TimerFired()))
 
     def _guard(self, call: Callable[..., Any], *args: Any) -> Any:
@@ -311,15 +318,21 @@ class Host:
             self.upkeep.established(event.connection, report.sa, self.world.now)
         elif isinstance(event, Closed):
             self.leases.release(report.sa)
-            gone = self._taken_out.pop(report.sa, set())
+            self._ended.add(report.sa)
             if event.is_failure:
-                self.given_up |= dict.fromkeys(gone, self.world.now)
+                self._give_up(report.sa)
             wait = self.upkeep.closed(event.connection, report.sa, event.reason, self.world.now)
             self._start_later(event.connection, wait)
+        elif isinstance(event, Retransmitted) and report.sa in self._ended:
+            self._give_up(report.sa)  # the peer has not heard yet that it is over
         elif isinstance(event, Rekeyed):
             self.leases.pass_on(report.sa, event.successor)
             self.upkeep.rekeyed(event.connection, report.sa, event.successor, self.world.now)
         self.world.told(self, report)
+
+    def _give_up(self, sa: bytes) -> None:
+        gone = self._taken_out.get(sa, set())
+        self.given_up |= dict.fromkeys(gone, self.world.now)
 
     def _start_later(self, name: str, wait: float | None) -> None:
         if wait is not None:
@@ -335,6 +348,7 @@ class Host:
         self.timers.pop(sa, None)
         self.leases.release(sa)
         self._taken_out.pop(sa, None)
+        self._ended.discard(sa)
         self.eap.forget(sa)
         self.asked = {ticket for ticket in self.asked if ticket.sa != sa}
 
@@ -382,3 +396,16 @@ class Host:
 
     def _measure(self, ticket: Ticket, spis: tuple[int, ...]) -> None:
         self._answered(ticket, Measured(self.plane.measure(spis)))
+
+
+def drafts(state: State) -> set[int]:
+    """Return our SPIs of the Child SAs that were asked for: a peer may have them already."""
+    match state:
+        case Candidates(branches=branches):
+            return {spi for branch in branches for spi in drafts(branch)}
+        case AwaitAuthResponse(child=child):
+            return {child.spi_in}
+        case EstablishedState():
+            return {asked.spi_in for asked in state.asking(AskedChild)}
+        case _:
+            return set()

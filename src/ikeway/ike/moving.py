@@ -142,12 +142,15 @@ def destined(session: Session, outstanding: Outstanding) -> Link:
     return session.link
 
 
-def again(outstanding: Outstanding) -> Outstanding:
+def again(session: Session, outstanding: Outstanding) -> Outstanding:
     """Return a request as it is sent once more: nobody at the new place answers the check.
 
-    From now on it goes to the peer as we know it, and whatever comes back proves nothing.
+    From now on it goes to the peer as we know it, and whatever comes back proves nothing. Where the
+    IKE SA is at that place already, there is no other one to ask, however slow the answer is.
     """
-    return _void(outstanding) if outstanding.sent > PROBE_AFTER else outstanding
+    is_late = outstanding.sent > PROBE_AFTER
+    is_elsewhere = destined(session, outstanding) != session.link
+    return _void(outstanding) if is_late and is_elsewhere else outstanding
 
 
 def _void(outstanding: Outstanding) -> Outstanding:

@@ -116,7 +116,7 @@ def _repeat(
     for outstanding in session.window.outstanding:
         if outstanding.due > now:
             continue
-        asked = moving.again(outstanding)
+        asked = moving.again(session, outstanding)
         there = replace(session, link=moving.destined(session, asked))
         timing = liveness.timing(connection, outstanding.asked)
         repeated = messages.insist(there, asked, timing, now)
