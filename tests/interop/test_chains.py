@@ -8,9 +8,11 @@ import pytest
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.keypair import KeyAlgorithm
 from ikeway.model.identity import Identity
+from support.configured import secret
 from support.pair import INITIATOR, Tunnel
 from support.papers import Papers, tower
 from support.pki import certificate, private_key
+from support.softhsm import PIN, SoftHsm
 
 pytestmark = [pytest.mark.interop, pytest.mark.system]
 
@@ -90,3 +92,20 @@ def test_a_gateway_of_another_name_is_told_nothing_more(
     pair.fails()
     pair.nothing_is_left()
     pair.ikeway.wait_for_log("AUTHENTICATION_FAILED")
+
+
+def test_our_key_may_stay_in_a_token(
+    tunnel: Tunnel, role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signature that comes late, from another thread, is as good."""
+    pytest.importorskip("pkcs11")
+    papers = Papers(tmp_path, role, tower(0))
+    hsm = SoftHsm(tmp_path)
+    monkeypatch.setenv("SOFTHSM2_CONF", str(hsm.conf))
+    pin = tmp_path / "pin"
+    secret(pin, PIN.encode())
+    uri = hsm.add("own", 1, papers.ours[1])
+    kept = papers.credentials(key=uri, key_password=f"file:{pin}")
+    pair = tunnel(papers.case(kept, papers.swanctl()))
+    pair.connect()
+    pair.carry()

@@ -54,10 +54,11 @@ class CredentialsTable(Table):
     """A file with our certificate, in PEM or DER; behind it in the file its intermediates."""
 
     key: Text | None = None
-    """The file with its private key, in PEM or DER: RSA, ECDSA, Ed25519 or Ed448."""
+    """The file with its private key, in PEM or DER: RSA, ECDSA, Ed25519, Ed448 or ML-DSA. Or a key
+    in a token: `pkcs11:token=NAME;object=LABEL?module-path=/path/of/library.so` (RFC 7512)."""
 
     key_password: Text | None = None
-    """What the key's file is encrypted with, if it is: as `psk`."""
+    """What the key's file is encrypted with, if it is, or the PIN of its token: as `psk`."""
 
     authorities: list[Text] = []
     """Files with the certificates, one or more each, that a peer's chain must lead to."""

@@ -13,6 +13,7 @@ from ikeway.crypto.keypair import PrivateKey
 from ikeway.model.errors import AuthenticationError, ConfigError
 from ikeway.policy.credentials import Account, Credentials, LocalCertificate, PreSharedKey
 from ikeway.policy.revocation import StatusSources
+from ikeway.policy.token_key import SCHEME, TokenKey
 
 _AT: Final = ("credentials",)
 _SOON: Final = timedelta(days=14)
@@ -23,7 +24,7 @@ _CHAIN_OCTETS_MOST: Final = 60_000
 
 def build_credentials(
     table: CredentialsTable, sources: Sources
-) -> tuple[Credentials, dict[str, PrivateKey]]:
+) -> tuple[Credentials, dict[str, PrivateKey | TokenKey]]:
     """Return the credentials, and the private keys by the names that they have in them.
 
     What is wrong goes to the findings; what is returned then is not whole.
@@ -64,7 +65,7 @@ def _check_crl(octets: bytes) -> None:
 
 def _ours(
     table: CredentialsTable, sources: Sources
-) -> tuple[tuple[LocalCertificate, ...], dict[str, PrivateKey]]:
+) -> tuple[tuple[LocalCertificate, ...], dict[str, PrivateKey | TokenKey]]:
     findings = sources.findings
     if table.certificate is None or table.key is None:
         if table.certificate is not None or table.key is not None:
@@ -79,15 +80,18 @@ def _ours(
     key = _key(table.key, table.key_password, sources)
     if not chain or key is None:
         return (), {}
-    with findings.at((*_AT, "key")):
-        _check_pair(chain[0], key, table)
+    if isinstance(key, PrivateKey):  # a token is asked when the daemon starts
+        with findings.at((*_AT, "key")):
+            _check_pair(chain[0], key, table)
     return (LocalCertificate(chain, table.key),), {table.key: key}
 
 
-def _key(name: str, password: str | None, sources: Sources) -> PrivateKey | None:
+def _key(name: str, password: str | None, sources: Sources) -> PrivateKey | TokenKey | None:
     with sources.findings.at((*_AT, "key_password")):
         secret = sources.secret(password, (*_AT, "key_password")) if password else None
         with sources.findings.at((*_AT, "key")):
+            if name.startswith(SCHEME):
+                return TokenKey.parse(name, secret)
             return PrivateKey.load(sources.read(name, (*_AT, "key"), is_secret=True), secret)
     return None
 

@@ -25,6 +25,7 @@ from ikeway.policy.credentials import Credentials
 from ikeway.policy.limits import Limits
 from ikeway.policy.pools import Pool
 from ikeway.policy.revocation import StatusSources
+from ikeway.policy.token_key import TokenKey
 
 FILE_OCTETS: Final = 16 << 20
 
@@ -51,13 +52,17 @@ class DataPlaneSettings:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A whole configuration that can be used. `private_keys` are by the names in `credentials`."""
+    """A whole configuration that can be used.
+
+    Private keys are by the names in `credentials`; those of `tokens` stay in them.
+    """
 
     file: Path
     host: HostSettings
     connections: tuple[Connection, ...]
     credentials: Credentials
     private_keys: dict[str, PrivateKey]
+    tokens: dict[str, TokenKey]
     pools: dict[str, Pool]
     limits: Limits
     dataplane: DataPlaneSettings
@@ -130,7 +135,8 @@ def _build(document: Document, findings: Findings) -> Loaded:
         host=_host(document, findings),
         connections=connections,
         credentials=credentials,
-        private_keys=keys,
+        private_keys={name: key for name, key in keys.items() if isinstance(key, PrivateKey)},
+        tokens={name: key for name, key in keys.items() if isinstance(key, TokenKey)},
         pools=_pools(document, findings),
         limits=Limits(**document.limits.model_dump()),
         dataplane=DataPlaneSettings(plane.backend.value, plane.interface, plane.mtu),

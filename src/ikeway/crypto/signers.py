@@ -126,6 +126,12 @@ class WholeMessage:
         cast("ed25519.Ed25519PublicKey", key).verify(signature, octets)
 
 
+def ecdsa_der(raw: bytes) -> bytes:
+    """Return r | s as the DER signature of RFC 5758 §3.2; tokens give the former."""
+    half = len(raw) // 2
+    return encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
+
+
 def _order_octets(key: PrivateHandle | PublicHandle) -> int:
     curve_key = cast("ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey", key)
     return (curve_key.curve.group_order.bit_length() + 7) // 8

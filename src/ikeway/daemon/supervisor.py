@@ -70,6 +70,7 @@ from ikeway.runtime.leases import Leases
 from ikeway.runtime.network import HostNetwork
 from ikeway.runtime.pki import Pki
 from ikeway.runtime.story import Quieter, level, tell
+from ikeway.runtime.tokens import Token
 
 LEVELS: Final = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
 OF_LIFE: Final = frozenset({Established, Rekeyed, Reauthenticating, Closed})
@@ -127,7 +128,12 @@ class Supervisor:
             limits=loaded.limits,
             crash_secrets=share.crash_secrets,
         )
-        pki = Pki(loaded.private_keys, loaded.credentials.authorities)
+        tokens = {
+            own.key: Token.open(loaded.tokens[own.key], own.leaf)
+            for own in loaded.credentials.certificates
+            if own.key in loaded.tokens
+        }
+        pki = Pki(loaded.private_keys, loaded.credentials.authorities, tokens=tokens)
         facts = {"worker": share.worker} if share.workers > 1 else {}
         self._log = structlog.get_logger("ikeway").bind(**facts)
         self._least = min(filter(self._log.is_enabled_for, LEVELS.values()), default=CRITICAL)

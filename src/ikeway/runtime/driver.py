@@ -232,7 +232,7 @@ class Driver:
     def _ask(self, ticket: Ticket, question: Question) -> None:
         match question:
             case Sign():
-                self._later(ticket, self._ports.pki.sign(question))
+                self._verifier.sign(question, partial(self._answered, ticket))
             case VerifyCertificate():
                 self._verifier.verify(question, partial(self._answered, ticket))
             case Converse():

@@ -12,7 +12,8 @@ from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.chain import verify_chain
 from ikeway.crypto.keypair import PrivateKey
 from ikeway.ike.io import Answer, Refused, Sign, Signed, Trusted, VerifyCertificate
-from ikeway.model.errors import PeerError
+from ikeway.model.errors import HostError, PeerError
+from ikeway.runtime.tokens import Token
 
 REMEMBERED_MOST: Final = 1024
 """How many chains that hold are remembered: peers come back with the same."""
@@ -40,22 +41,30 @@ class Pki:
         keys: Mapping[str, PrivateKey],
         authorities: tuple[Certificate, ...],
         today: Callable[[], datetime] = _wall_clock,
+        tokens: Mapping[str, Token] | None = None,
     ) -> None:
         self._keys = keys
+        self._tokens = tokens or {}
         self._authorities = authorities
         self.today = today
         self._known: OrderedDict[tuple[tuple[bytes, ...], str], Holds] = OrderedDict()
 
+    def is_slow(self, question: Sign) -> bool:
+        """Whether `sign` waits for a token, and so has to be called in another thread."""
+        return question.key in self._tokens
+
     def sign(self, question: Sign) -> Answer:
         """Return the signature, or why there is none."""
-        key = self._keys.get(question.key)
-        if key is None:
-            return Refused(f"there is no private key {question.key!r}")
+        key, token = self._keys.get(question.key), self._tokens.get(question.key)
         try:
             scheme = sign.scheme_named(question.scheme)
-            return Signed(sign.sign(key, scheme, question.octets))
-        except (LookupError, ValueError) as error:
+            if token is not None:
+                return Signed(token.sign(scheme, question.octets))
+            if key is not None:
+                return Signed(sign.sign(key, scheme, question.octets))
+        except (LookupError, ValueError, HostError) as error:
             return Refused(f"key {question.key!r}: {error}")
+        return Refused(f"there is no private key {question.key!r}")
 
     def verify(self, question: VerifyCertificate) -> Answer:
         """Return the peer's certificate if its chain holds, or what is wrong with it.

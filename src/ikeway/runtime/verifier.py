@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers whether a peer's certificate is to be believed: its chain, and that nobody revoked it."""
+"""Answers what takes its time: whether nobody revoked a certificate, and signatures of tokens."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from ikeway.ike.io import Answer, Refused, Trusted, VerifyCertificate
+from ikeway.ike.io import Answer, Refused, Sign, Trusted, VerifyCertificate
 from ikeway.model.errors import AuthenticationError
 from ikeway.policy.revocation import Revocation
 from ikeway.runtime.pki import Holds, Pki
@@ -20,7 +20,7 @@ Tell = Callable[[Answer], None]
 
 
 class Verifier:
-    """Asks the PKI at once, and the status desk where the question says so. It never blocks."""
+    """Asks the PKI, and the status desk where the question says so. The event loop never waits."""
 
     def __init__(self, pki: Pki, desk: StatusDesk, warn: Callable[[str], None]) -> None:
         self._pki = pki
@@ -57,6 +57,19 @@ class Verifier:
         for doubt in checked.doubts:
             self._warn(f"whether it is revoked is not known: {doubt}")
         return Trusted(found.answer.certificate, _seconds(now, min(checked.until, found.end)))
+
+    def sign(self, question: Sign, tell: Tell) -> None:
+        """Tell a signature of ours; one of a token comes later, from another thread."""
+        loop = asyncio.get_running_loop()
+        if not self._pki.is_slow(question):
+            loop.call_soon(tell, self._pki.sign(question))
+            return
+        task = loop.create_task(self._sign(question, tell))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _sign(self, question: Sign, tell: Tell) -> None:
+        tell(await asyncio.to_thread(self._pki.sign, question))
 
     async def close(self) -> None:
         """Stop: nobody waits for an answer any more."""
