@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Libreswan 4.10 and 5.2, with the ESP of a Linux kernel."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from support.inguest import InGuestPair, Meeting, changes, name_of
@@ -97,6 +100,73 @@ def test_libreswan_with_another_secret(meet: Meeting) -> None:
     pair.ikeway.wait_for_log("AUTHENTICATION_FAILED", PATIENCE)
     assert not pair.ikeway.children()
     assert not pair.routes()
+
+
+RESUMES = {"resumption": True, "liveness": "10s", "retransmission": {"give_up": "6s"}}
+CUT = """
+table ip cut {
+  chain way { type filter hook %s priority 0; udp dport { 500, 4500 } drop; }
+}
+"""
+
+
+@pytest.mark.conformance("CF-S05", "CF-S08", "CF-S09")
+@pytest.mark.parametrize("role", [RESPONDER])
+@pytest.mark.parametrize("auth", ["psk", "ecdsa"])
+def test_libreswan_resumes_with_a_ticket_of_ours(meet: Meeting, auth: str) -> None:
+    """RFC 5723 §4.3: each resumption brings another ticket, and ends the old IKE SA (§4.3.4).
+
+    Its IKE_SESSION_RESUME knows of no NATs, so ESP would go without UDP, which our engine does not
+    carry. It says Delete when it is told to suspend; of a cut cable we hear nothing of that.
+    """
+    plain = {"dataplane": {"backend": "null"}}
+    ikeway = RESUMES | {"encapsulation": "nat"}
+    options = {"peer": {"resumption": FLAG}, "ikeway": ikeway, "ikeway_top": plain}
+    pair = meet(Libreswan, newer=True, auth=auth, **options)
+    pair.connect()
+    for times in (1, 2):
+        with cut(pair, "input"):
+            libreswan(pair).suspend()
+        pair.connect()
+        assert pair.ikeway.log().count("IKE SA resumed") == times
+        assert pair.peer.log().count("authenticated peer using authby=session-resume") == times
+        assert len(pair.ikeway.sas()) == 1
+
+
+@pytest.mark.conformance("CF-S06")
+@pytest.mark.parametrize("role", [RESPONDER])
+def test_where_libreswan_could_not_carry_packets_it_begins_anew(meet: Meeting) -> None:
+    """RFC 5723 §4.3.2: "the initiator should re-initiate a regular IKE exchange"."""
+    pair = meet(Libreswan, newer=True, peer={"resumption": FLAG}, ikeway=RESUMES)
+    pair.connect()
+    with cut(pair, "input"):
+        libreswan(pair).suspend()
+    pair.connect()
+    assert pair.ikeway.said("no NAT traversal with a ticket")
+    pair.carry()
+
+
+@pytest.mark.conformance("CF-S06")
+@pytest.mark.parametrize("role", [INITIATOR])
+def test_libreswan_takes_our_ticket_and_not_our_proof(meet: Meeting) -> None:
+    """Its AUTH leaves out what RFC 7296 §2.15 has in it: we begin anew, without losing time."""
+    pair = meet(Libreswan, newer=True, peer={"resumption": FLAG}, ikeway=RESUMES)
+    pair.connect()
+    with cut(pair, "output"):
+        wait_until(lambda: not pair.ikeway.sas(), PATIENCE, "ikeway to give up")
+    pair.attempt()
+    wait_until(lambda: bool(pair.ikeway.children()), PATIENCE, "the Child SA")
+    assert pair.ikeway.said("received IKE_SESSION_RESUME response 0")
+    assert pair.ikeway.log().count("IKE SA established") == 2
+
+
+@contextmanager
+def cut(pair: InGuestPair, way: str) -> Iterator[None]:
+    """Let no message through to us (`input`), or from us (`output`)."""
+    here = pair.link.ours.namespace
+    here.run("nft", "-f", "-", input=CUT % way)
+    yield
+    here.run("nft", "delete", "table", "ip", "cut")
 
 
 def libreswan(pair: InGuestPair) -> Libreswan:

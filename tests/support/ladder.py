@@ -21,6 +21,7 @@ from ikeway.ike.io import (
     PeerSeen,
     RemoveChild,
     Report,
+    RevokeTicket,
     Send,
     SetTimer,
     TimerFired,
@@ -200,7 +201,7 @@ class Ladder:
                 host.timers.pop(sa, None)
                 if at is not None:
                     host.timers[sa] = at
-            case Ask() | InstallChild():
+            case Ask() | InstallChild() | RevokeTicket():
                 pass
             case MigrateChild():
                 host.migrate(action)

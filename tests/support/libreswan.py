@@ -29,6 +29,10 @@ class Libreswan(InGuest):
     def terminate(self) -> None:
         self.run("ipsec whack --name lab --terminate")
 
+    def suspend(self) -> None:
+        """Drop all SAs without a word, keeping the ticket (RFC 5723)."""
+        self.run("ipsec whack --name lab --suspend")
+
     def terminate_child(self) -> None:
         """Delete the Child SA alone."""
         for number in _CHILD.findall(self.run(self.states())):

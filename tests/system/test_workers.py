@@ -13,6 +13,7 @@ from ikeway.control.status import IkeStatus
 from support.daemon import Daemon
 from support.netns import Namespace, connect, namespaces
 from support.strongswan import wait_until
+from support.workers import is_alive, worker_process
 
 pytestmark = pytest.mark.system
 
@@ -197,20 +198,3 @@ def test_nothing_outlives_the_supervisor(field: Field) -> None:
     processes = [worker_process(field.gateway, number) for number in (0, 1)]
     field.gateway.kill()
     wait_until(lambda: not any(map(is_alive, processes)), 5.0, "the workers to end")
-
-
-def worker_process(daemon: Daemon, number: int) -> int:
-    """Return the process of a worker: they are forked in the order of their numbers."""
-    assert daemon._process is not None
-    (nursery,) = children(daemon._process.pid)
-    return sorted(children(nursery))[number]
-
-
-def children(process: int) -> list[int]:
-    tasks = Path(f"/proc/{process}/task").iterdir()
-    return [int(one) for task in tasks for one in (task / "children").read_text().split()]
-
-
-def is_alive(process: int) -> bool:
-    stat = Path(f"/proc/{process}/stat")
-    return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"

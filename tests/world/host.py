@@ -32,6 +32,7 @@ from ikeway.ike.io import (
     Refused,
     RemoveChild,
     Report,
+    RevokeTicket,
     Send,
     SetTimer,
     Sign,
@@ -278,7 +279,7 @@ class Host:
                 self._work(self._install, what)
             case MigrateChild() | RemoveChild():
                 self._change(what)
-            case Report():
+            case Report() | RevokeTicket():
                 self._tell(what)
             case Forget(sa):
                 self._forget(sa)
@@ -309,7 +310,9 @@ class Host:
             case SolvePuzzle(puzzle):
                 self.at(LATENCY, self._answered, ticket, Solved(solve(puzzle)))
 
-    def _tell(self, report: Report) -> None:
+    def _tell(self, report: Report | RevokeTicket) -> None:
+        if isinstance(report, RevokeTicket):
+            return  # a host of the world has one endpoint
         event = report.event
         name = type(event).__name__
         self.counters.reports[name] = self.counters.reports.get(name, 0) + 1

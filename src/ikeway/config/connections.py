@@ -96,6 +96,8 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         idle=math.inf if table.idle is None else table.idle,
         childless=table.childless,
         revocation=table.revocation,
+        resumption=table.resumption,
+        ticket_lifetime=table.ticket_lifetime,
     )
     return replace(plain, children=build_children(plain, table.children))
 

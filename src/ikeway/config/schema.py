@@ -297,6 +297,13 @@ class ConnectionTable(Table):
     starts may do so with `allow` and `prefer`, may not with `never`, must with `force`. Where we
     start, `prefer` does so if the peer can, `force` always, the others never."""
 
+    resumption: bool = False
+    """Ask the peer for a ticket and give it one (RFC 5723). After the connection was lost it is up
+    again without certificates, passwords or a key exchange; so who learns its keys can read on."""
+
+    ticket_lifetime: Duration = written("4h")
+    """How long a ticket of ours holds, at most as long as the IKE SA would, and a day."""
+
     @property
     def allows_legacy(self) -> bool:
         """Whether weak algorithms were opted into, one way or the other."""

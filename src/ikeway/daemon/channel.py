@@ -53,10 +53,12 @@ class Channel:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._last = 0
+        self._opened = asyncio.Event()
 
     async def run(self) -> None:
         """Work until the other end is gone."""
         reader, self._writer = await asyncio.open_connection(sock=self._sock)
+        self._opened.set()
         try:
             while True:
                 size = int.from_bytes(await reader.readexactly(4))
@@ -73,6 +75,10 @@ class Channel:
             return  # gone, or not to be understood, which comes to the same
         finally:
             self._end()
+
+    async def opened(self) -> None:
+        """Wait until it can be used."""
+        await self._opened.wait()
 
     async def ask(self, question: str, *values: Any) -> Any:
         """Ask the other end and return its answer.

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ikeway.daemon.channel import Channel
+from ikeway.daemon.ticket_keys import TicketKeys
 from ikeway.dataplane.port import DataPlane
-from ikeway.ike.io import Lease
+from ikeway.ike.io import Lease, RevokeTicket
 from ikeway.model.errors import HostError, IkewayError, UsageError
 from ikeway.model.esp import ChildSa, Usage
 from ikeway.runtime.leases import Leases
@@ -23,6 +24,7 @@ class Resources:
     plane: DataPlane
     network: HostNetwork | None
     leases: Leases
+    tickets: TicketKeys
 
 
 class Colleague:
@@ -32,7 +34,11 @@ class Colleague:
     """
 
     def __init__(
-        self, sock: socket.socket, resources: Resources, event: Callable[[str], None]
+        self,
+        sock: socket.socket,
+        resources: Resources,
+        event: Callable[[str], None],
+        revoked: Callable[[RevokeTicket], None],
     ) -> None:
         self.channel = Channel(self, sock)
         self.spis: set[int] = set()
@@ -40,10 +46,20 @@ class Colleague:
         self._leasing: set[bytes] = set()
         self._resources = resources
         self._event = event
+        self._revoked = revoked
 
     def watch_soon(self) -> None:
         """Have the worker tell what happens, as soon as it can hear."""
         asyncio.get_running_loop().call_later(0.1, self.channel.tell, "watch", True)
+
+    async def brief(self) -> None:
+        """Tell the worker what the others know of tickets: each is as good here as there."""
+        await self.channel.opened()
+        tickets = self._resources.tickets
+        for secret in tickets.secrets:
+            self.channel.tell("seal", secret)
+        for spi, issued in tickets.revoked:
+            self.channel.tell("revoked", RevokeTicket(spi, issued))
 
     async def answer(self, question: str, *values: Any) -> Any:
         """Do for the worker what only the supervisor can.
@@ -73,6 +89,8 @@ class Colleague:
         match news:
             case "event":
                 self._event(*values)
+            case "revoked":
+                self._ticket_revoked(*values)
             case "release":
                 self._release(*values)
             case "pass_on":
@@ -143,6 +161,15 @@ class Colleague:
         if self._resources.network is not None and spi_in in self._routed:
             self._routed.discard(spi_in)
             await self._resources.network.remove(spi_in)
+
+    # Tickets ----------------------------------------------------------------------------------
+
+    def _ticket_revoked(self, event: RevokeTicket) -> None:
+        match event:
+            case RevokeTicket(bytes(), float()):
+                self._revoked(event)
+            case _:
+                raise UsageError("a ticket is told by an SPI and a time")
 
     # Pools ------------------------------------------------------------------------------------
 

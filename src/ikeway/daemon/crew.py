@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -21,6 +22,7 @@ from ikeway.daemon.nursery import Nursery
 from ikeway.daemon.share import keeper
 from ikeway.daemon.starter import named
 from ikeway.daemon.supervisor import FAREWELL, Instruments
+from ikeway.daemon.ticket_keys import TicketKeys
 from ikeway.daemon.traps import TRAP_BITS
 from ikeway.daemon.watchers import Watchers
 from ikeway.daemon.worker import Job
@@ -33,8 +35,10 @@ from ikeway.dataplane.port import (
     PeerMoved,
     PlaneEvent,
 )
+from ikeway.ike.io import RevokeTicket
 from ikeway.model.address import IKE_PORT
 from ikeway.model.errors import HostError, UsageError
+from ikeway.model.secret import Secret
 from ikeway.model.time import Seconds
 from ikeway.runtime import steering
 from ikeway.runtime.leases import Leases
@@ -64,7 +68,7 @@ def run(
         nursery = Nursery(Job(loaded, instruments, network is not None, secrets))
 
         def make(plane: DataPlane) -> Crew:
-            return Crew(loaded, Resources(plane, network, Leases(loaded.pools)), nursery)
+            return Crew(loaded, plane, network, nursery)
 
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -76,10 +80,13 @@ def run(
 class Crew:
     """All workers, by their numbers."""
 
-    def __init__(self, loaded: Loaded, resources: Resources, nursery: Nursery) -> None:
+    def __init__(
+        self, loaded: Loaded, plane: DataPlane, network: HostNetwork | None, nursery: Nursery
+    ) -> None:
         self._log = structlog.get_logger("ikeway").bind()
         self._loaded = loaded
-        self._resources = resources
+        tickets = TicketKeys(self._seal_tickets)
+        self._resources = Resources(plane, network, Leases(loaded.pools), tickets)
         self._nursery = nursery
         self._watchers = Watchers()
         self._ending = asyncio.Event()
@@ -111,6 +118,7 @@ class Crew:
             steering.attach(sock, self._size, is_shared=True)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._keep(number)) for number in range(self._size)]
+        self._resources.tickets.begin()
         facts = foundation.ready(self._loaded, self._plane)
         self._log.info("ready", **facts, workers=self._size)
 
@@ -130,6 +138,7 @@ class Crew:
 
     async def close(self) -> None:
         """Leave the workers, which end by themselves, and close the sockets."""
+        self._resources.tickets.end()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -159,12 +168,16 @@ class Crew:
         ours, theirs = socket.socketpair()
         with theirs:
             self._nursery.bear(number, [theirs, *self._ports_of(number)])
-        worker = self._workers[number] = Colleague(ours, self._resources, self._event)
+        revoked = partial(self._ticket_revoked, number)
+        worker = Colleague(ours, self._resources, self._event, revoked)
+        self._workers[number] = worker
+        briefing = asyncio.get_running_loop().create_task(worker.brief())
         try:
             if self._watchers:
                 worker.watch_soon()
             await worker.channel.run()
         finally:
+            briefing.cancel()
             self._workers.pop(number, None)
             ours.close()
             for problem in await worker.clean_up():
@@ -183,6 +196,20 @@ class Crew:
             return
         for worker in self._workers.values():
             worker.channel.tell("watch", False)
+
+    # Tickets ----------------------------------------------------------------------------------
+
+    def _seal_tickets(self, secret: Secret) -> None:
+        for worker in self._workers.values():
+            worker.channel.tell("seal", secret)
+
+    def _ticket_revoked(self, number: int, event: RevokeTicket) -> None:
+        """Tell the other workers that a ticket is void: it may be shown to any of them."""
+        now = asyncio.get_running_loop().time()
+        self._resources.tickets.revoked.add(event.spi, event.issued, now)
+        for other, worker in self._workers.items():
+            if other != number:
+                worker.channel.tell("revoked", event)
 
     # The control protocol ---------------------------------------------------------------------
 

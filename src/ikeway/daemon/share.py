@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which part of the daemon's work one process has."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from zlib import crc32
 
+from ikeway.ike.io import RevokeTicket
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Connection
 from ikeway.runtime.leases import Lender
@@ -16,12 +18,16 @@ def keeper(connection: str, workers: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One process's part of the work, and the pools if they are elsewhere."""
+    """One process's part of the work, and the pools if they are elsewhere.
+
+    `revoked` is told of tickets that are void, for the others.
+    """
 
     worker: int = 0
     workers: int = 1
     leases: Lender | None = None
     crash_secrets: tuple[Secret, ...] = ()
+    revoked: Callable[[RevokeTicket], None] = lambda _: None
 
     def starts(self, connection: Connection) -> bool:
         """Whether a connection that is to stay up is this process's to start."""

@@ -30,6 +30,7 @@ from ikeway.daemon.status import (
     ike_status,
     retry_status,
 )
+from ikeway.daemon.ticket_keys import TicketKeys
 from ikeway.daemon.traps import TRAP_BITS, Traps
 from ikeway.daemon.watchers import Watchers
 from ikeway.dataplane.port import (
@@ -44,7 +45,15 @@ from ikeway.dataplane.port import (
 from ikeway.ike.children import Wish
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
-from ikeway.ike.io import AddChild, CloseChild, Disconnect, PeerSeen, Report, Spent
+from ikeway.ike.io import (
+    AddChild,
+    CloseChild,
+    Disconnect,
+    PeerSeen,
+    Report,
+    RevokeTicket,
+    Spent,
+)
 from ikeway.ike.reports import (
     Closed,
     Dropped,
@@ -59,6 +68,7 @@ from ikeway.ike.states import Deleting, Replaced
 from ikeway.ike.states import Established as Up
 from ikeway.model.address import IKE_PORT, NAT_PORT, Endpoint
 from ikeway.model.errors import UsageError
+from ikeway.model.secret import Secret
 from ikeway.policy.connection import Start
 from ikeway.runtime import steering
 from ikeway.runtime.driver import Driver, Ports
@@ -145,7 +155,18 @@ class Supervisor:
         leases, key_log = share.leases or Leases(loaded.pools), instruments.key_log
         faults = Faults(instruments.faults, self._struck) if instruments.faults else None
         talks, sources = _eap(loaded), loaded.sources
-        ports = Ports(plane, pki, talks, leases, network, self._heard, key_log, faults, sources)
+        ports = Ports(
+            plane,
+            pki,
+            talks,
+            leases,
+            network,
+            self._heard,
+            key_log,
+            faults,
+            sources,
+            share.revoked,
+        )
         self._driver = Driver(IkeEndpoint(env), ports)
         connections = {
             one.name: one if share.starts(one) else replace(one, start=Start.WAIT)
@@ -157,6 +178,7 @@ class Supervisor:
         self._traps = Traps(
             self._driver, self._starter, plane, network, mine, share.worker << TRAP_BITS
         )
+        self._ticket_keys = TicketKeys(self.seal_tickets)
         if share.worker == 0:
             self._warn(instruments)
 
@@ -182,6 +204,7 @@ class Supervisor:
         for sock in of_nat_port[:: steering.QUEUES]:
             steering.attach(sock, 1, is_shared=True)
         self._driver.transport.adopt(of_nat_port, NAT_PORT)
+        self._ticket_keys.begin()
         self._log.info("ready", **foundation.ready(self._loaded, self._plane))
 
     def join(self, port_500: Iterable[socket.socket], port_4500: Iterable[socket.socket]) -> None:
@@ -210,7 +233,18 @@ class Supervisor:
 
     async def close(self) -> None:
         """Close the sockets and stop the driver."""
+        self._ticket_keys.end()
         await self._driver.close()
+
+    # Tickets ----------------------------------------------------------------------------------
+
+    def seal_tickets(self, secret: Secret) -> None:
+        """Seal tickets with a new secret."""
+        self._driver.endpoint.seal_tickets(secret)
+
+    def ticket_revoked(self, event: RevokeTicket) -> None:
+        """Take from another worker that a ticket is void."""
+        self._driver.ticket_revoked(event)
 
     # The control protocol ---------------------------------------------------------------------
 
@@ -236,12 +270,16 @@ class Supervisor:
         whole = [sa for sa in sas if target in {sa.spi.hex(), connection_of(sa.state)}]
         children = [] if whole else [(sa, spi) for sa in sas for spi in child_spis(sa, target)]
         was_kept = self._starter.rest({target} | _ended(sas, whole))
-        if not whole and not children and not was_kept:
-            raise UsageError(f"no SA is called {target!r}; `ikeway status` shows them")
+        names = {target, *(connection_of(sa.state) or "" for sa in whole)}
         for sa in whole:
             self._driver.command(sa.spi, Disconnect("asked to disconnect"))
         for sa, spi in children:
             self._driver.command(sa.spi, CloseChild(spi))
+        # Whoever ends a connection wants no way back to it, even where it is down (RFC 5723 §6.2).
+        for name in names:
+            self._driver.endpoint.forget_ticket(name)
+        if not whole and not children and not was_kept:
+            raise UsageError(f"no SA is called {target!r}; `ikeway status` shows them")
         return [sa.spi.hex() for sa in whole] + [f"{spi:08x}" for _, spi in children]
 
     async def initiate(self, name: str) -> str:

@@ -19,6 +19,7 @@ from ikeway.daemon.share import Share
 from ikeway.daemon.supervisor import Instruments, Supervisor
 from ikeway.dataplane.null import NullDataPlane
 from ikeway.dataplane.port import DataPlane, PlaneEvent
+from ikeway.ike.io import RevokeTicket
 from ikeway.model.errors import UsageError
 from ikeway.model.secret import Secret
 from ikeway.runtime import steering
@@ -60,7 +61,7 @@ class Worker:
         self._ports = others[:on_500], others[on_500:]
         network = DistantNetwork(self._channel) if job.routes else None
         leases = DistantLeases(self._channel)
-        share = Share(number, loaded.host.workers, leases, job.crash_secrets)
+        share = Share(number, loaded.host.workers, leases, job.crash_secrets, self._revoked)
         self._supervisor = Supervisor(loaded, self._plane, network, job.instruments, share)
         self._watching: asyncio.Task[None] | None = None
 
@@ -108,10 +109,17 @@ class Worker:
                 self._happened(*values)
             case "watch":
                 self._watch(*values)
+            case "seal":
+                self._supervisor.seal_tickets(*values)
+            case "revoked":
+                self._supervisor.ticket_revoked(*values)
             case "end":
                 self._supervisor.shutdown()
             case _:
                 raise UsageError(f"a worker is not told {news!r}")
+
+    def _revoked(self, event: RevokeTicket) -> None:
+        self._channel.tell("revoked", event)
 
     def _happened(self, event: PlaneEvent) -> None:
         if isinstance(self._plane, DistantPlane):

@@ -11,7 +11,12 @@ from dataclasses import replace
 from typing import Final, TypeAlias, TypeVar
 
 from ikeway.ike import ending
-from ikeway.ike.exchanges import ike_intermediate_initiator, ike_sa_init, ike_sa_init_initiator
+from ikeway.ike.exchanges import (
+    ike_intermediate_initiator,
+    ike_sa_init,
+    ike_sa_init_initiator,
+    ike_session_resume,
+)
 from ikeway.ike.io import (
     Action,
     AddChild,
@@ -98,7 +103,7 @@ def advance(state: Candidates, event: Input, now: Instant, inner: Advance) -> St
 def _is_answer(header: Header) -> bool:
     return (
         header.is_response
-        and header.exchange is ike_sa_init.TYPE
+        and header.exchange in {ike_sa_init.TYPE, ike_session_resume.TYPE}
         and header.message_id == 0
         and not header.is_from_initiator
     )
@@ -203,6 +208,9 @@ def _settle(
     failure, said = _failures(state, actions)
     if any(_may_prove(branch) for branch in kept):
         return Step(replace(state, branches=kept, failure=failure, until=None), said)
+    anew = ike_sa_init_initiator.give_up_ticket(state.asked, failure, now)
+    if anew is not None:
+        return replace(anew, actions=(*said, *anew.actions))
     until = now + (ANOTHER_ANSWER.length or 0.0) if state.until is None else state.until
     return Step(replace(state, branches=kept, failure=failure, until=until), said)
 

@@ -6,10 +6,14 @@ Nothing that is not authentic leaves state behind, but for half-open SAs, whose 
 
 from dataclasses import replace
 
-from ikeway.ike import crash_detection, hints, strangers, succession
+from ikeway.ike import crash_detection, hints, opening, strangers, succession
 from ikeway.ike.eap_states import AskingEap, AwaitEapAuth, AwaitEapResponse, SigningEap
 from ikeway.ike.environment import Environment
-from ikeway.ike.exchanges import ike_sa_init, ike_sa_init_initiator, ike_sa_init_responder
+from ikeway.ike.exchanges import (
+    ike_sa_init_initiator,
+    ike_sa_init_responder,
+    ike_session_resume_responder,
+)
 from ikeway.ike.fragment_budget import FragmentBudget
 from ikeway.ike.gate import Admitted, Asked, Gate, Refused
 from ikeway.ike.half_open import HalfOpen, request_key
@@ -26,6 +30,7 @@ from ikeway.ike.io import (
     PeerSeen,
     Received,
     Report,
+    RevokeTicket,
     Send,
     Spent,
     TimerFired,
@@ -35,6 +40,7 @@ from ikeway.ike.peers import Peers
 from ikeway.ike.pressure import Pressure
 from ikeway.ike.reauthentication import Renewals
 from ikeway.ike.reports import Established
+from ikeway.ike.returning import Returning, rivals
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.sources import Source, source_of
 from ikeway.ike.states import (
@@ -53,10 +59,11 @@ from ikeway.ike.states import (
 from ikeway.ike.states import Established as EstablishedState
 from ikeway.model.address import Endpoint as Place
 from ikeway.model.errors import MalformedError, PeerError
+from ikeway.model.secret import Secret
 from ikeway.model.time import Instant
 from ikeway.wire.message import MAJOR, Header
 from ikeway.wire.payloads import Notify
-from ikeway.wire.registry import PayloadType
+from ikeway.wire.registry import ExchangeType, PayloadType
 
 SEALED = frozenset({PayloadType.SK, PayloadType.SKF})
 HALF_OPEN = (
@@ -91,6 +98,7 @@ class Endpoint:
         self._owners = Owners()
         self._peers = Peers()
         self._renewals = Renewals()
+        self._returning = Returning()
 
     @property
     def sas(self) -> tuple[IkeSa, ...]:
@@ -106,7 +114,12 @@ class Endpoint:
     def initiate(self, command: Initiate, now: Instant) -> tuple[bytes, tuple[Action, ...]]:
         """Start an IKE SA; return our SPI and the first actions."""
         spi = self._new_spi()
-        step = ike_sa_init_initiator.request(self.env, command, spi, now)
+        kept = self._returning.take(command.connection, now)
+        if kept is None:
+            step = ike_sa_init_initiator.request(self.env, command, spi, now)
+        else:
+            same = replace(command, connection=kept.again(command.connection))
+            step = ike_sa_init_initiator.resume(self.env, same, spi, kept.held, now)
         return spi, self._begin(spi, step, now)
 
     def receive(self, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
@@ -139,7 +152,7 @@ class Endpoint:
             strangers.check_header(header, datagram)
         except MalformedError as error:
             return (strangers.dropped(datagram, str(error)),)
-        if header.exchange is ike_sa_init.TYPE and header.is_request:
+        if strangers.is_first(header):
             return self._new(header, datagram, now)
         sa = self._sas.get(header.spi_r if header.is_from_initiator else header.spi_i)
         if sa is None:
@@ -223,9 +236,11 @@ class Endpoint:
     def _handle(self, sa: IkeSa, event: Input, now: Instant) -> tuple[Action, ...]:
         if isinstance(sa.state, STARTING) and self._peers.contradict(sa.state.connection):
             sa.is_not_the_only_one()
+        before = sa.state
         actions = sa.handle(event, now)
         self._index(sa)
-        more = self._spare_memory(sa)
+        tickets = self._returning.observe(before, sa.state, now)
+        more = [*self._spare_memory(sa), *self._take_over(sa, tickets, now)]
         for born in sa.offspring:
             more += self._bear(born, now)
         for action in actions:
@@ -284,6 +299,45 @@ class Endpoint:
                 actions += self._handle(self._sas[spi], ended, now)
         return actions
 
+    def _take_over(
+        self, sa: IkeSa, tickets: tuple[RevokeTicket, ...], now: Instant
+    ) -> list[Action]:
+        """End what an IKE SA takes the place of, and others on their way with the same ticket.
+
+        RFC 5723 §4.3.4: the old one "SHOULD be silently deleted".
+        """
+        actions: list[Action] = [*tickets]
+        for ticket in tickets:
+            actions += self._abandon(ticket.spi, now)
+            for other in rivals(self.sas, ticket.spi):
+                if other != sa.spi:
+                    gone = Disconnect("its ticket was used")
+                    actions += self._handle(self._sas[other], gone, now)
+        return actions
+
+    def _abandon(self, spi: bytes, now: Instant) -> tuple[Action, ...]:
+        old = self._sas.get(spi)
+        if old is None or not isinstance(old.state, EstablishedState):
+            return ()
+        actions = old.abandon("resumed as another IKE SA")
+        self._index(old)
+        return (*actions, self._forget(old, now))
+
+    # Tickets --------------------------------------------------------------------------------------
+
+    def seal_tickets(self, secret: Secret) -> None:
+        """Seal tickets with a new secret; those of the last one are still read (RFC 5723 §6.1)."""
+        self.env.tickets.learn(secret)
+
+    def ticket_revoked(self, event: RevokeTicket, now: Instant) -> tuple[Action, ...]:
+        """Take from another worker that a ticket is void; if it was used, so is the old IKE SA."""
+        self._returning.revoked.add(event.spi, event.issued, now)
+        return self._abandon(event.spi, now)
+
+    def forget_ticket(self, connection: str) -> None:
+        """Drop the ticket of a connection that somebody ends while it is down (RFC 5723 §6.2)."""
+        self._returning.drop(connection)
+
     # IKE_SA_INIT requests -------------------------------------------------------------------------
 
     def _new(self, header: Header, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
@@ -302,13 +356,22 @@ class Endpoint:
             if isinstance(verdict, Admitted):
                 return self._admit(verdict, datagram, now)
         except PeerError as error:
-            return self._strangers.refuse(header, datagram, error, now)
+            is_resuming = header.exchange is ExchangeType.IKE_SESSION_RESUME
+            refuse = self._strangers.refuse_ticket if is_resuming else self._strangers.refuse
+            return refuse(header, datagram, error, now)
         return self._turn_away(verdict, header, datagram, now)
 
     def _admit(self, admitted: Admitted, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
         spi = self._new_spi()
         pressed = admitted.is_pressed
-        step = ike_sa_init_responder.respond(self.env, datagram, spi, now, is_pressed=pressed)
+        if opening.is_resuming(datagram.octets):
+            revoked = self._returning.revoked
+            shown = ike_session_resume_responder.read(self.env, revoked, datagram, now)
+            step = ike_session_resume_responder.respond(
+                self.env, shown, spi, now, is_pressed=pressed
+            )
+        else:
+            step = ike_sa_init_responder.respond(self.env, datagram, spi, now, is_pressed=pressed)
         self._half_open.add(request_key(datagram), spi, source_of(datagram.peer.address))
         self._gate.spend(admitted)
         return self._begin(spi, step, now)

@@ -4,6 +4,7 @@
 from dataclasses import dataclass, field
 
 from ikeway.crypto.random import Random
+from ikeway.ike.tickets import TicketSecrets
 from ikeway.model.address import NAT_PORT, Address
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Connection
@@ -17,6 +18,7 @@ class Environment:
 
     `addresses` are those of this host, as far as they are known (RFC 4555 §3.4).
     `crash_secrets` make our tokens of quick crash detection, the newest first; none makes none.
+    `tickets` are the secrets that seal our tickets (RFC 5723 §6.1).
     """
 
     random: Random
@@ -27,6 +29,7 @@ class Environment:
     limits: Limits = field(default=Limits())
     addresses: tuple[Address, ...] = ()
     crash_secrets: tuple[Secret, ...] = ()
+    tickets: TicketSecrets = field(default_factory=TicketSecrets)
 
     def new_ike_spi(self) -> bytes:
         """Return a fresh IKE SPI of 8 octets, never zero (RFC 7296 §2.6)."""

@@ -18,7 +18,7 @@ from ikeway.ike.cookies import Cookies, Terms
 from ikeway.ike.half_open import HalfOpen
 from ikeway.ike.io import Datagram
 from ikeway.ike.limits import RateLimit
-from ikeway.ike.opening import Opening, glance
+from ikeway.ike.opening import Opening, glance, is_resuming
 from ikeway.ike.sources import Meter, Source, source_of
 from ikeway.model.errors import IntegrityError, MalformedError
 from ikeway.model.time import Instant, Seconds
@@ -98,7 +98,8 @@ class Gate:
             terms = self._cookies.check(opening, datagram.peer.address.packed, now)
         except IntegrityError:
             return self._ask_cookie(opening, datagram, now)
-        if demand is Demand.COOKIE:
+        if demand is Demand.COOKIE or is_resuming(datagram.octets):
+            # RFC 8019 §4.5: who has a ticket is preferred, after a return routability check.
             return Admitted(opening.cookie, is_pressed=True)
         return self._judge(opening, terms, datagram, now)
 

@@ -373,6 +373,18 @@ class MigrateChild:
 
 
 @dataclass(frozen=True, slots=True)
+class RevokeTicket:
+    """The tickets of the IKE SA that had this SPI, the last issued then, are void (RFC 5723 §6.2).
+
+    Other workers have to know: it may be shown to them. The IKE SA is theirs to drop, if one has it
+    and another one came of its ticket (§4.3.4).
+    """
+
+    spi: bytes
+    issued: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Something happened that people want to know; `sa` is empty outside an IKE SA."""
 
@@ -388,5 +400,13 @@ class Forget:
 
 
 Action: TypeAlias = (
-    Send | SetTimer | Ask | InstallChild | MigrateChild | RemoveChild | Report | Forget
+    Send
+    | SetTimer
+    | Ask
+    | InstallChild
+    | MigrateChild
+    | RemoveChild
+    | RevokeTicket
+    | Report
+    | Forget
 )

@@ -2,7 +2,8 @@
 """A journal of inputs is a bug report: the same inputs give the same octets.
 
 A journal holds secrets: the seed gives away every key of its IKE SAs. It is for those who may see
-these. Connections and credentials are not in it: a replay needs the configuration too.
+these. Connections, credentials and the secrets of tickets are not in it: a replay needs these too,
+as they were at the beginning.
 """
 
 from collections.abc import Callable, Iterable

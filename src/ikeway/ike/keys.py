@@ -42,16 +42,15 @@ class Keyring:
         spis: tuple[bytes, bytes],
         *,
         is_initiator: bool,
-        replaced: "Keyring | None" = None,
+        replaced: Replaced | None = None,
     ) -> "Keyring":
         """Return the keys of an IKE SA from its Diffie-Hellman secret (§2.14).
 
-        `replaced` are the keys of the IKE SA that the new one takes the place of (§2.18).
+        `replaced` is of the IKE SA that the new one takes the place of (§2.18).
         """
         chosen = prf(suite.prf)
         protection = Protection.of(suite.encr, suite.key_bits, suite.integ)
-        before = Replaced(replaced.prf, replaced.keys.sk_d) if replaced else None
-        keys = derive_ike_keys(chosen, protection, shared, *nonces, *spis, replaced=before)
+        keys = derive_ike_keys(chosen, protection, shared, *nonces, *spis, replaced=replaced)
         towards_r = DirectionKeys(keys.sk_ei, keys.sk_ai)
         towards_i = DirectionKeys(keys.sk_er, keys.sk_ar)
         local, peer = (towards_r, towards_i) if is_initiator else (towards_i, towards_r)
@@ -65,7 +64,14 @@ class Keyring:
         `nonces` and `spis` are those of IKE_SA_INIT: the formula is the one of a rekey.
         """
         role = self.is_initiator
-        return Keyring.derive(self.suite, shared, nonces, spis, is_initiator=role, replaced=self)
+        return Keyring.derive(
+            self.suite, shared, nonces, spis, is_initiator=role, replaced=self.heritage
+        )
+
+    @property
+    def heritage(self) -> Replaced:
+        """What a successor's keys are made from (§2.18)."""
+        return Replaced(self.prf, self.keys.sk_d)
 
     @property
     def sk_p_local(self) -> bytes:

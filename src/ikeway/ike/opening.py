@@ -9,7 +9,7 @@ from typing import Final
 
 from ikeway.model.errors import MalformedError
 from ikeway.wire.message import HEADER_OCTETS
-from ikeway.wire.registry import NotifyType, PayloadType
+from ikeway.wire.registry import ExchangeType, NotifyType, PayloadType
 
 PAYLOADS_MOST: Final = 16
 """How many payloads may stand before the nonce: SA and KE, a cookie, a solution, and some more."""
@@ -17,9 +17,16 @@ NONCE_OCTETS: Final = range(16, 257)
 
 _NOTIFY_OCTETS: Final = 8
 _KIND: Final = 16
+_EXCHANGE: Final = 18
+_RESUME: Final = int(ExchangeType.IKE_SESSION_RESUME)
 _COOKIE: Final = int(NotifyType.COOKIE).to_bytes(2)
 _NONCE, _NOTIFY = int(PayloadType.NONCE), int(PayloadType.NOTIFY)
 _PUZZLE, _NONE = int(PayloadType.PUZZLE), int(PayloadType.NONE)
+
+
+def is_resuming(octets: bytes) -> bool:
+    """Whether a request, which has a whole header, presents a ticket (RFC 5723 §4.3.2)."""
+    return octets[_EXCHANGE] == _RESUME
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,19 @@
 """Proving our identity and checking the peer's: AUTH (RFC 7296 §2.15, RFC 7427)."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from ikeway.auth import psk, signatures
 from ikeway.auth.certificates import identity_matches
 from ikeway.crypto.certificate import Certificate
+from ikeway.crypto.mac import require_equal
 from ikeway.crypto.profile import Purpose
 from ikeway.ike.auth_request import EapKeys
 from ikeway.ike.io import Ask, Sign, VerifyCertificate
 from ikeway.ike.session import Session, Transcript
 from ikeway.ike.signing_scheme import SigningScheme
-from ikeway.model.errors import AuthenticationError
+from ikeway.model.errors import AuthenticationError, IntegrityError
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Connection, Proof
@@ -131,6 +133,50 @@ def certificates(session: Session, local: Identity) -> tuple[Body, ...]:
 def eap_proof(session: Session, ours: Claim, keys: EapKeys) -> tuple[Body, ...]:
     """Return our AUTH after EAP (§2.16)."""
     return psk_proof(session, ours, keys.local)
+
+
+# Of an IKE SA that is resumed ---------------------------------------------------------------------
+
+
+class Covers(Enum):
+    """What the AUTH of an IKE SA covers that is resumed."""
+
+    ALL = "message, nonce and identity"
+    MESSAGE = "message"
+
+
+def resumed_proof(session: Session, ours: Claim, covers: Covers = Covers.ALL) -> tuple[Body, ...]:
+    """Return our AUTH = prf(SK_px, octets) with the keys of the new IKE SA (RFC 5723 §4.3.3)."""
+    octets = ours.octets(session) if covers is Covers.ALL else ours.message
+    data = session.keyring.prf.compute(ours.sk_p, octets)
+    return (Authentication(AuthMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE, data),)
+
+
+def check_resumed(
+    session: Session, theirs: Claim, auth: Authentication, identities: tuple[Identity, Identity]
+) -> Covers:
+    """Check the peer's AUTH and return what it covers.
+
+    `identities` are the one that the peer says and the one of the ticket.
+
+    Raises:
+        AuthenticationError: it is wrong, or of somebody else than the ticket.
+    """
+    said, known = identities
+    if said != known:
+        raise AuthenticationError(f"the peer is {said}, the ticket is of {known}")
+    # INTEROP libreswan: 5.2's AUTH covers its message alone, by what was on the wire; and so it has
+    # to be with ours. Nothing is lost: SK_px comes of both nonces, and identities are the ticket's.
+    reason = ""
+    for covers, octets in ((Covers.MESSAGE, theirs.message), (Covers.ALL, theirs.octets(session))):
+        try:
+            wanted = session.keyring.prf.compute(theirs.sk_p, octets)
+            require_equal(wanted, auth.data, "the AUTH of a resumed IKE SA")
+        except IntegrityError as error:
+            reason = str(error)
+        else:
+            return covers
+    raise AuthenticationError(reason)
 
 
 # The peer's ---------------------------------------------------------------------------------------

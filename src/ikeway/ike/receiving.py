@@ -261,7 +261,7 @@ def _request_established(
             return informational.end(state, message, datagram, now)
         case ExchangeType.INFORMATIONAL:
             said = address_update.respond(state, message, datagram, now)
-            step = informational.respond(said.change.state, message, datagram, said.payloads)
+            step = informational.respond(said.change.state, message, datagram, said.payloads, now)
             return replace(step, actions=(*said.change.actions, *step.actions))
         case ExchangeType.CREATE_CHILD_SA:
             return create_child_sa.respond(state, message, datagram, now)
@@ -335,7 +335,7 @@ def _conclude(
         case Inform(()) | AskedMove() | AskedCheck():
             return address_update.conclude(state, asked, message, datagram, now)
         case Inform() | DeleteChild():
-            return informational.conclude(state, asked)
+            return informational.conclude(state, asked, message, now)
         case AskedSync() | None:
             return Step(state)
 

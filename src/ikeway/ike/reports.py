@@ -92,7 +92,10 @@ class SuiteChosen:
 
 @dataclass(frozen=True, slots=True)
 class Established:
-    """The peer proved its identity. `replaces_others` is its INITIAL_CONTACT (RFC 7296 §2.4)."""
+    """The peer proved its identity. `replaces_others` is its INITIAL_CONTACT (RFC 7296 §2.4).
+
+    `resumed` is the responder's SPI of the IKE SA whose ticket it came of (RFC 5723).
+    """
 
     connection: str
     local_id: Identity
@@ -101,6 +104,7 @@ class Established:
     suite: str
     virtual_ips: tuple[Address, ...]
     replaces_others: bool
+    resumed: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,15 @@ class IkeSa:
             return step.actions + asked.actions + self._rearm()
         return ()
 
+    def abandon(self, reason: str) -> tuple[Action, ...]:
+        """End without a word to the peer, which has another IKE SA instead (RFC 5723 §4.3.4)."""
+        if not isinstance(self._state, Established):
+            return ()
+        name = self._state.connection.name
+        step = ending.give_up(self._state, name, reason, is_failure=False)
+        self._state = step.state
+        return step.actions + self._rearm()
+
     def _rearm(self) -> tuple[Action, ...]:
         """Return the timer to set, if it is another one than before."""
         timer = deadline(self._state)

@@ -24,9 +24,11 @@ from ikeway.ike.invalid_message_id import Complained
 from ikeway.ike.io import Action
 from ikeway.ike.mobility import Mobility
 from ikeway.ike.pulse import Pulse
+from ikeway.ike.resumption import NONE, Resumption
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.signing_scheme import SigningScheme
 from ikeway.ike.tasks import Answering, Asked, Crossed, Postponed, Rival, Task, Wanted
+from ikeway.ike.tickets import Held
 from ikeway.ike.vouched import Standing
 from ikeway.ike.window import Outstanding
 from ikeway.model.address import Address, Endpoint
@@ -58,10 +60,25 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Resuming:
+    """We present a ticket (RFC 5723 §4.3.2). `is_over` is when IKE_SA_INIT is asked instead.
+
+    An answer may come all the same: the one that said no may be forged, or slow.
+    """
+
+    held: Held
+    nonce: bytes
+    request: bytes = b""
+    is_over: bool = False
+    is_answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitInitResponse:
     """We asked IKE_SA_INIT. `complaint` is an unprotected error that may be forged (§2.21.1).
 
-    `wish` is which Child SA is to come of it first.
+    `wish` is which Child SA is to come of it first. `resuming` is there where we asked
+    IKE_SESSION_RESUME first; until that is over, the attempt is the one that would follow.
     """
 
     env: Environment
@@ -70,6 +87,7 @@ class AwaitInitResponse:
     attempt: Attempt
     complaint: str | None = None
     wish: Wish = field(default=Wish())
+    resuming: Resuming | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +234,7 @@ class Established:
     a synchronisation of the peer's began with (RFC 6311 §5.1).
     `standing` is what its identity rests on where that may be taken back.
     `crash_tokens` are the peer's, told in the clear when it has lost this IKE SA (RFC 6290).
+    `resumption` is what is known of its ticket (RFC 5723).
     """
 
     session: Session
@@ -243,6 +262,7 @@ class Established:
     wanted: Wanted = field(default=Wanted())
     mobility: Mobility = field(default=Mobility())
     authenticity: Authenticity = field(default=Authenticity())
+    resumption: Resumption = NONE
 
     def asking(self, kind: type[A]) -> tuple[A, ...]:
         """Return what we have asked of a kind and have no answer to, the oldest first."""

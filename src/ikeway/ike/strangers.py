@@ -45,6 +45,13 @@ def check_header(header: Header, datagram: Datagram) -> None:
         raise MalformedError("SPIi is zero")
 
 
+def is_first(header: Header) -> bool:
+    """Whether a request begins an IKE SA. One of RFC 5723 may not name an SPIr (§4.3.2)."""
+    if header.exchange is ExchangeType.IKE_SESSION_RESUME:
+        return header.is_request and header.spi_r == ZERO_SPI
+    return header.is_request and header.exchange is ExchangeType.IKE_SA_INIT
+
+
 def starts_an_sa(header: Header) -> bool:
     """Whether an IKE_SA_INIT request is one of the form that starts an IKE SA (§2.2, §2.6)."""
     return header.spi_r == ZERO_SPI and header.message_id == 0 and header.is_from_initiator
@@ -105,6 +112,16 @@ class Strangers:
         kind = NotifyType(error.notify)
         sent = _unprotected(header, datagram, Notify(kind, error.data))
         report = Report(b"", RefusedRequest(kind.name, str(error), datagram.peer))
+        return (sent, report) if self._may_answer(sent, datagram, now) else (report,)
+
+    def refuse_ticket(
+        self, header: Header, datagram: Datagram, error: PeerError, now: Instant
+    ) -> tuple[Action, ...]:
+        """Say that a ticket is not taken, so that its owner begins anew (RFC 5723 §4.3.2)."""
+        if isinstance(error, MalformedError):
+            return (dropped(datagram, f"IKE_SESSION_RESUME request: {error}"),)
+        sent = _unprotected(header, datagram, Notify(NotifyType.TICKET_NACK))
+        report = Report(b"", RefusedRequest("TICKET_NACK", str(error), datagram.peer))
         return (sent, report) if self._may_answer(sent, datagram, now) else (report,)
 
     def _answer(

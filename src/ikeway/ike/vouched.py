@@ -15,6 +15,11 @@ class Standing:
     question: VerifyCertificate | None = None
     look_at: Instant = math.inf
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether it may be taken back while an IKE SA rests on it."""
+        return self.question is not None
+
     @classmethod
     def of(cls, question: VerifyCertificate, answer: Trusted, now: Instant) -> "Standing":
         """Return the standing of a certificate that has just been believed."""

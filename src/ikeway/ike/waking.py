@@ -23,7 +23,11 @@ from ikeway.ike.eap_states import (
     AwaitEapResponse,
     SigningEap,
 )
-from ikeway.ike.exchanges import child_sa_responder
+from ikeway.ike.exchanges import (
+    child_sa_responder,
+    ike_sa_init_initiator,
+    ike_session_resume_initiator,
+)
 from ikeway.ike.faults import AsInitiator
 from ikeway.ike.io import Action
 from ikeway.ike.reports import Dropped
@@ -92,7 +96,10 @@ def _late(state: Candidates | Lingering | Gone | Replaced, now: Instant) -> Step
 
 
 def _init(state: AwaitInitResponse, now: Instant) -> Step:
-    attempt = state.attempt
+    attempt, resuming = state.attempt, state.resuming
+    most = ike_session_resume_initiator.SENT_MOST
+    if resuming is not None and not resuming.is_over and attempt.outstanding.sent >= most:
+        return ike_sa_init_initiator.begin_anew(state, "the ticket has no answer", now)
     timing = state.connection.retransmission
     repeated = messages.repeat(state.link, attempt.outstanding, timing, now)
     if repeated is None:

@@ -151,6 +151,7 @@ class Connection:
     larger IP datagram than `fragment_size` are fragmented (RFC 7383); with 0 none are. Without
     `children` the connection has a single Child SA, which is as its own fields say.
     `revocation` is how much is to be known of whether the peer's certificate was taken back.
+    `resumption` is whether tickets are asked for and given, for `ticket_lifetime` (RFC 5723).
     `return_routability` is whether a peer that has moved must show that it gets our packets there.
     `eap_identity` is who we say we are in EAP. A responder that has to `ask_eap_identity` does not
     take IDi for it.
@@ -191,6 +192,8 @@ class Connection:
     children: tuple[ChildPolicy, ...] = ()
     childless: Childless = Childless.ALLOW
     revocation: Revocation = Revocation.LENIENT
+    resumption: bool = False
+    ticket_lifetime: Seconds = 4 * 3600.0
     child_policies: tuple[ChildPolicy, ...] = field(init=False, repr=False, compare=False)
     """The Child SAs that this connection may have, in the order of the file."""
 

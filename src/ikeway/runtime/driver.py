@@ -31,6 +31,7 @@ from ikeway.ike.io import (
     Refused,
     RemoveChild,
     Report,
+    RevokeTicket,
     Send,
     SetTimer,
     Sign,
@@ -69,7 +70,8 @@ GRACE: Seconds = 1.0
 class Ports:
     """What the driver calls. `network` is None where the host's routes are not ours to touch.
 
-    `key_log` and `faults` are None unless an operator, or a test, asked for them.
+    `key_log` and `faults` are None unless an operator, or a test, asked for them. `revoked` tells
+    other workers of tickets that are void.
     """
 
     plane: DataPlane
@@ -81,6 +83,7 @@ class Ports:
     key_log: KeyLog | None = None
     faults: Faults | None = None
     sources: StatusSources = field(default=StatusSources())
+    revoked: Callable[[RevokeTicket], None] = lambda _: None
 
 
 class Driver:
@@ -115,6 +118,10 @@ class Driver:
     def of_child(self, event: Spent | PeerSeen) -> None:
         """Take what the data plane says of a Child SA, for the IKE SA that has it."""
         self._perform(self.endpoint.of_child(event, self._now()))
+
+    def ticket_revoked(self, event: RevokeTicket) -> None:
+        """Take from another worker that a ticket is void."""
+        self._perform(self.endpoint.ticket_revoked(event, self._now()))
 
     def addresses_changed(self, event: AddressesChanged) -> None:
         """Take the addresses that the host has now."""
@@ -204,6 +211,8 @@ class Driver:
                 self._work.put_nowait(partial(self._migrate, action))
             case RemoveChild(_, spi_in, is_replaced):
                 self._take_out(spi_in, is_replaced=is_replaced)
+            case RevokeTicket():
+                self._ports.revoked(action)
             case Forget(sa):
                 self._set_timer(sa, None)
                 self._ports.leases.release(sa)

@@ -103,7 +103,8 @@ def _lifecycle(event: reports.Event) -> tuple[str, dict[str, object]]:
             }
             if event.virtual_ips:
                 facts["virtual_ips"] = " ".join(map(str, event.virtual_ips))
-            return f"IKE SA established with {event.peer_id}", facts
+            how = "resumed" if event.resumed else "established"
+            return f"IKE SA {how} with {event.peer_id}", facts
         case reports.Rekeyed(connection, successor, suite):
             facts = {"connection": connection, "suite": suite}
             return f"IKE SA rekeyed, it goes on as {successor.hex()}", facts

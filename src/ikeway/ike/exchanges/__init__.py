@@ -20,15 +20,27 @@ from ikeway.ike.exchanges import (
     ike_sa_init,
     ike_sa_init_initiator,
     ike_sa_init_responder,
+    ike_session_resume,
+    ike_session_resume_initiator,
+    ike_session_resume_responder,
     informational,
     nonces,
     rekey_ike,
 )
 
-EXCHANGES: Final = (ike_sa_init, ike_intermediate, ike_auth, create_child_sa, informational)
+EXCHANGES: Final = (
+    ike_sa_init,
+    ike_session_resume,
+    ike_intermediate,
+    ike_auth,
+    create_child_sa,
+    informational,
+)
 ROLES: Final = (
     ike_sa_init_initiator,
     ike_sa_init_responder,
+    ike_session_resume_initiator,
+    ike_session_resume_responder,
     ike_intermediate_initiator,
     ike_intermediate_responder,
     ike_auth_initiator,

@@ -10,6 +10,7 @@ from ikeway.ike.features import message_id_sync
 from ikeway.ike.io import Action
 from ikeway.ike.pulse import Pulse
 from ikeway.ike.reports import Established as EstablishedReport
+from ikeway.ike.resumption import NONE, Resumption
 from ikeway.ike.session import Session
 from ikeway.ike.shape import Shape, maybe, one, some
 from ikeway.ike.states import Established
@@ -86,6 +87,7 @@ class Proven:
     message: Message
     replaces_others: bool = False
     standing: Standing = field(default=Standing())
+    resumption: Resumption = NONE
 
 
 def establish(
@@ -95,11 +97,12 @@ def establish(
     connection = proven.connection
     session = window_size.begin(proven.session, connection, proven.message)
     session = _agreed_now(session, connection, proven.message)
+    resumed, session = session.resumed, replace(session, resumed=None)
     random = session.env.random
     aging = tuple(
         child.aging(connection.child(child.name).lifetimes, random, now) for child in children
     )
-    authenticity = Authenticity.begin(connection, random, now)
+    authenticity = Authenticity.begin(connection, random, resumed.proven if resumed else now)
     rekey_at, expires_at = ending.ages(connection, random, now)
     state = Established(
         session=session,
@@ -117,6 +120,7 @@ def establish(
         expires_at=expires_at,
         authenticity=authenticity,
         standing=proven.standing,
+        resumption=proven.resumption,
     )
     report = EstablishedReport(
         connection=connection.name,
@@ -126,6 +130,7 @@ def establish(
         suite=str(session.keyring.suite),
         virtual_ips=virtual_ips,
         replaces_others=proven.replaces_others,
+        resumed=resumed.spi if resumed else b"",
     )
     return state, session.report(report)
 

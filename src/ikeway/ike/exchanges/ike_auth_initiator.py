@@ -11,6 +11,7 @@ from ikeway.ike import (
     messages,
     mobility,
     proof,
+    resumption,
     wanted,
     window_size,
 )
@@ -53,10 +54,13 @@ def request(connection: Connection, agreement: Agreement, wish: Wish, now: Insta
     first_child.starts_without(session, connection)
     child = first_child.draft(session.env, connection, session.link, wish)
     unsent = AwaitAuthResponse(session, transcript, connection, child)
+    ours = proof.claim(session, transcript, _identity(connection), is_local=True)
+    if session.resumed is not None:
+        step = _send(unsent, proof.resumed_proof(session, ours), now)
+        return Step(step.state, agreement.reports + step.actions)
     if connection.local_auth.eap_method:
         step = _send(unsent, (), now)
         return Step(step.state, agreement.reports + step.actions)
-    ours = proof.claim(session, transcript, _identity(connection), is_local=True)
     if connection.local_auth is Proof.CERTIFICATE:
         scheme, ask = proof.ask_signature(session, ours, connection.local_id)
         expires = now + (HALF_OPEN.length or 0.0)
@@ -90,16 +94,18 @@ def signed(state: SigningRequest, answer: Answer, now: Instant) -> Step:
 
 def _send(state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant) -> Step:
     connection, session = state.connection, state.session
-    wanted = connection.peer_id.exact
+    past = session.resumed
+    wanted = past.id_r if past else connection.peer_id.exact
     *certificates, authentication = auth or (None,)
     payloads: tuple[Body, ...] = (
         _identity(connection),
         *message_id_sync.offer(),
         *certificates,
         *((Notify(NotifyType.INITIAL_CONTACT),) if connection.initial_contact else ()),
-        *certificate_request(session.env, (connection,)),
+        *(() if past else certificate_request(session.env, (connection,))),
         *((IdR(wanted.type, wanted.data),) if wanted else ()),
         *((authentication,) if authentication else eap_initiator.announce(connection)),
+        *resumption.announce(connection),
         *crash_detection.announce(session.env, session.link),
         *_wanted(state),
         *window_size.announce(connection),
@@ -126,7 +132,8 @@ def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
     refusal = ike_auth.refusal(reply)
     if refusal is not None:
         return ending.give_up(state, state.connection.name, f"the peer says {refusal}")
-    wants_eap = bool(state.connection.local_auth.eap_method)
+    past = state.session.resumed
+    wants_eap = past is None and bool(state.connection.local_auth.eap_method)
     (ike_auth.EAP_RESPONSE if wants_eap else ike_auth.RESPONSE).check(reply)
     identity = need(reply, IdR).identity
     identity.check()
@@ -136,6 +143,10 @@ def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
     if wants_eap and reply.one(Authentication) is None:
         return eap_initiator.begin(state, Responder(need(reply, IdR), None), reply, now)
     auth = need(reply, Authentication)
+    if past is not None:
+        theirs = proof.claim(state.session, state.transcript, need(reply, IdR), is_local=False)
+        proof.check_resumed(state.session, theirs, auth, (identity, past.id_r))
+        return _establish(state, identity, reply, now)
     accepted = {Proof.CERTIFICATE} & {*connection.peer_auth} if wants_eap else connection.peer_auth
     if proof.kind(auth) not in accepted:
         raise AuthenticationError(f"the peer proves itself by {auth.method.name}")
@@ -198,7 +209,9 @@ def _establish(
 ) -> Step:
     connection, session, transcript = state.connection, state.session, state.transcript
     ids = connection.local_id, identity
-    proven = ike_auth.Proven(session, connection, *ids, reply, standing=standing)
+    subject = resumption.Subject(session, connection, *ids)
+    known = resumption.begin(subject, reply, now, is_watched=standing.is_watched)
+    proven = ike_auth.Proven(session, connection, *ids, reply, standing=standing, resumption=known)
     if first_child.starts_without(session, connection):
         return _child_follows(proven, state, reply, now)
     try:

@@ -11,6 +11,7 @@ from ikeway.ike import (
     messages,
     mobility,
     proof,
+    resumption,
     window_size,
 )
 from ikeway.ike.auth_request import AuthRequest
@@ -42,6 +43,7 @@ from ikeway.ike.states import (
     SigningResponse,
     Step,
 )
+from ikeway.ike.tickets import Past
 from ikeway.ike.timers import HALF_OPEN
 from ikeway.ike.vouched import Standing
 from ikeway.model.address import Endpoint
@@ -53,7 +55,7 @@ from ikeway.policy.credentials import identities_equal
 from ikeway.policy.proposals import esp_words
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
-from ikeway.wire.payloads import Authentication, Configuration, IdI, IdR, Notify
+from ikeway.wire.payloads import Authentication, Certificate, Configuration, IdI, IdR, Notify
 from ikeway.wire.registry import NotifyType
 
 LEASE = "lease"
@@ -70,6 +72,9 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
     id_i = need(message, IdI).identity
     id_i.check()
     candidates = tuple[Connection, ...]()
+    past = state.session.resumed
+    if past is not None:
+        return _resume(state, past, message, datagram, now)
     if auth is None:
         connection, candidates = eap_responder.choose(state.candidates, id_i, message)
     else:
@@ -115,6 +120,35 @@ def respond_after_eap(
     _check_childless(request)
     session = ike_auth.moved(session, datagram.local, datagram.peer)
     return _authentic(ike_auth.sized(session, request.connection), state.transcript, request, now)
+
+
+def _resume(
+    state: AwaitAuthRequest, past: Past, message: Message, datagram: Datagram, now: Instant
+) -> Step:
+    """Take the request of one who has presented a ticket (RFC 5723 §4.3.3)."""
+    (connection,) = state.candidates
+    id_r = message.one(IdR)
+    if id_r is not None and id_r.identity != past.id_r:
+        raise AuthenticationError(f"the ticket is of {past.id_r}, not of {id_r.identity}")
+    if connection.does_mobike:
+        mobike.check_no_nats(message, datagram.peer, datagram.local)
+    request = AuthRequest(message, datagram.local, datagram.peer, past.id_i, connection)
+    _check_childless(request)
+    session = ike_auth.moved(state.session, datagram.local, datagram.peer)
+    session = ike_auth.sized(session, connection)
+    _check_resumed(session, past, state.transcript, message)
+    return _authentic(session, state.transcript, request, now)
+
+
+def _check_resumed(
+    session: Session, past: Past, transcript: Transcript, message: Message
+) -> proof.Covers:
+    """Check that who resumes is who the ticket was given to, and return what its AUTH covers."""
+    if message.one(Certificate) is not None:
+        raise AuthenticationError("a certificate where an IKE SA is resumed")
+    theirs = proof.claim(session, transcript, need(message, IdI), is_local=False)
+    ids = need(message, IdI).identity, past.said
+    return proof.check_resumed(session, theirs, need(message, Authentication), ids)
 
 
 def _connection(
@@ -185,6 +219,9 @@ def _decide(
     if request.keys is not None:
         auth = proof.eap_proof(session, ours, request.keys)
         return _prove(session, request, outcome, auth, now)
+    if session.resumed is not None:
+        covers = _check_resumed(session, session.resumed, transcript, request.message)
+        return _prove(session, request, outcome, proof.resumed_proof(session, ours, covers), now)
     if connection.local_auth is Proof.PSK:
         secret = proof.find_psk(session, connection.local_id, request.id_i)
         return _prove(session, request, outcome, proof.psk_proof(session, ours, secret), now)
@@ -244,12 +281,14 @@ def installed(state: InstallingFirst, answer: Answer, now: Instant) -> Step:
 def _finish(state: InstallingFirst, now: Instant) -> Step:
     request, outcome = state.request, state.outcome
     connection = request.connection
+    ticket = resumption.answer_first(state.session, request, now)
     payloads: tuple[Body, ...] = (
         *(() if request.keys else (_identity(connection),)),
         *message_id_sync.answer(request.message),
         *state.proof,
         *crash_detection.announce(state.session.env, state.session.link),
         *outcome.payloads,
+        *ticket.payloads,
         *window_size.announce(connection),
         *_mobike(state),
     )
@@ -257,7 +296,15 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
     session, actions = messages.respond(state.session, request.message.header, payloads, path)
     replaces = request.message.notify(NotifyType.INITIAL_CONTACT) is not None
     ids = connection.local_id, request.id_i
-    proven = ike_auth.Proven(session, connection, *ids, request.message, replaces, request.standing)
+    proven = ike_auth.Proven(
+        session,
+        connection,
+        *ids,
+        request.message,
+        replaces,
+        standing=request.standing,
+        resumption=ticket.known,
+    )
     children = (outcome.child.installed(),) if outcome.child else ()
     established, report = ike_auth.establish(proven, children, outcome.virtual_ips, now)
     return Step(established, (*actions, report, *_child_reports(session, connection, outcome)))

@@ -18,7 +18,12 @@ RESPONSE: Final = REQUEST
 
 
 def methods(session: Session) -> tuple[int, ...]:
-    """Return the additional key exchanges that were agreed on: so many exchanges, and no more."""
+    """Return the additional key exchanges that were agreed on: so many exchanges, and no more.
+
+    The keys of an IKE SA that is resumed come of those that it had then (RFC 5723 §5.1).
+    """
+    if session.resumed is not None:
+        return ()
     return tuple(method for _, method in session.keyring.suite.additional)
 
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """IKE_SA_INIT (RFC 7296 §1.2, §2.14): its shapes, and what both sides of it share."""
 
+from dataclasses import replace
 from typing import Final
 
 from ikeway.ike.environment import Environment
+from ikeway.ike.features import Agreed
 from ikeway.ike.features.context import Context
+from ikeway.ike.features.nat_traversal import float_port
 from ikeway.ike.io import Report
 from ikeway.ike.reports import SuiteChosen, Warned
 from ikeway.ike.session import Link, Session
@@ -34,6 +37,14 @@ def chosen(session: Session) -> tuple[Report, ...]:
         session.report(SuiteChosen(str(suite), str(session.agreed.nat))),
         *(session.report(Warned(f"weak algorithm in use: {one}")) for one in weaknesses(suite)),
     )
+
+
+def floated(link: Link, env: Environment, connection: Connection, agreed: Agreed) -> Link:
+    """Return the link on port 4500, if a NAT is there, or may come: with MOBIKE (RFC 4555 §3.3)."""
+    if not (agreed.nat.is_present or (connection.does_mobike and agreed.nat.is_spoken)):
+        return link
+    port = env.nat_port
+    return replace(link, local=float_port(link.local, port), peer=float_port(link.peer, port))
 
 
 def certificate_request(

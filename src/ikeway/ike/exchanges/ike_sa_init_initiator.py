@@ -8,10 +8,9 @@ from ikeway.crypto.kex import key_exchange
 from ikeway.ike import features, messages, negotiate, puzzles
 from ikeway.ike.children import Wish
 from ikeway.ike.environment import Environment
-from ikeway.ike.exchanges import ike_sa_init
+from ikeway.ike.exchanges import ike_sa_init, ike_session_resume, ike_session_resume_initiator
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS
 from ikeway.ike.features import intermediate
-from ikeway.ike.features.nat_traversal import float_port
 from ikeway.ike.io import (
     Action,
     Answer,
@@ -28,7 +27,8 @@ from ikeway.ike.keys import Keyring
 from ikeway.ike.reports import Dropped, MessageReceived, MessageSent, Warned
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import check_critical, need
-from ikeway.ike.states import Attempt, AwaitInitResponse, Step
+from ikeway.ike.states import Attempt, AwaitInitResponse, Resuming, Step
+from ikeway.ike.tickets import Held
 from ikeway.ike.timers import COMPLAINT
 from ikeway.ike.window import Outstanding, Window
 from ikeway.model.errors import MalformedError, NoProposalError, PeerError
@@ -68,6 +68,7 @@ class AskFor:
     cookie: bytes = b""
     solution: bytes = b""
     tries: int = 1
+    resuming: Resuming | None = None
 
 
 def request(env: Environment, command: Initiate, spi_i: bytes, now: Instant) -> Step:
@@ -76,6 +77,33 @@ def request(env: Environment, command: Initiate, spi_i: bytes, now: Instant) -> 
     nonce, connection = env.random.octets(NONCE_OCTETS), command.connection
     method = connection.ike[0].ke[0][0]
     return _ask(AskFor(env, link, connection, method, nonce, command.wish), now)
+
+
+def resume(env: Environment, command: Initiate, spi_i: bytes, held: Held, now: Instant) -> Step:
+    """Start an IKE SA with the ticket of one that was lost (RFC 5723 §4.3)."""
+    unsent = request(env, command, spi_i, now).state
+    if not isinstance(unsent, AwaitInitResponse):  # pragma: no cover - it always is
+        return Step(unsent)
+    resuming = Resuming(held, env.random.octets(NONCE_OCTETS))
+    return ike_session_resume_initiator.ask(unsent, resuming, b"", now)
+
+
+def give_up_ticket(state: AwaitInitResponse, reason: str, now: Instant) -> Step | None:
+    """Ask IKE_SA_INIT after all where a ticket led nowhere; None if there was none.
+
+    No answer to the ticket is taken any more: another request under its keys would repeat IVs.
+    """
+    if state.resuming is None or state.resuming.is_over:
+        return None
+    return begin_anew(replace(state, resuming=None), reason, now)
+
+
+def begin_anew(state: AwaitInitResponse, reason: str, now: Instant) -> Step:
+    """Ask IKE_SA_INIT after all; a late answer to the ticket is taken still (§4.3.2)."""
+    over = replace(state.resuming, is_over=True) if state.resuming else None
+    said = Warned(f"{reason}: the connection begins anew")
+    ask = replace(_next(state), resuming=over)
+    return _ask(ask, now, kept=state.attempt).then(Report(state.link.spi_local, said))
 
 
 def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
@@ -100,7 +128,9 @@ def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
     )
     sent = MessageSent(message, link.peer, len(octets))
     return Step(
-        AwaitInitResponse(ask.env, link, ask.connection, attempt, wish=ask.wish),
+        AwaitInitResponse(
+            ask.env, link, ask.connection, attempt, wish=ask.wish, resuming=ask.resuming
+        ),
         (Send(link.local, link.peer, octets), Report(link.spi_local, sent)),
     )
 
@@ -128,6 +158,10 @@ def conclude(
     try:
         message = Message.decode(received.datagram.octets)
         check_critical(message)
+        if message.header.exchange is ike_session_resume.TYPE:
+            return _resumed(state, message, received, branch, now)
+        if state.resuming is not None and not state.resuming.is_over:
+            raise MalformedError("an answer to an IKE_SA_INIT that was not asked")
         retry = _retry(state, message, now)
         return retry if retry is not None else _agree(state, message, received, branch)
     except NoProposalError as error:
@@ -135,6 +169,30 @@ def conclude(
     except PeerError as error:
         dropped = Dropped(f"IKE_SA_INIT response: {error}", received.datagram.peer)
         return Step(state, (Report(state.link.spi_local, dropped),))
+
+
+def _resumed(
+    state: AwaitInitResponse, message: Message, received: Received, branch: bytes, now: Instant
+) -> Step | Agreement:
+    """Take an answer to IKE_SESSION_RESUME (RFC 5723 §4.3.2)."""
+    resuming = state.resuming
+    if resuming is None:
+        raise MalformedError("an answer to an IKE_SESSION_RESUME that was not asked")
+    if message.one(Nonce) is not None:
+        parts = ike_session_resume_initiator.agree(state, resuming, message, received, branch)
+        session, transcript, reports = parts
+        return Agreement(session, transcript, reports, (session.link.spi_r, transcript.nonce_r))
+    if resuming.is_over:
+        raise MalformedError("IKE_SESSION_RESUME is over")
+    cookie = ike_session_resume_initiator.cookie_of(state, message)
+    if cookie:
+        return ike_session_resume_initiator.ask(state, resuming, cookie, now)
+    answered = replace(state, resuming=replace(resuming, is_answered=True))
+    refused = message.notify(NotifyType.TICKET_NACK) is not None
+    errors = [n.type.name for n in message.all(Notify) if n.type.is_error]
+    if not (refused or errors):
+        raise MalformedError("an answer to IKE_SESSION_RESUME that says nothing")
+    return begin_anew(answered, "the ticket is not taken", now)
 
 
 def _retry(state: AwaitInitResponse, message: Message, now: Instant) -> Step | None:
@@ -224,6 +282,7 @@ def _next(state: AwaitInitResponse, *, cookie: bytes = b"", method: int | None =
         cookie=cookie or attempt.cookie,
         solution=b"" if cookie else attempt.solution,
         tries=attempt.tries + 1,
+        resuming=state.resuming,
     )
 
 
@@ -252,10 +311,7 @@ def _agree(
         raise MalformedError(f"key exchange method {suite.ke} chosen, ours is of another")
     link = replace(state.link, spi_r=message.header.spi_r)
     agreed = features.learn(message, ike_sa_init.context(link, link.spi_r, state.connection))
-    if agreed.nat.is_present or (state.connection.does_mobike and agreed.nat.is_spoken):
-        # With MOBIKE a NAT may come later (RFC 4555 §3.3).
-        port = state.env.nat_port
-        link = replace(link, local=float_port(link.local, port), peer=float_port(link.peer, port))
+    link = ike_sa_init.floated(link, state.env, state.connection, agreed)
     keyring = _keyring(state, link, suite, message)
     session = Session(state.env, link, branch, keyring, Window(next_request=1), agreed)
     octets, attempt = received.datagram.octets, state.attempt

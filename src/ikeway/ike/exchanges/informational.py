@@ -3,7 +3,14 @@
 
 from dataclasses import replace
 
-from ikeway.ike import crash_detection, ending, invalid_message_id, messages, window_size
+from ikeway.ike import (
+    crash_detection,
+    ending,
+    invalid_message_id,
+    messages,
+    resumption,
+    window_size,
+)
 from ikeway.ike.children import Child
 from ikeway.ike.exchanges import rekey_ike
 from ikeway.ike.io import Datagram
@@ -69,7 +76,11 @@ def end(state: Established, message: Message, datagram: Datagram, now: Instant) 
 
 
 def respond(
-    state: Established, message: Message, datagram: Datagram, more: tuple[Body, ...]
+    state: Established,
+    message: Message,
+    datagram: Datagram,
+    more: tuple[Body, ...],
+    now: Instant,
 ) -> Step:
     """Answer any other request, and do what it deletes; `more` is what else it is told."""
     path = datagram.local, datagram.peer
@@ -77,7 +88,9 @@ def respond(
     state = _note_stillborn(state, message)
     # What we are deleting ourselves is named in our own request, not in this response (§1.4.1).
     spis = tuple(child.sa.spi_in.to_bytes(4) for child in gone if not child.is_deleting)
-    payloads = (*more, *((Delete(ProtocolId.ESP, 4, spis),) if spis else ()))
+    ticket = resumption.answer(state.resumption, _subject(state), message, now)
+    deleted = (Delete(ProtocolId.ESP, 4, spis),) if spis else ()
+    payloads = (*more, *ticket.payloads, *deleted)
     session, actions = messages.respond(state.session, message.header, payloads, path)
     complaint = invalid_message_id.reason(message)
     said = (session.report(Warned(complaint)),) if complaint else ()
@@ -87,7 +100,9 @@ def respond(
     done = tuple(replace(child, is_replaced=False) for child in gone)
     removed = ending.remove_children(session, state.connection, done, "the peer deleted it")
     told = crash_detection.learn(message, state.crash_tokens)
-    kept = replace(state, session=session, children=left, crash_tokens=told)
+    kept = replace(
+        state, session=session, children=left, crash_tokens=told, resumption=ticket.known
+    )
     after = _forget_crossings(kept)
     return Step(after, (*said, *actions, *removed))
 
@@ -128,10 +143,18 @@ def _note_stillborn(state: Established, message: Message) -> Established:
     return replace(state, stillborn=tuple(unknown)[-STILLBORN_MOST:])
 
 
-def conclude(state: Established, asked: Inform | DeleteChild) -> Step:
-    """Take the response: the peer is alive."""
+def _subject(state: Established) -> resumption.Subject:
+    """Return whose tickets are asked for and given on this IKE SA (RFC 5723 §4.1)."""
+    ends = state.local_id, state.peer_id
+    client, gateway = ends if state.resumption.asks else ends[::-1]
+    return resumption.Subject(state.session, state.connection, client, gateway)
+
+
+def conclude(state: Established, asked: Inform | DeleteChild, reply: Message, now: Instant) -> Step:
+    """Take the response: the peer is alive, and may have given a ticket."""
     if isinstance(asked, Inform):
-        return Step(state)
+        known = resumption.learn(state.resumption, _subject(state), reply, now)
+        return Step(replace(state, resumption=known))
     gone = tuple(child for child in state.children if child.sa.spi_in == asked.spi_in)
     left = tuple(child for child in state.children if child not in gone)
     removed = ending.remove_children(state.session, state.connection, gone, "replaced or spent")

@@ -5,7 +5,15 @@ import math
 from dataclasses import dataclass, replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import crash_detection, ending, messages, negotiate, postponing, window_size
+from ikeway.ike import (
+    crash_detection,
+    ending,
+    messages,
+    negotiate,
+    postponing,
+    resumption,
+    window_size,
+)
 from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
 from ikeway.ike.io import Action, Datagram, Report
 from ikeway.ike.keys import Keyring
@@ -107,7 +115,7 @@ def conclude(state: Established, asked: AskedIke, reply: Message, now: Instant) 
     nonces = asked.nonce, need(reply, Nonce).data
     spis = asked.spi, chosen.proposal.spi
     keyring = Keyring.derive(
-        chosen.ike, shared, nonces, spis, is_initiator=True, replaced=state.session.keyring
+        chosen.ike, shared, nonces, spis, is_initiator=True, replaced=state.session.keyring.heritage
     )
     path = state.session.link.local, state.session.link.peer
     made = _make(state, keyring, Link(*spis, True, *path), nonces, now)
@@ -137,6 +145,7 @@ def _make(
         mobility=state.mobility.succeeded(),
         authenticity=state.authenticity,
         standing=state.standing,
+        resumption=state.resumption.succeeded(),
     )
     return Made(ending.aging(fresh, now), lowest(*nonces))
 
@@ -155,7 +164,8 @@ def _inherited(state: Established) -> tuple[Task, ...]:
     wanted = [task for task in (*state.queued, *refused) if not isinstance(task, RekeyIke)]
     is_wide = state.session.window.peer_size > 1
     size = [Inform(window_size.announce(state.connection))] if is_wide else []
-    return tuple(dict.fromkeys([*size, *told, *wanted]))
+    ticket = resumption.ask_again(state.resumption, state.connection)
+    return tuple(dict.fromkeys([*size, *told, *wanted, *ticket]))
 
 
 def _take_over(state: Established, made: Made, now: Instant) -> Step:
@@ -243,7 +253,12 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     nonces = need(message, Nonce).data, env.random.octets(NONCE_OCTETS)
     spis = chosen.proposal.spi, env.new_ike_spi()
     keyring = Keyring.derive(
-        chosen.ike, shared, nonces, spis, is_initiator=False, replaced=state.session.keyring
+        chosen.ike,
+        shared,
+        nonces,
+        spis,
+        is_initiator=False,
+        replaced=state.session.keyring.heritage,
     )
     payloads: tuple[Body, ...] = (
         chosen.answer(spis[1]),
