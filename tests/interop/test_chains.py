@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chains of certificates with strongSwan, both ways (RFC 7296 §3.6, RFC 5280 §6.1)."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha1
 from pathlib import Path
 
 import pytest
@@ -9,10 +15,15 @@ from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.keypair import KeyAlgorithm
 from ikeway.model.identity import Identity
 from support.configured import secret
+from support.netns import Namespace
 from support.pair import INITIATOR, Tunnel
 from support.papers import Papers, tower
 from support.pki import certificate, private_key
 from support.softhsm import PIN, SoftHsm
+from support.strongswan import wait_until
+
+PORT = 8099
+CERTS = f"http://127.0.0.1:{PORT}"
 
 pytestmark = [pytest.mark.interop, pytest.mark.system]
 
@@ -109,3 +120,48 @@ def test_our_key_may_stay_in_a_token(
     pair = tunnel(papers.case(kept, papers.swanctl()))
     pair.connect()
     pair.carry()
+
+
+@pytest.mark.conformance("CF-I20")
+def test_strongswan_names_its_certificate_by_hash_and_url(
+    tunnel: Tunnel, role: str, tmp_path: Path
+) -> None:
+    """RFC 7296 §3.6: we say that we fetch, from one place only, and it sends no certificate."""
+    papers = Papers(tmp_path, role, tower(0))
+    credentials = papers.credentials(certificate_urls=[f"{CERTS}/"])
+    more = tmp_path / "charon.conf"
+    more.write_text("hash_and_url = yes\n")
+    made = papers.case(credentials, papers.swanctl(), charon_conf=str(more))
+    them = papers.them
+    sections = {
+        "connections": {
+            "lab": {"local": {"auth": "pubkey", "certs": f"lab-{them}.crt"}}
+            | {"remote": {"auth": "pubkey"}}
+        },
+        "authorities": {"lab": {"cacert": "root.crt", "cert_uri_base": f"{CERTS}/"}},
+    }
+    pair = tunnel(replace(made, swanctl=sections))
+    der = papers.peer[0].der
+    (tmp_path / sha1(der, usedforsecurity=False).hexdigest()).write_bytes(der)
+    with served(tmp_path, pair.link.ours.namespace):
+        pair.connect()
+        pair.carry()
+    pair.strongswan.wait_for_log("hash-and-url")
+
+
+@contextmanager
+def served(folder: Path, namespace: Namespace) -> Iterator[None]:
+    """A web server with the files of a folder."""
+    command = [sys.executable, "-m", "http.server", str(PORT), "--bind", "127.0.0.1"]
+
+    def start() -> "subprocess.Popen[bytes]":
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(command, cwd=folder, stdin=quiet, stdout=quiet, stderr=quiet)
+
+    process = namespace.inside(start)
+    try:
+        wait_until(lambda: f":{PORT}" in namespace.run("ss", "-ltn"), 10.0, "the web server")
+        yield
+    finally:
+        process.terminate()
+        process.wait(5)

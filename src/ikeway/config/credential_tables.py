@@ -2,7 +2,7 @@
 """The keys of `[credentials]`: who we are and whom we believe."""
 
 from ikeway.config.parsed import written
-from ikeway.config.terms import Duration, Pattern, Table, Text, Wait
+from ikeway.config.terms import CertificateUrl, Duration, Pattern, Table, Text, Wait
 
 
 class Secret(Table):
@@ -62,6 +62,11 @@ class CredentialsTable(Table):
 
     authorities: list[Text] = []
     """Files with the certificates, one or more each, that a peer's chain must lead to."""
+
+    certificate_urls: list[CertificateUrl] = []
+    """Where a peer may have its certificate instead of sending it (hash and URL): the beginnings of
+    URLs, `http://certs.example.com/ike/`. Others are never fetched, and without any peers are told
+    to send theirs."""
 
     revocation: RevocationTable = RevocationTable()
     """`[credentials.revocation]`: how it is found out whether a certificate was revoked."""

@@ -34,6 +34,7 @@ def build_credentials(
         certificates=ours,
         authorities=_authorities(table, sources),
         secrets=_secrets(table, sources),
+        certificate_urls=tuple(table.certificate_urls),
         accounts=_accounts(table, sources),
     )
     return credentials, keys

@@ -34,6 +34,7 @@ Peer: TypeAlias = Annotated[PeerAddress, Parsed(values.peer, "an address, a pref
 Id: TypeAlias = Annotated[Identity, Parsed(parse_identity, "an identity")]
 Pattern: TypeAlias = Annotated[IdPattern, Parsed(values.id_pattern, "an identity, or one with *")]
 Selector: TypeAlias = Annotated[SelectorTemplate, Parsed(values.selector, "a traffic selector")]
+CertificateUrl: TypeAlias = Annotated[str, Parsed(values.certificate_url, "a URL of HTTP")]
 Domain: TypeAlias = Annotated[str, Parsed(values.domain, "a domain name")]
 Duration: TypeAlias = Annotated[Seconds, Parsed(values.duration(), "a time")]
 OptionalDuration: TypeAlias = Annotated[

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_network
 from typing import Final
+from urllib.parse import urlsplit
 
 from ikeway.model.address import Address, Network
 from ikeway.model.errors import ConfigError
@@ -47,6 +48,18 @@ def duration_or_none(least: Seconds = 1.0) -> Callable[[str], Seconds]:
     """Return a parser of times from a limit on, where `none` is 0: it never comes."""
     parse = duration(least)
     return lambda text: 0.0 if text == "none" else parse(text)
+
+
+def certificate_url(text: str) -> str:
+    """Return the beginning of URLs that may be fetched.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    parts = urlsplit(text)
+    if parts.scheme != "http" or not parts.hostname or parts.username or parts.query:
+        raise ConfigError(f"{text!r} is not http://HOST/PATH")
+    return text
 
 
 def octets(text: str) -> int:

@@ -13,6 +13,7 @@ from ikeway.ike.reports import Event
 from ikeway.model.address import Address, Endpoint, Path
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
 from ikeway.model.identity import Identity
+from ikeway.model.reference import Reference
 from ikeway.model.time import Instant, Seconds
 from ikeway.policy.connection import Connection
 from ikeway.policy.revocation import Revocation
@@ -36,13 +37,14 @@ class VerifyCertificate:
     """Does the first certificate (DER) chain to an authority, valid now? -> `Trusted`.
 
     `revocation` is how much is to be known of whether it was taken back; `ocsp` are responses about
-    that which the peer sent (RFC 4806).
+    that which the peer sent (RFC 4806). `references` are certificates that it named by their URLs.
     """
 
     chain: tuple[bytes, ...]
     purpose: Literal["server", "client"]
     revocation: Revocation = Revocation.OFF
     ocsp: tuple[bytes, ...] = ()
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,12 @@ class Trusted:
     """The certificate of the peer, whose chain and validity hold.
 
     After so long it is to be asked again, since what is known of its revocation is old then.
+    `fetched` is the whole chain where part of it had to be fetched.
     """
 
     certificate: Certificate
     again_after: Seconds = math.inf
+    fetched: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

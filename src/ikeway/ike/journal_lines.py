@@ -111,9 +111,10 @@ def _command(event: Command) -> Plain:
 
 def _answer(answer: Answer) -> Plain:
     match answer:
-        case Trusted(certificate, again_after):
-            again = {} if again_after == math.inf else {"again_after": again_after}
-            return {"trusted": certificate.der.hex()} | again
+        case Trusted(certificate, again_after, fetched):
+            more: Plain = {} if again_after == math.inf else {"again_after": again_after}
+            more |= {"fetched": [der.hex() for der in fetched]} if fetched else {}
+            return {"trusted": certificate.der.hex()} | more
         case Leased(addresses, dns, domains):
             texts = [str(one) for one in addresses], [str(one) for one in dns]
             return {"leased": texts[0], "dns": texts[1], "domains": list(domains)}
@@ -224,7 +225,8 @@ def _read_wanted(plain: Plain) -> SaInput:
 def _read_answer(plain: Plain) -> Answer:
     if "trusted" in plain:
         certificate = Certificate.of(bytes.fromhex(plain["trusted"]))
-        return Trusted(certificate, plain.get("again_after", math.inf))
+        fetched = tuple(bytes.fromhex(der) for der in plain.get("fetched", ()))
+        return Trusted(certificate, plain.get("again_after", math.inf), fetched)
     if "signed" in plain:
         return Signed(bytes.fromhex(plain["signed"]))
     if "leased" in plain:

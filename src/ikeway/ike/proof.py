@@ -16,6 +16,7 @@ from ikeway.ike.session import Session, Transcript
 from ikeway.ike.signing_scheme import SigningScheme
 from ikeway.model.errors import AuthenticationError, IntegrityError
 from ikeway.model.identity import Identity
+from ikeway.model.reference import HASH_OCTETS, Reference
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Connection, Proof
 from ikeway.policy.credentials import LocalCertificate
@@ -29,6 +30,8 @@ from ikeway.wire.registry import AuthMethod, CertEncoding
 _BY_URL: Final = frozenset({CertEncoding.HASH_AND_URL_X509, CertEncoding.HASH_AND_URL_BUNDLE})
 STAPLES_MOST: Final = 8
 """OCSP responses of the peer's, one for each certificate of a chain (RFC 4806 §4.2)."""
+REFERENCES_MOST: Final = 4
+"""As many certificates by URL as RFC 7296 §3.6 asks for; each may cost a fetch."""
 SIGN = "sign"
 VERIFY = "verify"
 
@@ -226,20 +229,35 @@ def ask_certificate(
     Raises:
         AuthenticationError: it sent none that we can read.
     """
-    question = certificate_question(connection, message, purpose)
-    if not question.chain:
+    question = certificate_question(session, connection, message, purpose)
+    if not question.chain and not question.references:
         raise AuthenticationError(_without_certificate(message))
     return Ask(session.ticket(VERIFY), question)
 
 
 def certificate_question(
-    connection: Connection, message: Message, purpose: Purpose
+    session: Session, connection: Connection, message: Message, purpose: Purpose
 ) -> VerifyCertificate:
     """Return what is to be found out about the certificates in a message."""
     chain = _contents(message, CertEncoding.X509_SIGNATURE)
     policy = connection.revocation
     stapled = () if policy is Revocation.OFF else _contents(message, CertEncoding.OCSP_CONTENT)
-    return VerifyCertificate(chain, purpose, policy, stapled[:STAPLES_MOST])
+    references = _references(message) if session.env.credentials.certificate_urls else ()
+    return VerifyCertificate(chain, purpose, policy, stapled[:STAPLES_MOST], references)
+
+
+def _references(message: Message) -> tuple[Reference, ...]:
+    """Return the certificates that are named by hash and URL, and where in the chain they are."""
+    found: list[Reference] = []
+    place = 0
+    for payload in message.all(CertificatePayload):
+        if payload.encoding in _BY_URL and len(payload.data) > HASH_OCTETS:
+            url = payload.data[HASH_OCTETS:].decode("ascii", "replace")
+            is_bundle = payload.encoding is CertEncoding.HASH_AND_URL_BUNDLE
+            found.append(Reference(place, payload.data[:HASH_OCTETS], url, is_bundle))
+        elif payload.encoding is CertEncoding.X509_SIGNATURE:
+            place += 1
+    return tuple(found[:REFERENCES_MOST])
 
 
 def _contents(message: Message, encoding: CertEncoding) -> tuple[bytes, ...]:
@@ -250,8 +268,8 @@ def _contents(message: Message, encoding: CertEncoding) -> tuple[bytes, ...]:
 def _without_certificate(message: Message) -> str:
     """Return why there is nothing to check a signature with.
 
-    A URL is never fetched: it would let whoever is not authentic yet have us send requests to where
-    it likes. We do not ask for one either, as HTTP_CERT_LOOKUP_SUPPORTED would (§3.6).
+    A URL is fetched only within what the operator allows: whoever is not authentic yet could else
+    have us send requests to where it likes. Nor do we ask for one then (§3.6).
     """
     encodings = {payload.encoding for payload in message.all(CertificatePayload)}
     if encodings & _BY_URL:

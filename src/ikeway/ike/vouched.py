@@ -2,7 +2,7 @@
 """What a peer's identity rests on where that may be taken back: its certificate (RFC 5280 §3.3)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ikeway.ike.io import Trusted, VerifyCertificate
 from ikeway.model.time import Instant
@@ -25,4 +25,6 @@ class Standing:
         """Return the standing of a certificate that has just been believed."""
         if answer.again_after == math.inf:
             return cls()
+        if answer.fetched:  # what was fetched once need not be there for ever
+            question = replace(question, chain=answer.fetched, references=())
         return cls(question, now + answer.again_after)

@@ -112,11 +112,15 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Everything that proves an identity, ours or a peer's."""
+    """Everything that proves an identity, ours or a peer's.
+
+    `certificate_urls` begin those at which a peer may have its certificate (RFC 7296 §3.6).
+    """
 
     certificates: tuple[LocalCertificate, ...] = ()
     authorities: tuple[Certificate, ...] = ()
     secrets: tuple[PreSharedKey, ...] = ()
+    certificate_urls: tuple[str, ...] = ()
     accounts: tuple[Account, ...] = ()
 
     def psk(self, local: Identity, peer: Identity) -> Secret | None:

@@ -55,6 +55,7 @@ from ikeway.runtime.leases import Lender
 from ikeway.runtime.network import HostNetwork, TunnelPlan
 from ikeway.runtime.paths import find
 from ikeway.runtime.pki import Pki
+from ikeway.runtime.references import References
 from ikeway.runtime.revocation import StatusDesk
 from ikeway.runtime.sockets import UdpTransport
 from ikeway.runtime.solver import Solver
@@ -98,7 +99,12 @@ class Driver:
         self._fading: dict[int, asyncio.TimerHandle] = {}
         self._work: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._solver = Solver()
-        self._verifier = Verifier(ports.pki, StatusDesk(ports.sources), self.warn)
+        self._verifier = Verifier(
+            ports.pki,
+            StatusDesk(ports.sources),
+            self.warn,
+            References(endpoint.env.credentials.certificate_urls, ports.sources.timeout),
+        )
         self._worker = self._loop.create_task(self._work_off())
         self._forgotten = asyncio.Event()
         self._held: set[int] = set()

@@ -12,7 +12,7 @@ from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.chain import verify_chain
 from ikeway.crypto.keypair import PrivateKey
 from ikeway.ike.io import Answer, Refused, Sign, Signed, Trusted, VerifyCertificate
-from ikeway.model.errors import HostError, PeerError
+from ikeway.model.errors import AuthenticationError, HostError, PeerError
 from ikeway.runtime.tokens import Token
 
 REMEMBERED_MOST: Final = 1024
@@ -97,6 +97,8 @@ class Pki:
 def _verify(
     question: VerifyCertificate, authorities: tuple[Certificate, ...], now: datetime
 ) -> Holds:
+    if not question.chain:
+        raise AuthenticationError("there is no certificate")
     leaf, *others = [Certificate.of(der) for der in question.chain]
     chain = verify_chain(leaf, tuple(others), authorities, now, question.purpose)
     begin = max(certificate.not_before for certificate in chain)

@@ -2,7 +2,8 @@
 """Answers what takes its time: whether nobody revoked a certificate, and signatures of tokens."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +11,7 @@ from ikeway.ike.io import Answer, Refused, Sign, Trusted, VerifyCertificate
 from ikeway.model.errors import AuthenticationError
 from ikeway.policy.revocation import Revocation
 from ikeway.runtime.pki import Holds, Pki
+from ikeway.runtime.references import References
 from ikeway.runtime.revocation import StatusDesk
 
 AT_ONCE: Final = 1024
@@ -22,8 +24,15 @@ Tell = Callable[[Answer], None]
 class Verifier:
     """Asks the PKI, and the status desk where the question says so. The event loop never waits."""
 
-    def __init__(self, pki: Pki, desk: StatusDesk, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        pki: Pki,
+        desk: StatusDesk,
+        warn: Callable[[str], None],
+        references: References | None = None,
+    ) -> None:
         self._pki = pki
+        self._references = references or References((), 1.0)
         self._desk = desk
         self._warn = warn
         self._tasks: set[asyncio.Task[None]] = set()
@@ -31,17 +40,43 @@ class Verifier:
     def verify(self, question: VerifyCertificate, tell: Tell) -> None:
         """Tell whether the peer's certificate is to be believed, and for how long."""
         loop = asyncio.get_running_loop()
+        if question.references:
+            self._begin(self._fetch(question, tell), tell)
+            return
         found = self._pki.chain(question)
         if isinstance(found, Refused):
             loop.call_soon(tell, found)
         elif question.revocation is Revocation.OFF:
             loop.call_soon(tell, found.answer)
-        elif len(self._tasks) >= AT_ONCE:
-            loop.call_soon(tell, Refused("the status of too many certificates is being asked for"))
         else:
-            task = loop.create_task(self._tell(found, question, tell))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(self._tell(found, question, tell), tell)
+
+    def _begin(self, work: Coroutine[None, None, None], tell: Tell) -> None:
+        loop = asyncio.get_running_loop()
+        if len(self._tasks) >= AT_ONCE:
+            work.close()
+            loop.call_soon(tell, Refused("too many certificates are being looked up"))
+            return
+        task = loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _fetch(self, question: VerifyCertificate, tell: Tell) -> None:
+        """Look the certificate up once all of its chain is here."""
+        try:
+            chain = await self._references.resolved(question)
+        except AuthenticationError as error:
+            tell(Refused(error.reason))
+            return
+        whole = replace(question, chain=chain, references=())
+        found = self._pki.chain(whole)
+        if isinstance(found, Refused):
+            tell(found)
+            return
+        answer: Answer = found.answer
+        if question.revocation is not Revocation.OFF:
+            answer = await self._status(found, whole)
+        tell(replace(answer, fetched=chain) if isinstance(answer, Trusted) else answer)
 
     async def _tell(self, found: Holds, question: VerifyCertificate, tell: Tell) -> None:
         tell(await self._status(found, question))
@@ -64,9 +99,7 @@ class Verifier:
         if not self._pki.is_slow(question):
             loop.call_soon(tell, self._pki.sign(question))
             return
-        task = loop.create_task(self._sign(question, tell))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._begin(self._sign(question, tell), tell)
 
     async def _sign(self, question: Sign, tell: Tell) -> None:
         tell(await asyncio.to_thread(self._pki.sign, question))

@@ -176,7 +176,7 @@ def checked(state: CheckingResponder, answer: Answer, now: Instant) -> Step:
     theirs = proof.claim(state.session, state.transcript, identity, is_local=False)
     auth = need(state.reply, Authentication)
     proof.check_signature(state.session, state.connection, theirs, auth, answer.certificate)
-    question = proof.certificate_question(state.connection, state.reply, "server")
+    question = proof.certificate_question(state.session, state.connection, state.reply, "server")
     standing = Standing.of(question, answer, now)
     if state.connection.local_auth.eap_method:
         return eap_initiator.begin(state, Responder(identity, standing), state.reply, now)

@@ -182,7 +182,7 @@ def checked(state: CheckingInitiator, answer: Answer, now: Instant) -> Step:
     theirs = proof.claim(session, state.transcript, need(request.message, IdI), is_local=False)
     auth = need(request.message, Authentication)
     proof.check_signature(session, request.connection, theirs, auth, answer.certificate)
-    question = proof.certificate_question(request.connection, request.message, "client")
+    question = proof.certificate_question(session, request.connection, request.message, "client")
     vouched = replace(request, standing=Standing.of(question, answer, now))
     return _authentic(session, state.transcript, vouched, now)
 

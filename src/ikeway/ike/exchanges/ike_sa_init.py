@@ -14,8 +14,15 @@ from ikeway.ike.session import Link, Session
 from ikeway.ike.shape import Shape, one
 from ikeway.policy.connection import Connection, Proof
 from ikeway.policy.grades import weaknesses
-from ikeway.wire.payloads import CertificateRequest, KeyExchange, Nonce, SecurityAssociation
-from ikeway.wire.registry import CertEncoding, ExchangeType
+from ikeway.wire.codec import Body
+from ikeway.wire.payloads import (
+    CertificateRequest,
+    KeyExchange,
+    Nonce,
+    Notify,
+    SecurityAssociation,
+)
+from ikeway.wire.registry import CertEncoding, ExchangeType, NotifyType
 
 TYPE: Final = ExchangeType.IKE_SA_INIT
 REQUEST: Final = Shape(one(SecurityAssociation), one(KeyExchange), one(Nonce))
@@ -49,14 +56,18 @@ def floated(link: Link, env: Environment, connection: Connection, agreed: Agreed
 
 def certificate_request(
     env: Environment, connections: tuple[Connection, ...], most: int | None = None
-) -> tuple[CertificateRequest, ...]:
+) -> tuple[Body, ...]:
     """Return the CERTREQ with the authorities that we believe, where certificates count (§3.7).
 
-    `most` limits how many it names.
+    `most` limits how many it names. Where URLs may be fetched, the peer may name its certificate by
+    one (§3.6).
     """
     is_wanted = any(Proof.CERTIFICATE in connection.peer_auth for connection in connections)
     authorities = env.credentials.authorities[:most]
     if not (is_wanted and authorities):
         return ()
     hashes = b"".join(authority.subject_key_hash for authority in authorities)
-    return (CertificateRequest(CertEncoding.X509_SIGNATURE, hashes),)
+    asked = CertificateRequest(CertEncoding.X509_SIGNATURE, hashes)
+    if not env.credentials.certificate_urls:
+        return (asked,)
+    return asked, Notify(NotifyType.HTTP_CERT_LOOKUP_SUPPORTED)
