@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """RFC 7296 §2.25: every pair of things that both sides may begin at once, in every order.
 
+So too with additional key exchanges, where an SA takes several exchanges (RFC 9370 §2.2.4).
+
 Each pair is played over all interleavings of its first datagrams, without a loss and with each one
 of them lost. In the end both sides must know the same; meanwhile each side sends on what the other
 one has, unless somebody deleted it. CROSSINGS=all plays more of both.
@@ -12,7 +14,9 @@ from itertools import product
 
 import pytest
 
+from ikeway.ike.series import Series
 from ikeway.policy.lifetimes import Lifetimes
+from ikeway.policy.proposals import parse_esp, parse_ike
 from support.crossing import BEGINNINGS, ENDING, QUIET, Crossing, fork, orders
 from support.hosts import GCM, Changes
 from support.ladder import Ladder
@@ -27,11 +31,39 @@ UNWATCHED = ENDING | {"reauthenticate"}
 its peer may have restarted, and the old one may lead nowhere."""
 
 
+PLAIN = parse_ike(GCM.ike), parse_esp(f"{GCM.esp}-x25519")
+MORE = "ke1_ecp256-ke3_ecp384"
+HYBRID = parse_ike(f"{GCM.ike}-{MORE}"), parse_esp(f"{GCM.esp}-x25519-{MORE}")
+"""Two more exchanges. Which methods they are of makes no difference here, so quick ones serve."""
+
+KINDS = {
+    "hybrid": ((HYBRID,), (HYBRID,)),
+    "hybrid by right": ((HYBRID, PLAIN), (PLAIN, HYBRID)),
+    "hybrid by left": ((PLAIN, HYBRID), (HYBRID, PLAIN)),
+}
+"""The proposals of both sides, best first. Who answers chooses, so that rekeys may be unlike."""
+CHANGES = ("rekey_child", "rekey_ike", "create_child")
+FOLLOWED = tuple(
+    (kind, is_slow, *pair)
+    for kind in KINDS
+    for is_slow in (False, True)
+    for pair in PAIRS
+    if set(pair) <= set(CHANGES) or (set(pair) & set(CHANGES) and EVERYTHING)
+    if kind == "hybrid" or not is_slow or EVERYTHING
+)
+
+
 @cache
-def ready() -> Ladder:
+def ready(kind: str = "") -> Ladder:
     """Two hosts with one Child SA, that nothing happens to by itself."""
     calm: Changes = {"lifetimes": Lifetimes(ike=1e6, child=1e6, jitter=0.0), "liveness": 1e6}
-    ladder = GCM.psk(calm, calm)
+    left, right = calm, calm
+    if kind:
+        left, right = (
+            calm | {"ike": tuple(i for i, _ in side), "esp": tuple(e for _, e in side)}
+            for side in KINDS[kind]
+        )
+    ladder = GCM.psk(left, right)
     ladder.connect()
     ladder.wait(10)
     return ladder
@@ -42,9 +74,22 @@ def ready() -> Ladder:
 @pytest.mark.parametrize(("left", "right"), PAIRS, ids=[f"{one}-{two}" for one, two in PAIRS])
 def test_whatever_crosses_both_sides_agree(left: str, right: str, is_slow: bool) -> None:
     """§2.25: "Even where the two sides do not act at once, requests may cross"."""
+    play_all(ready(), left, right, is_slow=is_slow)
+
+
+@pytest.mark.conformance("CF-F27", "CF-Q12", "CF-Q13")
+@pytest.mark.parametrize(("kind", "is_slow", "left", "right"), FOLLOWED)
+def test_whatever_crosses_a_series_both_sides_agree(
+    kind: str, is_slow: bool, left: str, right: str
+) -> None:
+    """RFC 9370 §2.2.4: the lowest nonce decides before there is anything to delete."""
+    play_all(ready(kind), left, right, is_slow=is_slow)
+
+
+def play_all(begun: Ladder, left: str, right: str, *, is_slow: bool) -> None:
     for order in orders(CHOICES):
         for lost in LOSSES:
-            crossing = fork(ready())
+            crossing = fork(begun)
             crossing.is_slow = is_slow
             crossing.is_watched = not {left, right} & UNWATCHED
             try:
@@ -86,6 +131,7 @@ def check(crossing: Crossing, names: tuple[str, str]) -> None:
         assert not state.queued
         assert not state.session.window.outstanding
         assert not state.answering
+        assert state.series == Series()
         assert not state.crossed
         assert state.rival is None
         assert not state.is_provisional

@@ -13,6 +13,7 @@ from ikeway.policy.lifetimes import Retransmission
 from support.agreement import agree
 from support.asking import add_children
 from support.hosts import GCM, Row
+from support.hybrid import hybrid_children
 from support.ladder import Ladder
 from support.shell import Host
 
@@ -115,15 +116,27 @@ def test_whatever_crosses_in_wide_windows_both_sides_agree_in_the_end(seed: int)
     Storm(seed, window=4, children=3).run()
 
 
+@pytest.mark.conformance("CF-F27", "CF-Q10", "CF-Q11", "CF-Q12", "CF-Q13")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_crosses_a_series_both_sides_agree_in_the_end(seed: int) -> None:
+    """RFC 9370 §2.2.4: with two more key exchanges each, in wide windows and in narrow ones."""
+    Storm(seed, window=1 + seed % 2 * 3, children=1 + seed % 3, is_hybrid=True).run()
+
+
 class Storm:
     """Random rekeys by both sides over a hostile link, until it heals."""
 
-    def __init__(self, seed: int, window: int = 1, children: int = 1) -> None:
+    def __init__(
+        self, seed: int, window: int = 1, children: int = 1, *, is_hybrid: bool = False
+    ) -> None:
         self.prng = random.Random(seed)
         self.children = children
         self.loss = self.prng.choice([0.0, 0.1, 0.3])
         patient = {"retransmission": Retransmission(give_up=600.0), "window": window}
-        self.ladder = GCM.psk(patient, patient)
+        more = "ke2_ecp256-ke5_ecp384"
+        self.ladder = (
+            hybrid_children(GCM, more, **patient) if is_hybrid else GCM.psk(patient, patient)
+        )
         self.ladder.connect()
         add_children(self.ladder, children - 1)
         self.held: Held = []

@@ -26,3 +26,4 @@ def agree(ladder: Ladder, children: int = 1) -> None:
         assert not state.answering
         assert state.rival is None
         assert not state.crossed
+        assert state.series.is_empty

@@ -57,16 +57,18 @@ def derive_ike_keys(  # noqa: PLR0913, PLR0917 - the inputs that RFC 7296 names
     spi_i: bytes,
     spi_r: bytes,
     replaced: Replaced | None = None,
+    further: tuple[Secret, ...] = (),
 ) -> IkeKeys:
     """Return the keys of a new IKE SA (RFC 7296 §2.14), or of one that replaces another (§2.18).
 
-    `shared` is g^ir; `prf` and `protection` are those of the new IKE SA. After a rekey, SKEYSEED
+    `shared` is g^ir, `further` are the secrets of the key exchanges that followed it in a rekey
+    (RFC 9370 §2.2.4); `prf` and `protection` are those of the new IKE SA. After a rekey, SKEYSEED
     is made with the PRF of the replaced SA, all else with the new one.
     """
     if replaced is None:
         skeyseed = prf.compute(prf.skeyseed_key(nonce_i, nonce_r), shared.octets)
     else:
-        mixed = shared.octets + nonce_i + nonce_r
+        mixed = shared.octets + nonce_i + nonce_r + _joined(further)
         skeyseed = replaced.prf.compute(replaced.sk_d.octets, mixed)
     integ, encr, own = protection.integ_key_octets, protection.encr_key_octets, prf.key_octets
     sizes = (own, integ, integ, encr, encr, own, own)
@@ -82,12 +84,14 @@ def derive_child_keys(  # noqa: PLR0913, PLR0917 - the inputs that RFC 7296 name
     nonce_i: bytes,
     nonce_r: bytes,
     shared: Secret | None = None,
+    further: tuple[Secret, ...] = (),
 ) -> tuple[EspKeys, EspKeys]:
     """Return the ESP keys, those from the exchange's initiator to its responder first (§2.17).
 
-    `shared` is g^ir of a CREATE_CHILD_SA exchange with key exchange.
+    `shared` is g^ir of a CREATE_CHILD_SA exchange with key exchange, `further` are the secrets of
+    those that followed it (RFC 9370 §2.2.4).
     """
-    seed = (shared.octets if shared else b"") + nonce_i + nonce_r
+    seed = (shared.octets if shared else b"") + nonce_i + nonce_r + _joined(further)
     sizes = (encr_octets, integ_octets) * 2
     parts = _split(prf.prf_plus(sk_d.octets, seed, sum(sizes)), sizes)
     return EspKeys(next(parts), next(parts)), EspKeys(next(parts), next(parts))
@@ -102,6 +106,10 @@ def esp_key_octets(encr: int, key_bits: int, integ: int) -> tuple[int, int]:
     if encr == _AES_GMAC and key_bits in _GMAC_OCTETS:
         return _GMAC_OCTETS[key_bits], 0
     return encryption(encr, key_bits).key_octets, integrity(integ).key_octets if integ else 0
+
+
+def _joined(secrets: tuple[Secret, ...]) -> bytes:
+    return b"".join(secret.octets for secret in secrets)
 
 
 def _split(stream: bytes, sizes: Sequence[int]) -> Iterator[Secret]:

@@ -5,7 +5,13 @@ from dataclasses import replace
 
 from ikeway.ike import ending, wanted
 from ikeway.ike.children import Wish
-from ikeway.ike.exchanges import address_update, child_sa_requester, informational, rekey_ike
+from ikeway.ike.exchanges import (
+    address_update,
+    child_sa_requester,
+    followup_ke,
+    informational,
+    rekey_ike,
+)
 from ikeway.ike.io import Action, AddChild, CheckLiveness, CloseChild, Rekey
 from ikeway.ike.reports import ChildFailed
 from ikeway.ike.states import Established, State, Step
@@ -16,6 +22,7 @@ from ikeway.ike.tasks import (
     CreateChild,
     DeleteChild,
     End,
+    Follow,
     Inform,
     RekeyChild,
     RekeyIke,
@@ -58,17 +65,23 @@ def _is_blocked(state: Established, task: Task) -> bool:
     for each other. An IKE SA is rekeyed when nothing else is under way, and nothing is asked
     meanwhile, because all of it would be about an SA that goes (§2.25.1, §2.25.2).
     """
-    if state.answering or state.asking(AskedIke):
-        return True
+    is_ending = state.asking(AskedIke) or state.series.our_ike
+    if state.answering or is_ending:
+        return not isinstance(task, Follow)
     match task:
         case RekeyIke():
             is_changing = any(not child.is_installed for child in state.children)
+            is_changing = is_changing or not state.series.is_empty
             return is_changing or bool(state.session.window.outstanding)
         case DeleteChild(spi_in) | RekeyChild(spi_in):
-            return any(asked.replaces == spi_in for asked in state.asking(AskedChild))
+            is_asked = any(asked.replaces == spi_in for asked in state.asking(AskedChild))
+            is_held = state.series.their_ike is not None or state.series.rekeys(spi_in)
+            return is_asked or is_held
+        case CreateChild():
+            return state.series.their_ike is not None
         case End():
             return bool(state.session.window.outstanding)
-        case Inform() | CreateChild() | TellAddresses() | CheckReturn():
+        case Inform() | Follow() | TellAddresses() | CheckReturn():
             return False
 
 
@@ -81,6 +94,8 @@ def _ask(state: Established, task: Task, now: Instant) -> Step:
             return address_update.ask(state, task, now)
         case RekeyIke():
             return rekey_ike.request(state, task, now)
+        case Follow():
+            return followup_ke.request(state, task, now)
         case DeleteChild() | RekeyChild() | CreateChild():
             return _ask_of_child(state, task, now)
         case End(reason):

@@ -61,7 +61,8 @@ def _over(state: Established, child: Child, now: Instant) -> Step:
     The end is wanted once: its turn may come late, and until then the age calls for nothing more.
     """
     is_last = all(other is child or other.is_deleting for other in state.children)
-    if is_last and not state.asking(AskedChild) and not state.answering:
+    is_changing = state.asking(AskedChild) or state.answering or not state.series.is_empty
+    if is_last and not is_changing:
         return ending.delete(state, "its only Child SA is over and could not be replaced", now)
     over = replace(child, rekey_at=math.inf, expires_at=math.inf)
     return Step(want(child_sa.change(state, over), DeleteChild(child.sa.spi_in)))

@@ -118,13 +118,13 @@ class Terms:
 class Seed:
     """What the keys of a Child SA are made of, beside SK_d (§2.17).
 
-    `nonces` are Ni and Nr of the exchange that makes it, `shared` its Diffie-Hellman secret if it
-    has one. `is_requester` is whether that exchange was ours: its requester's keys come first.
+    `nonces` are Ni and Nr of the exchange that makes it, `secrets` those of its key exchanges, if
+    it has any. `is_requester` is whether that exchange was ours: its requester's keys come first.
     """
 
     nonces: tuple[bytes, bytes]
     is_requester: bool
-    shared: Secret | None = None
+    secrets: tuple[Secret, ...] = ()
 
 
 def build(
@@ -137,8 +137,9 @@ def build(
     """Return a Child SA with its keys (§2.17); `path` is local and peer."""
     suite, scope = terms.suite, terms.scope
     sizes = esp_key_octets(suite.encr, suite.key_bits, suite.integ)
+    first = seed.secrets[0] if seed.secrets else None
     towards_r, towards_i = derive_child_keys(
-        keyring.prf, keyring.keys.sk_d, *sizes, *seed.nonces, shared=seed.shared
+        keyring.prf, keyring.keys.sk_d, *sizes, *seed.nonces, first, seed.secrets[1:]
     )
     keys_out, keys_in = (towards_r, towards_i) if seed.is_requester else (towards_i, towards_r)
     return ChildSa(

@@ -34,7 +34,7 @@ class Keyring:
     sealed: int = 0
 
     @classmethod
-    def derive(
+    def derive(  # noqa: PLR0913 - the inputs that the RFCs name
         cls,
         suite: IkeSuite,
         shared: Secret,
@@ -43,14 +43,16 @@ class Keyring:
         *,
         is_initiator: bool,
         replaced: Replaced | None = None,
+        further: tuple[Secret, ...] = (),
     ) -> "Keyring":
         """Return the keys of an IKE SA from its Diffie-Hellman secret (§2.14).
 
-        `replaced` is of the IKE SA that the new one takes the place of (§2.18).
+        `replaced` is of the IKE SA that the new one takes the place of (§2.18), `further` are the
+        secrets of the key exchanges that followed the first one (RFC 9370 §2.2.4).
         """
         chosen = prf(suite.prf)
         protection = Protection.of(suite.encr, suite.key_bits, suite.integ)
-        keys = derive_ike_keys(chosen, protection, shared, *nonces, *spis, replaced=replaced)
+        keys = derive_ike_keys(chosen, protection, shared, *nonces, *spis, replaced, further)
         towards_r = DirectionKeys(keys.sk_ei, keys.sk_ai)
         towards_i = DirectionKeys(keys.sk_er, keys.sk_ar)
         local, peer = (towards_r, towards_i) if is_initiator else (towards_i, towards_r)

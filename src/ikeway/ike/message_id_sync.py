@@ -9,7 +9,7 @@ what it knows itself (M2, P2). That exchange has the message ID 0, apart from al
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ikeway.ike import fragments, messages
+from ikeway.ike import following, fragments, messages
 from ikeway.ike.io import Action, Datagram, RemoveChild
 from ikeway.ike.reports import Dropped, MessageSent, Warned
 from ikeway.ike.session import Session
@@ -18,6 +18,7 @@ from ikeway.ike.tasks import (
     Asked,
     AskedCheck,
     AskedChild,
+    AskedFollow,
     AskedIke,
     AskedMove,
     AskedSync,
@@ -174,6 +175,7 @@ def _moved(state: Established, next_request: int, expected: int) -> Established:
 def _forget(state: Established) -> tuple[Established, tuple[Action, ...]]:
     """Return the state in which nothing is under way; what we had asked is asked once more."""
     outstanding = state.session.window.outstanding
+    state = following.restart(state)
     anew = tuple(task for each in outstanding for task in _anew(each.asked))
     going = {task.spi_in for task in anew if isinstance(task, DeleteChild)}
     children = tuple(
@@ -199,7 +201,7 @@ def _anew(asked: Asked | None) -> tuple[Task, ...]:
             return (TellAddresses(is_update),)
         case AskedCheck(peer):
             return (CheckReturn(peer),)
-        case AskedSync() | None:
+        case AskedFollow() | AskedSync() | None:
             return ()
 
 

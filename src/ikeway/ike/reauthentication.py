@@ -73,6 +73,7 @@ def _is_complete(state: State) -> bool:
         and all(child.is_installed for child in state.children)
         and not any(isinstance(task, CreateChild) for task in state.queued)
         and not state.asking(AskedChild)
+        and state.series.is_empty
     )
 
 
@@ -83,6 +84,7 @@ def _is_childless(state: State) -> bool:
         and not state.children
         and not any(isinstance(task, CreateChild) for task in state.queued)
         and not state.asking(AskedChild)
+        and state.series.is_empty
     )
 
 

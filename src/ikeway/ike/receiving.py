@@ -29,6 +29,7 @@ from ikeway.ike.exchanges import (
     create_child_sa,
     eap_initiator,
     eap_responder,
+    followup_ke,
     ike_auth_initiator,
     ike_auth_responder,
     ike_intermediate_initiator,
@@ -59,6 +60,7 @@ from ikeway.ike.tasks import (
     Asked,
     AskedCheck,
     AskedChild,
+    AskedFollow,
     AskedIke,
     AskedMove,
     AskedSync,
@@ -265,6 +267,8 @@ def _request_established(
             return replace(step, actions=(*said.change.actions, *step.actions))
         case ExchangeType.CREATE_CHILD_SA:
             return create_child_sa.respond(state, message, datagram, now)
+        case ExchangeType.IKE_FOLLOWUP_KE:
+            return followup_ke.respond(state, message, datagram, now)
         case other:
             raise MalformedError(f"exchange {other.name} on an established IKE SA")
 
@@ -332,6 +336,8 @@ def _conclude(
     match asked:
         case AskedChild() | AskedIke():
             return create_child_sa.conclude(state, asked, message, now)
+        case AskedFollow():
+            return followup_ke.conclude(state, asked, message, now)
         case Inform(()) | AskedMove() | AskedCheck():
             return address_update.conclude(state, asked, message, datagram, now)
         case Inform() | DeleteChild():

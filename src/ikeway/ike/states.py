@@ -25,6 +25,7 @@ from ikeway.ike.io import Action
 from ikeway.ike.mobility import Mobility
 from ikeway.ike.pulse import Pulse
 from ikeway.ike.resumption import NONE, Resumption
+from ikeway.ike.series import Series
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.signing_scheme import SigningScheme
 from ikeway.ike.tasks import Answering, Asked, Crossed, Postponed, Rival, Task, Wanted
@@ -225,6 +226,7 @@ class Established:
     `pulse` is what is known of the peer's life. `queued` is what we want to ask; what we have asked
     stands in the window; `postponed` was refused for now. `answering` are requests of the peer's
     that wait for the data plane.
+    `series` are CREATE_CHILD_SA exchanges that more key exchanges follow (RFC 9370).
     `crossed` and `rival` are rekeys of the peer's that crossed ours. An IKE SA that came of such a
     rekey is provisional until the nonces decide: nothing is changed on it (RFC 7296 §2.8.2).
     `stillborn` are outbound SPIs that the peer deleted before its answer told us of them.
@@ -251,6 +253,7 @@ class Established:
     queued: tuple[Task, ...] = ()
     postponed: tuple[Postponed, ...] = ()
     answering: tuple[Answering, ...] = ()
+    series: Series = field(default=Series())
     crossed: tuple[Crossed, ...] = ()
     rival: Rival | None = None
     is_provisional: bool = False

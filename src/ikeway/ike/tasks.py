@@ -67,6 +67,13 @@ class RekeyIke:
 
 
 @dataclass(frozen=True, slots=True)
+class Follow:
+    """Do the next key exchange of the series whose CREATE_CHILD_SA had this nonce (RFC 9370)."""
+
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class TellAddresses:
     """Tell the peer our addresses; an update moves the SAs to the path in use (RFC 4555 §3.5)."""
 
@@ -88,7 +95,15 @@ class End:
 
 
 Task: TypeAlias = (
-    Inform | DeleteChild | RekeyChild | CreateChild | RekeyIke | TellAddresses | CheckReturn | End
+    Inform
+    | DeleteChild
+    | RekeyChild
+    | CreateChild
+    | RekeyIke
+    | Follow
+    | TellAddresses
+    | CheckReturn
+    | End
 )
 Deferrable: TypeAlias = RekeyChild | CreateChild | RekeyIke
 
@@ -159,6 +174,14 @@ class AskedIke:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedFollow:
+    """We asked for one more key exchange of that series."""
+
+    nonce: bytes
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
 class AskedMove:
     """We told the peer our addresses. `moves` is how often we had moved by then."""
 
@@ -186,7 +209,9 @@ class AskedSync:
     receive: int
 
 
-Asked: TypeAlias = Inform | DeleteChild | AskedChild | AskedIke | AskedMove | AskedCheck | AskedSync
+Asked: TypeAlias = (
+    Inform | DeleteChild | AskedChild | AskedIke | AskedFollow | AskedMove | AskedCheck | AskedSync
+)
 
 # Answering ----------------------------------------------------------------------------------------
 

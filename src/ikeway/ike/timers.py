@@ -30,6 +30,9 @@ ANOTHER_ANSWER: Final = Timer(
 )
 LIVENESS: Final = Timer("liveness", None, "RFC 7296 §2.4: look for signs of the peer's life")
 INSTALL: Final = Timer("install", 30.0, "design §4: a data plane that does not answer refuses")
+FOLLOWUP: Final = Timer(
+    "follow-up", 20.0, "RFC 9370 §2.2.4: the next key exchange of the peer's has to come"
+)
 KEEPALIVE: Final = Timer("keepalive", None, "RFC 3948 §4: a NAT before us forgets")
 REASSEMBLY: Final = Timer(
     "reassembly", TIMEOUT, "RFC 7383 §2.6: fragments that are missing do not come any more"
@@ -48,6 +51,7 @@ TIMERS: Final = (
     ANOTHER_ANSWER,
     LIVENESS,
     INSTALL,
+    FOLLOWUP,
     KEEPALIVE,
     REASSEMBLY,
     LINGER,
@@ -101,6 +105,7 @@ def _of_established(state: states.Established) -> tuple[str, Instant]:
         return REPLACED.name, state.expires_at
     due = [(INSTALL.name, child.due) for child in state.children if child.due is not None]
     due += [(HALF_OPEN.name, answering.expires) for answering in state.answering]
+    due += [(FOLLOWUP.name, theirs.expires) for theirs in state.series.theirs]
     due += [(REASSEMBLY.name, one.until) for one in state.session.fragmentation.incomplete]
     if state.keep_at is not None:
         due.append((KEEPALIVE.name, state.keep_at))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from ikeway.ike import (
     aging,
     ending,
+    following,
     installing,
     keepalive,
     liveness,
@@ -149,6 +150,7 @@ def _established(state: Established, now: Instant) -> Step:
     late = next((each for each in state.answering if each.expires <= now), None)
     if late is not None:
         return child_sa_responder.refuse(state, late)
+    state = following.expire(state, now)
     if any(each.until <= now for each in state.session.fragmentation.incomplete):
         return _forget_fragments(state, now)
     due = state.session.window.due

@@ -119,4 +119,5 @@ def pending(state: Established) -> set[str]:
     """Return the names of Child SAs that are being asked for, or are about to be."""
     tasks = *state.queued, *(each.task for each in state.postponed)
     names = {task.name for task in tasks if isinstance(task, CreateChild)}
-    return names | {asked.policy.name for asked in state.asking(AskedChild)}
+    asking = (*state.asking(AskedChild), *state.series.our_children)
+    return names | {asked.policy.name for asked in asking}

@@ -142,5 +142,11 @@ class ChildNotFoundError(PeerError):
     notify = 44
 
 
+class StateNotFoundError(PeerError):
+    """A key exchange that nothing here waits for. STATE_NOT_FOUND (RFC 9370 §2.2.4)."""
+
+    notify = 47
+
+
 class IntegrityError(PeerError):
     """A message whose integrity check fails. It is dropped in silence (RFC 7296 §3.14)."""

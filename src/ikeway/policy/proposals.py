@@ -64,11 +64,6 @@ class ProposalSpec:
         return is_known and all((chosen.get(i, 0), 0) in each for i, each in offered.items())
 
     @property
-    def single(self) -> "ProposalSpec":
-        """The same with one key exchange only."""
-        return replace(self, additional=())
-
-    @property
     def plain(self) -> "ProposalSpec":
         """The same without any key exchange, as for a Child SA in IKE_AUTH (RFC 7296 §1.2)."""
         return replace(self, ke=(), additional=())

@@ -11,6 +11,7 @@ from ikeway.ike.exchanges import (
     create_child_sa,
     eap_initiator,
     eap_responder,
+    followup_ke,
     ike_auth,
     ike_auth_initiator,
     ike_auth_responder,
@@ -24,7 +25,6 @@ from ikeway.ike.exchanges import (
     ike_session_resume_initiator,
     ike_session_resume_responder,
     informational,
-    nonces,
     rekey_ike,
 )
 
@@ -34,6 +34,7 @@ EXCHANGES: Final = (
     ike_intermediate,
     ike_auth,
     create_child_sa,
+    followup_ke,
     informational,
 )
 ROLES: Final = (
@@ -50,5 +51,5 @@ ROLES: Final = (
 )
 MOVES: Final = (address_update,)
 """What INFORMATIONAL is used for with MOBIKE."""
-USES: Final = (child_sa, child_sa_requester, child_sa_responder, rekey_ike, nonces)
+USES: Final = (child_sa, child_sa_requester, child_sa_responder, rekey_ike)
 """What CREATE_CHILD_SA is used for, and what its uses share."""

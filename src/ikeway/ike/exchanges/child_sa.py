@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from ikeway.ike.child_terms import Place
 from ikeway.ike.children import Child
-from ikeway.ike.exchanges.nonces import lowest
+from ikeway.ike.nonces import lowest
+from ikeway.ike.series import ChildPromise
 from ikeway.ike.shape import Shape, maybe, one
 from ikeway.ike.states import Established
 from ikeway.ike.tasks import AskedChild, Crossed
@@ -35,13 +36,18 @@ def place(state: Established, path: tuple[Endpoint, Endpoint]) -> Place:
 
 
 def crossings(state: Established) -> tuple[Crossed, ...]:
-    """Return the peer's rekeys that may cross ours, also those that the data plane has to take."""
+    """Return the peer's rekeys that may cross ours, also those that are not done yet."""
     coming = (
         Crossed(each.child.replaces, each.child.sa.spi_in, lowest(*each.nonces))
         for each in state.answering
         if each.child.replaces
     )
-    return (*state.crossed, *coming)
+    begun = (
+        Crossed(each.promise.replaces, each.promise.spi_in, each.lowest)
+        for each in state.series.theirs
+        if isinstance(each.promise, ChildPromise) and each.promise.replaces
+    )
+    return (*state.crossed, *coming, *begun)
 
 
 def change(state: Established, child: Child) -> Established:
@@ -55,11 +61,11 @@ def specs_for(policy: ChildPolicy, method: int) -> tuple[ProposalSpec, ...]:
 
     INTEROP: a peer that never used a key exchange for this child is not asked for one.
     """
-    ours = tuple(spec.single for spec in policy.esp)
     if not method:
-        return ours
+        return policy.esp
     return tuple(
-        replace(spec, ke=((method, 0), *(c for c in spec.ke if c != (method, 0)))) for spec in ours
+        replace(spec, ke=((method, 0), *(c for c in spec.ke if c != (method, 0))))
+        for spec in policy.esp
     )
 
 

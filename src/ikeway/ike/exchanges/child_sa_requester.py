@@ -4,7 +4,7 @@
 from dataclasses import dataclass, replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import building, child_terms, messages, narrow, negotiate, refused_child
+from ikeway.ike import building, child_terms, following, messages, narrow, negotiate, refused_child
 from ikeway.ike.children import Child, Scope, Seed
 from ikeway.ike.exchanges.child_sa import (
     RESPONSE,
@@ -17,8 +17,8 @@ from ikeway.ike.exchanges.child_sa import (
     specs_for,
     uncrossed,
 )
-from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
 from ikeway.ike.io import InstallChild
+from ikeway.ike.nonces import NONCE_OCTETS, lowest
 from ikeway.ike.refusals import Refusals
 from ikeway.ike.shape import need
 from ikeway.ike.states import Established, Step
@@ -130,27 +130,55 @@ def conclude(state: Established, asked: AskedChild, reply: Message, now: Instant
     if failure is not None:
         return refused_child.failed(state, asked, failure, now)
     RESPONSE.check(reply)
-    specs = specs_for(asked.policy, asked.method)
-    chosen = negotiate.check_choice(
-        need(reply, SecurityAssociation),
-        specs,
-        with_ke=bool(asked.method),
-        spi_octets=SPI_OCTETS,
-    )
-    session = state.session
+    chosen = _chosen(asked, reply)
+    shared = _finish(asked, chosen.method, reply)
+    secrets = () if shared is None else (shared,)
+    if chosen.additional:
+        return _follow(state, asked, reply, secrets)
+    return complete(state, asked, reply, secrets, now)
+
+
+def _chosen(asked: AskedChild, reply: Message) -> negotiate.Choosing:
+    specs, has_ke = specs_for(asked.policy, asked.method), bool(asked.method)
+    offered = need(reply, SecurityAssociation)
+    return negotiate.check_choice(offered, specs, with_ke=has_ke, spi_octets=SPI_OCTETS)
+
+
+def _follow(
+    state: Established, asked: AskedChild, reply: Message, secrets: tuple[Secret, ...]
+) -> Step:
+    """Go on with the other key exchanges, unless a rekey of the peer's has won (RFC 9370 §2.2.4).
+
+    Then there "is nothing to delete yet", and this one just stops.
+    """
+    begun = following.begin(state, asked, reply, secrets, _chosen(asked, reply).additional)
+    crossed = [each for each in crossings(state) if each.old == asked.replaces]
+    if any(begun.series.ours[-1].lowest < each.lowest for each in crossed):
+        return Step(uncrossed(state, asked))
+    return Step(following.drop_rekey(begun, asked.replaces))
+
+
+def complete(
+    state: Established,
+    asked: AskedChild,
+    reply: Message,
+    secrets: tuple[Secret, ...],
+    now: Instant,
+) -> Step:
+    """Make the Child SA of a response and of the secrets of all key exchanges."""
+    session, chosen = state.session, _chosen(asked, reply)
     path = session.link.local, session.link.peer
     offered = asked.local_ts, asked.peer_ts
     try:
         scope = child_terms.accept(asked.policy, offered, reply, place(state, path))
     except SelectorsError as error:
         return refused_child.reject(state, asked, str(error))
-    shared = _finish(asked, chosen.method, reply)
     spi_out = building.peer_spi(chosen)
     if spi_out in state.stillborn:
         return Step(uncrossed(_without_stillborn(state, spi_out), asked))
     state = _without_stillborn(state, spi_out)
     nonces = asked.nonce, need(reply, Nonce).data
-    seed = Seed(nonces, is_requester=True, shared=shared)
+    seed = Seed(nonces, is_requester=True, secrets=secrets)
     made = building.make(session, asked.spi_in, chosen, scope, seed, path)
     new = Child(made, asked.policy.name, method=chosen.method, replaces=asked.replaces)
     after, install = _installing(state, asked, new, nonces, now)
@@ -181,7 +209,8 @@ def _installing(
 
 def _without_stillborn(state: Established, spi_out: int) -> Established:
     """Return the state that knows what became of a child; others that we ask for may be to come."""
-    pending = state.stillborn if state.asking(AskedChild) else ()
+    is_asking = state.asking(AskedChild) or state.series.our_children
+    pending = state.stillborn if is_asking else ()
     return replace(state, stillborn=tuple(spi for spi in pending if spi != spi_out))
 
 
@@ -223,7 +252,7 @@ def _resolve(state: Established, child: Child, ours: bytes) -> tuple[Established
     if ours < crossed.lowest:
         queued = (*after.queued, DeleteChild(child.sa.spi_in))
         return replace(after, queued=queued), replace(child, replaces=0, is_replaced=True)
-    return _replaced(after, crossed.new), child
+    return following.drop_rekey(_replaced(after, crossed.new), child.replaces), child
 
 
 def _replaced(state: Established, spi_in: int) -> Established:

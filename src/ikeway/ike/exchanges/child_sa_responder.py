@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import building, child_terms, messages, negotiate
+from ikeway.ike import building, child_terms, following, messages, negotiate
 from ikeway.ike.child_terms import Grant
 from ikeway.ike.children import Child, Seed
 from ikeway.ike.exchanges.child_sa import (
@@ -14,8 +14,9 @@ from ikeway.ike.exchanges.child_sa import (
     find,
     place,
 )
-from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
 from ikeway.ike.io import Datagram, InstallChild, RemoveChild
+from ikeway.ike.nonces import NONCE_OCTETS, lowest
+from ikeway.ike.series import ChildPromise, Response, Secrets
 from ikeway.ike.shape import need
 from ikeway.ike.states import Established, Step
 from ikeway.ike.tasks import (
@@ -32,10 +33,11 @@ from ikeway.model.errors import (
 )
 from ikeway.model.time import Instant
 from ikeway.policy.connection import ChildPolicy, Connection
+from ikeway.policy.distinct import NONE, Choice
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation
-from ikeway.wire.registry import KeMethod, NotifyType, ProtocolId
+from ikeway.wire.registry import KeMethod, NotifyType, ProtocolId, TransformType
 
 CHILDREN_MOST = 64
 
@@ -48,23 +50,27 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     """
     rekeyed = message.notify(NotifyType.REKEY_SA)
     old = _rekeyed(state, rekeyed) if rekeyed is not None else None
+    # Who asks anew has given up what it began before.
+    state = following.drop_rekey(state, old.sa.spi_in if old else 0)
     REQUEST.check(message)
-    if old is None and len(state.children) + len(state.answering) >= CHILDREN_MOST:
+    coming = len(state.answering) + len(state.series.their_children)
+    if old is None and len(state.children) + coming >= CHILDREN_MOST:
         raise NoAdditionalSasError(f"{len(state.children)} Child SAs are enough")
     granted = _grant(state, message, datagram, old)
     chosen, scope = granted.chosen, granted.scope
     method = chosen.method
     env, session = state.session.env, state.session
-    public, shared = b"", None
+    public = b""
+    secrets: Secrets = ()
     if method:
         exchange = need(message, KeyExchange)
         negotiate.check_key_exchange(method, exchange)
         public, shared = key_exchange(method).answer(env.random, exchange.data)
+        secrets = (shared,)
     nonces = need(message, Nonce).data, env.random.octets(NONCE_OCTETS)
     spi_in = env.new_esp_spi()
+    building.peer_spi(chosen)
     path = datagram.local, datagram.peer
-    seed = Seed(nonces, is_requester=False, shared=shared)
-    made = building.make(session, spi_in, chosen, scope, seed, path)
     payloads: tuple[Body, ...] = (
         *granted.notifies,
         chosen.answer(spi_in.to_bytes(SPI_OCTETS)),
@@ -72,18 +78,34 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
         *((KeyExchange(KeMethod(method), public),) if method else ()),
         *child_terms.told(scope),
     )
-    replaces = old.sa.spi_in if old else 0
-    child = Child(made, scope.policy.name, method=method, replaces=replaces)
+    promise = ChildPromise(chosen, nonces, scope, spi_in, old.sa.spi_in if old else 0)
+    if chosen.additional:
+        after, link = following.promise(state, promise, secrets, now)
+        said = (*payloads, link)
+        after_session, actions = messages.respond(session, message.header, said, path)
+        return Step(replace(after, session=after_session), actions)
+    return install(state, promise, secrets, Response(message.header, path, payloads), now)
+
+
+def install(
+    state: Established, promise: ChildPromise, secrets: Secrets, said: Response, now: Instant
+) -> Step:
+    """Make the child of the peer's request, and answer once the data plane can receive (§2.8)."""
+    session, scope, chosen = state.session, promise.scope, promise.chosen
+    seed = Seed(promise.nonces, is_requester=False, secrets=secrets)
+    made = building.make(session, promise.spi_in, chosen, scope, seed, said.path)
+    name, method = scope.policy.name, chosen.method
+    child = Child(made, name, method=method, replaces=promise.replaces)
     expires = now + (HALF_OPEN.length or 0.0)
-    answering = Answering(message.header, path, payloads, child, nonces, expires)
-    install = InstallChild(
-        session.install_ticket(spi_in),
+    answering = Answering(said.asked, said.path, said.payloads, child, promise.nonces, expires)
+    wanted = InstallChild(
+        session.install_ticket(promise.spi_in),
         state.connection.name,
         made,
         state.virtual_ips,
         is_standby=True,
     )
-    return Step(replace(state, answering=(*state.answering, answering)), (install,))
+    return Step(replace(state, answering=(*state.answering, answering)), (wanted,))
 
 
 def _grant(state: Established, message: Message, datagram: Datagram, old: Child | None) -> Grant:
@@ -111,11 +133,14 @@ def _rekeyed(state: Established, rekey: Notify) -> Child:
     """
     spi = int.from_bytes(rekey.spi)
     old = next((child for child in state.children if child.sa.spi_out == spi), None)
-    if old is None and state.asking(AskedChild):
+    if old is None and (state.asking(AskedChild) or state.series.our_children):
         raise BusyError(f"Child SA {spi:08x} may be the one that we have asked for")
     if rekey.protocol is not ProtocolId.ESP or old is None:
         raise ChildNotFoundError(f"no Child SA {spi:08x}", rekey.spi)
     is_being_replaced = any(each.child.replaces == old.sa.spi_in for each in state.answering)
+    # RFC 9370 §2.2.4: also where our own rekey of it is past its CREATE_CHILD_SA.
+    is_followed = any(asked.replaces == old.sa.spi_in for asked in state.series.our_children)
+    is_being_replaced = is_being_replaced or is_followed
     if old.is_deleting or old.is_replaced or is_being_replaced:
         raise BusyError(f"Child SA {spi:08x} is going")
     return old
@@ -133,11 +158,26 @@ def choose(connection: Connection, policy: ChildPolicy, message: Message) -> neg
     if exchange is None:
         return negotiate.choose(offered, plain)
     known = tuple(dict.fromkeys(choice for spec in connection.ike for choice in spec.ke))
-    strong = tuple(replace(spec.single, ke=spec.ke or known) for spec in policy.esp)
+    more = tuple((kind, (*choices, NONE)) for kind, choices in _additional(connection))
+    strong = tuple(
+        replace(spec, ke=spec.ke or known, additional=spec.additional or more)
+        for spec in policy.esp
+    )
     try:
         return negotiate.choose(offered, strong, prefer_ke=exchange.method)
     except NoProposalError:
         return negotiate.choose(offered, plain)
+
+
+def _additional(
+    connection: Connection,
+) -> tuple[tuple[TransformType, tuple[Choice, ...]], ...]:
+    """Return the additional key exchanges that we would do for an IKE SA."""
+    merged: dict[TransformType, dict[Choice, None]] = {}
+    for spec in connection.ike:
+        for kind, choices in spec.additional:
+            merged.setdefault(kind, {}).update(dict.fromkeys(choices))
+    return tuple((kind, tuple(merged[kind])) for kind in sorted(merged))
 
 
 def refuse(state: Established, answering: Answering) -> Step:
@@ -157,7 +197,8 @@ def installed(state: Established, answering: Answering, now: Instant) -> Step:
     lifetimes = state.connection.child(answering.child.name).lifetimes
     child = answering.child.aging(lifetimes, session.env.random, now)
     crossed = Crossed(child.replaces, child.sa.spi_in, lowest(*answering.nonces))
-    rekeys = {asked.replaces for asked in state.asking(AskedChild)} - {0}
+    asking = (*state.asking(AskedChild), *state.series.our_children)
+    rekeys = {asked.replaces for asked in asking} - {0}
     after = replace(
         state.answered(answering, session),
         children=(*state.children, replace(child, is_installed=True, replaces=0)),

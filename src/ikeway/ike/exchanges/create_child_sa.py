@@ -27,7 +27,8 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     offered = message.one(SecurityAssociation)
     if offered is not None and any(p.protocol is ProtocolId.IKE for p in offered.proposals):
         return rekey_ike.respond(state, message, datagram, now)
-    if state.asking(AskedIke) or state.rival is not None:
+    is_rekeying = state.asking(AskedIke) or state.series.our_ike or state.series.their_ike
+    if is_rekeying or state.rival is not None:
         raise BusyError("the IKE SA is being rekeyed")
     return child_sa_responder.respond(state, message, datagram, now)
 

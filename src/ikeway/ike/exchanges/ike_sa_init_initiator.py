@@ -9,7 +9,6 @@ from ikeway.ike import features, messages, negotiate, puzzles
 from ikeway.ike.children import Wish
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init, ike_session_resume, ike_session_resume_initiator
-from ikeway.ike.exchanges.nonces import NONCE_OCTETS
 from ikeway.ike.features import intermediate
 from ikeway.ike.io import (
     Action,
@@ -24,6 +23,7 @@ from ikeway.ike.io import (
     Ticket,
 )
 from ikeway.ike.keys import Keyring
+from ikeway.ike.nonces import NONCE_OCTETS
 from ikeway.ike.reports import Dropped, MessageReceived, MessageSent, Warned
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import check_critical, need

@@ -8,10 +8,10 @@ from ikeway.crypto.kex import key_exchange
 from ikeway.ike import features, messages, negotiate
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_intermediate_responder, ike_sa_init
-from ikeway.ike.exchanges.nonces import NONCE_OCTETS
 from ikeway.ike.features import intermediate
 from ikeway.ike.io import Action, Datagram, Send
 from ikeway.ike.keys import Keyring
+from ikeway.ike.nonces import NONCE_OCTETS
 from ikeway.ike.reports import MessageReceived, MessageSent
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import check_critical, need

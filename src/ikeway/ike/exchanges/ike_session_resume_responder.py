@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from ikeway.ike import features, messages, tickets
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init, ike_session_resume
-from ikeway.ike.exchanges.nonces import NONCE_OCTETS
 from ikeway.ike.features import Agreed
 from ikeway.ike.io import Datagram, Send
+from ikeway.ike.nonces import NONCE_OCTETS
 from ikeway.ike.reports import MessageReceived, MessageSent
 from ikeway.ike.revoked import Revoked
 from ikeway.ike.session import Link, Session, Transcript

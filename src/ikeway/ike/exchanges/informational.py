@@ -109,7 +109,8 @@ def respond(
 
 def _forget_crossings(state: Established) -> Established:
     """Drop what is known of crossed rekeys that no rekey of ours needs any more."""
-    pending = {asked.replaces for asked in state.asking(AskedChild)}
+    asking = (*state.asking(AskedChild), *state.series.our_children)
+    pending = {asked.replaces for asked in asking}
     return replace(state, crossed=tuple(each for each in state.crossed if each.old in pending))
 
 
@@ -136,7 +137,8 @@ def _spis(message: Message) -> set[int]:
 
 def _note_stillborn(state: Established, message: Message) -> Established:
     """Remember what the peer deletes before we know, or have inherited, that it was made."""
-    if not (state.asking(AskedChild) or state.is_provisional):
+    is_asking = state.asking(AskedChild) or state.series.our_children
+    if not (is_asking or state.is_provisional):
         return state
     known = {child.sa.spi_out for child in state.children}
     unknown = dict.fromkeys((*state.stillborn, *sorted(_spis(message) - known)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rekeying the IKE SA (RFC 7296 §1.3.2, §2.8.2, §2.18, §2.25)."""
+"""Rekeying the IKE SA (RFC 7296 §1.3.2, §2.8.2, §2.18, §2.25; RFC 9370 §2.2.4)."""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,17 +8,19 @@ from ikeway.crypto.kex import key_exchange
 from ikeway.ike import (
     crash_detection,
     ending,
+    following,
     messages,
     negotiate,
     postponing,
     resumption,
     window_size,
 )
-from ikeway.ike.exchanges.nonces import NONCE_OCTETS, lowest
 from ikeway.ike.io import Action, Datagram, Report
 from ikeway.ike.keys import Keyring
+from ikeway.ike.nonces import NONCE_OCTETS, lowest
 from ikeway.ike.refusals import Refusals
 from ikeway.ike.reports import Rekeyed, Warned
+from ikeway.ike.series import IkePromise, Response, Secrets
 from ikeway.ike.session import Link, Session
 from ikeway.ike.shape import Shape, need, one
 from ikeway.ike.states import Established, Offspring, Place, Replaced, Step
@@ -29,6 +31,7 @@ from ikeway.ike.tasks import (
     AskedMove,
     CheckReturn,
     DeleteChild,
+    Follow,
     Inform,
     RekeyIke,
     Rival,
@@ -38,6 +41,7 @@ from ikeway.ike.tasks import (
 from ikeway.ike.timers import REPLACED
 from ikeway.ike.window import Window
 from ikeway.model.errors import BusyError, MalformedError, NoProposalError
+from ikeway.model.secret import Secret
 from ikeway.model.time import Instant
 from ikeway.policy.proposals import ProposalSpec
 from ikeway.wire.codec import Body
@@ -91,7 +95,7 @@ def _specs(state: Established) -> tuple[ProposalSpec, ...]:
         replace(spec, ke=(method, *(c for c in spec.ke if c != method)))
         if method in spec.ke
         else spec
-        for spec in (each.single for each in state.connection.ike)
+        for spec in state.connection.ike
     )
 
 
@@ -103,24 +107,71 @@ def conclude(state: Established, asked: AskedIke, reply: Message, now: Instant) 
     """
     failure = next((n for n in reply.all(Notify) if n.type.is_error), None)
     if failure is not None:
-        return _failed(state, asked, failure, now)
+        return failed(state, asked, failure, now)
     RESPONSE.check(reply)
-    chosen = negotiate.check_choice(
-        need(reply, SecurityAssociation), _specs(state), with_ke=True, spi_octets=SPI_OCTETS
-    )
+    chosen = _chosen(state, reply)
     exchange = need(reply, KeyExchange)
     if chosen.method != asked.method or exchange.method != asked.method:
         raise MalformedError(f"a key exchange by method {exchange.method}, not {asked.method}")
     shared = key_exchange(asked.method).finish(asked.offer.private, exchange.data)
+    if chosen.additional:
+        return _follow(state, asked, reply, shared, now)
+    return complete(state, asked, reply, (shared,), now)
+
+
+def _chosen(state: Established, reply: Message) -> negotiate.Choosing:
+    offered = need(reply, SecurityAssociation)
+    specs = _specs(state)
+    return negotiate.check_choice(offered, specs, with_ke=True, spi_octets=SPI_OCTETS)
+
+
+def _follow(
+    state: Established, asked: AskedIke, reply: Message, shared: Secret, now: Instant
+) -> Step:
+    """Go on with the other key exchanges, unless a rekey of the peer's has won (RFC 9370 §2.2.4).
+
+    Then there "is nothing to delete yet", and this one just stops.
+    """
+    begun = following.begin(state, asked, reply, (shared,), _chosen(state, reply).additional)
+    ours, theirs = begun.series.ours[-1], state.series.their_ike
+    if theirs is not None and ours.lowest < theirs.lowest:
+        return Step(state)
+    if state.rival is not None and ours.lowest < state.rival.lowest:
+        return hand_over(state, now)
+    return Step(following.drop(begun, theirs))
+
+
+def complete(
+    state: Established,
+    asked: AskedIke,
+    reply: Message,
+    secrets: Secrets,
+    now: Instant,
+) -> Step:
+    """Make the new IKE SA of a response and of the secrets of all key exchanges."""
+    chosen = _chosen(state, reply)
     nonces = asked.nonce, need(reply, Nonce).data
     spis = asked.spi, chosen.proposal.spi
-    keyring = Keyring.derive(
-        chosen.ike, shared, nonces, spis, is_initiator=True, replaced=state.session.keyring.heritage
-    )
+    keyring = _keyring(state, IkePromise(chosen, nonces, spis), secrets, is_initiator=True)
     path = state.session.link.local, state.session.link.peer
     made = _make(state, keyring, Link(*spis, True, *path), nonces, now)
     told = replace(made.state, crash_tokens=crash_detection.learn(reply))
     return _take_over(state, replace(made, state=told), now)
+
+
+def _keyring(
+    state: Established, agreed: IkePromise, secrets: Secrets, *, is_initiator: bool
+) -> Keyring:
+    first, *further = secrets
+    return Keyring.derive(
+        agreed.chosen.ike,
+        first,
+        agreed.nonces,
+        agreed.spis,
+        is_initiator=is_initiator,
+        replaced=state.session.keyring.heritage,
+        further=tuple(further),
+    )
 
 
 def _make(
@@ -161,7 +212,7 @@ def _inherited(state: Established) -> tuple[Task, ...]:
     told += [CheckReturn() for _ in state.asking(AskedCheck)]
     # Where the peer was busy rekeying this SA, it is so no more (§2.25).
     refused = [replace(each.task, refusals=Refusals()) for each in state.postponed]
-    wanted = [task for task in (*state.queued, *refused) if not isinstance(task, RekeyIke)]
+    wanted = [task for task in (*state.queued, *refused) if not isinstance(task, RekeyIke | Follow)]
     is_wide = state.session.window.peer_size > 1
     size = [Inform(window_size.announce(state.connection))] if is_wide else []
     ticket = resumption.ask_again(state.resumption, state.connection)
@@ -170,8 +221,9 @@ def _inherited(state: Established) -> tuple[Task, ...]:
 
 def _take_over(state: Established, made: Made, now: Instant) -> Step:
     """End our rekey: where the peer's crossed it, the SA of the lowest nonce goes (§2.8.2)."""
-    rival = state.rival
-    if rival is not None and made.lowest < rival.lowest:
+    rival, theirs = state.rival, state.series.their_ike
+    better = rival or theirs
+    if better is not None and made.lowest < better.lowest:
         # Ours is the redundant one: we delete it, and the peer deletes this one.
         doomed = ending.tell(
             made.state.session, state.connection, (Delete(ProtocolId.IKE, 0, ()),), now
@@ -207,8 +259,10 @@ def hand_over(state: Established, now: Instant) -> Step:
     return Step(left, (said,), (heir,))
 
 
-def _failed(state: Established, asked: AskedIke, failure: Notify, now: Instant) -> Step:
+def failed(state: Established, asked: AskedIke, failure: Notify, now: Instant) -> Step:
     """Take a refusal (§2.25)."""
+    if state.series.their_ike is not None:
+        return Step(state)
     if state.rival is not None:
         return hand_over(state, now)
     method = int.from_bytes(failure.data)
@@ -232,19 +286,21 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     Raises:
         PeerError: not now, or what is asked for cannot be.
     """
+    # Who asks anew has given up what it began before.
+    state = following.drop(state, state.series.their_ike)
     is_changing = bool(state.asking(AskedChild)) or bool(state.asking(DeleteChild))
     if (
         is_changing
         or state.answering
         or state.rival
+        or not state.series.is_empty
         or any(not child.is_installed for child in state.children)
     ):
         raise BusyError("Child SAs are being changed")
     REQUEST.check(message)
     exchange = need(message, KeyExchange)
     offered = need(message, SecurityAssociation)
-    ours = tuple(spec.single for spec in state.connection.ike)
-    chosen = negotiate.choose(offered, ours, prefer_ke=exchange.method)
+    chosen = negotiate.choose(offered, state.connection.ike, prefer_ke=exchange.method)
     if len(chosen.proposal.spi) != SPI_OCTETS or not any(chosen.proposal.spi):
         raise NoProposalError("no SPI for the new IKE SA")
     negotiate.check_key_exchange(chosen.method, exchange)
@@ -252,21 +308,28 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     public, shared = key_exchange(chosen.method).answer(env.random, exchange.data)
     nonces = need(message, Nonce).data, env.random.octets(NONCE_OCTETS)
     spis = chosen.proposal.spi, env.new_ike_spi()
-    keyring = Keyring.derive(
-        chosen.ike,
-        shared,
-        nonces,
-        spis,
-        is_initiator=False,
-        replaced=state.session.keyring.heritage,
-    )
     payloads: tuple[Body, ...] = (
         chosen.answer(spis[1]),
         Nonce(nonces[1]),
         KeyExchange(KeMethod(chosen.method), public),
         *crash_detection.tokens(env, *spis)[:1],
     )
-    session, actions = messages.respond(state.session, message.header, payloads, path)
+    promise = IkePromise(chosen, nonces, spis)
+    if chosen.additional:
+        after, link = following.promise(state, promise, (shared,), now)
+        said = (*payloads, link)
+        session, actions = messages.respond(state.session, message.header, said, path)
+        return Step(replace(after, session=session), actions)
+    return install(state, promise, (shared,), Response(message.header, path, payloads), now)
+
+
+def install(
+    state: Established, promise: IkePromise, secrets: Secrets, said: Response, now: Instant
+) -> Step:
+    """Make the new IKE SA of the peer's rekey, and answer the last request of it."""
+    spis, nonces, path = promise.spis, promise.nonces, said.path
+    keyring = _keyring(state, promise, secrets, is_initiator=False)
+    session, actions = messages.respond(state.session, said.asked, said.payloads, path)
     made = _make(state, keyring, Link(*spis, False, *path), nonces, now)
     return _answered(replace(state, session=session), made, actions, now)
 
