@@ -46,6 +46,7 @@ class IkeStatus(Model):
     """An IKE SA. `id` is our SPI in hex; times are seconds since 1970, null if not known yet.
 
     `weak` says what is weak in its suite, and why.
+    `post_quantum` is whether ML-KEM is in its keys.
     """
 
     id: str
@@ -57,6 +58,7 @@ class IkeStatus(Model):
     virtual_ips: list[str]
     suite: str | None
     weak: list[str] = []
+    post_quantum: bool = False
     established_at: float | None
     rekey_at: float | None
     transport: str

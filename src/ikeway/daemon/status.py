@@ -18,7 +18,7 @@ from ikeway.ike.states import (
     State,
 )
 from ikeway.model.esp import ChildSa, Usage
-from ikeway.policy.grades import weaknesses
+from ikeway.policy.grades import is_post_quantum, weaknesses
 from ikeway.policy.proposals import esp_words
 from ikeway.runtime.upkeep import Retry
 
@@ -71,6 +71,7 @@ def _status(
         virtual_ips=[str(address) for address in established.virtual_ips] if established else [],
         suite=str(session.keyring.suite) if session else None,
         weak=list(weaknesses(session.keyring.suite)) if session else [],
+        post_quantum=is_post_quantum(session.keyring.suite) if session else False,
         established_at=clocks.since.get(sa.spi),
         rekey_at=None if established is None else established.rekey_at + clocks.offset,
         transport="udp",

@@ -11,6 +11,7 @@ from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.mac import require_equal
 from ikeway.crypto.profile import Purpose
 from ikeway.ike.auth_request import EapKeys
+from ikeway.ike.features import full_transcript
 from ikeway.ike.io import Ask, Sign, VerifyCertificate
 from ikeway.ike.session import Session, Transcript
 from ikeway.ike.signing_scheme import SigningScheme
@@ -40,6 +41,8 @@ VERIFY = "verify"
 class Claim:
     """What the AUTH of one side covers: its IKE_SA_INIT message, the other's nonce, its ID.
 
+    With a peer that can, `message` are both messages of IKE_SA_INIT.
+
     `int_auth` is of the exchanges between IKE_SA_INIT and IKE_AUTH (RFC 9242 §3.3.2).
     """
 
@@ -61,7 +64,9 @@ def claim(
 ) -> Claim:
     """Return what the AUTH of one side covers."""
     is_initiators = session.link.is_initiator == is_local
-    message = transcript.request if is_initiators else transcript.response
+    both = transcript.request, transcript.response
+    own, peers = both if is_initiators else both[::-1]
+    message = full_transcript.signed(own, peers, is_full=session.agreed.full_transcript)
     nonce = transcript.nonce_r if is_initiators else transcript.nonce_i
     sk_p = session.keyring.sk_p_local if is_local else session.keyring.sk_p_peer
     return Claim(message, nonce, sk_p, identity.body(), transcript.int_auth.octets)

@@ -84,10 +84,14 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class SuiteChosen:
-    """IKE_SA_INIT is done: these algorithms protect the IKE SA."""
+    """IKE_SA_INIT is done: these algorithms protect the IKE SA.
+
+    `is_lesser` is whether we would have added a post-quantum key exchange, and the peer has none.
+    """
 
     suite: str
     nat: str
+    is_lesser: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,12 @@ POST_QUANTUM: Final = frozenset({KeMethod.ML_KEM_512, KeMethod.ML_KEM_768, KeMet
 """Key exchange methods that a quantum computer does not break."""
 
 
+def is_post_quantum(suite: IkeSuite) -> bool:
+    """Whether a quantum computer would not be enough to find the keys of an IKE SA."""
+    methods = suite.ke, *(method for _, method in suite.additional)
+    return not POST_QUANTUM.isdisjoint(methods)
+
+
 def weaknesses(suite: IkeSuite) -> tuple[str, ...]:
     """Return what is weak or broken in the suite of an IKE SA, each with its reason."""
     chosen = (

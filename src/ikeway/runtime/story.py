@@ -65,8 +65,9 @@ def _words(event: reports.Event) -> tuple[str, dict[str, object]]:
             return f"received {event.what}", {"peer": str(peer), "octets": octets}
         case reports.Warned(reason):
             return reason, {}
-        case reports.SuiteChosen(suite, nat):
-            return f"IKE_SA_INIT agreed on {suite}", {"nat": str(nat)}
+        case reports.SuiteChosen(suite, nat, is_lesser):
+            lesser = ": the peer has no post-quantum key exchange" if is_lesser else ""
+            return f"IKE_SA_INIT agreed on {suite}{lesser}", {"nat": str(nat)}
         case (
             reports.Retransmitted()
             | reports.Dropped()

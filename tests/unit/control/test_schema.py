@@ -93,6 +93,7 @@ def test_the_status_has_the_field_names_that_scripts_rely_on() -> None:
         "virtual_ips",
         "suite",
         "weak",
+        "post_quantum",
         "established_at",
         "rekey_at",
         "transport",

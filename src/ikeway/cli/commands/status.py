@@ -63,7 +63,7 @@ def _lines(sa: "IkeStatus") -> "Iterator[tuple[str, str]]":
     if sa.virtual_ips:
         yield "addresses", ", ".join(sa.virtual_ips)
     if sa.suite:
-        yield "suite", sa.suite
+        yield "suite", sa.suite if sa.post_quantum else f"{sa.suite} (not post-quantum)"
     for child in sa.child_sas:
         yield from _child(child)
 

@@ -13,7 +13,7 @@ from ikeway.ike.reports import SuiteChosen, Warned
 from ikeway.ike.session import Link, Session
 from ikeway.ike.shape import Shape, one
 from ikeway.policy.connection import Connection, Proof
-from ikeway.policy.grades import weaknesses
+from ikeway.policy.grades import is_post_quantum, weaknesses
 from ikeway.wire.codec import Body
 from ikeway.wire.payloads import (
     CertificateRequest,
@@ -37,11 +37,13 @@ def context(link: Link, spi_r: bytes, connection: Connection) -> Context:
     return Context(link.spi_i, spi_r, link.local, link.peer, connection)
 
 
-def chosen(session: Session) -> tuple[Report, ...]:
+def chosen(session: Session, connection: Connection) -> tuple[Report, ...]:
     """Return the reports of what was agreed on; what is weak in it has a line of its own."""
     suite = session.keyring.suite
+    could_be_more = any(spec.additional for spec in connection.ike)
+    is_lesser = could_be_more and not is_post_quantum(suite)
     return (
-        session.report(SuiteChosen(str(suite), str(session.agreed.nat))),
+        session.report(SuiteChosen(str(suite), str(session.agreed.nat), is_lesser)),
         *(session.report(Warned(f"weak algorithm in use: {one}")) for one in weaknesses(suite)),
     )
 

@@ -318,7 +318,8 @@ def _agree(
     nonce_r = need(message, Nonce).data
     transcript = Transcript(attempt.outstanding.datagrams[0], octets, attempt.nonce, nonce_r)
     key_source = link.spi_r, need(message, KeyExchange).data, nonce_r
-    return Agreement(session, transcript, _reports(session, message, received), key_source)
+    reports = _reports(session, message, received, state.connection)
+    return Agreement(session, transcript, reports, key_source)
 
 
 def _keyring(state: AwaitInitResponse, link: Link, suite: IkeSuite, message: Message) -> Keyring:
@@ -330,9 +331,11 @@ def _keyring(state: AwaitInitResponse, link: Link, suite: IkeSuite, message: Mes
     return Keyring.derive(suite, shared, nonces, spis, is_initiator=True)
 
 
-def _reports(session: Session, message: Message, received: Received) -> tuple[Action, ...]:
+def _reports(
+    session: Session, message: Message, received: Received, connection: Connection
+) -> tuple[Action, ...]:
     datagram = received.datagram
     return (
         session.report(MessageReceived(message, datagram.peer, len(datagram.octets))),
-        *ike_sa_init.chosen(session),
+        *ike_sa_init.chosen(session, connection),
     )

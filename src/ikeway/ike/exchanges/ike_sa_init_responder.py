@@ -157,6 +157,6 @@ def _reports(session: Session, asked: Asked, reply: Message, octets: int) -> tup
     datagram = asked.datagram
     return (
         session.report(MessageReceived(asked.message, datagram.peer, len(datagram.octets))),
-        *ike_sa_init.chosen(session),
+        *ike_sa_init.chosen(session, asked.candidates[0]),
         session.report(MessageSent(reply, datagram.peer, octets)),
     )

@@ -11,6 +11,7 @@ from ikeway.crypto.sign import SignatureHash
 from ikeway.ike.features import (
     childless,
     fragmentation,
+    full_transcript,
     intermediate,
     message_id_sync,
     nat_traversal,
@@ -21,7 +22,14 @@ from ikeway.ike.features.nat_traversal import Nat
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 
-FEATURES: Final = (nat_traversal, fragmentation, signature_hashes, intermediate, childless)
+FEATURES: Final = (
+    nat_traversal,
+    fragmentation,
+    signature_hashes,
+    intermediate,
+    full_transcript,
+    childless,
+)
 IN_IKE_AUTH: Final = (message_id_sync,)
 """Extensions that are agreed on in IKE_AUTH, not in IKE_SA_INIT."""
 
@@ -32,6 +40,7 @@ class Agreed:
 
     `fragment_size` is the largest datagram that is sent whole, None where nothing is fragmented.
     `intermediate` is whether exchanges may come between IKE_SA_INIT and IKE_AUTH (RFC 9242).
+    `full_transcript` is whether AUTH covers both messages of IKE_SA_INIT.
     `childless` is whether the responder takes an IKE_AUTH request without a Child SA.
     `mobike` is agreed on last, in IKE_AUTH (RFC 4555 §3.2).
     """
@@ -40,6 +49,7 @@ class Agreed:
     fragment_size: int | None
     peer_hashes: frozenset[SignatureHash] | None
     intermediate: bool = False
+    full_transcript: bool = False
     childless: bool = False
     mobike: bool = False
     message_id_sync: bool = False
@@ -68,5 +78,6 @@ def learn(message: Message, context: Context) -> Agreed:
         fragment_size=fragmentation.learn(message, context),
         peer_hashes=signature_hashes.learn(message, context),
         intermediate=intermediate.learn(message, context),
+        full_transcript=full_transcript.learn(message, context),
         childless=childless.learn(message, context),
     )
