@@ -144,7 +144,7 @@ def test_the_keys_of_an_ike_sa_are_of_all_secrets() -> None:
         nonces,
         spis,
         is_initiator=True,
-        replaced=keyring,
+        replaced=keyring.heritage,
         further=secrets[1],
     )
     mixed = b"0" * 32 + nonces[0] + nonces[1] + b"1" * 32 + b"2" * 48

@@ -88,6 +88,6 @@ def agree(
     session = Session(state.env, link, branch, keyring, window, agreed, resumed=past)
     reports = (
         session.report(MessageReceived(message, datagram.peer, len(datagram.octets))),
-        *ike_sa_init.chosen(session),
+        *ike_sa_init.chosen(session, state.connection),
     )
     return session, Transcript(resuming.request, datagram.octets, *nonces), reports

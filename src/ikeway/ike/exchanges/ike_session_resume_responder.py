@@ -107,7 +107,7 @@ def respond(
         (
             Send(datagram.local, peer, octets),
             session.report(MessageReceived(message, peer, len(datagram.octets))),
-            *ike_sa_init.chosen(session),
+            *ike_sa_init.chosen(session, connection),
             session.report(MessageSent(reply, peer, len(octets))),
         ),
     )
