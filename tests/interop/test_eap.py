@@ -2,6 +2,7 @@
 """EAP with strongSwan, as its server and as its client (RFC 7296 §2.16)."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,12 +27,15 @@ def case(
     """Return a case in which the initiator has a password, and the responder a certificate."""
     own: dict[str, Any] = {"secrets": [{"id": user, "password": password}]}
     connection: dict[str, Any]
-    if role == INITIATOR:
+    if role == INITIATOR or method == "eap-tls":
         own["authorities"] = [str(PKI / "ecdsa-ca.crt")]
+    if role == RESPONDER or method == "eap-tls":
+        us = "client" if role == INITIATOR else "server"
+        own["certificate"] = str(PKI / f"ecdsa-{us}.crt")
+        own["key"] = str(PKI / f"ecdsa-{us}.key")
+    if role == INITIATOR:
         connection = {"local_auth": method, "peer_auth": ["certificate"], "eap_identity": user}
     else:
-        own["certificate"] = str(PKI / "ecdsa-server.crt")
-        own["key"] = str(PKI / "ecdsa-server.key")
         connection = {"local_auth": "certificate", "peer_auth": [method], "peer_id": "*"}
         connection["ask_eap_identity"] = True
     options = {"auth": method, "cas": "ecdsa", "user": USER, "password": PASSWORD}
@@ -51,6 +55,43 @@ def test_a_password_opens_a_tunnel(tunnel: Tunnel, role: str, method: str) -> No
     pair.carry()
     key = "MSK established" if method == "eap-mschapv2" else "no MSK established"
     assert f"succeeded, {key}" in pair.peer.log()
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_certificates_in_eap_open_a_tunnel(
+    tunnel: Tunnel, role: str, version: str, tmp_path: Path
+) -> None:
+    """RFC 5216, RFC 9190: the keys come out of TLS alike at both ends."""
+    snippet = tmp_path / "tls.conf"
+    snippet.write_text(f"tls {{\n  version_max = {version}\n}}\n")
+    options = {"charon_conf": str(snippet)}
+    pair = tunnel(case(role, "eap-tls", user="client.lab", strongswan=options))
+    pair.connect()
+    pair.carry()
+    assert f"negotiated TLS {version}" in pair.peer.log()
+    assert "succeeded, MSK established" in pair.peer.log()
+
+
+@pytest.mark.parametrize("inner", ["eap-md5", "eap-mschapv2"])
+def test_a_password_inside_tls_opens_a_tunnel(
+    tunnel: Tunnel, role: str, inner: str, tmp_path: Path
+) -> None:
+    """RFC 5281: strongSwan has EAP only in there."""
+    snippet = tmp_path / "ttls.conf"
+    method = inner.removeprefix("eap-")
+    snippet.write_text(f"eap-ttls {{\n  phase2_method = {method}\n}}\n")
+    options = {"plugins_conf": str(snippet)}
+    ours = {"eap_inner": inner} if role == INITIATOR else {}
+    pair = tunnel(case(role, "eap-ttls", strongswan=options, **ours))
+    pair.connect()
+    pair.carry()
+
+
+def test_a_certificate_of_another_authority_opens_nothing(tunnel: Tunnel, role: str) -> None:
+    other = "client" if role == INITIATOR else "server"
+    rsa = {"certificate": str(PKI / f"rsa-{other}.crt"), "key": str(PKI / f"rsa-{other}.key")}
+    credentials = rsa if role == INITIATOR else {"authorities": [str(PKI / "rsa-ca.crt")]}
+    refused(tunnel(case(role, "eap-tls", user="client.lab", credentials=credentials)))
 
 
 @pytest.mark.conformance("CF-I15")

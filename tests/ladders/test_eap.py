@@ -310,6 +310,7 @@ def test_a_server_that_does_not_prove_itself_hears_nothing_of_us(row: Row, edit:
     assert is_down(ladder)
 
 
+@pytest.mark.conformance("CF-W06")
 def test_eap_only_is_not_for_methods_that_do_not_prove_the_server(row: Row) -> None:
     """RFC 5998 §4: nobody says EAP_ONLY_AUTHENTICATION with MSCHAPv2, or accepts it."""
     ladder = eap(

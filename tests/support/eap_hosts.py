@@ -41,9 +41,18 @@ def eap(
     one = row.connection(LEFT, RIGHT, **client | (left or {}))
     two = row.connection(RIGHT, LEFT, **gateway | (right or {}))
     own = (Account(user, Secret(password.encode())),)
+    ours = replace(credentials(LEFT), accounts=own)
     return Ladder(
-        host("left", (one,), replace(credentials(LEFT), certificates=(), accounts=own)),
+        host("left", (one,), ours if proof is Proof.EAP_TLS else replace(ours, certificates=())),
         host("right", (two,), replace(credentials(RIGHT), accounts=USERS), {"staff": POOL}),
         row.addresses,
         row.nat,
     )
+
+
+def alone(row: Row = GCM, left: Changes | None = None, right: Changes | None = None) -> Ladder:
+    """Return two that do with EAP alone (RFC 5998)."""
+    proof = Proof.EAP_TLS
+    ours: Changes = {"peer_auth": (proof,)}
+    theirs: Changes = {"local_auth": proof}
+    return eap(row, proof, LEFT, left=ours | (left or {}), right=theirs | (right or {}))

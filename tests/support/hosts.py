@@ -129,12 +129,18 @@ def host(
     """Return a host whose randomness depends on its name alone."""
     random = SeededRandom(Secret(name.encode().ljust(32, b".")))
     env = Environment(random, connections, credentials)
-    names = {own.key for own in credentials.certificates}
-    keys = {own: private_key(key, which(own)) for own in names}
-    pki = Pki(keys, credentials.authorities, lambda: TODAY)
-    means = Means(Accounts(credentials.accounts), random, name.encode())
+    pki = pki_of(credentials, key)
+    tls = pki.tls(credentials.certificates)
+    means = Means(Accounts(credentials.accounts), random, name.encode(), tls)
     eap = Conversations(means, env.limits.eap_rounds)
     return Host(name, IkeEndpoint(env), pki, Leases(pools or {}), eap)
+
+
+def pki_of(credentials: Credentials, key: KeyAlgorithm = KeyAlgorithm.ECDSA_256) -> Pki:
+    """Return the keys that belong to credentials, and the authorities in them."""
+    names = {own.key for own in credentials.certificates}
+    keys = {own: private_key(key, which(own)) for own in names}
+    return Pki(keys, credentials.authorities, lambda: TODAY)
 
 
 def which(name: str) -> int:

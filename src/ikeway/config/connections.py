@@ -63,6 +63,8 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         peer_auth=tuple(dict.fromkeys(table.peer_auth)),
         peer_id=table.peer_id,
         eap_identity=table.eap_identity or "",
+        eap_server=table.eap_server,
+        eap_inner=table.eap_inner,
         ask_eap_identity=table.ask_eap_identity,
         local_ts=tuple(table.local_ts),
         peer_ts=tuple(table.peer_ts),

@@ -10,7 +10,7 @@ from ikeway.ike.exchanges.eap_initiator import user
 from ikeway.policy.connection import Connection, Proof, Role
 from ikeway.policy.credentials import Credentials
 
-BY_PASSWORD: Final = frozenset({Proof.EAP_MSCHAPV2, Proof.EAP_MD5, Proof.EAP_GTC})
+BY_PASSWORD: Final = frozenset({Proof.EAP_MSCHAPV2, Proof.EAP_TTLS, Proof.EAP_MD5, Proof.EAP_GTC})
 """Methods that need a password of each user."""
 
 
@@ -18,6 +18,7 @@ def check_eap(
     path: KeyPath, connection: Connection, credentials: Credentials, findings: Findings
 ) -> None:
     """Note what EAP lacks in a connection."""
+    _check_certificates(path, connection, credentials, findings)
     if connection.local_auth.eap_method:
         _check_ours(path, connection, credentials, findings)
     elif connection.eap_identity:
@@ -47,6 +48,21 @@ def _check_ours(
             f"there is no password for {name.decode()!r}; add [[credentials.secrets]] with id and"
             " password, or set eap_identity",
         )
+
+
+def _check_certificates(
+    path: KeyPath, connection: Connection, credentials: Credentials, findings: Findings
+) -> None:
+    """Note what TLS lacks: in TTLS only the server shows a certificate, only the peer sees one."""
+    own, accepted = connection.local_auth, connection.peer_auth
+    shows = Proof.EAP_TLS in {own, *accepted} or Proof.EAP_TTLS in accepted
+    sees = Proof.EAP_TLS in {own, *accepted} or Proof.EAP_TTLS is own
+    if shows and connection.may_respond and not credentials.certificates:
+        findings.error(path, "EAP with TLS needs a certificate and its key in [credentials]")
+    elif own is Proof.EAP_TLS and not credentials.certificates:
+        findings.error(path, "eap-tls needs a certificate and its key in [credentials]")
+    if sees and not credentials.authorities:
+        findings.error(path, "EAP with TLS needs authorities in [credentials]")
 
 
 def _check_theirs(

@@ -2,7 +2,7 @@
 """Every key of the configuration file: its type, its default and what it means."""
 
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -180,8 +180,9 @@ class ConnectionTable(Table):
     """Our ID; by default `[host] identity`, else the first name in our certificate."""
 
     local_auth: ProofWord = written("certificate")
-    """How we prove it: `psk`, `certificate`, or as an initiator a password: `eap-mschapv2`, and the
-    weaker `eap-md5` and `eap-gtc`."""
+    """How we prove it: `psk`, `certificate`, or by EAP. That is for initiators: with a password
+    `eap-mschapv2` and the weaker `eap-md5` and `eap-gtc`, or `eap-ttls` with the password inside
+    TLS, with a certificate `eap-tls`. A responder may use the last two as well (RFC 5998)."""
 
     peer_id: Pattern = written("*")
     """Who the peer must be: an identity, or a pattern: `*`, `*.example.com`, `*@example.com`."""
@@ -193,6 +194,12 @@ class ConnectionTable(Table):
     eap_identity: Text | None = None
     """Who we say we are in EAP: the name of one of `[[credentials.secrets]]`, by default what
     `local_id` says. It is our `local_id` where nothing else is set for this connection."""
+
+    eap_server: Id | None = None
+    """Who the server of EAP-TLS or TTLS has to be, by its certificate; by default the gateway."""
+
+    eap_inner: Literal["mschapv2", "pap", "eap-mschapv2", "eap-md5", "eap-gtc"] = "mschapv2"
+    """How we prove our password inside EAP-TTLS."""
 
     ask_eap_identity: bool = False
     """Ask a peer for its name in EAP, also where its ID looks like one."""

@@ -134,6 +134,10 @@ def _connection(connection: Connection) -> Table:
         "peer_auth": [proof.value for proof in connection.peer_auth],
         "revocation": connection.revocation.value,
         "eap_identity": connection.eap_identity or None,
+        "eap_server": None
+        if connection.eap_server is None
+        else identity_text(connection.eap_server),
+        "eap_inner": connection.eap_inner,
         "ask_eap_identity": connection.ask_eap_identity,
         "local_ts": [selector_text(each) for each in connection.local_ts],
         "peer_ts": [selector_text(each) for each in connection.peer_ts],

@@ -154,7 +154,7 @@ class Supervisor:
         self._ending = asyncio.Event()
         leases, key_log = share.leases or Leases(loaded.pools), instruments.key_log
         faults = Faults(instruments.faults, self._struck) if instruments.faults else None
-        talks, sources = _eap(loaded), loaded.sources
+        talks, sources = _eap(loaded, pki), loaded.sources
         ports = Ports(
             plane,
             pki,
@@ -394,8 +394,10 @@ def _ended(sas: Iterable[IkeSa], going: Iterable[IkeSa]) -> set[str]:
     return {name for sa in going if (name := connection_of(sa.state))} - left
 
 
-def _eap(loaded: Loaded) -> Conversations:
+def _eap(loaded: Loaded, pki: Pki) -> Conversations:
     identity = loaded.host.identity
     name = b"ikeway" if identity is None else identity.data
-    means = Means(Accounts(loaded.credentials.accounts), SystemRandom(), name)
+    credentials = loaded.credentials
+    tls = pki.tls(credentials.certificates)
+    means = Means(Accounts(credentials.accounts), SystemRandom(), name, tls)
     return Conversations(means, loaded.limits.eap_rounds)

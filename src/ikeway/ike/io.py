@@ -95,13 +95,17 @@ class Converse:
 
     As the server it begins without a packet, with a peer that calls itself `identity`, or is to be
     asked; as the peer, which is `identity`, with the server's first. `methods` are those to offer,
-    or to be ready for, by their names and the best first.
+    or to be ready for, by their names and the best first. `server` is who a peer's TLS has to lead
+    to, and `inner` what it does in it; `revocation` is how much is to be known of certificates.
     """
 
     is_server: bool
     methods: tuple[str, ...]
     identity: bytes
     packet: bytes = b""
+    server: Identity | None = None
+    revocation: Revocation = Revocation.OFF
+    inner: str = ""
 
 
 Question: TypeAlias = (

@@ -129,11 +129,12 @@ def _answer(answer: Answer) -> Plain:
 
 def _outcome(outcome: Outcome | None) -> Plain:
     match outcome:
-        case Success(identity, msk, method):
+        case Success(identity, msk, method, chain):
             return {
                 "proven": identity.hex(),
                 "msk": None if msk is None else msk.octets.hex(),
                 "method": method,
+                "chain": [one.hex() for one in chain],
             }
         case Failure(reason, is_said):
             return {"failed": reason, "is_said": is_said}
@@ -244,7 +245,8 @@ def _read_eap(plain: Plain) -> Progress:
     reply = None if plain["eap"] is None else bytes.fromhex(plain["eap"])
     if "proven" in plain:
         msk = None if plain["msk"] is None else Secret(bytes.fromhex(plain["msk"]))
-        return Progress(reply, Success(bytes.fromhex(plain["proven"]), msk, plain["method"]))
+        chain = tuple(map(bytes.fromhex, plain["chain"]))
+        return Progress(reply, Success(bytes.fromhex(plain["proven"]), msk, plain["method"], chain))
     if "failed" in plain:
         return Progress(reply, Failure(plain["failed"], plain["is_said"]))
     return Progress(reply)

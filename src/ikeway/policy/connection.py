@@ -31,6 +31,8 @@ class Proof(Enum):
 
     PSK = "psk"
     CERTIFICATE = "certificate"
+    EAP_TLS = "eap-tls"
+    EAP_TTLS = "eap-ttls"
     EAP_MSCHAPV2 = "eap-mschapv2"
     EAP_MD5 = "eap-md5"
     EAP_GTC = "eap-gtc"
@@ -153,8 +155,9 @@ class Connection:
     `revocation` is how much is to be known of whether the peer's certificate was taken back.
     `resumption` is whether tickets are asked for and given, for `ticket_lifetime` (RFC 5723).
     `return_routability` is whether a peer that has moved must show that it gets our packets there.
-    `eap_identity` is who we say we are in EAP. A responder that has to `ask_eap_identity` does not
-    take IDi for it.
+    `eap_identity` is who we say we are in EAP, `eap_server` who the server of its TLS has to be, by
+    default the gateway, and `eap_inner` what we do inside EAP-TTLS. A responder that has to
+    `ask_eap_identity` does not take IDi for it.
     """
 
     name: str
@@ -165,6 +168,8 @@ class Connection:
     peer_auth: tuple[Proof, ...] = (Proof.CERTIFICATE,)
     peer_id: IdPattern = field(default=IdPattern("*"))
     eap_identity: str = ""
+    eap_server: Identity | None = None
+    eap_inner: str = "mschapv2"
     ask_eap_identity: bool = False
     local_ts: tuple[SelectorTemplate, ...] = (SelectorTemplate(None),)
     peer_ts: tuple[SelectorTemplate, ...] = (SelectorTemplate(None),)

@@ -48,7 +48,7 @@ from ikeway.model.errors import HostError
 from ikeway.model.esp import Usage
 from ikeway.model.time import Instant, Seconds
 from ikeway.policy.revocation import StatusSources
-from ikeway.runtime.eap import Conversations
+from ikeway.runtime.eap import Conversations, to_verify, verified
 from ikeway.runtime.faults import Due, Faults, Thing
 from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Lender
@@ -251,7 +251,7 @@ class Driver:
             case VerifyCertificate():
                 self._verifier.verify(question, partial(self._answered, ticket))
             case Converse():
-                self._later(ticket, self._ports.eap.turn(ticket, question))
+                self._converse(ticket, question)
             case Lease():
                 self._work.put_nowait(partial(self._lend, ticket, question))
             case FindPaths():
@@ -260,6 +260,18 @@ class Driver:
                 self._work.put_nowait(partial(self._measure, ticket, spis))
             case SolvePuzzle(puzzle):
                 self._solver.solve(puzzle, partial(self._answered, ticket))
+
+    def _converse(self, ticket: Ticket, question: Converse) -> None:
+        answer = self._ports.eap.turn(ticket, question)
+        doubt = to_verify(question, answer)
+        if doubt is None:
+            self._later(ticket, answer)
+        else:
+            tell = partial(self._verified, ticket, answer)
+            self._verifier.verify(doubt, tell)
+
+    def _verified(self, ticket: Ticket, answer: Answer, verdict: Answer) -> None:
+        self._answered(ticket, verified(answer, verdict))
 
     def _later(self, ticket: Ticket, answer: Answer) -> None:
         self._loop.call_soon(self._answered, ticket, answer)

@@ -1,17 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """Leads the EAP conversations of IKE SAs, as the server and as the peer (RFC 7296 §2.16)."""
 
-from typing import TypeAlias
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 from ikeway.auth.eap.means import Means
 from ikeway.auth.eap.methods import method
 from ikeway.auth.eap.peer import EapPeer
-from ikeway.auth.eap.progress import Progress
+from ikeway.auth.eap.progress import Failure, Progress, Success
 from ikeway.auth.eap.server import EapServer
-from ikeway.ike.io import Answer, Converse, Refused, Ticket
+from ikeway.crypto.profile import Purpose
+from ikeway.ike.io import Answer, Converse, Refused, Ticket, Trusted, VerifyCertificate
 
 Key: TypeAlias = tuple[bytes, bytes]
 """Our SPI and the branch: whose conversation it is."""
+
+_FAILURE: Final = 4
+"""The code of EAP Failure."""
+
+
+def to_verify(question: Converse, answer: Answer) -> VerifyCertificate | None:
+    """Return what is still to be known before a success counts: whether somebody was revoked."""
+    outcome = answer.outcome if isinstance(answer, Progress) else None
+    if not isinstance(outcome, Success) or not outcome.chain:
+        return None
+    purpose: Purpose = "client" if question.is_server else "server"
+    return VerifyCertificate(outcome.chain, purpose, question.revocation)
+
+
+def verified(answer: Answer, verdict: Answer) -> Answer:
+    """Return a success that counts, or the failure that it becomes."""
+    if isinstance(verdict, Trusted) or not isinstance(answer, Progress):
+        return answer
+    reason = verdict.reason if isinstance(verdict, Refused) else "it could not be checked"
+    reply = answer.reply
+    told = None if reply is None else bytes([_FAILURE]) + reply[1:]
+    return Progress(told, Failure(f"the certificate in EAP is refused: {reason}"))
 
 
 class Conversations:
@@ -47,7 +71,8 @@ class Conversations:
         methods = tuple(map(method, question.methods))
         if question.is_server:
             return EapServer(methods, self._means, question.identity, self._rounds_most)
-        return EapPeer(methods, self._means, question.identity, self._rounds_most)
+        means = replace(self._means, expected=question.server, inner=question.inner)
+        return EapPeer(methods, means, question.identity, self._rounds_most)
 
     @staticmethod
     def _say(running: EapServer | EapPeer, question: Converse) -> Progress | None:

@@ -5,14 +5,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
+from ikeway.auth.eap.means import TlsMeans
 from ikeway.crypto import sign
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.chain import verify_chain
 from ikeway.crypto.keypair import PrivateKey
+from ikeway.crypto.profile import Purpose
+from ikeway.crypto.tls import Credential
 from ikeway.ike.io import Answer, Refused, Sign, Signed, Trusted, VerifyCertificate
 from ikeway.model.errors import AuthenticationError, HostError, PeerError
+from ikeway.policy.credentials import LocalCertificate
 from ikeway.runtime.tokens import Token
 
 REMEMBERED_MOST: Final = 1024
@@ -73,6 +78,24 @@ class Pki:
         """
         found = self.chain(question)
         return found.answer if isinstance(found, Holds) else found
+
+    def believe(self, purpose: Purpose, chain: tuple[Certificate, ...]) -> None:
+        """Believe a chain of certificates.
+
+        Raises:
+            AuthenticationError: it does not hold.
+        """
+        found = self.chain(VerifyCertificate(tuple(each.der for each in chain), purpose))
+        if isinstance(found, Refused):
+            raise AuthenticationError(found.reason)
+
+    def tls(self, certificates: tuple[LocalCertificate, ...]) -> TlsMeans:
+        """Return what EAP methods need that are made of TLS."""
+        own = next((one for one in certificates if one.key in self._keys), None)
+        credential = None if own is None else Credential(own.chain, self._keys[own.key])
+        return TlsMeans(
+            credential, partial(self.believe, "client"), partial(self.believe, "server")
+        )
 
     def chain(self, question: VerifyCertificate) -> Holds | Refused:
         """Return the chain of the peer's certificate, or what is wrong with it.

@@ -78,7 +78,7 @@ def test_what_the_design_has_and_this_release_lacks_is_named_with_what_it_waits_
     (eap,) = errors(tmp_path, DESIGN.replace('"eap-mschapv2"', '"eap-peap"'))
     assert eap == (
         "19: connections.staff.peer_auth[0]: 'eap-peap' is not in this release, it waits for"
-        " the part on EAP; allowed now: psk, certificate, eap-mschapv2, eap-md5, eap-gtc"
+        " the part on EAP; allowed now: psk, certificate, eap-tls, eap-ttls, eap-mschapv2, eap-md5, eap-gtc"
     )
 
 
@@ -100,7 +100,7 @@ def test_the_configuration_of_the_design_is_understood_whole(tmp_path: Path) -> 
     ("line", "value", "part"),
     [
         ("local_auth", '"null"', "null authentication"),
-        ("local_auth", '"eap-tls"', "EAP"),
+        ("local_auth", '"eap-peap"', "EAP"),
         ("encapsulation", '"nat"', "bare ESP"),
     ],
 )

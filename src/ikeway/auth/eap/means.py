@@ -5,16 +5,47 @@ from dataclasses import dataclass
 
 from ikeway.auth.eap.passwords import Login, Passwords
 from ikeway.crypto.random import Random
+from ikeway.crypto.tls import Believe, Credential
 from ikeway.model.errors import AuthenticationError
+from ikeway.model.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class TlsMeans:
+    """Our certificate for TLS, and who believes certificates of clients and of servers.
+
+    Both raise `AuthenticationError`.
+    """
+
+    credential: Credential | None
+    believe_client: Believe
+    believe_server: Believe
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """`server` is our name as a server, which some methods say."""
+    """`server` is our name as a server, which some methods say.
+
+    `expected` is the name of the server that a peer's TLS has to lead to, and `inner` is what it
+    does in it.
+    """
 
     passwords: Passwords
     random: Random
     server: bytes = b"ikeway"
+    tls: TlsMeans | None = None
+    expected: Identity | None = None
+    inner: str = "mschapv2"
+
+    def need_tls(self) -> TlsMeans:
+        """Return what TLS needs.
+
+        Raises:
+            AuthenticationError: it is not there.
+        """
+        if self.tls is None:
+            raise AuthenticationError("there are no certificates for TLS")
+        return self.tls
 
     def login(self, identity: bytes) -> Login:
         """Return our own password.

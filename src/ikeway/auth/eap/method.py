@@ -24,11 +24,15 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """The method is over: `identity` is authentic. A peer has `data` yet to say."""
+    """The method is over: `identity` is authentic. A peer has `data` yet to say.
+
+    `chain` are the other side's certificates, of which nobody knows yet whether they were revoked.
+    """
 
     identity: bytes
     msk: Secret | None
     data: bytes = b""
+    chain: tuple[bytes, ...] = ()
 
 
 Move: TypeAlias = Say | Proven

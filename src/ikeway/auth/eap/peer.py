@@ -53,10 +53,16 @@ class EapPeer:
         except PeerError as error:
             return Progress(None, Failure(str(error)))
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether the method is done, so that a success would be believed."""
+        return self._proven is not None
+
     def _success(self) -> Progress:
         if self._proven is None:
             raise AuthenticationError("the server says EAP Success before any proof")
-        return Progress(None, Success(self._identity, self._proven.msk, self._name))
+        proven = self._proven
+        return Progress(None, Success(self._identity, proven.msk, self._name, proven.chain))
 
     def _request(self, packet: Packet) -> Progress:
         self._rounds += 1

@@ -12,12 +12,14 @@ class Success:
     """The proof holds. `msk` is the key of 64 octets, where the method makes one (RFC 3748 §7.10).
 
     `identity` is what was proven, by the method of that name: policy goes by it, not by what was
-    claimed outside.
+    claimed outside. `chain` are certificates that it rests on: whether they were revoked is another
+    question.
     """
 
     identity: bytes
     msk: Secret | None
     method: str = ""
+    chain: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

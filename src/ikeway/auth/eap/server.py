@@ -65,7 +65,7 @@ class EapServer:
         move = self._running.handle(packet, self._next)
         if isinstance(move, Proven):
             end = Packet(Code.SUCCESS, self._identifier).encode()
-            return Progress(end, Success(move.identity, move.msk, self._name))
+            return Progress(end, Success(move.identity, move.msk, self._name, move.chain))
         return self._ask(self._asked, move.data)
 
     def _named(self, identity: bytes) -> Progress:

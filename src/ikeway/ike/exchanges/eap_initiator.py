@@ -69,7 +69,16 @@ def _ask(state: AwaitEapRequest, packet: bytes, now: Instant) -> Step:
         now + (HALF_OPEN.length or 0.0),
     )
     method = connection.local_auth.eap_method
-    question = Converse(False, (method,), user(connection), packet)
+    server = connection.eap_server or state.responder.id_r.identity
+    question = Converse(
+        False,
+        (method,),
+        user(connection),
+        packet,
+        server,
+        connection.revocation,
+        connection.eap_inner,
+    )
     return Step(waiting, (Ask(session.ticket(TALK), question),))
 
 

@@ -140,7 +140,8 @@ def _ask(
 ) -> Step:
     request = applicant.request
     name = b"" if request.connection.ask_eap_identity else identity.from_idi(request.id_i)
-    question = Converse(True, _methods(request.connection), name, packet)
+    revocation = request.connection.revocation
+    question = Converse(True, _methods(request.connection), name, packet, revocation=revocation)
     waiting = AskingEap(session, transcript, applicant, shown, _expires(applicant, now))
     return Step(waiting, (Ask(session.ticket(TALK), question),))
 

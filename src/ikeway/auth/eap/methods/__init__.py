@@ -4,9 +4,15 @@
 from typing import Final
 
 from ikeway.auth.eap.method import Method
-from ikeway.auth.eap.methods import gtc, md5, mschapv2
+from ikeway.auth.eap.methods import gtc, md5, mschapv2, tls, ttls
 
-METHODS: Final[tuple[Method, ...]] = (mschapv2.METHOD, md5.METHOD, gtc.METHOD)
+METHODS: Final[tuple[Method, ...]] = (
+    mschapv2.METHOD,
+    tls.METHOD,
+    ttls.METHOD,
+    md5.METHOD,
+    gtc.METHOD,
+)
 _BY_NAME: Final = {row.name: row for row in METHODS}
 
 
