@@ -7,9 +7,12 @@ from ikeway.auth.eap.packet import Packet
 from ikeway.auth.eap.peer import EapPeer
 from ikeway.auth.eap.progress import Outcome, Progress
 from ikeway.auth.eap.server import EapServer
+from ikeway.crypto.milenage import Usim
 from ikeway.crypto.mschap import nt_hash
 from ikeway.crypto.random import SeededRandom
 from ikeway.model.secret import Secret
+
+USIM = Usim(Secret(bytes(range(16))), Secret(bytes(range(16, 32))))
 
 
 def random(seed: int = 1) -> SeededRandom:
@@ -32,6 +35,9 @@ class Users:
     def nt_hash(self, identity: bytes) -> Secret | None:
         password = self.known.get(identity)
         return None if password is None else nt_hash(Secret(password.encode()))
+
+    def usim(self, identity: bytes) -> Usim | None:
+        return USIM if identity in self.known else None
 
     def accepts(self, identity: bytes, password: Secret) -> bool:
         return self.clear(identity) == password

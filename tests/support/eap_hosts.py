@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 
+from ikeway.crypto.milenage import Usim
 from ikeway.model.identity import Identity, IdType
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Proof
@@ -10,7 +11,10 @@ from ikeway.policy.credentials import Account, IdPattern
 from support.hosts import CLIENT, GATEWAY, GCM, LEFT, POOL, RIGHT, Changes, Row, credentials, host
 from support.ladder import Ladder
 
+USIM = Usim(Secret(bytes(range(16))), Secret(bytes(range(16, 32))))
 USERS = (
+    Account(LEFT, Secret(b"from left"), None),
+    Account("usim@example.com", Secret(b""), USIM),
     Account("carol", Secret(b"correct horse")),
     Account("dora@example.com", Secret(b"battery staple")),
 )
@@ -40,7 +44,8 @@ def eap(
     }
     one = row.connection(LEFT, RIGHT, **client | (left or {}))
     two = row.connection(RIGHT, LEFT, **gateway | (right or {}))
-    own = (Account(user, Secret(password.encode())),)
+    usim = USIM if proof in {Proof.EAP_AKA, Proof.EAP_AKA_PRIME} else None
+    own = (Account(user, Secret(password.encode()), usim),)
     ours = replace(credentials(LEFT), accounts=own)
     return Ladder(
         host("left", (one,), ours if proof is Proof.EAP_TLS else replace(ours, certificates=())),
@@ -50,9 +55,15 @@ def eap(
     )
 
 
-def alone(row: Row = GCM, left: Changes | None = None, right: Changes | None = None) -> Ladder:
+def alone(
+    row: Row = GCM,
+    left: Changes | None = None,
+    right: Changes | None = None,
+    proof: Proof = Proof.EAP_TLS,
+) -> Ladder:
     """Return two that do with EAP alone (RFC 5998)."""
-    proof = Proof.EAP_TLS
     ours: Changes = {"peer_auth": (proof,)}
     theirs: Changes = {"local_auth": proof}
-    return eap(row, proof, LEFT, left=ours | (left or {}), right=theirs | (right or {}))
+    changes = ours | (left or {}), theirs | (right or {})
+    user = "usim@example.com" if "aka" in proof.value else LEFT
+    return eap(row, proof, user, "from left", *changes)

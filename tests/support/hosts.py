@@ -20,7 +20,7 @@ from ikeway.policy.connection import Connection, Encapsulate, Proof, SelectorTem
 from ikeway.policy.credentials import Credentials, IdPattern, LocalCertificate, PreSharedKey
 from ikeway.policy.pools import Pool
 from ikeway.policy.proposals import parse_esp, parse_ike
-from ikeway.runtime.eap import Conversations
+from ikeway.runtime.eap import Conversations, sequence
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.pki import Pki
 from support.ladder import Ladder, Nat
@@ -131,7 +131,7 @@ def host(
     env = Environment(random, connections, credentials)
     pki = pki_of(credentials, key)
     tls = pki.tls(credentials.certificates)
-    means = Means(Accounts(credentials.accounts), random, name.encode(), tls)
+    means = Means(Accounts(credentials.accounts), random, name.encode(), tls, sequence=sequence)
     eap = Conversations(means, env.limits.eap_rounds)
     return Host(name, IkeEndpoint(env), pki, Leases(pools or {}), eap)
 

@@ -24,7 +24,7 @@ _KINDS: Final = {
     "model_type": "a table",
 }
 
-_SECRET: Final = frozenset({"secrets", "psk", "password", "key_password"})
+_SECRET: Final = frozenset({"secrets", "psk", "password", "usim", "key_password"})
 """Keys whose values must not be repeated in a message, which may end up anywhere."""
 _SENTENCES: Final = {
     "missing": "this key is required",

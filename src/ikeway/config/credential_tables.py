@@ -21,6 +21,10 @@ class Secret(Table):
     password: Text | None = None
     """The password of that user, written as `psk` is."""
 
+    usim: Text | None = None
+    """The USIM of that user, or ours: key and OPc (3GPP TS 35.206), 32 hex digits each with a colon
+    between them; `file:` and `env:` as with `psk`."""
+
     psk: Text | None = None
     """`file:PATH`: the octets of that file, less one newline at the end. `env:NAME`: an environment
     variable as it is. Everything else is the secret itself, which draws a warning: `0x` and hex

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our certificate with its key, the authorities and the pre-shared keys of a configuration."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,12 +11,15 @@ from ikeway.config.secrets import SHORT_OCTETS, Sources
 from ikeway.crypto.certificate import Certificate, load_certificates
 from ikeway.crypto.crl import Crl
 from ikeway.crypto.keypair import PrivateKey
+from ikeway.crypto.milenage import Usim
 from ikeway.model.errors import AuthenticationError, ConfigError
+from ikeway.model.secret import Secret
 from ikeway.policy.credentials import Account, Credentials, LocalCertificate, PreSharedKey
 from ikeway.policy.revocation import StatusSources
 from ikeway.policy.token_key import SCHEME, TokenKey
 
 _AT: Final = ("credentials",)
+_USIM: Final = re.compile(r"([0-9A-Fa-f]{32}):([0-9A-Fa-f]{32})")
 _SOON: Final = timedelta(days=14)
 _PAYLOAD_OCTETS: Final = 5
 _CHAIN_OCTETS_MOST: Final = 60_000
@@ -171,16 +175,25 @@ def _accounts(table: CredentialsTable, sources: Sources) -> tuple[Account, ...]:
     found: dict[str, Account] = {}
     for index, entry in enumerate(table.secrets):
         where = (*_AT, "secrets", index)
-        if (entry.psk is None) == (entry.password is None):
-            sources.findings.error(where, "either psk or password has to be there")
-        if entry.password is None:
+        if sum(one is not None for one in (entry.psk, entry.password, entry.usim)) != 1:
+            sources.findings.error(where, "one of psk, password and usim has to be there")
+        if entry.password is None and entry.usim is None:
             continue
         name = entry.id.text
         if "*" in name:
             sources.findings.error((*where, "id"), "a password is for one user, not for a pattern")
         if name.lower() in found:
             sources.findings.error(where, f"a second password for {name}; remove one of them")
-        path = (*where, "password")
+        path = (*where, "password" if entry.password else "usim")
         with sources.findings.at(path):
-            found[name.lower()] = Account(name, sources.secret(entry.password, path))
+            secret = sources.secret(entry.password or entry.usim or "", path)
+            usim = _usim(secret) if entry.usim else None
+            found[name.lower()] = Account(name, secret, usim)
     return tuple(found.values())
+
+
+def _usim(secret: Secret) -> Usim:
+    digits = _USIM.fullmatch(secret.octets.decode("ascii", "replace").strip())
+    if digits is None:
+        raise ConfigError("a USIM is a key and OPc, 32 hex digits each with a colon between them")
+    return Usim(*(Secret(bytes.fromhex(part)) for part in digits.groups()))

@@ -10,8 +10,17 @@ from ikeway.ike.exchanges.eap_initiator import user
 from ikeway.policy.connection import Connection, Proof, Role
 from ikeway.policy.credentials import Credentials
 
-BY_PASSWORD: Final = frozenset({Proof.EAP_MSCHAPV2, Proof.EAP_TTLS, Proof.EAP_MD5, Proof.EAP_GTC})
-"""Methods that need a password of each user."""
+BY_PASSWORD: Final = frozenset(
+    {
+        Proof.EAP_MSCHAPV2,
+        Proof.EAP_TTLS,
+        Proof.EAP_AKA_PRIME,
+        Proof.EAP_AKA,
+        Proof.EAP_MD5,
+        Proof.EAP_GTC,
+    }
+)
+"""Methods that need a password, or the USIM, of each user."""
 
 
 def check_eap(

@@ -18,9 +18,20 @@ from ikeway.model.secret import Secret
 
 _READ_MOST: Final = 1 << 16
 _CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES256:!SHA1:!aNULL"
+_NO_RENEGOTIATION: Final = 1 << 30
+_LEGACY_SERVER_CONNECT: Final = 1 << 2
+"""OpenSSL's SSL_OP_NO_RENEGOTIATION and SSL_OP_LEGACY_SERVER_CONNECT."""
 
 Believe = Callable[[tuple[Certificate, ...]], None]
 """Checks the certificates of the other end, its own first; raises `AuthenticationError`."""
+
+
+class BrokenHandshakeError(AuthenticationError):
+    """No handshake is possible. `alert` is what the other end is to hear; empty if it said so."""
+
+    def __init__(self, reason: str, alert: bytes) -> None:
+        super().__init__(f"TLS: {reason}")
+        self.alert = alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ class TlsEnd:
         except SSL.WantReadError:
             pass
         except SSL.Error as error:
-            raise AuthenticationError(f"TLS: {_reason(error)}") from error
+            raise BrokenHandshakeError(_reason(error), self.pending()) from error
         self._check()
         return self.pending(), self.is_done
 
@@ -149,7 +160,10 @@ def _context(policy: TlsPolicy) -> SSL.Context:
     context.set_max_proto_version(SSL.TLS1_3_VERSION if policy.allow_tls13 else SSL.TLS1_2_VERSION)
     context.set_cipher_list(_CIPHERS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_COMPRESSION)
+    # INTEROP strongswan: its TLS 1.2 does not know RFC 5746. Nobody renegotiates here.
+    context.set_options(
+        SSL.OP_NO_TICKET | SSL.OP_NO_COMPRESSION | _NO_RENEGOTIATION | _LEGACY_SERVER_CONNECT
+    )
     if policy.believe is not None:
         # OpenSSL asks for the certificate and checks the signature; `believe` checks all the rest.
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)

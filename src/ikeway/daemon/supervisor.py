@@ -72,7 +72,7 @@ from ikeway.model.secret import Secret
 from ikeway.policy.connection import Start
 from ikeway.runtime import steering
 from ikeway.runtime.driver import Driver, Ports
-from ikeway.runtime.eap import Conversations
+from ikeway.runtime.eap import Conversations, sequence
 from ikeway.runtime.entropy import SystemRandom
 from ikeway.runtime.faults import Fault, Faults
 from ikeway.runtime.keylog import KeyLog
@@ -399,5 +399,5 @@ def _eap(loaded: Loaded, pki: Pki) -> Conversations:
     name = b"ikeway" if identity is None else identity.data
     credentials = loaded.credentials
     tls = pki.tls(credentials.certificates)
-    means = Means(Accounts(credentials.accounts), SystemRandom(), name, tls)
+    means = Means(Accounts(credentials.accounts), SystemRandom(), name, tls, sequence=sequence)
     return Conversations(means, loaded.limits.eap_rounds)

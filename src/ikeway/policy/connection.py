@@ -33,6 +33,8 @@ class Proof(Enum):
     CERTIFICATE = "certificate"
     EAP_TLS = "eap-tls"
     EAP_TTLS = "eap-ttls"
+    EAP_AKA_PRIME = "eap-aka-prime"
+    EAP_AKA = "eap-aka"
     EAP_MSCHAPV2 = "eap-mschapv2"
     EAP_MD5 = "eap-md5"
     EAP_GTC = "eap-gtc"

@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from typing_extensions import override
 
 from ikeway.crypto.certificate import Certificate, distinguished_name, names_equal
+from ikeway.crypto.milenage import Usim
 from ikeway.model.errors import ConfigError
 from ikeway.model.identity import Identity, IdType
 from ikeway.model.secret import Secret
@@ -104,10 +105,11 @@ class LocalCertificate:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user of EAP, whom the password proves; also ourselves."""
+    """A user of EAP, whom a password or a USIM proves; also ourselves."""
 
     name: str
     password: Secret
+    usim: Usim | None = None
 
 
 @dataclass(frozen=True, slots=True)

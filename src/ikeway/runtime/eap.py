@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Leads the EAP conversations of IKE SAs, as the server and as the peer (RFC 7296 §2.16)."""
 
+import time
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -17,6 +18,11 @@ Key: TypeAlias = tuple[bytes, bytes]
 
 _FAILURE: Final = 4
 """The code of EAP Failure."""
+
+
+def sequence() -> int:
+    """Return the number of a challenge for a USIM: what time it is, above an index of five bits."""
+    return int(time.time() * 1000) << 5
 
 
 def to_verify(question: Converse, answer: Answer) -> VerifyCertificate | None:

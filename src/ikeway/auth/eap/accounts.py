@@ -6,6 +6,7 @@ from hmac import compare_digest
 
 from ikeway.auth.eap.identity import without_domain
 from ikeway.crypto import mschap
+from ikeway.crypto.milenage import Usim
 from ikeway.model.secret import Secret
 from ikeway.policy.credentials import Account
 
@@ -24,17 +25,26 @@ class Accounts:
     def clear(self, identity: bytes) -> Secret | None:
         """Return the password itself, in UTF-8."""
         found = self._find(identity)
-        return None if found is None else found.password
+        return None if found is None or found.usim else found.password
 
     def nt_hash(self, identity: bytes) -> Secret | None:
         """Return the NT hash of the password."""
         found = self._find(identity)
-        return None if found is None else mschap.nt_hash(found.password)
+        return None if found is None or found.usim else mschap.nt_hash(found.password)
+
+    def usim(self, identity: bytes) -> Usim | None:
+        """Return the USIM, ours or the home network's knowledge of it."""
+        found = self._find(identity)
+        return None if found is None else found.usim
 
     def accepts(self, identity: bytes, password: Secret) -> bool:
         """Whether this is the password."""
         found = self._find(identity)
-        return found is not None and compare_digest(found.password.octets, password.octets)
+        return (
+            found is not None
+            and found.usim is None
+            and compare_digest(found.password.octets, password.octets)
+        )
 
     def _find(self, identity: bytes) -> Account | None:
         whole = identity.lower()

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from ikeway.crypto.milenage import Usim
 from ikeway.model.secret import Secret
 
 
@@ -28,6 +29,10 @@ class Passwords(Protocol):
 
     def nt_hash(self, identity: bytes) -> Secret | None:
         """Return the NT hash of the password."""
+        ...
+
+    def usim(self, identity: bytes) -> Usim | None:
+        """Return the USIM, ours or the home network's knowledge of it."""
         ...
 
     def accepts(self, identity: bytes, password: Secret) -> bool:

@@ -40,7 +40,10 @@ class EapServer:
         """Return the first request. Who is known need not say who it is (RFC 7296 §3.16)."""
         if not self._identity:
             return self._ask(EapType.IDENTITY, b"")
-        return self._begin(self._methods[0])
+        try:
+            return self._begin(self._methods[0])
+        except PeerError as error:
+            return self._fail(str(error))
 
     def handle(self, octets: bytes) -> Progress:
         """Take a response. Whatever it is, the answer is a request or the end."""

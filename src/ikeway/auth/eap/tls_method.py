@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the methods that are made of TLS have in common (RFC 5216 §2.1, RFC 9190, RFC 9427)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ikeway.auth.certificates import identity_matches
@@ -10,7 +10,7 @@ from ikeway.auth.eap.method import Move, Proven, Say
 from ikeway.auth.eap.packet import EapType, Packet
 from ikeway.auth.eap.tls_frames import START, Frames
 from ikeway.crypto.certificate import Certificate
-from ikeway.crypto.tls import TlsEnd, TlsPolicy
+from ikeway.crypto.tls import BrokenHandshakeError, TlsEnd, TlsPolicy
 from ikeway.model.errors import AuthenticationError, MalformedError
 from ikeway.model.secret import Secret
 
@@ -47,6 +47,7 @@ class TlsServer:
         self.flavour = flavour
         self.tls = TlsEnd(TlsPolicy(True, tls.credential, believe))
         self._frames = Frames()
+        self._broken = ""
 
     def begin(self, _identifier: int) -> bytes:
         """Return the start."""
@@ -66,7 +67,15 @@ class TlsServer:
     def _turn(self, flight: bytes) -> Move:
         if self.tls.is_done:
             return self._plain(self.tls.read(flight))
-        records, is_done = self.tls.handshake(flight)
+        if self._broken:
+            raise AuthenticationError(self._broken)
+        try:
+            records, is_done = self.tls.handshake(flight)
+        except BrokenHandshakeError as error:
+            self._broken = str(error)
+            if error.alert:
+                return self.say(error.alert)
+            raise
         if not is_done:
             if not records:
                 raise MalformedError("EAP: a flight of TLS that leads nowhere")
@@ -98,6 +107,7 @@ class TlsPeer:
         self.flavour = flavour
         self.tls = TlsEnd(TlsPolicy(False, own, self._believe))
         self._frames = Frames()
+        self._broken = ""
 
     def _believe(self, chain: tuple[Certificate, ...]) -> None:
         """Believe the server that the gateway's name, or the configured one, is of."""
@@ -125,7 +135,14 @@ class TlsPeer:
     def _turn(self, flight: bytes) -> Move:
         if self.tls.is_done:
             return self._plain(self.tls.read(flight))
-        records, is_done = self.tls.handshake(flight)
+        if self._broken:
+            raise AuthenticationError(self._broken)
+        try:
+            records, is_done = self.tls.handshake(flight)
+        except BrokenHandshakeError as error:
+            # RFC 5216 §2.1.3: our alert, or an empty answer to theirs, brings the server's failure.
+            self._broken = str(error)
+            return replace(self.say(error.alert), note=self._broken)
         return self._done(records) if is_done else self.say(records)
 
     def say(self, records: bytes) -> Say:

@@ -4,12 +4,14 @@
 from typing import Final
 
 from ikeway.auth.eap.method import Method
-from ikeway.auth.eap.methods import gtc, md5, mschapv2, tls, ttls
+from ikeway.auth.eap.methods import aka, aka_prime, gtc, md5, mschapv2, tls, ttls
 
 METHODS: Final[tuple[Method, ...]] = (
     mschapv2.METHOD,
     tls.METHOD,
     ttls.METHOD,
+    aka_prime.METHOD,
+    aka.METHOD,
     md5.METHOD,
     gtc.METHOD,
 )
