@@ -6,15 +6,16 @@ from dataclasses import replace
 import pytest
 
 from ikeway.auth.eap.packet import Code, EapType, Packet
-from ikeway.auth.eap.progress import Progress
+from ikeway.auth.eap.progress import Progress, Success
 from ikeway.ike.eap_states import AwaitEapResponse
-from ikeway.ike.io import Converse, Sign
+from ikeway.ike.io import Answer, Converse, Sign, Ticket
 from ikeway.ike.reports import MessageSent
 from ikeway.ike.states import Established
 from ikeway.model.identity import Identity, IdType
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Proof
 from ikeway.policy.credentials import IdPattern
+from ikeway.policy.proposals import parse_ike
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Authentication, Certificate, Eap, IdI, IdR, Notify
@@ -22,9 +23,11 @@ from ikeway.wire.registry import AuthMethod, ExchangeType, NotifyType
 from support.eap_hosts import eap
 from support.forge import Edit, edited, request, session_of
 from support.hosts import (
+    GCM,
     RIGHT,
     Row,
 )
+from support.hybrid import KEM
 from support.ladder import Ladder
 from support.shell import Host
 
@@ -480,3 +483,30 @@ def test_an_answer_of_the_signer_that_comes_late_changes_nothing() -> None:
     ladder.settle()
     assert is_up(ladder)
     assert isinstance(ladder.left.states[0], Established)
+
+
+def test_eap_goes_on_top_of_additional_key_exchanges() -> None:
+    """RFC 9242 §3.3.2: all AUTHs of EAP cover IKE_INTERMEDIATE."""
+    hybrid = {"ike": (parse_ike(f"{GCM.ike}-{KEM}"),)}
+    ladder = eap(left=hybrid, right=hybrid)
+    ladder.connect()
+    assert is_up(ladder)
+    assert any(one.startswith("IKE_INTERMEDIATE") for one in ladder.left.said)
+
+
+def test_a_proxy_without_the_msk_gets_nothing() -> None:
+    """§2.16: whoever passes EAP on, to a gateway where the client believes it, lacks the key."""
+    ladder = eap()
+    honest = ladder.left.eap.turn
+
+    def turn(ticket: Ticket, question: Converse) -> Answer:
+        progress = honest(ticket, question)
+        if isinstance(progress, Progress) and isinstance(progress.outcome, Success):
+            return replace(progress, outcome=replace(progress.outcome, msk=Secret(bytes(64))))
+        return progress
+
+    ladder.left.eap.turn = turn  # type: ignore[method-assign]
+    ladder.connect()
+    assert not ladder.right.established
+    assert not ladder.left.established
+    assert is_down(ladder)

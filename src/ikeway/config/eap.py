@@ -14,6 +14,7 @@ BY_PASSWORD: Final = frozenset(
     {
         Proof.EAP_MSCHAPV2,
         Proof.EAP_TTLS,
+        Proof.EAP_PEAP,
         Proof.EAP_AKA_PRIME,
         Proof.EAP_AKA,
         Proof.EAP_MD5,
@@ -21,6 +22,8 @@ BY_PASSWORD: Final = frozenset(
     }
 )
 """Methods that need a password, or the USIM, of each user."""
+TUNNELS: Final = frozenset({Proof.EAP_TTLS, Proof.EAP_PEAP})
+"""Methods in which only the server shows a certificate."""
 
 
 def check_eap(
@@ -62,10 +65,11 @@ def _check_ours(
 def _check_certificates(
     path: KeyPath, connection: Connection, credentials: Credentials, findings: Findings
 ) -> None:
-    """Note what TLS lacks: in TTLS only the server shows a certificate, only the peer sees one."""
+    """Note what TLS lacks: in a tunnel the server shows a certificate, and the peer sees it."""
     own, accepted = connection.local_auth, connection.peer_auth
-    shows = Proof.EAP_TLS in {own, *accepted} or Proof.EAP_TTLS in accepted
-    sees = Proof.EAP_TLS in {own, *accepted} or Proof.EAP_TTLS is own
+    is_mutual = Proof.EAP_TLS in {own, *accepted}
+    shows = is_mutual or not TUNNELS.isdisjoint(accepted)
+    sees = is_mutual or own in TUNNELS
     if shows and connection.may_respond and not credentials.certificates:
         findings.error(path, "EAP with TLS needs a certificate and its key in [credentials]")
     elif own is Proof.EAP_TLS and not credentials.certificates:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
@@ -21,6 +22,13 @@ _CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES256:!SHA1:!aNULL"
 _NO_RENEGOTIATION: Final = 1 << 30
 _LEGACY_SERVER_CONNECT: Final = 1 << 2
 """OpenSSL's SSL_OP_NO_RENEGOTIATION and SSL_OP_LEGACY_SERVER_CONNECT."""
+_Usable = (
+    rsa.RSAPrivateKey
+    | ec.EllipticCurvePrivateKey
+    | ed25519.Ed25519PrivateKey
+    | ed448.Ed448PrivateKey
+)
+"""Keys that TLS signs with; ML-DSA is not among them in pyOpenSSL."""
 
 Believe = Callable[[tuple[Certificate, ...]], None]
 """Checks the certificates of the other end, its own first; raises `AuthenticationError`."""
@@ -172,8 +180,14 @@ def _context(policy: TlsPolicy) -> SSL.Context:
         context.use_certificate(chain[0].handle)
         for each in chain[1:]:
             context.add_extra_chain_cert(each.handle)
-        context.use_privatekey(policy.credential.key.handle)
+        context.use_privatekey(_usable(policy.credential.key))
     return context
+
+
+def _usable(key: PrivateKey) -> _Usable:
+    if not isinstance(key.handle, _Usable):
+        raise AuthenticationError(f"TLS: not with an {key.algorithm.value} key")
+    return key.handle
 
 
 def _reason(error: SSL.Error) -> str:

@@ -33,6 +33,7 @@ class Proof(Enum):
     CERTIFICATE = "certificate"
     EAP_TLS = "eap-tls"
     EAP_TTLS = "eap-ttls"
+    EAP_PEAP = "eap-peap"
     EAP_AKA_PRIME = "eap-aka-prime"
     EAP_AKA = "eap-aka"
     EAP_MSCHAPV2 = "eap-mschapv2"

@@ -75,11 +75,11 @@ def test_a_connection_with_defaults_is_the_policy_with_its_defaults(tmp_path: Pa
 def test_what_the_design_has_and_this_release_lacks_is_named_with_what_it_waits_for(
     tmp_path: Path,
 ) -> None:
-    (eap,) = errors(tmp_path, DESIGN.replace('"eap-mschapv2"', '"eap-peap"'))
+    (eap,) = errors(tmp_path, DESIGN.replace('"eap-mschapv2"', '"eap-fast"'))
     assert eap == (
-        "19: connections.staff.peer_auth[0]: 'eap-peap' is not in this release, it waits for"
-        " the part on EAP; allowed now: psk, certificate, eap-tls, eap-ttls, eap-aka-prime,"
-        " eap-aka, eap-mschapv2, eap-md5, eap-gtc"
+        "19: connections.staff.peer_auth[0]: 'eap-fast' is not in this release, it waits for"
+        " the part on EAP; allowed now: psk, certificate, eap-tls, eap-ttls, eap-peap,"
+        " eap-aka-prime, eap-aka, eap-mschapv2, eap-md5, eap-gtc"
     )
 
 
@@ -101,7 +101,7 @@ def test_the_configuration_of_the_design_is_understood_whole(tmp_path: Path) -> 
     ("line", "value", "part"),
     [
         ("local_auth", '"null"', "null authentication"),
-        ("local_auth", '"eap-peap"', "EAP"),
+        ("local_auth", '"eap-fast"', "EAP"),
         ("encapsulation", '"nat"', "bare ESP"),
     ],
 )

@@ -35,6 +35,7 @@ class EapType(OpenEnum):
     AKA = 23
     PEAP = 25
     MSCHAPV2 = 26
+    EXTENSIONS = 33
     AKA_PRIME = 50
     EXPANDED = 254
 

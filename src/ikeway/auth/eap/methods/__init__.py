@@ -4,12 +4,13 @@
 from typing import Final
 
 from ikeway.auth.eap.method import Method
-from ikeway.auth.eap.methods import aka, aka_prime, gtc, md5, mschapv2, tls, ttls
+from ikeway.auth.eap.methods import aka, aka_prime, gtc, md5, mschapv2, peap, tls, ttls
 
 METHODS: Final[tuple[Method, ...]] = (
     mschapv2.METHOD,
     tls.METHOD,
     ttls.METHOD,
+    peap.METHOD,
     aka_prime.METHOD,
     aka.METHOD,
     md5.METHOD,
