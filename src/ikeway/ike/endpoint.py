@@ -7,6 +7,7 @@ Nothing that is not authentic leaves state behind, but for half-open SAs, whose 
 from dataclasses import replace
 
 from ikeway.ike import crash_detection, hints, opening, strangers, succession
+from ikeway.ike.claims import Claims
 from ikeway.ike.eap_states import AskingEap, AwaitEapAuth, AwaitEapResponse, SigningEap
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import (
@@ -94,6 +95,7 @@ class Endpoint:
         self._gate = Gate(env.limits, env.random, self._half_open)
         self._pressure = Pressure()
         self._strangers = strangers.Strangers(env.limits)
+        self._claims = Claims()
         self._fragments = FragmentBudget(env.limits.fragment_octets)
         self._owners = Owners()
         self._peers = Peers()
@@ -209,6 +211,7 @@ class Endpoint:
         for sa in self.sas:
             if hints.of_spi(sa.state, spi, datagram.peer):
                 actions = sa.hint(message, datagram.peer, now)
+                self._claims.release(actions)
                 self._index(sa)
                 gone = (self._forget(sa, now),) if isinstance(sa.state, Gone) else ()
                 return (*actions, *gone)
@@ -237,10 +240,15 @@ class Endpoint:
         if isinstance(sa.state, STARTING) and self._peers.contradict(sa.state.connection):
             sa.is_not_the_only_one()
         before = sa.state
+        if isinstance(event, Answered):
+            self._claims.answered(event.ticket, event.answer)
         actions = sa.handle(event, now)
         self._index(sa)
+        actions, refused = self._claims.look(sa, actions)
         tickets = self._returning.observe(before, sa.state, now)
         more = [*self._spare_memory(sa), *self._take_over(sa, tickets, now)]
+        for answered in refused:
+            more += self._handle(sa, answered, now)
         for born in sa.offspring:
             more += self._bear(born, now)
         for action in actions:
@@ -273,8 +281,11 @@ class Endpoint:
             return self._begin(born.spi, Step(born.begins), now)
         heir = self._sas.get(born.spi)
         if heir is None:
-            return succession.orphans(born)
+            actions = succession.orphans(born)
+            self._claims.release(actions)
+            return actions
         actions = heir.inherit(born, now)
+        self._claims.release(actions)
         self._index(heir)
         return actions
 
