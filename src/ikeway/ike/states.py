@@ -23,6 +23,7 @@ from ikeway.ike.features.nat_traversal import Nat
 from ikeway.ike.invalid_message_id import Complained
 from ikeway.ike.io import Action
 from ikeway.ike.mobility import Mobility
+from ikeway.ike.pace import Pace
 from ikeway.ike.pulse import Pulse
 from ikeway.ike.resumption import NONE, Resumption
 from ikeway.ike.series import Series
@@ -230,7 +231,7 @@ class Established:
     `crossed` and `rival` are rekeys of the peer's that crossed ours. An IKE SA that came of such a
     rekey is provisional until the nonces decide: nothing is changed on it (RFC 7296 §2.8.2).
     `stillborn` are outbound SPIs that the peer deleted before its answer told us of them.
-    `authenticity` is how long the proofs of identity count.
+    `authenticity` is how long the proofs of identity count, `pace` how often the peer wants SAs.
     `keep_at` is when a NAT before us needs to see a packet. `wanted` are Child SAs that we keep up.
     `mobility` is what is known of where both sides are. `synchronised` is the last message ID that
     a synchronisation of the peer's began with (RFC 6311 §5.1).
@@ -266,6 +267,7 @@ class Established:
     mobility: Mobility = field(default=Mobility())
     authenticity: Authenticity = field(default=Authenticity())
     resumption: Resumption = NONE
+    pace: Pace = field(default=Pace())
 
     def asking(self, kind: type[A]) -> tuple[A, ...]:
         """Return what we have asked of a kind and have no answer to, the oldest first."""

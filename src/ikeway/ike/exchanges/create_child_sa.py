@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """CREATE_CHILD_SA (RFC 7296 §1.3): which of its three uses a message is."""
 
+from dataclasses import replace
+
 from ikeway.ike.exchanges import child_sa, child_sa_requester, child_sa_responder, rekey_ike
 from ikeway.ike.io import Datagram
 from ikeway.ike.states import Established, Step
@@ -24,6 +26,10 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     """
     if state.is_provisional:
         raise BusyError("it is not decided yet which IKE SA stays")
+    pace = state.pace.another(now)
+    if pace is None:
+        raise BusyError("the peer asks for SAs too often")
+    state = replace(state, pace=pace)
     offered = message.one(SecurityAssociation)
     if offered is not None and any(p.protocol is ProtocolId.IKE for p in offered.proposals):
         return rekey_ike.respond(state, message, datagram, now)

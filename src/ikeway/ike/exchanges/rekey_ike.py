@@ -197,6 +197,7 @@ def _make(
         authenticity=state.authenticity,
         standing=state.standing,
         resumption=state.resumption.succeeded(),
+        pace=state.pace,
     )
     return Made(ending.aging(fresh, now), lowest(*nonces))
 
