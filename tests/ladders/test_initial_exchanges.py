@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ikeway.crypto.keypair import KeyAlgorithm
-from ikeway.ike.io import Datagram
+from ikeway.ike.io import Datagram, InstallChild, Sign, VerifyCertificate
 from ikeway.ike.states import AwaitAuthRequest, Established
 from ikeway.model.esp import Mode
 from ikeway.model.identity import Identity
@@ -159,6 +159,51 @@ def test_further_certificates_may_follow(row: Row, side: str) -> None:
     edited(ladder, lambda payloads: (*payloads, other), AUTH, getattr(ladder, side))
     ladder.connect()
     assert_up(ladder)
+
+
+@pytest.mark.conformance("CF-I20", "CF-O04")
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_four_certificates_and_two_urls_are_taken_and_nothing_is_fetched(
+    row: Row, side: str
+) -> None:
+    """§3.6: "Implementations MUST be capable of being configured to send and accept up to four
+    X.509 certificates", and the two URL formats, which we are not configured for.
+
+    The attack (RFC 8019 §4.7): whoever is not authentic yet has us send requests to where it likes.
+    """
+    ladder = row.certificates()
+    names = ("other.example", "third.example", "fourth.example")
+    more = tuple(
+        Certificate(CertEncoding.X509_SIGNATURE, leaf(name, KeyAlgorithm.ECDSA_256, CA).leaf.der)
+        for name in names
+    )
+    urls = tuple(
+        Certificate(encoding, bytes(20) + b"http://192.0.2.53/an-address-of-yours")
+        for encoding in (CertEncoding.HASH_AND_URL_X509, CertEncoding.HASH_AND_URL_BUNDLE)
+    )
+    edited(ladder, lambda payloads: (*payloads, *more, *urls), AUTH, getattr(ladder, side))
+    ladder.connect()
+    assert_up(ladder)
+    for host in (ladder.left, ladder.right):
+        assert set(host.asked) <= {Sign, VerifyCertificate, InstallChild}
+        assert not any("HTTP_CERT_LOOKUP_SUPPORTED" in what for what in host.said)
+
+
+@pytest.mark.conformance("CF-I20", "CF-O04")
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_who_sends_nothing_but_urls_proves_nothing(row: Row, side: str) -> None:
+    """§3.6: without a certificate there is no key, whatever a URL might lead to."""
+    ladder = row.certificates()
+
+    def by_url(payloads: tuple[Body, ...]) -> tuple[Body, ...]:
+        url = Certificate(CertEncoding.HASH_AND_URL_X509, bytes(20) + b"http://192.0.2.53/")
+        return tuple(url if isinstance(body, Certificate) else body for body in payloads)
+
+    edited(ladder, by_url, AUTH, getattr(ladder, side))
+    ladder.connect()
+    ladder.wait(60)
+    assert_down(ladder)
+    assert VerifyCertificate not in ladder.other(getattr(ladder, side)).asked
 
 
 @pytest.mark.conformance("CF-A06")

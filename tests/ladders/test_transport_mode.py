@@ -57,6 +57,25 @@ def alike(ladder: Ladder) -> None:
         assert left.original is right.original is None
 
 
+@pytest.mark.conformance("CF-J24")
+def test_the_request_names_the_addresses_that_its_sender_sees(row: Row) -> None:
+    """§2.23.1: "The TSi entries MUST have exactly one IP address, and that MUST match the source
+    address of the IKE SA", and the TSr entries the destination."""
+    ladder = row.psk(HOSTS, HOSTS)
+    asked: list[Body] = []
+
+    def note(payloads: tuple[Body, ...]) -> tuple[Body, ...]:
+        asked.extend(payloads)
+        return payloads
+
+    edited(ladder, note, AUTH, ladder.left)
+    ladder.connect()
+    here, there = ladder.addresses
+    assert [body.selectors for body in asked if isinstance(body, TsI)] == [at(here)]
+    assert [body.selectors for body in asked if isinstance(body, TsR)] == [at(there)]
+
+
+@pytest.mark.conformance("CF-J25", "CF-J26")
 def test_both_sides_agree_on_transport_mode(row: Row) -> None:
     """§1.3.1: "If the request is accepted, the response MUST also include a notification"."""
     ladder = up(row)
@@ -123,6 +142,30 @@ def test_a_tunnel_is_granted_to_whoever_asks_for_transport_mode_of_it(row: Row) 
     assert "USE_TRANSPORT_MODE" not in ladder.right.said[1]
 
 
+@pytest.mark.conformance("CF-J25")
+def test_for_a_tunnel_the_substitution_is_undone() -> None:
+    """§2.23.1: "undo the Traffic Selector substitutions ... searching for tunnel mode SPD entry":
+    the tunnel is for the address that the client has, not for that of the NAT."""
+    row = replace(GCM, behind_nat=True)
+    ladder = row.psk(right={"peer_ts": EVERYTHING, "local_ts": EVERYTHING})
+    here, there = (at(address) for address in ladder.addresses)
+
+    def ask(payloads: tuple[Body, ...]) -> tuple[Body, ...]:
+        named = (
+            TsI(here) if isinstance(body, TsI) else TsR(there) if isinstance(body, TsR) else body
+            for body in payloads
+        )
+        return (*named, Notify(NotifyType.USE_TRANSPORT_MODE))
+
+    edited(ladder, ask, AUTH, ladder.left)
+    ladder.connect()
+    (install,) = ladder.right.installs
+    child = install.child
+    assert child.mode is Mode.TUNNEL
+    assert (child.peer_ts, child.local_ts) == (here, there)
+    assert child.original is None
+
+
 def test_protocol_and_ports_are_narrowed_as_ever(row: Row) -> None:
     """§2.23.1: "it can still narrow down the protocol number or port ranges"."""
     web = (template("dynamic", 6, (443, 443)),)
@@ -146,6 +189,7 @@ def offering(row: Row, ts_i: tuple[TrafficSelector, ...]) -> Ladder:
     return ladder
 
 
+@pytest.mark.conformance("CF-J25")
 def test_an_address_behind_a_nat_is_whatever_the_nat_says() -> None:
     """§2.23.1: TSi is replaced by the source of the IKE packets: nobody claims another's traffic.
 
@@ -185,6 +229,7 @@ def test_transport_mode_has_one_address_a_side(
     assert ladder.right.installed == {}
 
 
+@pytest.mark.conformance("CF-J26")
 @pytest.mark.parametrize("behind_nat", [True, False])
 @pytest.mark.parametrize("side", [TsI, TsR])
 def test_an_answer_with_more_than_was_asked_for_is_no_child(

@@ -36,6 +36,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
         yield build
 
 
+@pytest.mark.conformance("CF-V06", "CF-J26")
 @pytest.mark.parametrize("behind_nat", [False, True], ids=["cable", "nat"])
 def test_hosts_speak_with_each_other_in_transport_mode(make: Make, behind_nat: bool) -> None:
     """RFC 7296 §2.23.1, RFC 3948 §3.1.2: with a NAT the checksums of TCP are amended."""
