@@ -6,15 +6,16 @@ from collections.abc import Callable
 import pytest
 
 from ikeway.ike import reports
-from ikeway.ike.io import Datagram
+from ikeway.ike.io import Datagram, InstallChild, Installed, Refused
+from ikeway.policy.lifetimes import Retransmission
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Delete
 from ikeway.wire.registry import ExchangeType
 from support.agreement import agree
 from support.crossing import delete_child, delete_ike, forget_child, rekey_child, rekey_ike
-from support.hosts import Row
+from support.hosts import Changes, Row
 from support.ladder import Ladder
-from support.shell import Host
+from support.shell import Host, Question
 
 Fate = Callable[[Host, Datagram], list[Datagram]]
 
@@ -168,3 +169,43 @@ def _answers(ladder: Ladder, only: Host | None = None) -> list[Message]:
             reader = keyring[1].keyring if sender is ladder.left else keyring[0]
             opened.append(reader.open(head, datagram.octets))
     return opened[: 1 if only else 2]
+
+
+@pytest.mark.conformance("CF-F08", "CF-F27")
+@pytest.mark.parametrize("by", ["left", "right"])
+@pytest.mark.parametrize("given", [Installed(), Refused("no room"), None])
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_our_answer_comes_while_the_peers_rekey_waits_for_the_data_plane(
+    row: Row, by: str, given: Installed | Refused | None, first: str
+) -> None:
+    """§2.8.1: the nonces decide between two exchanges. One that the data plane refuses, or never
+    answers, has made nothing: what it would have beaten is the successor then."""
+    patient: Changes = {"retransmission": Retransmission(give_up=100.0)}
+    ladder = row.psk(patient, patient)
+    ladder.connect()
+    host: Host = getattr(ladder, by)
+    old = host.child
+    host.holds = (InstallChild,)
+    rekey_child(ladder, host)
+    rekey_child(ladder, ladder.other(host))
+    ladder.settle()
+    (state,) = host.established
+    theirs = state.answering[0].child.sa.spi_in
+    host.held.sort(key=lambda held: (spi_of(held) == theirs) is (first == "ours"))
+    assert len(host.held) == 2
+    host.holds = ()
+    for held in host.held:
+        answer = given if spi_of(held) == theirs else Installed()
+        if answer is not None:
+            host.refuse_install = "no room" if isinstance(answer, Refused) else None
+            ladder.give(host, held, host.answer(held) or answer)
+            ladder.settle()
+    host.refuse_install = None
+    ladder.wait(60)
+    agree(ladder)
+    assert host.child.spi_in != old.spi_in
+
+
+def spi_of(held: Question) -> int:
+    assert isinstance(held, InstallChild)
+    return held.child.spi_in

@@ -269,7 +269,7 @@ def test_a_malformed_request_is_answered_and_ends_the_sa(
     (answer,) = ladder.arrive(ladder.right, octets)
     assert opened(ladder.left, answer).payloads == (Notify(NotifyType.INVALID_SYNTAX),)
     assert ladder.right.installed == {}
-    ladder.wait(16)
+    ladder.wait(40)
     assert ladder.right.states == []
     assert [end.is_failure for end in ladder.right.ends] == [True]
 

@@ -240,3 +240,42 @@ def test_an_ike_sa_init_request_has_message_id_0(row: Row) -> None:
     message = first_message(ladder)
     assert ladder.arrive(ladder.right, with_header(message, message_id=1).encode()) == []
     assert ladder.right.endpoint.sas == ()
+
+
+@pytest.mark.conformance("CF-B10")
+@pytest.mark.parametrize("by", ["left", "right"])
+def test_an_ike_sa_that_is_gone_answers_for_as_long_as_it_is_asked(row: Row, by: str) -> None:
+    """§2.1: the response "MUST" be there for each repetition: where answers to a Delete are lost
+    again and again, the peer is not left to give up."""
+    patient = {"retransmission": Retransmission(give_up=600.0)}
+    ladder = row.psk(patient, patient)
+    ladder.connect()
+    host: Host = getattr(ladder, by)
+    other, heals = ladder.other(host), ladder.now + 60
+
+    def fate(sender: Host, datagram: Datagram) -> list[Datagram]:
+        return [datagram] if sender is host or ladder.now > heals else []
+
+    ladder.fate = fate
+    ladder.disconnect(host)
+    ladder.wait(75)
+    assert host.endpoint.sas == ()
+    ladder.wait(20)
+    assert other.endpoint.sas == ()
+
+
+def test_who_replays_a_delete_for_ever_keeps_nothing_alive(row: Row) -> None:
+    """I5: the attack: Deletes of many peers, recorded and sent again before their SAs are gone."""
+    ladder = row.psk()
+    ladder.connect()
+    ladder.disconnect(ladder.left)
+    deletion = ladder.sent[-1][1].octets
+    ladder.settle()
+    (answer,) = ladder.arrive(ladder.right, deletion)
+    answered = 1
+    for _ in range(60):
+        answered += ladder.arrive(ladder.right, deletion) == [answer]
+        ladder.wait(10)
+    assert 10 <= answered <= 20
+    assert ladder.right.endpoint.sas == ()
+    assert ladder.right.timers == {}

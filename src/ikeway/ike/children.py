@@ -56,7 +56,8 @@ class Child:
 
     `name` is that of its policy.
 
-    `is_replaced` once it was rekeyed: who rekeyed it is about to delete it.
+    `is_replaced` once it was rekeyed: who rekeyed it is about to delete it. `beaten_by` is the
+    inbound SPI of the one that goes before it where two rekeys crossed, 0 for none.
     `method` is the key exchange method that it was made with, 0 for none. `replaces` is the inbound
     SPI of the child that it is to replace, 0 for none. It is rekeyed at `rekey_at` and not used
     after `expires_at` (RFC 7296 §2.8).
@@ -67,6 +68,7 @@ class Child:
     is_installed: bool = False
     is_deleting: bool = False
     is_replaced: bool = False
+    beaten_by: int = 0
     method: int = 0
     replaces: int = 0
     rekey_at: Instant = math.inf

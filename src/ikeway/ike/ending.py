@@ -2,7 +2,7 @@
 """The ways in which an IKE SA ends (RFC 7296 §1.4.1, §2.4, §2.21)."""
 
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ikeway.crypto.random import Random
 from ikeway.ike import messages
@@ -41,11 +41,14 @@ from ikeway.ike.states import (
     Step,
 )
 from ikeway.ike.timers import LINGER
-from ikeway.model.time import Instant
+from ikeway.model.time import Instant, Seconds
 from ikeway.policy.connection import Connection
 from ikeway.wire.codec import Body
 from ikeway.wire.payloads import Delete
 from ikeway.wire.registry import ExchangeType, ProtocolId
+
+LINGER_MOST: Final[Seconds] = 180.0
+"""How long who replays the last request can make an SA linger."""
 
 Alive: TypeAlias = (
     AwaitInitResponse
@@ -130,7 +133,15 @@ def ages(connection: Connection, random: Random, now: Instant) -> tuple[Instant,
 
 def linger(session: Session, now: Instant) -> Lingering:
     """Return the state that only repeats the last response."""
-    return Lingering(session, now + (LINGER.length or 0.0))
+    return Lingering(session, now + (LINGER.length or 0.0), now + LINGER_MOST)
+
+
+def asked_again(state: Lingering, now: Instant) -> Lingering:
+    """Return the state in which the peer has not got the last response yet.
+
+    Its repetitions come further and further apart, and on a bad link its answer is lost often.
+    """
+    return replace(state, until=min(now + (LINGER.length or 0.0), state.at_most))
 
 
 def tell(

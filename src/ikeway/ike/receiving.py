@@ -136,7 +136,8 @@ def _keyed(state: Keyed, received: Received, now: Instant) -> Step:
         case inbox.Ignored(reason):
             return _drop(state, state.session, datagram, reason)
         case inbox.Repeated(kept):
-            return Step(state, messages.send((datagram.local, datagram.peer), kept))
+            after = ending.asked_again(state, now) if isinstance(state, Lingering) else state
+            return Step(after, messages.send((datagram.local, datagram.peer), kept))
         case inbox.Unreadable(error, session):
             fault = faults.Fault(Message(received.header, ()), datagram, error)
             return faults.take(_after(state, session), fault, now)

@@ -303,10 +303,14 @@ class Deleting:
 
 @dataclass(frozen=True, slots=True)
 class Lingering:
-    """The SA is gone; only a repeated last request of the peer still gets its answer (§2.1)."""
+    """The SA is gone; only a repeated last request of the peer still gets its answer (§2.1).
+
+    Each repetition makes it wait for another one, but never longer than until `at_most`.
+    """
 
     session: Session
     until: Instant
+    at_most: Instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,7 +251,8 @@ def _resolve(state: Established, child: Child, ours: bytes) -> tuple[Established
     after = replace(state, crossed=left)
     if ours < crossed.lowest:
         queued = (*after.queued, DeleteChild(child.sa.spi_in))
-        return replace(after, queued=queued), replace(child, replaces=0, is_replaced=True)
+        lost = replace(child, replaces=0, is_replaced=True, beaten_by=crossed.new)
+        return replace(after, queued=queued), lost
     return following.drop_rekey(_replaced(after, crossed.new), child.replaces), child
 
 

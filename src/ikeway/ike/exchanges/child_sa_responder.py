@@ -23,6 +23,7 @@ from ikeway.ike.tasks import (
     Answering,
     AskedChild,
     Crossed,
+    DeleteChild,
 )
 from ikeway.ike.timers import HALF_OPEN
 from ikeway.model.errors import (
@@ -186,7 +187,25 @@ def refuse(state: Established, answering: Answering) -> Step:
         state.session, answering.asked, (Notify(NotifyType.TEMPORARY_FAILURE),), answering.path
     )
     removed = RemoveChild(session.sa, answering.child.sa.spi_in)
-    return Step(state.answered(answering, session), (*actions, removed))
+    after = _spare(state.answered(answering, session), answering.child)
+    return Step(after, (*actions, removed))
+
+
+def _spare(state: Established, refused: Child) -> Established:
+    """Return the state in which what has lost to a child that never came to be has won (§2.8.1).
+
+    Its Delete has not left: nothing is asked while a request of the peer's waits.
+    """
+    spared = next((c for c in state.children if c.beaten_by == refused.sa.spi_in), None)
+    if spared is None:
+        return state
+    doomed = DeleteChild(spared.sa.spi_in)
+    queued = tuple(task for task in state.queued if task != doomed)
+    winner = replace(spared, is_replaced=False, beaten_by=0, replaces=refused.replaces)
+    if winner.is_installed:
+        winner = replace(winner, replaces=0)
+        queued = (*queued, DeleteChild(refused.replaces))
+    return change(replace(state, queued=queued), winner)
 
 
 def installed(state: Established, answering: Answering, now: Instant) -> Step:
