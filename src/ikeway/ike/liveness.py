@@ -19,6 +19,8 @@ CHECK: Final = Inform(())
 
 def timing(connection: Connection, asked: Asked | None) -> Retransmission:
     """Return when a request of an established IKE SA is sent again, and given up."""
+    # DEVIATION RFC 4555 §3.11: a responder with MOBIKE gives up when any other does, not after five
+    # minutes: `liveness` is when a dead peer is noticed, and a client that was away begins anew.
     usual = connection.retransmission
     return usual.for_liveness(connection.liveness) if asked == CHECK else usual
 

@@ -12,11 +12,12 @@ import pytest
 
 from ikeway.dataplane import DataPlane, PairSpent, PlaneConfig, open_plane
 from ikeway.dataplane.null import NullDataPlane
+from ikeway.dataplane.port import PacketWaits
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import ConfigError, HostError
 from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Limits, Mode, Usage
 from ikeway.model.secret import Secret
-from ikeway.model.selectors import TrafficSelector
+from ikeway.model.selectors import TrafficSelector, Trigger
 from support.netns import namespaces
 
 CONFIG = PlaneConfig((ip_address("127.0.0.1"), ip_address("::1")))
@@ -65,6 +66,42 @@ async def _null(work: Work) -> None:
         await work(plane)
     finally:
         await plane.close()
+
+
+def test_traps_are_set_anew_and_taken_back_in_any_order(attempt: Try) -> None:
+    """RFC 4301 §4.4.1: a trap has a number; what is said of it last counts."""
+
+    async def work(plane: DataPlane) -> None:
+        await plane.trap(1, CHILD.local_ts, CHILD.peer_ts)
+        await plane.trap(1, CHILD.local_ts, CHILD.peer_ts[:1])
+        await plane.trap(2, CHILD.local_ts, CHILD.peer_ts)
+        await plane.untrap(1)
+        await plane.untrap(1)
+        await plane.untrap(4711)
+        assert await plane.usages() == {}
+
+    attempt(work)
+
+
+def test_the_null_plane_tells_of_packets_in_its_traps_only() -> None:
+    def to(address: str) -> Trigger:
+        return Trigger(TrafficSelector.of("10.1.0.9/32", 6), TrafficSelector.of(address, 6))
+
+    async def work(plane: DataPlane) -> None:
+        assert isinstance(plane, NullDataPlane)
+        await plane.trap(7, CHILD.local_ts, CHILD.peer_ts)
+        await plane.trap(8, CHILD.local_ts, (TrafficSelector.of("10.3.0.0/16"),))
+        for address in ("10.9.0.1/32", "10.3.0.1/32", "10.2.0.1/32"):
+            plane.spring(to(address))
+        await plane.untrap(8)
+        plane.spring(to("10.3.0.2/32"))
+        await plane.reset()
+        plane.spring(to("10.2.0.2/32"))
+        await plane.close()
+        told = [event async for event in plane.events()]
+        assert told == [PacketWaits(8, to("10.3.0.1/32")), PacketWaits(7, to("10.2.0.1/32"))]
+
+    asyncio.run(_null(work))
 
 
 def test_a_pair_is_installed_measured_and_removed(attempt: Try) -> None:
