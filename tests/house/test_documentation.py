@@ -10,7 +10,12 @@ import pytest
 from support.configured import loaded
 from support.tracked import ROOT
 
-PAGES = ("README.md", "docs/guide/quickstart.md", "docs/guide/configuration.md")
+PAGES = (
+    "README.md",
+    "docs/guide/quickstart.md",
+    "docs/guide/configuration.md",
+    "docs/guide/child-sas.md",
+)
 
 
 def blocks() -> Iterator[object]:
