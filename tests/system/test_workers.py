@@ -138,6 +138,7 @@ def test_each_datagram_reaches_the_owner_of_its_ike_sa(field: Field) -> None:
     field.clients.wait_for_log("INFORMATIONAL response 2", 10.0)
     field.clients.wait_for_log("INFORMATIONAL response 3", 10.0)
     assert {sa.id for sa in field.sas()} == before, "nobody had to connect again"
+    assert not field.gateway.said("moves of this host are not noticed")
 
 
 def test_a_client_keeps_its_owner_behind_a_new_address_of_a_nat(field: Field) -> None:

@@ -5,14 +5,16 @@ import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ikeway.daemon.channel import Channel
 from ikeway.daemon.ticket_keys import TicketKeys
 from ikeway.dataplane.port import DataPlane
 from ikeway.ike.io import Lease, RevokeTicket
+from ikeway.model.address import Address
 from ikeway.model.errors import HostError, IkewayError, UsageError
 from ikeway.model.esp import ChildSa, Usage
+from ikeway.model.identity import Identity
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.network import HostNetwork, TunnelPlan
 
@@ -27,6 +29,22 @@ class Resources:
     tickets: TicketKeys
 
 
+class Crewmates(Protocol):
+    """What a worker can ask of the others, by way of the supervisor."""
+
+    async def addresses(self) -> tuple[Address, ...]:
+        """Return the addresses of this host."""
+        ...
+
+    async def is_up(self, asking: "Colleague", connection: str) -> bool:
+        """Whether another worker has an IKE SA with a peer that the connection is for."""
+        ...
+
+    def contacted(self, telling: "Colleague", local: Identity, peer: Identity) -> None:
+        """Tell the other workers that a peer said INITIAL_CONTACT."""
+        ...
+
+
 class Colleague:
     """One worker: its channel, the Child SAs that it installed, the IKE SAs that have a lease.
 
@@ -39,6 +57,7 @@ class Colleague:
         resources: Resources,
         event: Callable[[str], None],
         revoked: Callable[[RevokeTicket], None],
+        mates: Crewmates,
     ) -> None:
         self.channel = Channel(self, sock)
         self.spis: set[int] = set()
@@ -47,6 +66,7 @@ class Colleague:
         self._resources = resources
         self._event = event
         self._revoked = revoked
+        self._mates = mates
 
     def watch_soon(self) -> None:
         """Have the worker tell what happens, as soon as it can hear."""
@@ -75,12 +95,20 @@ class Colleague:
                 return await self._on_plane(question, *values)
             case "usages":
                 return await self._usages()
-            case "route":
-                return await self._route(*values)
-            case "unroute":
-                return await self._unroute(*values)
+            case "route" | "unroute":
+                change = self._route if question == "route" else self._unroute
+                return await change(*values)
             case "lend":
                 return await self._lend(*values)
+            case _:
+                return await self._of_others(question, *values)
+
+    async def _of_others(self, question: str, *values: Any) -> Any:
+        match question:
+            case "addresses":
+                return await self._mates.addresses()
+            case "is_up":
+                return await self._mates.is_up(self, *values)
             case _:
                 raise UsageError(f"the supervisor is not asked {question!r}")
 
@@ -95,6 +123,8 @@ class Colleague:
                 self._release(*values)
             case "pass_on":
                 self._pass_on(*values)
+            case "contacted":
+                self._mates.contacted(self, *values)
             case _:
                 raise UsageError(f"the supervisor is not told {news!r}")
 

@@ -18,6 +18,7 @@ from ikeway.control.rundir import RunDir
 from ikeway.control.schema import EventLine, Status
 from ikeway.daemon import foundation
 from ikeway.daemon.colleague import Colleague, Resources
+from ikeway.daemon.moves import Moves
 from ikeway.daemon.nursery import Nursery
 from ikeway.daemon.share import keeper
 from ikeway.daemon.starter import named
@@ -36,8 +37,9 @@ from ikeway.dataplane.port import (
     PlaneEvent,
 )
 from ikeway.ike.io import RevokeTicket
-from ikeway.model.address import IKE_PORT
+from ikeway.model.address import IKE_PORT, Address
 from ikeway.model.errors import HostError, UsageError
+from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
 from ikeway.model.time import Seconds
 from ikeway.runtime import steering
@@ -93,6 +95,7 @@ class Crew:
         self._tasks: list[asyncio.Task[None]] = []
         self._workers: dict[int, Colleague] = {}
         self._sockets: list[socket.socket] = []
+        self._moves = Moves(network, self._moved)
 
     @property
     def _size(self) -> int:
@@ -128,6 +131,7 @@ class Crew:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.shutdown)
         events = loop.create_task(self._plane_events())
+        moves = loop.create_task(self._follow())
         await self._ending.wait()
         for worker in self._workers.values():
             worker.channel.tell("end")
@@ -135,6 +139,7 @@ class Crew:
             async with asyncio.timeout(FAREWELL + 1.0):
                 await asyncio.gather(*self._tasks, return_exceptions=True)
         events.cancel()
+        moves.cancel()
 
     async def close(self) -> None:
         """Leave the workers, which end by themselves, and close the sockets."""
@@ -169,7 +174,7 @@ class Crew:
         with theirs:
             self._nursery.bear(number, [theirs, *self._ports_of(number)])
         revoked = partial(self._ticket_revoked, number)
-        worker = Colleague(ours, self._resources, self._event, revoked)
+        worker = Colleague(ours, self._resources, self._event, revoked, self)
         self._workers[number] = worker
         briefing = asyncio.get_running_loop().create_task(worker.brief())
         try:
@@ -210,6 +215,35 @@ class Crew:
         for other, worker in self._workers.items():
             if other != number:
                 worker.channel.tell("revoked", event)
+
+    # What workers ask of one another ----------------------------------------------------------
+
+    async def addresses(self) -> tuple[Address, ...]:
+        """Return the addresses of this host.
+
+        Raises:
+            HostError: they are not known.
+        """
+        return await self._moves.addresses()
+
+    async def is_up(self, asking: Colleague, connection: str) -> bool:
+        """Whether another worker has an IKE SA with a peer that the connection is for."""
+        return any(await self._ask_all("is_up", connection, but=asking))
+
+    def contacted(self, telling: Colleague, local: Identity, peer: Identity) -> None:
+        """Tell the other workers that a peer said INITIAL_CONTACT."""
+        for worker in self._workers.values():
+            if worker is not telling:
+                worker.channel.tell("contacted", local, peer)
+
+    async def _follow(self) -> None:
+        why = await self._moves.follow()
+        if self._resources.network is not None:
+            self._log.warning(f"moves of this host are not noticed any more: {why}")
+
+    def _moved(self, addresses: tuple[Address, ...]) -> None:
+        for worker in self._workers.values():
+            worker.channel.tell("moved", addresses)
 
     # The control protocol ---------------------------------------------------------------------
 
@@ -259,9 +293,12 @@ class Crew:
         """End the daemon in an orderly way."""
         self._ending.set()
 
-    async def _ask_all(self, question: str, *values: Any) -> list[Any]:
+    async def _ask_all(
+        self, question: str, *values: Any, but: Colleague | None = None
+    ) -> list[Any]:
         """Return the answers of all workers; one that ends meanwhile has no IKE SAs any more."""
-        asked = [worker.channel.ask(question, *values) for worker in self._workers.values()]
+        others = [worker for worker in self._workers.values() if worker is not but]
+        asked = [worker.channel.ask(question, *values) for worker in others]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, HostError):

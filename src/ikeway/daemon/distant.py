@@ -11,8 +11,8 @@ from ikeway.daemon.channel import Channel
 from ikeway.dataplane.port import DataPlane, PlaneEvent
 from ikeway.ike.io import Answer, Lease
 from ikeway.model.address import Address, Endpoint
-from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
+from ikeway.model.identity import Identity
 from ikeway.model.selectors import Selectors
 from ikeway.runtime.network import TunnelPlan
 
@@ -99,6 +99,7 @@ class DistantNetwork:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._moves: asyncio.Queue[tuple[Address, ...]] = asyncio.Queue()
 
     async def recover(self) -> None:
         """The supervisor has done it."""
@@ -120,15 +121,18 @@ class DistantNetwork:
         await self._channel.ask("unroute", child_spi)
 
     async def changes(self) -> AsyncIterator[tuple[Address, ...]]:
-        """Yield nothing: peers' moves are followed, but those of this host are not noticed.
+        """Yield the host's addresses, as the supervisor hears of them.
 
         Raises:
-            HostError: always.
+            HostError: the kernel does not tell it.
         """
-        nothing: tuple[tuple[Address, ...], ...] = ()
-        for each in nothing:
-            yield each
-        raise HostError("several workers share it")
+        yield await self._channel.ask("addresses")
+        while True:
+            yield await self._moves.get()
+
+    def moved(self, addresses: tuple[Address, ...]) -> None:
+        """Take what the supervisor has heard."""
+        self._moves.put_nowait(addresses)
 
     async def close(self) -> None:
         """The supervisor does it."""
@@ -152,3 +156,18 @@ class DistantLeases:
     def release(self, sa: bytes) -> None:
         """Take back what an IKE SA had."""
         self._channel.tell("release", sa)
+
+
+class DistantOthers:
+    """The other workers, by way of the supervisor."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def contacted(self, local: Identity, peer: Identity) -> None:
+        """Tell them that a peer said INITIAL_CONTACT."""
+        self._channel.tell("contacted", local, peer)
+
+    async def is_up(self, connection: str) -> bool:
+        """Whether one of them has an IKE SA with a peer that the connection is for."""
+        return bool(await self._channel.ask("is_up", connection))

@@ -5,10 +5,11 @@ import asyncio
 import random
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Final
 
+from ikeway.daemon.share import Others
 from ikeway.ike.children import Wish
 from ikeway.ike.io import Initiate
 from ikeway.model.address import IKE_PORT, Address, Endpoint
@@ -51,6 +52,7 @@ class Starter:
 
     driver: Driver
     connections: dict[str, Connection]
+    others: Others | None = None
     is_ending: bool = False
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _upkeep: Upkeep = field(init=False)
@@ -98,12 +100,23 @@ class Starter:
                 f"connection {name!r} cannot be started from here: it needs role initiator or both,"
                 " and a peer with one address or a host name"
             )
+        connection = await self._alone(connection)
         peer = await find_peer(connection)
         local = connection.local_address or source_for(peer)
         command = Initiate(connection, Endpoint(local, IKE_PORT), Endpoint(peer, IKE_PORT), wish)
         spi = self.driver.initiate(command)
         self._upkeep.started(name, spi)
         return spi
+
+    async def _alone(self, connection: Connection) -> Connection:
+        """Return the connection without INITIAL_CONTACT where another worker is up with the peer.
+
+        What is up in this process the endpoint knows itself (RFC 7296 §2.4).
+        """
+        if self.others is None or not connection.initial_contact:
+            return connection
+        is_up = await self.others.is_up(connection.name)
+        return replace(connection, initial_contact=not is_up)
 
     def established(self, name: str, sa: bytes) -> None:
         """Note that a connection is up."""

@@ -47,6 +47,7 @@ from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import (
     AddChild,
+    CheckLiveness,
     CloseChild,
     Disconnect,
     PeerSeen,
@@ -68,6 +69,7 @@ from ikeway.ike.states import Deleting, Replaced
 from ikeway.ike.states import Established as Up
 from ikeway.model.address import IKE_PORT, NAT_PORT, Endpoint
 from ikeway.model.errors import UsageError
+from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Start
 from ikeway.runtime import steering
@@ -172,7 +174,8 @@ class Supervisor:
             one.name: one if share.starts(one) else replace(one, start=Start.WAIT)
             for one in loaded.connections
         }
-        self._starter = Starter(self._driver, connections)
+        self._others = share.others
+        self._starter = Starter(self._driver, connections, share.others)
         self._network, self._roaming = network, Roaming(self._driver, loaded.host.listen)
         mine = frozenset(one.name for one in loaded.connections if share.starts(one))
         self._traps = Traps(
@@ -296,6 +299,19 @@ class Supervisor:
                 return sa.spi.hex()
         return (await self._starter.initiate(connection, Wish(child))).hex()
 
+    def is_up(self, name: str) -> bool:
+        """Whether an IKE SA is established with a peer that the connection is for."""
+        connection = self._starter.connections.get(name)
+        return connection is not None and self._driver.endpoint.peers.is_up(connection)
+
+    def contacted(self, local: Identity, peer: Identity) -> None:
+        """See whether the peer is still there on its IKE SAs: it said INITIAL_CONTACT elsewhere.
+
+        What another worker says is not believed: a peer that lives notices a question only.
+        """
+        for spi in self._driver.endpoint.peers.between(local, peer):
+            self._driver.command(spi, CheckLiveness())
+
     def watch(self) -> AsyncIterator[EventLine]:
         """Return what happens from now on."""
         return self._watchers.watch()
@@ -319,6 +335,8 @@ class Supervisor:
             self._since[report.sa] = time.time()
             self._starter.established(event.connection, report.sa)
             self._traps.established(event.connection, report.sa)
+            if event.replaces_others and self._others is not None:
+                self._others.contacted(event.local_id, event.peer_id)
         elif isinstance(event, Rekeyed):
             self._since[event.successor] = self._since.pop(report.sa, time.time())
             self._starter.rekeyed(event.connection, report.sa, event.successor)

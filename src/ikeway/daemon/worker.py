@@ -13,13 +13,14 @@ import uvloop
 
 from ikeway.config.load import Loaded
 from ikeway.daemon.channel import Channel
-from ikeway.daemon.distant import DistantLeases, DistantNetwork, DistantPlane
+from ikeway.daemon.distant import DistantLeases, DistantNetwork, DistantOthers, DistantPlane
 from ikeway.daemon.foundation import spare_the_collector
 from ikeway.daemon.share import Share
 from ikeway.daemon.supervisor import Instruments, Supervisor
 from ikeway.dataplane.null import NullDataPlane
 from ikeway.dataplane.port import DataPlane, PlaneEvent
 from ikeway.ike.io import RevokeTicket
+from ikeway.model.address import Address
 from ikeway.model.errors import UsageError
 from ikeway.model.secret import Secret
 from ikeway.runtime import steering
@@ -59,10 +60,16 @@ class Worker:
         self._plane = self._open_plane(loaded)
         on_500 = steering.QUEUES * len(loaded.host.listen)
         self._ports = others[:on_500], others[on_500:]
-        network = DistantNetwork(self._channel) if job.routes else None
-        leases = DistantLeases(self._channel)
-        share = Share(number, loaded.host.workers, leases, job.crash_secrets, self._revoked)
-        self._supervisor = Supervisor(loaded, self._plane, network, job.instruments, share)
+        self._network = DistantNetwork(self._channel) if job.routes else None
+        share = Share(
+            number,
+            loaded.host.workers,
+            DistantLeases(self._channel),
+            job.crash_secrets,
+            self._revoked,
+            DistantOthers(self._channel),
+        )
+        self._supervisor = Supervisor(loaded, self._plane, self._network, job.instruments, share)
         self._watching: asyncio.Task[None] | None = None
 
     def _open_plane(self, loaded: Loaded) -> DataPlane:
@@ -99,6 +106,8 @@ class Worker:
                 return None
             case "initiate":
                 return await self._supervisor.initiate(*values)
+            case "is_up":
+                return self._supervisor.is_up(*values)
             case _:
                 raise UsageError(f"a worker is not asked {question!r}")
 
@@ -113,6 +122,10 @@ class Worker:
                 self._supervisor.seal_tickets(*values)
             case "revoked":
                 self._supervisor.ticket_revoked(*values)
+            case "moved":
+                self._moved(*values)
+            case "contacted":
+                self._supervisor.contacted(*values)
             case "end":
                 self._supervisor.shutdown()
             case _:
@@ -124,6 +137,10 @@ class Worker:
     def _happened(self, event: PlaneEvent) -> None:
         if isinstance(self._plane, DistantPlane):
             self._plane.happened(event)
+
+    def _moved(self, addresses: tuple[Address, ...]) -> None:
+        if self._network is not None:
+            self._network.moved(addresses)
 
     def _watch(self, is_wanted: bool) -> None:
         if is_wanted and self._watching is None:

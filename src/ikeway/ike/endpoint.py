@@ -98,7 +98,7 @@ class Endpoint:
         self._claims = Claims()
         self._fragments = FragmentBudget(env.limits.fragment_octets)
         self._owners = Owners()
-        self._peers = Peers()
+        self.peers = Peers()
         self._renewals = Renewals()
         self._returning = Returning()
 
@@ -234,10 +234,10 @@ class Endpoint:
     def _index(self, sa: IkeSa) -> None:
         """Keep the indexes right after an IKE SA may have changed."""
         self._owners.note(sa)
-        self._peers.note(sa)
+        self.peers.note(sa)
 
     def _handle(self, sa: IkeSa, event: Input, now: Instant) -> tuple[Action, ...]:
-        if isinstance(sa.state, STARTING) and self._peers.contradict(sa.state.connection):
+        if isinstance(sa.state, STARTING) and self.peers.contradict(sa.state.connection):
             sa.is_not_the_only_one()
         before = sa.state
         if isinstance(event, Answered):
@@ -304,7 +304,7 @@ class Endpoint:
         if not event.replaces_others:
             return []
         actions: list[Action] = []
-        for spi in self._peers.with_same(event):
+        for spi in self.peers.between(event.local_id, event.peer_id):
             if spi != sa.spi:
                 ended = Disconnect("replaced: INITIAL_CONTACT")
                 actions += self._handle(self._sas[spi], ended, now)

@@ -3,7 +3,6 @@
 
 from typing import Final
 
-from ikeway.ike.reports import Established as Proven
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.states import Established
 from ikeway.model.identity import Identity, IdType
@@ -46,10 +45,9 @@ class Peers:
         if not of_local:
             del self._spis[local]
 
-    def with_same(self, proven: Proven) -> tuple[bytes, ...]:
-        """Return our SPIs of the IKE SAs between the same two identities."""
-        of_local = self._spis.get(_folded(proven.local_id), {})
-        return tuple(of_local.get(_folded(proven.peer_id), ()))
+    def between(self, local: Identity, peer: Identity) -> tuple[bytes, ...]:
+        """Return our SPIs of the IKE SAs between two identities."""
+        return tuple(self._spis.get(_folded(local), {}).get(_folded(peer), ()))
 
     def contradict(self, connection: Connection) -> bool:
         """Whether a connection wants to say INITIAL_CONTACT and may not.
@@ -57,9 +55,10 @@ class Peers:
         It "asserts that this IKE SA is the only IKE SA currently active" (§2.4). That is to be
         looked at as late as can be: the peer may have been faster.
         """
-        return connection.initial_contact and self._is_up(connection)
+        return connection.initial_contact and self.is_up(connection)
 
-    def _is_up(self, connection: Connection) -> bool:
+    def is_up(self, connection: Connection) -> bool:
+        """Whether an IKE SA is established with a peer that the connection is for."""
         of_local = self._spis.get(_folded(connection.local_id), {})
         wanted = connection.peer_id.exact
         if wanted is not None and _folded(wanted) in of_local:

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from ikeway.ike.endpoint import Endpoint
-from ikeway.ike.reports import Established as Proven
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.states import Established
 from ikeway.model.identity import Identity
@@ -45,7 +44,7 @@ def guest(ladder: Ladder, name: str, device: str = "", **changes: object) -> Lad
 
 def test_it_follows_ike_sas_from_beginning_to_end() -> None:
     ladder = full_house()
-    index = ladder.right.endpoint._peers
+    index = ladder.right.endpoint.peers
     assert index._key == scanned(ladder.right.endpoint)
     ladder.connect()
     one = Ladder(ladder.left, ladder.right, ladder.addresses)
@@ -56,7 +55,7 @@ def test_it_follows_ike_sas_from_beginning_to_end() -> None:
     one.settle()
     assert index._key == scanned(ladder.right.endpoint)
     assert len(index._key) == GUESTS
-    assert not one.left.endpoint._peers._spis
+    assert not one.left.endpoint.peers._spis
 
 
 def test_initial_contact_looks_at_the_same_identity_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,20 +79,15 @@ def test_initial_contact_looks_at_the_same_identity_only(monkeypatch: pytest.Mon
 def test_names_are_alike_in_capitals_and_other_identities_are_not() -> None:
     ladder = full_house()
     (first, *_) = ladder.right.established
-    index = ladder.right.endpoint._peers
+    index = ladder.right.endpoint.peers
     spis = {
-        str(identity): index.with_same(proven(first, identity))
+        str(identity): index.between(first.local_id, identity)
         for identity in map(
             Identity.parse, ("guest0.example", "GUEST0.EXAMPLE", "guest0@example", "example")
         )
     }
     assert spis["guest0.example"] == spis["GUEST0.EXAMPLE"] == (ladder.right.endpoint.sas[0].spi,)
     assert spis["guest0@example"] == spis["example"] == ()
-
-
-def proven(state: Established, peer: Identity) -> Proven:
-    here = state.session.link.peer
-    return Proven("", state.local_id, peer, here, "", (), replaces_others=True)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +109,7 @@ def test_a_connection_is_contradicted_by_whomever_it_is_for(
     wanted = replace(
         ladder.right.endpoint.env.connections[0], peer_id=IdPattern(pattern), initial_contact=True
     )
-    index = ladder.right.endpoint._peers
+    index = ladder.right.endpoint.peers
     assert index.contradict(wanted) is is_contradicted
     assert not index.contradict(replace(wanted, initial_contact=False))
     assert not index.contradict(replace(wanted, local_id=Identity.parse("somebody else")))
