@@ -21,6 +21,8 @@ from ikeway.runtime.network import source_for
 from ikeway.runtime.upkeep import Retry, Upkeep
 
 NO_WISH: Final = Wish()
+ELSEWHERE: Final[Seconds] = 5.0
+"""How long to wait before it is looked again whether another worker is up with a peer."""
 
 
 def named(name: str, connections: Iterable[Connection]) -> tuple[str, str]:
@@ -113,10 +115,14 @@ class Starter:
 
         What is up in this process the endpoint knows itself (RFC 7296 §2.4).
         """
-        if self.others is None or not connection.initial_contact:
+        if not connection.initial_contact:
             return connection
-        is_up = await self.others.is_up(connection.name)
+        is_up = await self._is_up_elsewhere(connection.name)
         return replace(connection, initial_contact=not is_up)
+
+    async def _is_up_elsewhere(self, name: str) -> bool:
+        """Whether another worker is up with the peer, which may have started the connection."""
+        return self.others is not None and await self.others.is_up(name)
 
     def established(self, name: str, sa: bytes) -> None:
         """Note that a connection is up."""
@@ -156,6 +162,9 @@ class Starter:
         if not self._upkeep.begin(name):
             return
         try:
+            if await self._is_up_elsewhere(name):
+                self._soon(name, ELSEWHERE)
+                return
             await self._initiate(name)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
             reason = str(error) if isinstance(error, IkewayError) else f"a fault: {error!r}"

@@ -11,11 +11,12 @@ from typing import Any, cast
 
 import pytest
 
+from ikeway.daemon import starter
 from ikeway.daemon.channel import Channel
 from ikeway.daemon.colleague import Colleague, Resources
 from ikeway.daemon.distant import DistantNetwork, DistantOthers
 from ikeway.daemon.moves import Moves
-from ikeway.daemon.share import Share
+from ikeway.daemon.share import Share, keeper
 from ikeway.daemon.ticket_keys import TicketKeys
 from ikeway.dataplane.null import NullDataPlane
 from ikeway.ike.io import CheckLiveness, Command, Report
@@ -26,7 +27,7 @@ from ikeway.model.identity import Identity
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.network import HostNetwork
 from support.configured import PSK
-from support.supervised import supervising
+from support.supervised import supervising, until
 
 HERE, THERE = Identity.parse("a.example.com"), Identity.parse("b.example.com")
 WIFI, LTE = ip_address("10.1.0.2"), ip_address("10.2.0.2")
@@ -149,13 +150,13 @@ class Rest:
 
     def __init__(self, *, is_up: bool = False) -> None:
         self.told: list[tuple[Identity, Identity]] = []
-        self._is_up = is_up
+        self.holds = is_up
 
     def contacted(self, local: Identity, peer: Identity) -> None:
         self.told.append((local, peer))
 
     async def is_up(self, connection: str) -> bool:
-        return self._is_up and connection == "b"
+        return self.holds and connection == "b"
 
 
 CONTACT = PSK.replace("203.0.113.7", "127.0.0.9") + "initial_contact = true\n"
@@ -173,6 +174,25 @@ def test_initial_contact_is_left_out_where_another_worker_is_up(
             await one.supervisor.initiate("b")
             (sa,) = one.supervisor._driver.endpoint.sas
             assert sa.state.connection.initial_contact is not is_up  # type: ignore[union-attr]
+
+    asyncio.run(story())
+
+
+def test_what_is_up_with_another_worker_is_not_started_until_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both sides start, and the peer's IKE SA is with another worker: one is enough."""
+    monkeypatch.setattr(starter, "ELSEWHERE", 0.05)
+
+    async def story() -> None:
+        rest = Rest(is_up=True)
+        mine = next(n for n in range(2) if keeper("b", 2) == n)
+        share = Share(worker=mine, workers=2, others=rest)
+        async with supervising(tmp_path, CONTACT + 'start = "now"\n', share=share) as one:
+            await asyncio.sleep(0.2)
+            assert not one.supervisor._driver.endpoint.sas
+            rest.holds = False
+            await until(lambda: bool(one.supervisor._driver.endpoint.sas), "a start")
 
     asyncio.run(story())
 
