@@ -85,8 +85,8 @@ class Choosing:
     @property
     def additional(self) -> tuple[tuple[int, int], ...]:
         """The additional key exchanges in their order: the number and the method of each."""
-        chosen = ((number(kind), self.chosen.get(kind, NONE)[0]) for kind in ADDITIONAL)
-        return tuple((which, method) for which, method in chosen if method)
+        found = [(number(kind), self.chosen[kind][0]) for kind in ADDITIONAL if kind in self.chosen]
+        return tuple([(which, method) for which, method in found if method])
 
     def answer(self, spi: bytes) -> SecurityAssociation:
         """Return the SA payload that tells the choice, with our SPI."""
@@ -127,12 +127,13 @@ def without_additional(offered: SecurityAssociation) -> SecurityAssociation:
     Where IKE_INTERMEDIATE is not agreed on these count as "unknown transform types" (RFC 9370
     §2.2.1).
     """
-    kept = tuple(
-        proposal
-        for proposal in offered.proposals
-        if not any(transform.type in ADDITIONAL for transform in proposal.transforms)
-    )
-    return replace(offered, proposals=kept)
+    kept = tuple([one for one in offered.proposals if not _has_additional(one.transforms)])
+    return offered if len(kept) == len(offered.proposals) else replace(offered, proposals=kept)
+
+
+@lru_cache(maxsize=256)
+def _has_additional(transforms: tuple[Transform, ...]) -> bool:
+    return any(transform.type in ADDITIONAL for transform in transforms)
 
 
 @lru_cache(maxsize=256)

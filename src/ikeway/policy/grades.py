@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from ikeway.policy.algorithms import word
@@ -139,6 +140,7 @@ def is_post_quantum(suite: IkeSuite) -> bool:
     return not POST_QUANTUM.isdisjoint(methods)
 
 
+@lru_cache(maxsize=256)
 def weaknesses(suite: IkeSuite) -> tuple[str, ...]:
     """Return what is weak or broken in the suite of an IKE SA, each with its reason."""
     chosen = (

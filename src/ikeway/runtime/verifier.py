@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from ikeway.ike.io import Answer, Refused, Sign, Trusted, VerifyCertificate
+from ikeway.ike.limits import RateLimit
 from ikeway.model.errors import AuthenticationError
 from ikeway.policy.revocation import Revocation
 from ikeway.runtime.pki import Holds, Pki
@@ -17,6 +18,8 @@ from ikeway.runtime.revocation import StatusDesk
 AT_ONCE: Final = 1024
 """How many peers may wait for the status of their certificates; strangers are among them."""
 LEAST_SECONDS: Final = 1.0
+DOUBTS_A_SECOND: Final = 1.0
+DOUBTS_AT_ONCE: Final = 10
 
 Tell = Callable[[Answer], None]
 
@@ -36,6 +39,8 @@ class Verifier:
         self._desk = desk
         self._warn = warn
         self._tasks: set[asyncio.Task[None]] = set()
+        self._rate = RateLimit(DOUBTS_A_SECOND, DOUBTS_AT_ONCE)
+        self._untold = 0
 
     def verify(self, question: VerifyCertificate, tell: Tell) -> None:
         """Tell whether the peer's certificate is to be believed, and for how long."""
@@ -90,7 +95,7 @@ class Verifier:
         except Exception as error:  # noqa: BLE001 - I1: a peer waits for an answer, whatever happens
             return Refused(f"its status could not be found out: {type(error).__name__}: {error}")
         for doubt in checked.doubts:
-            self._warn(f"whether it is revoked is not known: {doubt}")
+            self._doubt(doubt)
         return Trusted(found.answer.certificate, _seconds(now, min(checked.until, found.end)))
 
     def sign(self, question: Sign, tell: Tell) -> None:
@@ -103,6 +108,15 @@ class Verifier:
 
     async def _sign(self, question: Sign, tell: Tell) -> None:
         tell(await asyncio.to_thread(self._pki.sign, question))
+
+    def _doubt(self, doubt: str) -> None:
+        """Warn of a status that is not known: not a line for each of the peers that come (I5)."""
+        if not self._rate.allows(asyncio.get_running_loop().time()):
+            self._untold += 1
+            return
+        more = f"; nor of {self._untold} others" if self._untold else ""
+        self._untold = 0
+        self._warn(f"whether it is revoked is not known: {doubt}{more}")
 
     async def close(self) -> None:
         """Stop: nobody waits for an answer any more."""
