@@ -126,6 +126,8 @@ class StatusDesk:
         return None
 
     async def _by_ocsp(self, certificate: Certificate, issuer: Certificate, at: datetime) -> Status:
+        if not responders(certificate):
+            raise AuthenticationError("it names no OCSP responder")
         name = issuer.subject_key_hash + issuer.subject_der, certificate.der
         known = self._said.get(name)
         if known is None or at >= known.at + self._patience(known):
@@ -169,5 +171,4 @@ class StatusDesk:
                 reasons.append(str(error))
             except AuthenticationError as error:
                 reasons.append(f"{url}: {error.reason}")
-        why = "; ".join(reasons) or "it names no OCSP responder"
-        return _Said(known.status if known else None, why, at)
+        return _Said(known.status if known else None, "; ".join(reasons), at)
