@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Final
 
 from ikeway.model.secret import Secret
+from support.netns import Namespace
 
 PROGRAM: Final = shutil.which("freeradius", path="/usr/sbin:/usr/bin")
 CLIENT: Final = shutil.which("radclient")
 SECRET: Final = Secret(b"a secret of the lab")
 PASSWORD: Final = "wonderland"  # of a user in a namespace that lives for one test
 _PATIENCE: Final = 15.0
+
+Papers = tuple[Path, Path, Path]
+"""Certificate, key and authority."""
 
 _CONFIG: Final = """\
 prefix = /usr
@@ -140,6 +144,9 @@ server default {{
     Auth-Type PAP {{
       pap
     }}
+    Auth-Type MS-CHAP {{
+      mschap
+    }}
   }}
   accounting {{
     detail
@@ -196,12 +203,17 @@ class FreeRadius:
 
 @contextmanager
 def freeradius(
-    folder: Path, *, method: str = "mschapv2", host: str = "127.0.0.1", before: tuple[str, ...] = ()
+    folder: Path,
+    *,
+    method: str = "mschapv2",
+    namespace: Namespace | None = None,
+    papers: Papers | None = None,
 ) -> Iterator[FreeRadius]:
-    """Run a server until the end of the block. `before` are words that run it in a namespace."""
+    """Run a server until the end of the block, in a namespace of its own or on any free ports."""
+    host = "127.0.0.1"
     folder.mkdir(exist_ok=True)
-    _papers(folder)
-    ports = _free_ports(3) if not before else (1812, 1813, 2083)
+    _papers(folder, papers)
+    ports = (1812, 1813, 2083) if namespace else _free_ports(3)
     server = FreeRadius(host, *ports, folder)
     (folder / "radiusd.conf").write_text(
         _CONFIG.format(
@@ -218,6 +230,7 @@ def freeradius(
     (folder / "users").write_text(_USERS)
     (folder / "dictionary").write_text("")
     assert PROGRAM is not None
+    before = ("ip", "netns", "exec", namespace.name) if namespace else ()
     command = [*before, PROGRAM, "-f", "-l", "stdout", "-d", str(folder), "-n", "radiusd", "-xx"]
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log) as process:
         try:
@@ -235,8 +248,13 @@ def _await_ready(server: FreeRadius, process: "subprocess.Popen[bytes]") -> None
         time.sleep(0.05)
 
 
-def _papers(folder: Path) -> None:
-    """Make a self-signed certificate, which is authority and server in one."""
+def _papers(folder: Path, papers: Papers | None) -> None:
+    """Copy these papers, or make a self-signed certificate, authority and server in one."""
+    names = ("certificate.pem", "key.pem", "authority.pem")
+    if papers is not None:
+        for paper, name in zip(papers, names, strict=True):
+            shutil.copy(paper, folder / name)
+        return
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),

@@ -9,7 +9,7 @@ from ikeway.auth.certificates import identity_matches
 from ikeway.auth.eap.identity import to_idi
 from ikeway.config.children import build_children, check_children
 from ikeway.config.complaints import suggestion
-from ikeway.config.eap import check_eap
+from ikeway.config.eap import check_eap, check_radius
 from ikeway.config.findings import Findings
 from ikeway.config.positions import KeyPath
 from ikeway.config.proposals import legacy_words
@@ -46,6 +46,7 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     _check_local_proof(path, connection, around)
     _check_peer_proof(path, connection, around)
     check_eap(path, connection, around.credentials, around.findings)
+    check_radius(path, connection, around.findings)
     _check_proposals(path, table, around.findings)
     _check_numbers(path, connection, around.findings)
     check_children(path, connection, around.findings)
@@ -100,6 +101,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         revocation=table.revocation,
         resumption=table.resumption,
         ticket_lifetime=table.ticket_lifetime,
+        groups=tuple(table.groups),
     )
     return replace(plain, children=build_children(plain, table.children))
 

@@ -39,10 +39,30 @@ def check_eap(
         _check_theirs(path, connection, credentials, findings)
 
 
+def check_radius(path: KeyPath, connection: Connection, findings: Findings) -> None:
+    """Note what does not go together in a connection whose users RADIUS proves."""
+    methods = connection.eap_methods
+    if Proof.EAP_RADIUS in connection.peer_auth and len(methods) > 1:
+        findings.error(
+            (*path, "peer_auth"),
+            "eap-radius stands for every method of EAP; leave the others to the server",
+        )
+    if Proof.EAP_RADIUS in connection.peer_auth and connection.resumption:
+        findings.error(
+            (*path, "resumption"),
+            "a ticket would let users in without asking the RADIUS server; leave it out",
+        )
+    if connection.groups and Proof.EAP_RADIUS not in connection.peer_auth:
+        findings.error((*path, "groups"), "only with eap-radius in peer_auth")
+
+
 def _check_ours(
     path: KeyPath, connection: Connection, credentials: Credentials, findings: Findings
 ) -> None:
     where, own = (*path, "local_auth"), connection.local_auth
+    if own is Proof.EAP_RADIUS:
+        findings.error(where, "eap-radius proves peers; here goes how we prove ourselves")
+        return
     is_alone = own in connection.peer_auth and may_stand_alone(own.eap_method)
     if connection.role is not Role.INITIATOR and not is_alone:
         findings.error(

@@ -14,6 +14,7 @@ from ikeway.config.connections import Surroundings, build_connection
 from ikeway.config.credentials import build_credentials, build_sources
 from ikeway.config.findings import Finding, Findings, InvalidConfigError
 from ikeway.config.positions import positions
+from ikeway.config.radius import build_radius
 from ikeway.config.schema import Document, StoreTable
 from ikeway.config.secrets import Sources
 from ikeway.crypto.keypair import PrivateKey
@@ -24,6 +25,7 @@ from ikeway.policy.connection import Connection
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.limits import Limits
 from ikeway.policy.pools import Pool
+from ikeway.policy.radius import RadiusSettings
 from ikeway.policy.revocation import StatusSources
 from ikeway.policy.token_key import TokenKey
 
@@ -68,6 +70,7 @@ class Loaded:
     dataplane: DataPlaneSettings
     warnings: tuple[str, ...]
     sources: StatusSources = field(default=StatusSources())
+    radius: RadiusSettings | None = None
 
 
 def load(path: Path) -> Loaded:
@@ -129,6 +132,7 @@ def _build(document: Document, findings: Findings) -> Loaded:
     if not connections:
         findings.warn((), "there are no connections; add [connections.NAME]")
     _check_store(document.store.url, findings)
+    radius = build_radius(document, connections, sources)
     plane = document.dataplane
     return Loaded(
         file=findings.file,
@@ -142,6 +146,7 @@ def _build(document: Document, findings: Findings) -> Loaded:
         dataplane=DataPlaneSettings(plane.backend.value, plane.interface, plane.mtu),
         warnings=tuple(map(str, findings.warnings)),
         sources=build_sources(document.credentials.revocation, sources),
+        radius=radius,
     )
 
 

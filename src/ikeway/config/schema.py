@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ikeway.config.credential_tables import CredentialsTable
 from ikeway.config.parsed import choice, written
+from ikeway.config.radius_tables import RadiusTable
 from ikeway.config.terms import (
     Address,
     Domain,
@@ -219,6 +220,10 @@ class ConnectionTable(Table):
     pool: Name | None = None
     """The pool that the peer's virtual addresses come from."""
 
+    groups: list[Text] = []
+    """With `eap-radius`, only for users that are in one of these groups: the server says so by
+    Class or Filter-Id."""
+
     require_address_request: bool = False
     """Refuse peers that do not ask for a virtual address (FAILED_CP_REQUIRED)."""
 
@@ -395,5 +400,6 @@ class Document(Table):
     pools: dict[Name, PoolTable] = {}
     connections: dict[Name, ConnectionTable] = {}
     limits: LimitsTable = LimitsTable()
+    radius: RadiusTable = RadiusTable()
     dataplane: DataPlaneTable = DataPlaneTable()
     store: StoreTable = StoreTable()

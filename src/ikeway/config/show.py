@@ -18,6 +18,7 @@ from ikeway.policy.connection import ChildPolicy, Connection, PeerAddress, Selec
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.pools import Pool
+from ikeway.policy.radius import RadiusSettings
 from ikeway.policy.revocation import StatusSources
 
 Value: TypeAlias = str | bool | int | float | Sequence[str] | Mapping[str, str | float] | None
@@ -43,6 +44,7 @@ def show(loaded: Loaded) -> str:
         table("credentials.revocation", _sources(loaded.sources)),
         *(table(f"pools.{name}", _pool(pool)) for name, pool in loaded.pools.items()),
         *(part for each in loaded.connections for part in _connection_tables(each)),
+        *_radius(loaded.radius),
         table("limits", {key: getattr(loaded.limits, key) for key in LimitsTable.model_fields}),
         table(
             "dataplane", {"backend": plane.backend, "interface": plane.interface, "mtu": plane.mtu}
@@ -78,6 +80,29 @@ def _credentials(credentials: Credentials) -> Iterator[str]:
     for account in credentials.accounts:
         named = f"id = {literal(account.name)}"
         yield f"[[credentials.secrets]]\n{named}\n# password: {len(account.password)} octets\n"
+
+
+def _radius(radius: RadiusSettings | None) -> Iterator[str]:
+    if radius is None:
+        return
+    address, port = radius.orders or (None, None)
+    values: Table = {
+        "nas_identifier": radius.name,
+        "accounting": radius.accounting,
+        "orders": None if address is None else str(address),
+        "orders_port": port,
+    }
+    yield table("radius", values)
+    for server in radius.servers:
+        lines = [
+            "[[radius.servers]]",
+            f"host = {literal(server.host)}",
+            f"port = {server.port}",
+            f"accounting_port = {server.accounting_port}",
+            f"# secret: {len(server.secret)} octets{', TLS' if server.tls else ''}",
+            "",
+        ]
+        yield "\n".join(lines)
 
 
 def _sources(sources: StatusSources) -> Table:
@@ -133,6 +158,7 @@ def _connection(connection: Connection) -> Table:
         "peer_id": connection.peer_id.text,
         "peer_auth": [proof.value for proof in connection.peer_auth],
         "revocation": connection.revocation.value,
+        "groups": list(connection.groups),
         "eap_identity": connection.eap_identity or None,
         "eap_server": None
         if connection.eap_server is None

@@ -20,6 +20,7 @@ from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
 from ikeway.control.schema import EventLine, Status
 from ikeway.daemon import foundation
+from ikeway.daemon.radius import RadiusOffice
 from ikeway.daemon.roaming import Roaming
 from ikeway.daemon.share import Share
 from ikeway.daemon.starter import Starter, named
@@ -56,6 +57,7 @@ from ikeway.ike.io import (
     Spent,
 )
 from ikeway.ike.reports import (
+    ChildEstablished,
     Closed,
     Dropped,
     Established,
@@ -85,8 +87,8 @@ from ikeway.runtime.story import Quieter, level, tell
 from ikeway.runtime.tokens import Token
 
 LEVELS: Final = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
-OF_LIFE: Final = frozenset({Established, Rekeyed, Reauthenticating, Closed})
-"""The reports that change what we know of our IKE SAs."""
+OF_LIFE: Final = frozenset({Established, Rekeyed, Reauthenticating, Closed, ChildEstablished})
+"""The reports that change what we know of our SAs."""
 FAREWELL = 2.0
 """Seconds for peers to answer our Deletes before we leave."""
 
@@ -157,6 +159,7 @@ class Supervisor:
         leases, key_log = share.leases or Leases(loaded.pools), instruments.key_log
         faults = Faults(instruments.faults, self._struck) if instruments.faults else None
         talks, sources = _eap(loaded, pki), loaded.sources
+        self._radius = self._radius_office(plane)
         ports = Ports(
             plane,
             pki,
@@ -169,6 +172,8 @@ class Supervisor:
             sources,
             share.revoked,
         )
+        if self._radius is not None:
+            ports = replace(ports, relay=self._radius.relay, leaving=self._radius.leaving)
         self._driver = Driver(IkeEndpoint(env), ports)
         connections = {
             one.name: one if share.starts(one) else replace(one, start=Start.WAIT)
@@ -182,8 +187,17 @@ class Supervisor:
             self._driver, self._starter, plane, network, mine, share.worker << TRAP_BITS
         )
         self._ticket_keys = TicketKeys(self.seal_tickets)
-        if share.worker == 0:
+        self._is_first = share.worker == 0
+        if self._is_first:
             self._warn(instruments)
+
+    def _radius_office(self, plane: DataPlane) -> RadiusOffice | None:
+        if self._loaded.radius is None:
+            return None
+        return RadiusOffice(self._loaded, self._loaded.radius, plane, self._end, self._log.warning)
+
+    def _end(self, spi: bytes, reason: str) -> None:
+        self._driver.command(spi, Disconnect(reason))
 
     def _warn(self, instruments: Instruments) -> None:
         if instruments.key_log is not None:
@@ -227,6 +241,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         events = loop.create_task(self._plane_events())
         await self._roaming.begin(self._network)
+        if self._radius is not None:
+            await self._radius.begin(is_first=self._is_first)
         self._starter.begin()
         self._traps.begin()
         await self._ending.wait()
@@ -238,6 +254,8 @@ class Supervisor:
         """Close the sockets and stop the driver."""
         self._ticket_keys.end()
         await self._driver.close()
+        if self._radius is not None:
+            await self._radius.close()
 
     # Tickets ----------------------------------------------------------------------------------
 
@@ -331,6 +349,8 @@ class Supervisor:
             self._say(report)
 
     def _note(self, report: Report, event: Event) -> None:
+        if self._radius is not None:
+            self._radius.heard(report)
         if isinstance(event, Established):
             self._since[report.sa] = time.time()
             self._starter.established(event.connection, report.sa)

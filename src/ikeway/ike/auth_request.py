@@ -4,7 +4,7 @@
 from dataclasses import dataclass, field
 
 from ikeway.ike.vouched import Standing
-from ikeway.model.address import Endpoint
+from ikeway.model.address import Address, Endpoint
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Connection
@@ -34,3 +34,5 @@ class AuthRequest:
     connection: Connection
     keys: EapKeys | None = None
     standing: Standing = field(default=Standing())
+    framed: tuple[Address, ...] = ()
+    """Addresses that the initiator is to get, whatever the pool has."""

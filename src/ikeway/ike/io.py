@@ -60,12 +60,14 @@ class Sign:
 class Lease:
     """Lend the peer addresses of a pool, one per family asked for -> `Leased`.
 
-    An unspecified address asks for any of its family.
+    An unspecified address asks for any of its family. Of a family of which there are `framed` ones
+    it gets those, which a RADIUS server has chosen; then there need be no pool.
     """
 
-    pool: str
+    pool: str | None
     identity: Identity
     wanted: tuple[Address, ...]
+    framed: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,8 @@ class Converse:
     As the server it begins without a packet, with a peer that calls itself `identity`, or is to be
     asked; as the peer, which is `identity`, with the server's first. `methods` are those to offer,
     or to be ready for, by their names and the best first. `server` is who a peer's TLS has to lead
-    to, and `inner` what it does in it; `revocation` is how much is to be known of certificates.
+    to, and `inner` what it does in it; `revocation` is how much is to be known of certificates. As
+    the server, `visit` says where the peer is.
     """
 
     is_server: bool
@@ -106,6 +109,16 @@ class Converse:
     server: Identity | None = None
     revocation: Revocation = Revocation.OFF
     inner: str = ""
+    visit: "Visit | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A peer that comes to be let in: at which connection's door, and from where."""
+
+    connection: str
+    local: Endpoint
+    peer: Endpoint
 
 
 Question: TypeAlias = (

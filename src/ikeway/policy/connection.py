@@ -39,6 +39,7 @@ class Proof(Enum):
     EAP_MSCHAPV2 = "eap-mschapv2"
     EAP_MD5 = "eap-md5"
     EAP_GTC = "eap-gtc"
+    EAP_RADIUS = "eap-radius"
 
     @property
     def eap_method(self) -> str:
@@ -158,6 +159,7 @@ class Connection:
     `revocation` is how much is to be known of whether the peer's certificate was taken back.
     `resumption` is whether tickets are asked for and given, for `ticket_lifetime` (RFC 5723).
     `return_routability` is whether a peer that has moved must show that it gets our packets there.
+    `groups` are those of which a user that RADIUS has proven has to be in one, if there are any.
     `eap_identity` is who we say we are in EAP, `eap_server` who the server of its TLS has to be, by
     default the gateway, and `eap_inner` what we do inside EAP-TTLS. A responder that has to
     `ask_eap_identity` does not take IDi for it.
@@ -202,6 +204,7 @@ class Connection:
     revocation: Revocation = Revocation.LENIENT
     resumption: bool = False
     ticket_lifetime: Seconds = 4 * 3600.0
+    groups: tuple[str, ...] = ()
     child_policies: tuple[ChildPolicy, ...] = field(init=False, repr=False, compare=False)
     """The Child SAs that this connection may have, in the order of the file."""
 
@@ -243,6 +246,10 @@ class Connection:
     def eap_methods(self) -> tuple[str, ...]:
         """Return the EAP methods that may prove the peer, the best first."""
         return tuple(proof.eap_method for proof in self.peer_auth if proof.eap_method)
+
+    def takes(self, groups: tuple[str, ...]) -> bool:
+        """Whether it is for who is in these groups."""
+        return not self.groups or not set(self.groups).isdisjoint(groups)
 
     @property
     def may_initiate(self) -> bool:

@@ -55,6 +55,7 @@ from ikeway.runtime.leases import Lender
 from ikeway.runtime.network import HostNetwork, TunnelPlan
 from ikeway.runtime.paths import find
 from ikeway.runtime.pki import Pki
+from ikeway.runtime.radius_relay import METHOD, RadiusRelay
 from ikeway.runtime.references import References
 from ikeway.runtime.revocation import StatusDesk
 from ikeway.runtime.sockets import UdpTransport
@@ -65,6 +66,10 @@ Listener = Callable[[Report], None]
 
 GRACE: Seconds = 1.0
 """How long a Child SA that was replaced still receives: packets and messages overtake others."""
+
+
+async def _unaccounted(_: int) -> None:
+    """Let a Child SA go that nobody keeps an account of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,9 @@ class Ports:
     faults: Faults | None = None
     sources: StatusSources = field(default=StatusSources())
     revoked: Callable[[RevokeTicket], None] = lambda _: None
+    relay: RadiusRelay | None = None
+    leaving: Callable[[int], Awaitable[None]] = _unaccounted
+    """Hears the inbound SPI of a Child SA before it is removed, for what went through it."""
 
 
 class Driver:
@@ -220,10 +228,15 @@ class Driver:
             case RevokeTicket():
                 self._ports.revoked(action)
             case Forget(sa):
-                self._set_timer(sa, None)
-                self._ports.leases.release(sa)
-                self._ports.eap.forget(sa)
-                self._forgotten.set()
+                self._forget(sa)
+
+    def _forget(self, sa: bytes) -> None:
+        self._set_timer(sa, None)
+        self._ports.leases.release(sa)
+        self._ports.eap.forget(sa)
+        if self._ports.relay is not None:
+            self._ports.relay.forget(sa)
+        self._forgotten.set()
 
     def _tell(self, report: Report) -> None:
         if isinstance(report.event, Closed):
@@ -262,6 +275,10 @@ class Driver:
                 self._solver.solve(puzzle, partial(self._answered, ticket))
 
     def _converse(self, ticket: Ticket, question: Converse) -> None:
+        relay = self._ports.relay
+        if relay is not None and question.methods == (METHOD,):
+            relay.turn(ticket, question, partial(self._answered, ticket))
+            return
         answer = self._ports.eap.turn(ticket, question)
         doubt = to_verify(question, answer)
         if doubt is None:
@@ -343,6 +360,7 @@ class Driver:
         finally:
             if spi_in in self._held:
                 self._held.discard(spi_in)
+                await self._ports.leaving(spi_in)
                 await self._ports.plane.remove(spi_in)
 
     async def _lend(self, ticket: Ticket, question: Lease) -> None:

@@ -61,6 +61,10 @@ class AddressRange:
         return int(address) - int(self.network.network_address)
 
 
+_NO_POOL = Pool("", ())
+"""For who gets the addresses that a RADIUS server has chosen."""
+
+
 class Lender(Protocol):
     """Whoever has the pools: this process, or the one that started it."""
 
@@ -107,15 +111,20 @@ class Leases(Lender):
 
     def lease(self, sa: bytes, question: Lease) -> Answer:
         """Lend one address per family asked for, as far as the pool has it."""
-        pool = self._pools.get(question.pool)
+        pool = _NO_POOL if question.pool is None else self._pools.get(question.pool)
         if pool is None:
             return Refused(f"there is no pool {question.pool!r}")
+        framed = {address.version: address for address in question.framed}
+        for address in framed.values():
+            held = self._held.get(address)
+            if held is not None and held.identity != question.identity:
+                return Refused(f"{address}, which RADIUS gives {question.identity}, is taken")
         found: list[Address] = []
         for wanted in question.wanted:
-            address = self._find(pool, wanted, question.identity)
-            if address is not None:
-                found.append(address)
-                self._lend(sa, question.identity, address)
+            lent = framed.get(wanted.version) or self._find(pool, wanted, question.identity)
+            if lent is not None:
+                found.append(lent)
+                self._lend(sa, question.identity, lent)
         if not found:
             return Refused(f"pool {pool.name!r} has no free address")
         return Leased(tuple(found), pool.dns, pool.domains)

@@ -79,7 +79,7 @@ def test_what_the_design_has_and_this_release_lacks_is_named_with_what_it_waits_
     assert eap == (
         "19: connections.staff.peer_auth[0]: 'eap-fast' is not in this release, it waits for"
         " the part on EAP; allowed now: psk, certificate, eap-tls, eap-ttls, eap-peap,"
-        " eap-aka-prime, eap-aka, eap-mschapv2, eap-md5, eap-gtc"
+        " eap-aka-prime, eap-aka, eap-mschapv2, eap-md5, eap-gtc, eap-radius"
     )
 
 

@@ -44,6 +44,23 @@ def test_one_address_of_each_family_that_is_asked_for() -> None:
     assert lent(one, "c", ANY_4) == ["10.0.0.2"]
 
 
+def test_who_has_framed_addresses_gets_them_with_or_without_a_pool() -> None:
+    """RFC 2865 §5.8: RADIUS has chosen; of a family that it says nothing of, the pool has."""
+    one = lending("10.0.0.0/24", "fd00::/64")
+    framed = (ip_address("10.66.0.77"),)
+    both = Lease("staff", Identity.parse("a"), (ANY_4, ANY_6), framed)
+    none = Lease(None, Identity.parse("a"), (ANY_4, ANY_6), framed)
+    assert one.lease(b"1", both) == Leased(
+        (framed[0], ip_address("fd00::1")), (), ("corp.example",)
+    )
+    assert one.lease(b"2", none) == Leased(framed)
+    other = Lease(None, Identity.parse("b"), (ANY_4,), framed)
+    assert one.lease(b"3", other) == Refused("10.66.0.77, which RADIUS gives b, is taken")
+    one.release(b"1")
+    one.release(b"2")
+    assert one.lease(b"3", other) == Leased(framed)
+
+
 def test_the_answer_has_the_servers_and_domains_of_the_pool() -> None:
     answer = ask(lending("10.0.0.0/24", dns=("10.9.9.9",)), "a")
     assert isinstance(answer, Leased)

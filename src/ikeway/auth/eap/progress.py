@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ikeway.model.address import Address
 from ikeway.model.secret import Secret
 
 
@@ -13,13 +14,15 @@ class Success:
 
     `identity` is what was proven, by the method of that name: policy goes by it, not by what was
     claimed outside. `chain` are certificates that it rests on: whether they were revoked is another
-    question.
+    question. A RADIUS server may say which `groups` it is in, and which `addresses` it gets.
     """
 
     identity: bytes
     msk: Secret | None
     method: str = ""
     chain: tuple[bytes, ...] = ()
+    groups: tuple[str, ...] = ()
+    addresses: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

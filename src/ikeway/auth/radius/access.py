@@ -12,6 +12,7 @@ from ikeway.auth.radius.visit import Visit
 from ikeway.model.errors import MalformedError
 from ikeway.model.secret import Secret
 
+USER_OCTETS_MOST: Final = 253
 EAP_OCTETS_MOST: Final = 1400
 """Framed-MTU: how long an EAP packet may be, so that IKE_AUTH needs few fragments (§2.4)."""
 

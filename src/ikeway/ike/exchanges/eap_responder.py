@@ -19,7 +19,7 @@ from ikeway.ike.eap_states import (
     SigningEap,
 )
 from ikeway.ike.exchanges import ike_auth
-from ikeway.ike.io import Answer, Ask, Converse, Datagram, Refused, Signed
+from ikeway.ike.io import Answer, Ask, Converse, Datagram, Refused, Signed, Visit
 from ikeway.ike.reports import RefusedRequest
 from ikeway.ike.session import Session, Transcript
 from ikeway.ike.shape import need
@@ -140,8 +140,15 @@ def _ask(
 ) -> Step:
     request = applicant.request
     name = b"" if request.connection.ask_eap_identity else identity.from_idi(request.id_i)
-    revocation = request.connection.revocation
-    question = Converse(True, _methods(request.connection), name, packet, revocation=revocation)
+    visit = Visit(request.connection.name, request.local, request.peer)
+    question = Converse(
+        True,
+        _methods(request.connection),
+        name,
+        packet,
+        revocation=request.connection.revocation,
+        visit=visit,
+    )
     waiting = AskingEap(session, transcript, applicant, shown, _expires(applicant, now))
     return Step(waiting, (Ask(session.ticket(TALK), question),))
 
@@ -179,20 +186,27 @@ def answered(state: AskingEap, answer: Answer, now: Instant) -> Step:
 def _succeed(state: AskingEap, success: Success, eap: Eap, now: Instant) -> Step:
     request = state.applicant.request
     user = identity.of_user(success.identity)
-    connection = _connection(state.applicant.candidates, user, success.method)
+    connection = _connection(state.applicant.candidates, user, success)
     keys = proof.eap_keys(state.session, success.msk)
-    proven = replace(request, id_i=user, connection=connection, keys=keys)
+    framed = success.addresses
+    proven = replace(request, id_i=user, connection=connection, keys=keys, framed=framed)
     session, step = _say(state, eap)
     waiting = AwaitEapAuth(session, state.transcript, proven, _expires(state.applicant, now))
     return replace(step, state=waiting)
 
 
-def _connection(candidates: tuple[Connection, ...], user: Identity, method: str) -> Connection:
-    """Return the connection for who has been proven, an exact peer before a wildcard."""
-    fitting = [one for one in candidates if method in _methods(one) and one.peer_id.matches(user)]
+def _connection(candidates: tuple[Connection, ...], user: Identity, success: Success) -> Connection:
+    """Return the connection for who has been proven, an exact peer or a group before others."""
+    method, groups = success.method, success.groups
+    fitting = [
+        one
+        for one in candidates
+        if method in _methods(one) and one.peer_id.matches(user) and one.takes(groups)
+    ]
     if not fitting:
-        raise AuthenticationError(f"no connection is for {user} by eap-{method}")
-    return min(fitting, key=lambda one: one.peer_id.rank)
+        among = f" in {', '.join(groups)}" if groups else ""
+        raise AuthenticationError(f"no connection is for {user}{among} by eap-{method}")
+    return min(fitting, key=lambda one: (one.peer_id.rank, not one.groups))
 
 
 def _fail(state: AskingEap, reason: str, eap: Eap, now: Instant) -> Step:

@@ -192,10 +192,10 @@ def _authentic(
 ) -> Step:
     """Lease addresses if there are any to lease."""
     wanted = configuration.wanted(request.message.one(Configuration))
-    pool = request.connection.pool
-    if pool is None or not wanted:
+    pool, framed = request.connection.pool, request.framed
+    if not wanted or (pool is None and not framed):
         return _decide(session, transcript, request, None, now)
-    ask = Ask(session.ticket(LEASE), Lease(pool, request.id_i, wanted))
+    ask = Ask(session.ticket(LEASE), Lease(pool, request.id_i, wanted, framed))
     return Step(LeasingAddress(session, transcript, request, _expires(now)), (ask,))
 
 
