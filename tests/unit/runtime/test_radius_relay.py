@@ -84,7 +84,7 @@ class Gateway:
         for packet in packets:
             heard: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             told: Callable[[Answer], None] = heard.set_result
-            relay.turn(TICKET, Converse(True, (METHOD,), identity, packet, VISIT), told)
+            relay.turn(TICKET, Converse(True, (METHOD,), identity, packet, visit=VISIT), told)
             answers.append(await heard)
         self.left = len(relay)
         return answers
