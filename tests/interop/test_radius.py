@@ -112,7 +112,6 @@ def test_a_session_is_accounted_with_what_went_through(tunnel: Tunnel, tmp_path:
         pair.strongswan.terminate()
         wait_for_account(server, "Acct-Status-Type = Stop")
         account = server.account()
-    assert "Acct-Status-Type = Accounting-On" in account
     stop = account[account.index("Acct-Status-Type = Stop") :]
     for line in (
         'User-Name = "alice"',
@@ -158,5 +157,6 @@ def test_a_connection_may_be_for_a_group(
             pair.carry()
         else:
             pair.fails()
-            assert "no connection is for alice in staff by eap-radius" in pair.ikeway.log()
+            why = "no connection is for alice in staff by eap-radius"
+            wait_until(lambda: why in pair.ikeway.log(), 4.0, "us to say why")
             pair.nothing_is_left()
