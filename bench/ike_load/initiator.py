@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ike_load.papers import PSK, SERVER, Papers, name_of
+from ike_load.papers import PSK, SERVER, Papers, inner_address, name_of
 
 SA, KE, IDI, IDR, CERT, AUTH, NONCE, NOTIFY, TSI, TSR, SK = (
     33,
@@ -193,9 +193,8 @@ class Load:
     def _inner(self, half: Half, nonce_r: bytes, sk_pi: bytes) -> bytes:
         id_i = b"\3\0\0\0" + name_of(half.number).encode()
         signed = half.first + nonce_r + hmac.digest(sk_pi, id_i, "sha256")
-        selector = (
-            b"\1\0\0\0\7\0\0\x10\0\0\xff\xff" + socket.inet_aton(half.sock.getsockname()[0]) * 2
-        )
+        inside = inner_address(half.number)
+        selector = b"\1\0\0\0\7\0\0\x10\0\0\xff\xff" + inside * 2
         all_of = b"\1\0\0\0\7\0\0\x10\0\0\xff\xff" + bytes(4) + b"\xff" * 4
         return _chain(
             (IDI, id_i),

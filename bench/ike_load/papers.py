@@ -17,11 +17,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 PSK: Final = b"a pre-shared key for measuring"
 DOMAIN: Final = "bench.lab"
 SERVER: Final = "server.lab"
+INSIDE: Final = "10.0.0.0/8"
 
 
 def name_of(number: int) -> str:
     """Return the identity of an initiator, an e-mail address."""
     return f"c{number:07d}@{DOMAIN}"
+
+
+def inner_address(number: int) -> bytes:
+    """Return the address behind an initiator: no two have the same."""
+    return bytes([10]) + number.to_bytes(3)
 
 
 @dataclass(frozen=True)

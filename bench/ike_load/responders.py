@@ -15,7 +15,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ike_load.papers import DOMAIN, PSK, SERVER, Papers
+from ike_load.papers import DOMAIN, INSIDE, PSK, SERVER, Papers
 
 ADDRESS: Final = "127.0.0.2"
 SUITE: Final = "aes256gcm16-prfsha256-x25519"
@@ -71,7 +71,8 @@ def _ikeway_config(folder: Path, papers: Papers | None, workers: int) -> str:
     lines += [
         f'[connections.load]\nrole = "responder"\npeer_id = "*@{DOMAIN}"',
         f'local_auth = "{proof}"\npeer_auth = ["{proof}"]\nencapsulation = "nat"',
-        f'local_ts = ["0.0.0.0/0"]\nike = ["{SUITE}"]\nesp = ["aes256gcm16"]\nliveness = "1h"',
+        f'local_ts = ["0.0.0.0/0"]\npeer_ts = ["{INSIDE}"]\nliveness = "1h"',
+        f'ike = ["{SUITE}"]\nesp = ["aes256gcm16"]',
         '[dataplane]\nbackend = "null"',
         # As charon without cookies: what few hosts send here is a load and no attack.
         "[limits]",
@@ -148,6 +149,7 @@ connections {{
       net {{
         esp_proposals = aes256gcm16
         local_ts = 0.0.0.0/0
+        remote_ts = {INSIDE}
         rekey_time = 0s
       }}
     }}
