@@ -14,7 +14,7 @@ from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
 
-from world import found
+from world import found, variety
 from world.quick import quicken
 from world.shrinking import shrink
 from world.simulation import Outcome, play, written
@@ -58,10 +58,10 @@ class Tally:
         )
 
 
-def run_seed(seed: int, hours: float) -> tuple[Outcome, float]:
+def run_seed(seed: int, hours: float, generation: int) -> tuple[Outcome, float]:
     """Let the world of a seed happen; return how long a processor took."""
     began = time.process_time()
-    return play(written(seed, hours)), time.process_time() - began
+    return play(written(seed, hours, generation)), time.process_time() - began
 
 
 def main() -> int:
@@ -71,7 +71,7 @@ def main() -> int:
         quicken()
     seeds = range(options.first, options.first + options.seeds)
     tally = Tally()
-    work = partial(run_seed, hours=options.hours)
+    work = partial(run_seed, hours=options.hours, generation=options.generation)
     if options.jobs == 1:
         _follow(map(work, seeds), tally, options.most)
     else:
@@ -89,6 +89,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="this seed alone")
     parser.add_argument("--hours", type=float, default=50.0, help="simulated hours of each")
+    known = range(variety.FIRST, variety.NEWEST + 1)
+    parser.add_argument("--generation", type=int, choices=known, default=variety.PROVEN)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--most", type=int, default=10, help="stop after so many failures")
     parser.add_argument("--shrink", type=float, default=120.0, help="seconds for shrinking")
@@ -116,7 +118,7 @@ def _follow(outcomes: Iterable[tuple[Outcome, float]], tally: Tally, most: int) 
 def _explain(outcome: Outcome, options: argparse.Namespace) -> None:
     """Shrink the first failure, show it and write it down."""
     assert outcome.violation is not None
-    script = written(outcome.seed, options.hours)
+    script = written(outcome.seed, options.hours, options.generation)
     least = shrink(script, outcome.violation.rule, options.shrink)
     violation = str(play(least).violation)
     print(f"\nseed {least.seed} with {len(least.acts)} of {len(script.acts)} actions: {violation}")

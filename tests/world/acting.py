@@ -5,6 +5,7 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, assert_never
 
 from ikeway.ike import io
+from ikeway.ike.children import Wish
 from ikeway.ike.states import Established
 from world.actions import (
     Act,
@@ -15,6 +16,7 @@ from world.actions import (
     Forge,
     Idle,
     Liveness,
+    Move,
     Order,
     Race,
     Rebind,
@@ -50,7 +52,17 @@ def act(world: "World", action: Act) -> None:
 
 def _disturb(
     world: "World",
-    action: Connect | Disconnect | Storm | Calm | Cut | Restart | Sleep | Rebind | Race | Strike,
+    action: Connect
+    | Disconnect
+    | Storm
+    | Calm
+    | Cut
+    | Restart
+    | Sleep
+    | Rebind
+    | Move
+    | Race
+    | Strike,
 ) -> None:
     match action:
         case Connect(pair, from_left):
@@ -59,10 +71,22 @@ def _disturb(
             _command(_host(world, host), which, io.Disconnect("told to"))
         case Race(host, kind, count):
             world.forger.races[_host(world, host).number] = kind, count
+        case Move(host, to, seconds):
+            _move(_host(world, host), to, seconds)
         case Strike(host):
             _host(world, host).faults.add(action.fault)
         case _:
             _disturb_network(world, action)
+
+
+def _move(host: Host, to: int, seconds: float) -> None:
+    known = (*host.place.others, host.place.addresses[0])
+    host.move(known[to % len(known) if to >= 0 else -1])
+    host.world.at(host.world.now + seconds, _come_home, host)
+
+
+def _come_home(host: Host) -> None:
+    host.move(host.place.addresses[0])
 
 
 def _disturb_network(world: "World", action: Storm | Calm | Cut | Restart | Sleep | Rebind) -> None:
@@ -111,11 +135,21 @@ def _order(world: "World", action: Order | Liveness) -> None:
     if sa is None:
         return
     spis = sa.session.link.spi_i, sa.session.link.spi_r
+    if action.command == "CloseChild":
+        _dismiss(world, spis)
     _give(host, spis, action)
     if action.after >= 0:
         for other in world.hosts:
             if other is not host:
                 other.at(action.after, _give, other, spis, action)
+
+
+def _dismiss(world: "World", spis: tuple[bytes, bytes]) -> None:
+    """Note that a Child SA goes because somebody wishes so: it does not have to come back."""
+    for host in world.hosts:
+        for sa in host.endpoint.sas:
+            if isinstance(sa.state, Established) and _spis(sa.state) == spis:
+                host.dismissed.add(sa.state.connection.name)
 
 
 def _give(host: Host, spis: tuple[bytes, bytes], action: Order) -> None:
@@ -151,6 +185,8 @@ def _build(action: Order, state: Established) -> Any:
         "peer": link.peer,
         "connection": state.connection,
     }
+    policies = state.connection.child_policies
+    known["wish"] = Wish(policies[max(0, action.child) % len(policies)].name)
     if children and action.child >= 0:
         child = children[action.child % len(children)]
         known |= {"spi_in": child.sa.spi_in, "child": child}

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, TypeAlias
 
-from ikeway.ike import io
 from ikeway.runtime.faults import Effect, Fault, Kind, Place
 from ikeway.wire.registry import ExchangeType
 from world.prng import Prng
@@ -167,6 +166,15 @@ class Order:
     after: float = -1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A host has another address for a while, one of those that it may move to; -1 is its home."""
+
+    host: int
+    to: int
+    seconds: float = 600.0
+
+
 Act: TypeAlias = (
     Idle
     | Connect
@@ -179,6 +187,7 @@ Act: TypeAlias = (
     | Restart
     | Sleep
     | Rebind
+    | Move
     | Forge
     | Race
     | Strike
@@ -188,7 +197,7 @@ KINDS: Final[dict[str, type[Act]]] = {
     kind.__name__: kind
     for kind in (
         *(Idle, Connect, Disconnect, Liveness, Traffic, Storm, Calm, Cut, Restart, Sleep, Rebind),
-        *(Forge, Race, Strike, Order),
+        *(Forge, Race, Strike, Order, Move),
     )
 }
 
@@ -211,12 +220,7 @@ def parse(data: list[Any]) -> Act:
 NOISE: Final = ("noise", "header", "flip", "cut", "replay", "notify", "flood")
 ANSWERS: Final = ("no proposal", "invalid ke", "cookie", "mallory", "noise")
 EXCHANGES: Final = ("IKE_SA_INIT", "IKE_AUTH", "INFORMATIONAL", "CREATE_CHILD_SA", None)
-COMMANDS: Final = tuple(
-    name
-    for name in ("Rekey", "CreateChild", "DeleteChild", "Reauthenticate", "Move")
-    if hasattr(io, name)
-)
-"""What this core can be told besides; found out as the program starts."""
+COMMANDS: Final = ("Rekey", "Rekey", "AddChild", "CloseChild")
 
 
 def _storm(prng: Prng) -> Act:
@@ -257,8 +261,6 @@ def _shell_fault(prng: Prng) -> Act:
 
 
 def _order(prng: Prng) -> Act:
-    if not COMMANDS:
-        return Liveness(prng.below(8), prng.below(4))
     child = prng.weighted([(2, -1), (3, prng.below(4))])
     after = prng.weighted([(2, -1.0), (1, 0.0), (1, round(prng.spread(0.001, 0.2), 3))])
     return Order(prng.below(8), prng.below(4), prng.pick(COMMANDS), child, after)
@@ -281,7 +283,8 @@ DRAWS: Final[tuple[tuple[int, Callable[[Prng], Act]], ...]] = (
     (6, lambda prng: Race(prng.below(8), prng.pick(ANSWERS), 1 + prng.below(5))),
     (8, _message_fault),
     (6, _shell_fault),
-    (20 if COMMANDS else 1, _order),
+    (20, _order),
+    (8, lambda prng: Move(prng.below(8), prng.below(3) - 1, round(prng.spread(1, 900), 1))),
 )
 
 

@@ -12,6 +12,7 @@ from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import (
     Action,
+    AddressesChanged,
     Answer,
     Answered,
     Ask,
@@ -38,6 +39,7 @@ from ikeway.ike.io import (
     Sign,
     Solved,
     SolvePuzzle,
+    Spent,
     Ticket,
     TimerFired,
     VerifyCertificate,
@@ -46,7 +48,7 @@ from ikeway.ike.reports import Closed, Established, MessageReceived, Rekeyed, Re
 from ikeway.ike.states import AwaitAuthResponse, Candidates, State
 from ikeway.ike.states import Established as EstablishedState
 from ikeway.ike.tasks import AskedChild
-from ikeway.model.address import IKE_PORT, Endpoint
+from ikeway.model.address import IKE_PORT, Address, Endpoint
 from ikeway.policy.connection import Connection, Start
 from ikeway.runtime.driver import GRACE
 from ikeway.runtime.eap import Conversations
@@ -108,6 +110,7 @@ class Host:
         self.is_up = False
         self.asleep_until = 0.0
         self.disturbed = 0.0
+        self.addresses = place.addresses
         self.faults = Faults((), lambda _: None)
         self.plane = Plane(place.name)
         self._boot()
@@ -119,7 +122,14 @@ class Host:
         place = self.place
         self.lives += 1
         random = core_random(self.world.seed, f"{place.name}/{self.lives}")
-        env = Environment(random, tuple(place.connections), place.credentials, limits=place.limits)
+        env = Environment(
+            random,
+            tuple(place.connections),
+            place.credentials,
+            limits=place.limits,
+            addresses=self.addresses if place.tells_addresses else (),
+            crash_secrets=place.crash_secrets,
+        )
         self.endpoint = IkeEndpoint(env)
         self.timers: dict[bytes, float] = {}
         self.asked: set[Ticket] = set()
@@ -127,6 +137,7 @@ class Host:
         self._free_at = 0.0
         self.plane.children.clear()
         self.fading: set[int] = set()
+        self.dismissed: set[str] = set()
         self.given_up: dict[int, float] = {}
         self._taken_out: dict[bytes, set[int]] = {}
         self._ended: set[bytes] = set()
@@ -175,7 +186,7 @@ class Host:
         if not self.hears or peer is None or isinstance(peer, str):
             return None
         local = connection.local_address or next(
-            address for address in self.place.addresses if address.version == peer.version
+            address for address in self.addresses if address.version == peer.version
         )
         command = Initiate(connection, Endpoint(local, IKE_PORT), Endpoint(peer, IKE_PORT))
         spi: bytes
@@ -196,10 +207,30 @@ class Host:
         if not isinstance(packet.content, bytes):
             is_taken = self.plane.open(packet.content)
             if is_taken and self.plane.has_moved(packet.content, packet.source):
-                self._work(self._seen, PeerSeen(packet.content.spi, packet.source))
+                self._work(self._hear, PeerSeen(packet.content.spi, packet.source))
+            if is_taken:
+                self.look_at_limits(packet.content.spi)
+            else:
+                path = packet.target, packet.source
+                self.perform(self._guard(self.endpoint.unknown_packet, packet.content.spi, path))
             return is_taken
         self.enter(Datagram(packet.target, packet.source, packet.content))
         return False
+
+    def move(self, address: Address) -> None:
+        """Have another address in place of the first one."""
+        if address == self.addresses[0]:
+            return
+        self.addresses = (address, *self.addresses[1:])
+        if self.is_up:
+            event = AddressesChanged(self.addresses)
+            self.perform(self._guard(self.endpoint.addresses_changed, event))
+
+    def look_at_limits(self, spi_in: int) -> None:
+        """Tell IKE of a Child SA that has carried what it may, as the data plane does."""
+        installed = self.plane.children.get(spi_in)
+        if installed is not None and installed.becomes_spent():
+            self._work(self._hear, Spent(spi_in, is_over=False))
 
     def enter(self, event: Datagram | Answered) -> None:
         """Take an input, as far as faults let it through."""
@@ -303,7 +334,7 @@ class Host:
             case Lease():
                 self.at(LATENCY, self._answered, ticket, self.leases.lease(ticket.sa, question))
             case FindPaths():
-                found = find_paths(question, self.place.addresses)
+                found = find_paths(question, self.addresses)
                 self.at(LATENCY, self._answered, ticket, found)
             case MeasureUsage(spis):
                 self._work(self._measure, ticket, spis)
@@ -318,6 +349,7 @@ class Host:
         self.counters.reports[name] = self.counters.reports.get(name, 0) + 1
         if isinstance(event, Established):
             self.counters.established += 1
+            self.dismissed.discard(event.connection)
             self.upkeep.established(event.connection, report.sa, self.world.now)
         elif isinstance(event, Closed):
             self.leases.release(report.sa)
@@ -394,7 +426,7 @@ class Host:
         reason = self.plane.install(action.child, is_standby=action.is_standby)
         self._answered(action.ticket, Refused(reason) if reason else Installed())
 
-    def _seen(self, event: PeerSeen) -> None:
+    def _hear(self, event: PeerSeen | Spent) -> None:
         self.perform(self._guard(self.endpoint.of_child, event))
 
     def _measure(self, ticket: Ticket, spis: tuple[int, ...]) -> None:

@@ -51,11 +51,17 @@ POOL: Final = "roamers"
 
 @dataclass
 class Place:
-    """A host before it is switched on. `nat` is the number of the NAT that it is behind."""
+    """A host before it is switched on.
+
+    `nat` is the number of the NAT that it is behind, `others` are addresses that it may move to.
+    """
 
     name: str
     addresses: tuple[Address, ...]
     nat: int | None = None
+    others: tuple[Address, ...] = ()
+    tells_addresses: bool = False
+    crash_secrets: tuple[Secret, ...] = ()
     connections: list[Connection] = field(default_factory=list)
     pools: dict[str, Pool] = field(default_factory=dict)
     certified: bool = False

@@ -28,6 +28,14 @@ class Installed:
     newest: int = 0
     is_newest: bool = False
     is_retired: bool = False
+    is_spent: bool = False
+
+    def becomes_spent(self) -> bool:
+        """Whether it has just now carried what it may; that is told once."""
+        most = self.child.limits.soft_packets
+        is_new = bool(most) and max(self.sequence, self.received) >= most and not self.is_spent
+        self.is_spent = self.is_spent or is_new
+        return is_new
 
 
 @dataclass

@@ -90,6 +90,7 @@ def _heal(world: "World") -> None:
     for host in world.hosts:
         host.faults.clear()
         host.asleep_until = min(host.asleep_until, world.now)
+        host.move(host.place.addresses[0])
 
 
 # Agreement ----------------------------------------------------------------------------------------
@@ -158,13 +159,13 @@ def _down(host: Host) -> list[str]:
     up = {
         sa.state.connection.name
         for sa in host.endpoint.sas
-        if isinstance(sa.state, Established) and (sa.state.children or not CHILDREN_COME_BACK)
+        if isinstance(sa.state, Established) and _is_up(host, sa.state)
     }
     return [f"{host.place.name}: {name} is not up" for name in host.wanted if name not in up]
 
 
-CHILDREN_COME_BACK: Final = hasattr(io, "CreateChild")
-"""Whether this core can set up a Child SA that was refused along with its IKE SA."""
+def _is_up(host: Host, state: Established) -> bool:
+    return bool(state.children) or state.connection.name in host.dismissed
 
 
 def _check_traffic(world: "World") -> None:

@@ -5,6 +5,7 @@ import hashlib
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any, Final
 
 from ikeway.ike.io import Datagram, Report, Send
@@ -20,6 +21,7 @@ from world.seals import Broken, Seals, recording
 
 GAP: Final = 0.05
 """Seconds between two things of a script."""
+INNER: Final = ip_network("172.16.0.0/12")
 STEPS_MOST: Final = 1_000_000
 STANDING_MOST: Final = 5_000
 """More happen, or more at one moment, only if something goes round in circles."""
@@ -31,7 +33,7 @@ class Script:
 
     seed: int
     acts: tuple[Act, ...]
-    generation: int = variety.NEWEST
+    generation: int = variety.PROVEN
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Outcome:
 class World:
     """All hosts, and what is going to happen, in order."""
 
-    def __init__(self, seed: int, generation: int = variety.NEWEST) -> None:
+    def __init__(self, seed: int, generation: int = variety.PROVEN) -> None:
         self.seed = seed
         self.now = 1000.0
         self.disturbed = self.now
@@ -70,7 +72,9 @@ class World:
         self.probes = traffic.Probes(self)
         self.hosts = [Host(place, n, self) for n, place in enumerate(self.layout.places)]
         self._by_address = {
-            address: host for host in self.hosts for address in host.place.addresses
+            address: host
+            for host in self.hosts
+            for address in (*host.place.addresses, *host.place.others)
         }
 
     # The clock ------------------------------------------------------------------------------------
@@ -105,12 +109,14 @@ class World:
             self._race(host, Send(packet.source, packet.target, content))
         if self.network.is_cut(host.place.name, self.now):
             return
+        if packet.source.address not in host.addresses:
+            return
         on_wire = self._outward(host, packet)
         for wait in self.network.fates(host.place.name, self.now):
             self.at(self.now + wait, self._arrive, host, on_wire)
 
     def _outward(self, host: Host, packet: Packet) -> Packet:
-        if host.place.nat is None:
+        if host.place.nat is None or packet.source.address not in INNER:
             return packet
         nat = self.network.nats[host.place.nat]
         source = nat.outward(packet.source, packet.target, self.now)
@@ -143,7 +149,8 @@ class World:
 
     def host_at(self, address: Address) -> Host | None:
         """Return the host with this address, seen from where it is."""
-        return self._by_address.get(address)
+        host = self._by_address.get(address)
+        return host if host is not None and address in host.addresses else None
 
     def _race(self, host: Host, asked: Send) -> None:
         forged = self.forger.answer(host, asked)
@@ -174,9 +181,10 @@ class World:
         return self._digest.hexdigest()
 
 
-def written(seed: int, hours: float) -> Script:
+def written(seed: int, hours: float, generation: int = variety.PROVEN) -> Script:
     """Return the script of a seed."""
-    return Script(seed, actions.draw(seed, hours, variety.draw(seed).pace))
+    pace = variety.draw(seed, generation).pace
+    return Script(seed, actions.draw(seed, hours, pace), generation)
 
 
 def play(script: Script) -> Outcome:

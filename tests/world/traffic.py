@@ -51,6 +51,7 @@ class Probes:
         child = found.child
         packet = Packet(child.local, child.peer, sender.plane.seal(found))
         self.world.carry(sender, packet)
+        sender.look_at_limits(child.spi_in)
         return True
 
     def arrived(self, sender: Host, host: Host, packet: EspPacket, *, is_taken: bool) -> None:
@@ -118,7 +119,7 @@ def inner(host: Host) -> tuple[Address, ...]:
         if template.network is not None
     ]
     if fixed:
-        return tuple(dict.fromkeys(fixed))
+        return (*dict.fromkeys(fixed), *host.place.addresses)
     return tuple(
         selector.start
         for installed in host.plane.children.values()
