@@ -137,7 +137,7 @@ def test_a_planted_bug_is_found(
 def test_a_script_that_fails_is_shrunk_to_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     an_exception_for_odd_input(monkeypatch)
     script = next(
-        one for one in (written(seed, 5.0) for seed in SEEDS) if play(one).violation is not None
+        one for one in (written(seed, 20.0) for seed in SEEDS) if play(one).violation is not None
     )
     least = shrink(script, "I1", seconds=20.0)
     assert len(least.acts) <= 2

@@ -13,7 +13,7 @@ from world.prng import Prng
 from world.simulation import Script, play, written
 
 SEEDS = range(60)
-HOURS = 4.0
+HOURS = 20.0
 
 
 @pytest.mark.conformance("CF-A05", "CF-B05", "CF-B07", "CF-B10")
