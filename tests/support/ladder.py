@@ -14,6 +14,7 @@ from ikeway.ike.io import (
     CheckLiveness,
     Datagram,
     Disconnect,
+    FollowRedirect,
     Forget,
     Initiate,
     InstallChild,
@@ -182,6 +183,7 @@ class Ladder:
     def perform(self, host: Host, actions: tuple[Action, ...]) -> None:
         """Do what a host wants; as in the driver, answers come after all of it is done."""
         asked = [action for action in actions if isinstance(action, Ask | InstallChild)]
+        host.redirects += [one for one in actions if isinstance(one, FollowRedirect)]
         for action in actions:
             self._perform(host, action)
         for question in asked:
@@ -201,7 +203,7 @@ class Ladder:
                 host.timers.pop(sa, None)
                 if at is not None:
                     host.timers[sa] = at
-            case Ask() | InstallChild() | RevokeTicket():
+            case Ask() | InstallChild() | RevokeTicket() | FollowRedirect():
                 pass
             case MigrateChild():
                 host.migrate(action)

@@ -11,6 +11,7 @@ from ikeway.ike.io import (
     Ask,
     Converse,
     FindPaths,
+    FollowRedirect,
     InstallChild,
     Installed,
     Lease,
@@ -65,6 +66,7 @@ class Host:
     held: list[Question] = field(default_factory=list)
     refuse_install: str | None = None
     usage: Usage = field(default=Usage())
+    redirects: list[FollowRedirect] = field(default_factory=list)
     addresses: tuple[Address, ...] = ()
     """Its addresses, the one that it prefers first."""
 

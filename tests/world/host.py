@@ -20,6 +20,7 @@ from ikeway.ike.io import (
     Converse,
     Datagram,
     FindPaths,
+    FollowRedirect,
     Forget,
     Initiate,
     InstallChild,
@@ -310,7 +311,7 @@ class Host:
                 self._work(self._install, what)
             case MigrateChild() | RemoveChild():
                 self._change(what)
-            case Report() | RevokeTicket():
+            case Report() | RevokeTicket() | FollowRedirect():
                 self._tell(what)
             case Forget(sa):
                 self._forget(sa)
@@ -341,9 +342,9 @@ class Host:
             case SolvePuzzle(puzzle):
                 self.at(LATENCY, self._answered, ticket, Solved(solve(puzzle)))
 
-    def _tell(self, report: Report | RevokeTicket) -> None:
-        if isinstance(report, RevokeTicket):
-            return  # a host of the world has one endpoint
+    def _tell(self, report: Report | RevokeTicket | FollowRedirect) -> None:
+        if not isinstance(report, Report):
+            return  # a host of the world has one endpoint, and no gateway sends it elsewhere
         event = report.event
         name = type(event).__name__
         self.counters.reports[name] = self.counters.reports.get(name, 0) + 1

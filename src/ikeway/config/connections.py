@@ -100,6 +100,8 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         childless=table.childless,
         revocation=table.revocation,
         resumption=table.resumption,
+        redirect=table.redirect,
+        redirect_to=table.redirect_to,
         ticket_lifetime=table.ticket_lifetime,
         groups=tuple(table.groups),
     )

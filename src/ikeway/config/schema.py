@@ -14,6 +14,7 @@ from ikeway.config.terms import (
     Domain,
     Duration,
     EspProposal,
+    GatewayName,
     Id,
     IkeProposal,
     Keepalive,
@@ -34,6 +35,7 @@ from ikeway.config.terms import (
 from ikeway.policy.connection import (
     Childless,
     Encapsulate,
+    Redirects,
     Role,
 )
 from ikeway.policy.revocation import Revocation
@@ -312,6 +314,13 @@ class ConnectionTable(Table):
     resumption: bool = False
     """Ask the peer for a ticket and give it one (RFC 5723). After the connection was lost it is up
     again without certificates, passwords or a key exchange; so who learns its keys can read on."""
+
+    redirect: Annotated[Redirects, choice(Redirects)] = written("deny")
+    """Whether to go where the gateway sends us (RFC 5685). Who is there has to prove the same
+    `peer_id`."""
+
+    redirect_to: GatewayName | None = None
+    """An address or a host name: clients that follow redirects are sent there, others served."""
 
     ticket_lifetime: Duration = written("4h")
     """How long a ticket of ours holds, at most as long as the IKE SA would, and a day."""

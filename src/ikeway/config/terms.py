@@ -14,6 +14,7 @@ from ikeway.model.esp import Mode
 from ikeway.model.identity import Identity
 from ikeway.model.time import Seconds
 from ikeway.policy.connection import (
+    Gateway,
     PeerAddress,
     Proof,
     SelectorTemplate,
@@ -35,6 +36,7 @@ Id: TypeAlias = Annotated[Identity, Parsed(parse_identity, "an identity")]
 Pattern: TypeAlias = Annotated[IdPattern, Parsed(values.id_pattern, "an identity, or one with *")]
 Selector: TypeAlias = Annotated[SelectorTemplate, Parsed(values.selector, "a traffic selector")]
 CertificateUrl: TypeAlias = Annotated[str, Parsed(values.certificate_url, "a URL of HTTP")]
+GatewayName: TypeAlias = Annotated[Gateway, Parsed(values.gateway, "an address or a host name")]
 Domain: TypeAlias = Annotated[str, Parsed(values.domain, "a domain name")]
 Duration: TypeAlias = Annotated[Seconds, Parsed(values.duration(), "a time")]
 OptionalDuration: TypeAlias = Annotated[

@@ -11,7 +11,7 @@ from ikeway.model.address import Address, Network
 from ikeway.model.errors import ConfigError
 from ikeway.model.selectors import PORT_MAX
 from ikeway.model.time import Seconds
-from ikeway.policy.connection import PeerAddress, SelectorTemplate
+from ikeway.policy.connection import Gateway, PeerAddress, SelectorTemplate
 from ikeway.policy.credentials import IdPattern, parse_identity
 
 SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -117,6 +117,18 @@ def peer(text: str) -> PeerAddress:
         return found
     if not _HOST.fullmatch(text) or re.fullmatch(r"[0-9.]+", text):
         raise ConfigError(f'{text!r} is not an address, a prefix, a host name or "any"')
+    return found
+
+
+def gateway(text: str) -> Gateway:
+    """Return a gateway: an address or a host name.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    found = peer(text).target
+    if found is None:
+        raise ConfigError(f"{text!r} is not an address or a host name")
     return found
 
 

@@ -11,11 +11,11 @@ from typing import Final
 
 from ikeway.daemon.share import Others
 from ikeway.ike.children import Wish
-from ikeway.ike.io import Initiate
+from ikeway.ike.io import FollowRedirect, Initiate
 from ikeway.model.address import IKE_PORT, Address, Endpoint
 from ikeway.model.errors import HostError, IkewayError, UsageError
 from ikeway.model.time import Instant, Seconds
-from ikeway.policy.connection import Connection, Start
+from ikeway.policy.connection import Connection, Gateway, Start
 from ikeway.runtime.driver import Driver
 from ikeway.runtime.network import source_for
 from ikeway.runtime.upkeep import Retry, Upkeep
@@ -142,6 +142,27 @@ class Starter:
         if wait is not None and not self.is_ending:
             self._soon(name, wait)
 
+    def follow(self, redirect: FollowRedirect) -> None:
+        """Start a connection with the gateway to which it was sent (RFC 5685)."""
+        self._upkeep.started(redirect.connection.name, _token(redirect))
+        task = asyncio.get_running_loop().create_task(self._follow(redirect))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _follow(self, redirect: FollowRedirect) -> None:
+        connection, reason = redirect.connection, f"it was sent to {redirect.gateway}"
+        try:
+            peer = await resolve(redirect.gateway)
+            local = connection.local_address or source_for(peer)
+            ends = Endpoint(local, IKE_PORT), Endpoint(peer, IKE_PORT)
+            wish, trail, old = redirect.wish, redirect.trail, redirect.replaces
+            spi = self.driver.initiate(Initiate(connection, *ends, wish, trail, old))
+            self._upkeep.started(connection.name, spi)
+        except IkewayError as error:
+            reason = str(error)
+            self.driver.warn(f"connection {connection.name}: {reason}")
+        self.closed(connection.name, _token(redirect), reason)
+
     def rest(self, names: Iterable[str]) -> bool:
         """Keep connections up no more until they are started; return whether any was kept."""
         return bool([name for name in names if self._upkeep.rest(name)])
@@ -188,6 +209,20 @@ async def find_peer(connection: Connection) -> Address:
     target = connection.peer.target
     if target is None:
         raise UsageError(f"connection {connection.name!r} has no single peer to connect to")
+    return await resolve(target)
+
+
+def _token(redirect: FollowRedirect) -> bytes:
+    """Return what stands for an IKE SA that is about to be started."""
+    return b"redirect" + redirect.sa
+
+
+async def resolve(target: Gateway) -> Address:
+    """Return the address of a host.
+
+    Raises:
+        HostError: its name cannot be resolved.
+    """
     if not isinstance(target, str):
         return target
     loop = asyncio.get_running_loop()

@@ -51,6 +51,7 @@ from ikeway.ike.io import (
     CheckLiveness,
     CloseChild,
     Disconnect,
+    FollowRedirect,
     PeerSeen,
     Report,
     RevokeTicket,
@@ -171,6 +172,7 @@ class Supervisor:
             faults,
             sources,
             share.revoked,
+            follow=self._follow,
         )
         if self._radius is not None:
             ports = replace(ports, relay=self._radius.relay, leaving=self._radius.leaving)
@@ -256,6 +258,9 @@ class Supervisor:
         await self._driver.close()
         if self._radius is not None:
             await self._radius.close()
+
+    def _follow(self, redirect: FollowRedirect) -> None:
+        self._starter.follow(redirect)
 
     # Tickets ----------------------------------------------------------------------------------
 

@@ -127,6 +127,8 @@ def _another(state: Candidates, received: Received, now: Instant) -> Step:
     if isinstance(result, ike_sa_init_initiator.Agreement):
         return _follow(state, result, received, now)
     asked = result.state
+    if isinstance(asked, Gone):
+        return _drop(state, received, "a redirect after another answer")
     if isinstance(asked, AwaitInitResponse) and asked.attempt.tries > state.asked.attempt.tries:
         return Step(replace(state, asked=asked), result.actions)
     return Step(state, result.actions)

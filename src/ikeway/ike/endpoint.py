@@ -116,7 +116,11 @@ class Endpoint:
     def initiate(self, command: Initiate, now: Instant) -> tuple[bytes, tuple[Action, ...]]:
         """Start an IKE SA; return our SPI and the first actions."""
         spi = self._new_spi()
-        kept = self._returning.take(command.connection, now)
+        old = self._sas.get(command.replaces)
+        if old is not None:
+            self._renewals.takes_over(spi, old)
+        is_redirected = command.trail.origin is not None
+        kept = None if is_redirected else self._returning.take(command.connection, now)
         if kept is None:
             step = ike_sa_init_initiator.request(self.env, command, spi, now)
         else:

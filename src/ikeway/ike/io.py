@@ -10,12 +10,13 @@ from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.puzzle import Puzzle
 from ikeway.ike.children import Wish
 from ikeway.ike.reports import Event
+from ikeway.ike.trail import Trail
 from ikeway.model.address import Address, Endpoint, Path
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
 from ikeway.model.identity import Identity
 from ikeway.model.reference import Reference
 from ikeway.model.time import Instant, Seconds
-from ikeway.policy.connection import Connection
+from ikeway.policy.connection import Connection, Gateway
 from ikeway.policy.revocation import Revocation
 from ikeway.wire.message import Header
 
@@ -309,12 +310,17 @@ class Retire:
 
 @dataclass(frozen=True, slots=True)
 class Initiate:
-    """Start an IKE SA; for the endpoint. `wish` is which Child SA is to come of it first."""
+    """Start an IKE SA; for the endpoint. `wish` is which Child SA is to come of it first.
+
+    `trail` is which gateway sent us there, and `replaces` our SPI of the IKE SA with it (RFC 5685).
+    """
 
     connection: Connection
     local: Endpoint
     peer: Endpoint
     wish: Wish = field(default=Wish())
+    trail: Trail = field(default=Trail())
+    replaces: bytes = b""
 
 
 Command: TypeAlias = (
@@ -394,12 +400,20 @@ class MigrateChild:
 
 
 @dataclass(frozen=True, slots=True)
-class RevokeTicket:
-    """The tickets of the IKE SA that had this SPI, the last issued then, are void (RFC 5723 §6.2).
+class FollowRedirect:
+    """Start a connection with another gateway; `replaces` stays up until then (RFC 5685)."""
 
-    Other workers have to know: it may be shown to them. The IKE SA is theirs to drop, if one has it
-    and another one came of its ticket (§4.3.4).
-    """
+    sa: bytes
+    connection: Connection
+    gateway: Gateway
+    trail: Trail
+    wish: Wish
+    replaces: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeTicket:
+    """The tickets of an IKE SA are void: other workers have to know, and drop it (RFC 5723)."""
 
     spi: bytes
     issued: Instant
@@ -428,6 +442,7 @@ Action: TypeAlias = (
     | MigrateChild
     | RemoveChild
     | RevokeTicket
+    | FollowRedirect
     | Report
     | Forget
 )

@@ -122,6 +122,11 @@ class Renewals:
         """Note that an IKE SA is gone."""
         self._by_new.pop(new, None)
 
+    def takes_over(self, new: bytes, old: Stateful) -> None:
+        """Note that an IKE SA is to take over from another one."""
+        if isinstance(old.state, Established):
+            self._by_new[new] = Renewal(old.spi, old.state.since)
+
     def consequences(
         self, sa: Stateful, actions: tuple[Action, ...], others: Mapping[bytes, Stateful]
     ) -> tuple[Consequence, ...]:

@@ -16,6 +16,7 @@ from ikeway.ike import (
     messages,
     moving,
     paths,
+    redirection,
     window_size,
 )
 from ikeway.ike.eap_states import (
@@ -265,13 +266,22 @@ def _request_established(
         case ExchangeType.INFORMATIONAL:
             said = address_update.respond(state, message, datagram, now)
             step = informational.respond(said.change.state, message, datagram, said.payloads, now)
-            return replace(step, actions=(*said.change.actions, *step.actions))
+            step = replace(step, actions=(*said.change.actions, *step.actions))
+            return _redirected(step, message, now)
         case ExchangeType.CREATE_CHILD_SA:
             return create_child_sa.respond(state, message, datagram, now)
         case ExchangeType.IKE_FOLLOWUP_KE:
             return followup_ke.respond(state, message, datagram, now)
         case other:
             raise MalformedError(f"exchange {other.name} on an established IKE SA")
+
+
+def _redirected(step: Step, message: Message, now: Instant) -> Step:
+    """Go where an answered request sends us (RFC 5685 §5)."""
+    if not isinstance(step.state, Established) or message.notify(NotifyType.REDIRECT) is None:
+        return step
+    heeded = redirection.heed(step.state, message, now)
+    return replace(step, state=heeded.state, actions=(*step.actions, *heeded.actions))
 
 
 def _request_while_deleting(

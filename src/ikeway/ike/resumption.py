@@ -21,6 +21,8 @@ from ikeway.wire.registry import AuthMethod, NotifyType
 LIFETIME_MOST: Final[Seconds] = 24 * 3600.0
 """As long as a secret is kept at least after the last ticket that was sealed with it (§6.2)."""
 TICKET_OCTETS_MOST: Final = 4096
+REVOCABLE: Final = frozenset({Proof.EAP_RADIUS, Proof.EAP_TLS})
+"""Of these somebody else says how long they count: a ticket would be a way around that."""
 _LIFETIME_OCTETS: Final = 4
 
 
@@ -133,9 +135,8 @@ def _evidence(session: Session, request: AuthRequest, now: Instant) -> Evidence 
     if request.standing.is_watched:
         return None
     if request.keys is not None:
-        by_eap = (proof for proof in request.connection.peer_auth if proof.eap_method)
-        found = next(by_eap, None)
-        return None if found is None else Evidence(found, now, said)
+        by_eap = [proof for proof in request.connection.peer_auth if proof.eap_method]
+        return None if REVOCABLE & {*by_eap} else Evidence(by_eap[0], now, said)
     auth = need(request.message, Authentication)
     is_shared = auth.method is AuthMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE
     return Evidence(Proof.PSK if is_shared else Proof.CERTIFICATE, now, said)

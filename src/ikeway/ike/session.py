@@ -12,6 +12,7 @@ from ikeway.ike.keys import Keyring
 from ikeway.ike.reassembly import Fragmentation
 from ikeway.ike.reports import Event
 from ikeway.ike.tickets import Past
+from ikeway.ike.trail import Trail
 from ikeway.ike.window import Window
 from ikeway.model.address import Endpoint
 from ikeway.wire.message import Header
@@ -47,6 +48,7 @@ class Session:
 
     `branch` tells apart those who answered the same IKE_SA_INIT request of ours (§2.4). `outdated`
     is what protected the peer's last request, where its answer led to new keys (RFC 9242 §3.3.1).
+    `trail` is which gateway sent us here (RFC 5685).
     `resumed` is what the IKE SA was before, until it is established again (RFC 5723).
     """
 
@@ -59,6 +61,7 @@ class Session:
     fragmentation: Fragmentation = field(default=Fragmentation())
     outdated: Outdated | None = None
     resumed: Past | None = None
+    trail: Trail = field(default=Trail())
 
     @property
     def sa(self) -> bytes:

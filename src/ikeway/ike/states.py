@@ -31,6 +31,7 @@ from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.signing_scheme import SigningScheme
 from ikeway.ike.tasks import Answering, Asked, Crossed, Postponed, Rival, Task, Wanted
 from ikeway.ike.tickets import Held
+from ikeway.ike.trail import Trail
 from ikeway.ike.vouched import Standing
 from ikeway.ike.window import Outstanding
 from ikeway.model.address import Address, Endpoint
@@ -90,6 +91,7 @@ class AwaitInitResponse:
     complaint: str | None = None
     wish: Wish = field(default=Wish())
     resuming: Resuming | None = None
+    trail: Trail = field(default=Trail())
 
 
 @dataclass(frozen=True, slots=True)

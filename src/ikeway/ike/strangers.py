@@ -12,6 +12,7 @@ from ikeway.ike.limits import RateLimit
 from ikeway.ike.reports import Dropped, RefusedRequest
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import (
+    ElsewhereError,
     InvalidKeyExchangeError,
     MalformedError,
     NoProposalError,
@@ -29,6 +30,7 @@ WORTH_AN_ANSWER: Final = (
     NoProposalError,
     InvalidKeyExchangeError,
     UnsupportedCriticalPayloadError,
+    ElsewhereError,
 )
 """Refusals of IKE_SA_INIT that are answered; everything else is dropped (RFC 6989 §2.5)."""
 

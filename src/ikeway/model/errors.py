@@ -118,6 +118,12 @@ class SelectorsError(PeerError):
     ends = Ends.CHILD
 
 
+class ElsewhereError(PeerError):
+    """Another gateway serves the peer. REDIRECT (RFC 5685 §3); `data` names it, with the nonce."""
+
+    notify = 16407
+
+
 class UnacceptableAddressesError(PeerError):
     """The policy does not allow the peer's new address. UNACCEPTABLE_ADDRESSES (RFC 4555)."""
 

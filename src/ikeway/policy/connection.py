@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import ip_address, ip_network
+from typing import TypeAlias
 
 from ikeway.model.address import Address, Network
 from ikeway.model.esp import Mode
@@ -60,6 +61,17 @@ class Encapsulate(Enum):
 
     ALWAYS = "always"
     NAT = "nat"
+
+
+class Redirects(Enum):
+    """Whether we go where a gateway sends us (RFC 5685)."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+Gateway: TypeAlias = Address | str
+"""A gateway by its address, or by its host name."""
 
 
 class Childless(Enum):
@@ -157,6 +169,7 @@ class Connection:
     larger IP datagram than `fragment_size` are fragmented (RFC 7383); with 0 none are. Without
     `children` the connection has a single Child SA, which is as its own fields say.
     `revocation` is how much is to be known of whether the peer's certificate was taken back.
+    `redirect` is whether we go where the peer sends us; clients are sent to `redirect_to` instead.
     `resumption` is whether tickets are asked for and given, for `ticket_lifetime` (RFC 5723).
     `return_routability` is whether a peer that has moved must show that it gets our packets there.
     `groups` are those of which a user that RADIUS has proven has to be in one, if there are any.
@@ -205,6 +218,8 @@ class Connection:
     resumption: bool = False
     ticket_lifetime: Seconds = 4 * 3600.0
     groups: tuple[str, ...] = ()
+    redirect: Redirects = Redirects.DENY
+    redirect_to: Gateway | None = None
     child_policies: tuple[ChildPolicy, ...] = field(init=False, repr=False, compare=False)
     """The Child SAs that this connection may have, in the order of the file."""
 

@@ -18,6 +18,7 @@ from ikeway.ike.io import (
     Converse,
     Datagram,
     FindPaths,
+    FollowRedirect,
     Forget,
     Initiate,
     InstallChild,
@@ -93,6 +94,7 @@ class Ports:
     relay: RadiusRelay | None = None
     leaving: Callable[[int], Awaitable[None]] = _unaccounted
     """Hears the inbound SPI of a Child SA before it is removed, for what went through it."""
+    follow: Callable[[FollowRedirect], None] = lambda _: None
 
 
 class Driver:
@@ -225,8 +227,8 @@ class Driver:
                 self._work.put_nowait(partial(self._migrate, action))
             case RemoveChild(_, spi_in, is_replaced):
                 self._take_out(spi_in, is_replaced=is_replaced)
-            case RevokeTicket():
-                self._ports.revoked(action)
+            case RevokeTicket() | FollowRedirect():
+                self._pass_on(action)
             case Forget(sa):
                 self._forget(sa)
 
@@ -237,6 +239,13 @@ class Driver:
         if self._ports.relay is not None:
             self._ports.relay.forget(sa)
         self._forgotten.set()
+
+    def _pass_on(self, action: RevokeTicket | FollowRedirect) -> None:
+        """Let those do it who start connections, or know the other workers."""
+        if isinstance(action, RevokeTicket):
+            self._ports.revoked(action)
+        else:
+            self._ports.follow(action)
 
     def _tell(self, report: Report) -> None:
         if isinstance(report.event, Closed):

@@ -11,6 +11,7 @@ from ikeway.ike import (
     messages,
     mobility,
     proof,
+    redirection,
     resumption,
     wanted,
     window_size,
@@ -21,17 +22,18 @@ from ikeway.ike.exchanges import eap_initiator, ike_auth, informational
 from ikeway.ike.exchanges.ike_sa_init import certificate_request
 from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
 from ikeway.ike.features import message_id_sync
-from ikeway.ike.io import Action, Answer, InstallChild, Refused, Signed, Trusted
+from ikeway.ike.io import Action, Answer, FollowRedirect, InstallChild, Refused, Signed, Trusted
 from ikeway.ike.reports import ChildFailed
 from ikeway.ike.shape import need
 from ikeway.ike.states import AwaitAuthResponse, CheckingResponder, SigningRequest, Step
-from ikeway.ike.tasks import CreateChild
+from ikeway.ike.tasks import CreateChild, End
 from ikeway.ike.timers import HALF_OPEN, INSTALL
+from ikeway.ike.trail import Trail
 from ikeway.ike.vouched import Standing
 from ikeway.model.errors import AuthenticationError, PeerError
 from ikeway.model.identity import Identity
 from ikeway.model.time import Instant
-from ikeway.policy.connection import Connection, Proof
+from ikeway.policy.connection import Connection, Gateway, Proof
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Authentication, Delete, IdI, IdR, Notify
@@ -212,6 +214,9 @@ def _establish(
     subject = resumption.Subject(session, connection, *ids)
     known = resumption.begin(subject, reply, now, is_watched=standing.is_watched)
     proven = ike_auth.Proven(session, connection, *ids, reply, standing=standing, resumption=known)
+    elsewhere = redirection.authenticated(session, connection, reply, now)
+    if elsewhere is not None:
+        return _redirected(proven, state, elsewhere, now)
     if first_child.starts_without(session, connection):
         return _child_follows(proven, state, reply, now)
     try:
@@ -230,6 +235,20 @@ def _establish(
         dns=granted.assigned.dns,
     )
     return Step(established, (report, install))
+
+
+def _redirected(
+    proven: ike_auth.Proven, state: Asking, where: tuple[Gateway, Trail], now: Instant
+) -> Step:
+    """Go where the proven gateway sends us, and delete what is here (RFC 5685 §6)."""
+    gateway, trail = where
+    established, report = ike_auth.establish(proven, (), (), now)
+    end = End(f"the gateway sends us to {gateway}")
+    wish = Wish(state.child.policy.name, state.child.trigger)
+    session, connection = proven.session, proven.connection
+    follow = FollowRedirect(session.sa, connection, gateway, trail, wish)
+    leaving = replace(established, queued=(end, *established.queued))
+    return Step(leaving, (report, follow))
 
 
 def _child_follows(proven: ike_auth.Proven, state: Asking, reply: Message, now: Instant) -> Step:

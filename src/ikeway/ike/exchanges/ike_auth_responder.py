@@ -11,13 +11,14 @@ from ikeway.ike import (
     messages,
     mobility,
     proof,
+    redirection,
     resumption,
     window_size,
 )
 from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.eap_states import AwaitEapAuth
 from ikeway.ike.exchanges import eap_responder, ike_auth
-from ikeway.ike.features import message_id_sync, mobike
+from ikeway.ike.features import message_id_sync, mobike, redirect
 from ikeway.ike.io import (
     Action,
     Answer,
@@ -190,7 +191,12 @@ def checked(state: CheckingInitiator, answer: Answer, now: Instant) -> Step:
 def _authentic(
     session: Session, transcript: Transcript, request: AuthRequest, now: Instant
 ) -> Step:
-    """Lease addresses if there are any to lease."""
+    """Lease addresses if there are any to lease; one that is to go elsewhere needs none."""
+    gateway = redirection.elsewhere(session, request.connection, request.local.address)
+    if gateway is not None:
+        named = (Notify(NotifyType.REDIRECT, redirect.data(gateway)),)
+        sent = ChildOutcome(named, None, (), f"it is sent to {gateway}")
+        return _prove_for(session, transcript, request, sent, now)
     wanted = configuration.wanted(request.message.one(Configuration))
     pool, framed = request.connection.pool, request.framed
     if not wanted or (pool is None and not framed):
@@ -214,6 +220,17 @@ def _decide(
 ) -> Step:
     """Settle the Child SA, then prove who we are."""
     outcome = first_child.respond(session, transcript, request, found)
+    return _prove_for(session, transcript, request, outcome, now)
+
+
+def _prove_for(
+    session: Session,
+    transcript: Transcript,
+    request: AuthRequest,
+    outcome: ChildOutcome,
+    now: Instant,
+) -> Step:
+    """Prove who we are, in the way that the request calls for."""
     connection = request.connection
     ours = proof.claim(session, transcript, _identity(connection), is_local=True)
     if request.keys is not None:
@@ -307,6 +324,8 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
     )
     children = (outcome.child.installed(),) if outcome.child else ()
     established, report = ike_auth.establish(proven, children, outcome.virtual_ips, now)
+    if redirection.elsewhere(state.session, connection, request.local.address) is not None:
+        established = redirection.leaving(established, now)
     return Step(established, (*actions, report, *_child_reports(session, connection, outcome)))
 
 

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """IKE_SA_INIT as its initiator (RFC 7296 §1.2, §2.6, §2.7, §2.21.1)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import features, messages, negotiate, puzzles
+from ikeway.ike import features, messages, negotiate, puzzles, redirection
 from ikeway.ike.children import Wish
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init, ike_session_resume, ike_session_resume_initiator
-from ikeway.ike.features import intermediate
+from ikeway.ike.features import intermediate, redirect
 from ikeway.ike.io import (
     Action,
     Answer,
     Ask,
+    FollowRedirect,
     Initiate,
     Received,
     Report,
@@ -24,12 +25,13 @@ from ikeway.ike.io import (
 )
 from ikeway.ike.keys import Keyring
 from ikeway.ike.nonces import NONCE_OCTETS
-from ikeway.ike.reports import Dropped, MessageReceived, MessageSent, Warned
+from ikeway.ike.reports import Closed, Dropped, MessageReceived, MessageSent, Warned
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import check_critical, need
-from ikeway.ike.states import Attempt, AwaitInitResponse, Resuming, Step
+from ikeway.ike.states import Attempt, AwaitInitResponse, Gone, Resuming, Step
 from ikeway.ike.tickets import Held
 from ikeway.ike.timers import COMPLAINT
+from ikeway.ike.trail import Trail
 from ikeway.ike.window import Outstanding, Window
 from ikeway.model.errors import MalformedError, NoProposalError, PeerError
 from ikeway.model.time import Instant
@@ -69,6 +71,7 @@ class AskFor:
     solution: bytes = b""
     tries: int = 1
     resuming: Resuming | None = None
+    trail: Trail = field(default=Trail())
 
 
 def request(env: Environment, command: Initiate, spi_i: bytes, now: Instant) -> Step:
@@ -76,7 +79,8 @@ def request(env: Environment, command: Initiate, spi_i: bytes, now: Instant) -> 
     link = Link(spi_i, ike_sa_init.ZERO_SPI, True, command.local, command.peer)
     nonce, connection = env.random.octets(NONCE_OCTETS), command.connection
     method = connection.ike[0].ke[0][0]
-    return _ask(AskFor(env, link, connection, method, nonce, command.wish), now)
+    ask = AskFor(env, link, connection, method, nonce, command.wish, trail=command.trail)
+    return _ask(ask, now)
 
 
 def resume(env: Environment, command: Initiate, spi_i: bytes, held: Held, now: Instant) -> Step:
@@ -117,6 +121,7 @@ def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
         KeyExchange(KeMethod(ask.method), offer.public),
         Nonce(ask.nonce),
         *features.announce(ike_sa_init.context(link, zero, ask.connection)),
+        *redirect.offer(ask.connection, ask.trail.origin),
     )
     head = messages.header(link, ike_sa_init.TYPE, 0, is_response=False)
     message = Message(head, payloads)
@@ -129,7 +134,13 @@ def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
     sent = MessageSent(message, link.peer, len(octets))
     return Step(
         AwaitInitResponse(
-            ask.env, link, ask.connection, attempt, wish=ask.wish, resuming=ask.resuming
+            ask.env,
+            link,
+            ask.connection,
+            attempt,
+            wish=ask.wish,
+            resuming=ask.resuming,
+            trail=ask.trail,
         ),
         (Send(link.local, link.peer, octets), Report(link.spi_local, sent)),
     )
@@ -184,6 +195,9 @@ def _resumed(
         return Agreement(session, transcript, reports, (session.link.spi_r, transcript.nonce_r))
     if resuming.is_over:
         raise MalformedError("IKE_SESSION_RESUME is over")
+    elsewhere = message.notify(NotifyType.REDIRECT)
+    if elsewhere is not None:
+        return _redirected(state, elsewhere, resuming.nonce, now)
     cookie = ike_session_resume_initiator.cookie_of(state, message)
     if cookie:
         return ike_session_resume_initiator.ask(state, resuming, cookie, now)
@@ -204,11 +218,30 @@ def _retry(state: AwaitInitResponse, message: Message, now: Instant) -> Step | N
     for notify in message.all(Notify):
         if notify.type is NotifyType.COOKIE and is_pressed:
             return _with_cookie(state, notify, now)
+        if notify.type is NotifyType.REDIRECT and is_pressed:
+            return _redirected(state, notify, state.attempt.nonce, now)
         if notify.type is NotifyType.INVALID_KE_PAYLOAD:
             return _with_method(state, notify, now)
         if notify.type.is_error:
             return complain(state, f"the peer says {notify.type.name}", now)
     return None
+
+
+def _redirected(state: AwaitInitResponse, notify: Notify, nonce: bytes, now: Instant) -> Step:
+    """Go where the gateway sends us: nobody has proven that it is the gateway (RFC 5685 §3).
+
+    It saw our nonce. Who sees it can keep us from connecting anyway, and gets nothing else of it.
+    """
+    connection, peer = state.connection, state.link.peer.address
+    gateway = redirection.target(connection, notify, peer, nonce)
+    try:
+        trail = state.trail.after(peer, now)
+    except MalformedError as error:
+        return complain(state, str(error), now)
+    spi, said = state.link.spi_local, f"the gateway sends us to {gateway}"
+    follow = FollowRedirect(spi, connection, gateway, trail, state.wish)
+    closed = Report(spi, Closed(connection.name, said, is_failure=False))
+    return Step(Gone(), (follow, closed))
 
 
 def _with_cookie(state: AwaitInitResponse, notify: Notify, now: Instant) -> Step:
@@ -283,6 +316,7 @@ def _next(state: AwaitInitResponse, *, cookie: bytes = b"", method: int | None =
         solution=b"" if cookie else attempt.solution,
         tries=attempt.tries + 1,
         resuming=state.resuming,
+        trail=state.trail,
     )
 
 
@@ -313,7 +347,9 @@ def _agree(
     agreed = features.learn(message, ike_sa_init.context(link, link.spi_r, state.connection))
     link = ike_sa_init.floated(link, state.env, state.connection, agreed)
     keyring = _keyring(state, link, suite, message)
-    session = Session(state.env, link, branch, keyring, Window(next_request=1), agreed)
+    session = Session(
+        state.env, link, branch, keyring, Window(next_request=1), agreed, trail=state.trail
+    )
     octets, attempt = received.datagram.octets, state.attempt
     nonce_r = need(message, Nonce).data
     transcript = Transcript(attempt.outstanding.datagrams[0], octets, attempt.nonce, nonce_r)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import features, messages, negotiate
+from ikeway.ike import features, messages, negotiate, redirection
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_intermediate_responder, ike_sa_init
-from ikeway.ike.features import intermediate
+from ikeway.ike.features import intermediate, redirect
 from ikeway.ike.io import Action, Datagram, Send
 from ikeway.ike.keys import Keyring
 from ikeway.ike.nonces import NONCE_OCTETS
@@ -18,7 +18,7 @@ from ikeway.ike.shape import check_critical, need
 from ikeway.ike.states import Step
 from ikeway.ike.timers import HALF_OPEN, PRESSED
 from ikeway.ike.window import Window
-from ikeway.model.errors import NoProposalError
+from ikeway.model.errors import ElsewhereError, NoProposalError
 from ikeway.model.secret import Secret
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
@@ -72,6 +72,10 @@ def _consider(env: Environment, datagram: Datagram) -> Asked:
     choice = _choose(offered, candidates, method)
     suite = choice.ike
     fitting = tuple(c for c in candidates if any(spec.allows(suite) for spec in c.ike))
+    gateway = redirection.of_all(fitting, message, datagram.local.address)
+    if gateway is not None:
+        named = redirect.data(gateway, need(message, Nonce).data)
+        raise ElsewhereError(f"it is sent to {gateway}", named)
     return Asked(message, datagram, choice, fitting)
 
 

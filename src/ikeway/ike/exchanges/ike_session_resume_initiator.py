@@ -6,6 +6,7 @@ from typing import Final
 
 from ikeway.ike import features, messages
 from ikeway.ike.exchanges import ike_sa_init, ike_session_resume
+from ikeway.ike.features import redirect
 from ikeway.ike.io import Received, Report, Send
 from ikeway.ike.reports import MessageReceived, MessageSent
 from ikeway.ike.session import Session, Transcript
@@ -34,6 +35,7 @@ def ask(state: AwaitInitResponse, resuming: Resuming, cookie: bytes, now: Instan
         Nonce(resuming.nonce),
         Notify(NotifyType.TICKET_OPAQUE, resuming.held.octets),
         *features.announce(context),
+        *redirect.offer(connection, state.trail.origin),
     )
     head = messages.header(link, ike_session_resume.TYPE, 0, is_response=False)
     message = Message(head, payloads)
@@ -85,7 +87,9 @@ def agree(
     nonces = resuming.nonce, need(message, Nonce).data
     keyring = ike_session_resume.keyring(past, link, nonces)
     window = Window(next_request=1)
-    session = Session(state.env, link, branch, keyring, window, agreed, resumed=past)
+    session = Session(
+        state.env, link, branch, keyring, window, agreed, resumed=past, trail=state.trail
+    )
     reports = (
         session.report(MessageReceived(message, datagram.peer, len(datagram.octets))),
         *ike_sa_init.chosen(session, state.connection),

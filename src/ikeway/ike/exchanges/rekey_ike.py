@@ -180,7 +180,9 @@ def _make(
     """Return the new IKE SA, without children yet. Its windows begin anew (§2.2, §2.3)."""
     before = state.session
     known = replace(before.fragmentation, incomplete=())
-    session = Session(before.env, link, before.branch, keyring, Window(), before.agreed, known)
+    session = Session(
+        before.env, link, before.branch, keyring, Window(), before.agreed, known, trail=before.trail
+    )
     fresh = Established(
         session=session,
         connection=state.connection,

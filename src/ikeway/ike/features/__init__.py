@@ -15,6 +15,7 @@ from ikeway.ike.features import (
     intermediate,
     message_id_sync,
     nat_traversal,
+    redirect,
     signature_hashes,
 )
 from ikeway.ike.features.context import Context
@@ -30,6 +31,8 @@ FEATURES: Final = (
     full_transcript,
     childless,
 )
+OF_THE_CLIENT: Final = (redirect,)
+"""Extensions that depend on where the client comes from."""
 IN_IKE_AUTH: Final = (message_id_sync,)
 """Extensions that are agreed on in IKE_AUTH, not in IKE_SA_INIT."""
 
@@ -42,6 +45,7 @@ class Agreed:
     `intermediate` is whether exchanges may come between IKE_SA_INIT and IKE_AUTH (RFC 9242).
     `full_transcript` is whether AUTH covers both messages of IKE_SA_INIT.
     `childless` is whether the responder takes an IKE_AUTH request without a Child SA.
+    `redirect` is whether the initiator goes where it is sent (RFC 5685).
     `mobike` is agreed on last, in IKE_AUTH (RFC 4555 §3.2).
     """
 
@@ -51,6 +55,7 @@ class Agreed:
     intermediate: bool = False
     full_transcript: bool = False
     childless: bool = False
+    redirect: bool = False
     mobike: bool = False
     message_id_sync: bool = False
 
@@ -74,6 +79,7 @@ def unasked(request: Message, context: Context) -> tuple[Notify, ...]:
 def learn(message: Message, context: Context) -> Agreed:
     """Return what the peer's IKE_SA_INIT message agrees to."""
     return Agreed(
+        redirect=redirect.learn(message),
         nat=nat_traversal.learn(message, context),
         fragment_size=fragmentation.learn(message, context),
         peer_hashes=signature_hashes.learn(message, context),
