@@ -83,6 +83,7 @@ class Worker:
         spare_the_collector()
         loop = asyncio.get_running_loop()
         channel = loop.create_task(self._channel.run())
+        await self._channel.opened()
         work = loop.create_task(self._supervisor.work())
         await asyncio.wait({channel, work}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
