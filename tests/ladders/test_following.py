@@ -3,11 +3,15 @@
 
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
-from ikeway.ike.reports import Moved
+from ikeway.ike import child_terms
+from ikeway.ike.reports import ChildFailed, Moved
 from ikeway.model.address import Endpoint
+from ikeway.model.errors import SelectorsError
+from ikeway.policy.connection import PeerAddress
 from support.agreement import agree
 from support.forge import INFORMATIONAL, request, sealed, session_of
 from support.hosts import CBC, GCM, Row
@@ -191,6 +195,55 @@ def test_without_mobike_a_host_with_another_address_goes_on_from_there() -> None
     ladder.settle()
     assert session_of(ladder.right).link.peer.address == new
     assert ladder.right.child.peer.address == ladder.left.child.local.address == new
+    agree(ladder)
+
+
+def test_without_mobike_a_client_with_another_address_begins_anew_from_there() -> None:
+    """A peer may answer it there, and yet send its traffic to where it was (§2.23 is a SHOULD)."""
+    ladder = GCM.psk({"peer": PeerAddress.parse(str(GCM.addresses[1]))})
+    ladder.connect()
+    old = ladder.left.child
+    new = ip_address("192.0.2.99")
+    ladder.has(ladder.left, new)
+    ladder.settle()
+    ladder.wait(5)
+    (state,) = ladder.left.established
+    assert state.session.link.local.address == new
+    assert ladder.left.child.spi_in != old.spi_in
+    assert ladder.right.child.peer.address == ladder.left.child.local.address == new
+    agree(ladder)
+
+
+def test_who_is_stranded_makes_room_for_its_successor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libreswan lets one IKE SA have the traffic: TS_UNACCEPTABLE while the old one is there."""
+    ladder = GCM.psk({"peer": PeerAddress.parse(str(GCM.addresses[1]))})
+    ladder.connect()
+    old, grant = ladder.left.child, child_terms.grant
+
+    def one_only(*asked: Any) -> child_terms.Grant:
+        if ladder.right.installed:
+            raise SelectorsError("the route is in use")
+        return grant(*asked)
+
+    monkeypatch.setattr(child_terms, "grant", one_only)
+    ladder.has(ladder.left, ip_address("192.0.2.99"))
+    ladder.wait(10)
+    (state,) = ladder.left.established
+    assert state.session.link.local.address == ip_address("192.0.2.99")
+    assert len(ladder.left.seen(ChildFailed)) == 1
+    assert ladder.left.child.spi_in != old.spi_in
+    agree(ladder)
+
+
+def test_who_is_stranded_keeps_what_it_has_where_there_is_no_more() -> None:
+    """NO_ADDITIONAL_SAS: an IKE SA that will get no Child SA is no successor."""
+    ladder = GCM.psk({"peer": PeerAddress.parse(str(GCM.addresses[1]))})
+    ladder.connect()
+    old = ladder.left.child
+    ladder.right.refuse_install = "no room"
+    ladder.has(ladder.left, ip_address("192.0.2.99"))
+    ladder.wait(10)
+    assert ladder.left.child.spi_in == old.spi_in
     agree(ladder)
 
 

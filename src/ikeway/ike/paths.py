@@ -117,11 +117,21 @@ def move(state: Established, path: Path, reason: str, now: Instant) -> Change:
     fresh = replace(state, mobility=replace(state.mobility, probes=()))
     change = moving.relink(fresh, local, peer, reason, now)
     if not session.agreed.mobike:
-        return moving.carry(replace(change, state=informational.ask(change.state, ())))
+        return moving.carry(replace(change, state=_untold(change.state, now)))
     task = TellAddresses(is_update=state.mobility.chooses)
     told = replace(change, state=moving.front(change.state, task))
     waits = state.mobility.chooses and not is_same and state.connection.return_routability
     return told if waits else moving.carry(told)
+
+
+def _untold(state: Established, now: Instant) -> Established:
+    """Return the state that makes itself known at its new place without MOBIKE.
+
+    The peer may answer there and yet send its traffic to where we were (RFC 7296 §2.23 asks only
+    those to follow who know of a NAT before us). An IKE SA from the new place needs no goodwill.
+    """
+    after = informational.ask(state, ())
+    return replace(after, authenticity=after.authenticity.stranded(state.connection, now))
 
 
 def avoid(state: Established, reason: str) -> Step:

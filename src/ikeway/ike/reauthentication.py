@@ -7,12 +7,13 @@ within the new IKE SA ... and finally deleting the old IKE SA".
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeGuard
 
 from ikeway.ike import reports, wanted
 from ikeway.ike.authenticity import Authenticity
+from ikeway.ike.children import Wish
 from ikeway.ike.exchanges import ike_sa_init_initiator
-from ikeway.ike.io import Action, Disconnect, Initiate, Input, Report, Retire
+from ikeway.ike.io import Action, AddChild, Disconnect, Initiate, Input, Report, Retire
 from ikeway.ike.reports import Event, Reauthenticating, Rekeyed
 from ikeway.ike.states import Established, Offspring, State, Step
 from ikeway.ike.tasks import AskedChild, CreateChild, DeleteChild, End, Inform, Wanted
@@ -88,6 +89,11 @@ def _is_childless(state: State) -> bool:
     )
 
 
+def _is_stranded(state: State | None) -> TypeGuard[Established]:
+    """Whether the traffic of an IKE SA may go to where we are no longer."""
+    return isinstance(state, Established) and state.authenticity.is_stranded
+
+
 class Stateful(Protocol):
     """An IKE SA as those see it who only look."""
 
@@ -101,11 +107,15 @@ class Stateful(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """An IKE SA of ours that is to take over from `old`, authenticated at `since`."""
+    """An IKE SA of ours that is to take over from `old`, authenticated at `since`.
+
+    `owed` are the Child SAs that it asks for again once the old one has none any more.
+    """
 
     old: bytes
     since: Instant
     is_complete: bool = False
+    owed: tuple[str, ...] = ()
 
 
 Consequence: TypeAlias = tuple[bytes, Input]
@@ -135,7 +145,7 @@ class Renewals:
         for action in actions:
             if isinstance(action, Report):
                 found += self._after(sa, action.event, others)
-        found += self._take_over(sa, others)
+        found += self._take_over(sa, others) + self._made_room(sa)
         return tuple(found)
 
     def _after(
@@ -166,12 +176,39 @@ class Renewals:
         if renewal is None or renewal.is_complete:
             return []
         if _is_childless(sa.state):
-            return [(sa.spi, Disconnect("it has no Child SA to take over with"))]
+            return self._without_child(sa, renewal, others)
         if not _is_complete(sa.state):
             return []
         self._by_new[sa.spi] = replace(renewal, is_complete=True)
         old: list[Consequence] = [(renewal.old, Retire())] if renewal.old in others else []
         return old + self._redundant(others.values(), others)
+
+    def _without_child(
+        self, new: Stateful, renewal: Renewal, others: Mapping[bytes, Stateful]
+    ) -> list[Consequence]:
+        """End a new IKE SA that the peer refused its Child SA, or the old one if that is stranded.
+
+        A peer may let only one have the traffic: who is stranded makes room, and asks again.
+        """
+        old = others.get(renewal.old)
+        state = old.state if old is not None else None
+        is_refused = isinstance(new.state, Established) and new.state.wanted.is_refused
+        if not _is_stranded(state) or is_refused:
+            return [(new.spi, Disconnect("it has no Child SA to take over with"))]
+        names = tuple(dict.fromkeys(child.name for child in state.children))
+        self._by_new[new.spi] = replace(renewal, is_complete=True, owed=names)
+        return [(renewal.old, Retire())]
+
+    def _made_room(self, sa: Stateful) -> list[Consequence]:
+        """Let the successors of an IKE SA ask for what they are owed, once it has no Child SA."""
+        if isinstance(sa.state, Established) and sa.state.children:
+            return []
+        found: list[Consequence] = []
+        for new, renewal in self._by_new.items():
+            if renewal.old == sa.spi and renewal.owed:
+                self._by_new[new] = replace(renewal, owed=())
+                found += [(new, AddChild(Wish(name))) for name in renewal.owed]
+        return found
 
     def _redundant(
         self, candidates: Iterable[Stateful], others: Mapping[bytes, Stateful]
