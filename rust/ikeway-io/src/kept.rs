@@ -49,9 +49,12 @@ impl Kept {
     }
 
     /// Returns what waits and is not too old; it waits no more.
+    ///
+    /// An SA has come: who wants one after that, maybe as the peer ended it at once, is news.
     pub(crate) fn take(&mut self, now: Instant) -> Vec<(Instant, Vec<u8>)> {
         self.forget(now);
         self.octets = 0;
+        self.told.clear();
         self.packets.drain(..).collect()
     }
 
@@ -96,19 +99,29 @@ mod tests {
         assert_eq!(left[0].1, [2]);
     }
 
+    #[test]
+    fn a_want_after_one_that_was_met_is_news() {
+        let (mut kept, start) = (Kept::default(), Instant::now());
+        assert!(kept.is_news(7, start));
+        assert!(kept.keep(&[1], start));
+        assert!(!kept.is_news(7, start));
+        assert_eq!(kept.take(start).len(), 1);
+        assert!(kept.is_news(7, start));
+    }
+
     /// I5: a host that floods a trap fills a bounded place, and wants one SA a second.
     #[test]
     fn a_flood_of_packets_is_bounded() {
         let (mut kept, start) = (Kept::default(), Instant::now());
         let stored = (0..1000).filter(|_| kept.keep(&[0; 100], start)).count();
         assert_eq!(stored, MAX_PACKETS);
-        assert_eq!(kept.take(start).len(), MAX_PACKETS);
-        let large = vec![0; 60_000];
-        let stored = (0..1000).filter(|_| kept.keep(&large, start)).count();
-        assert_eq!(stored, MAX_OCTETS / 60_000);
         let told = (0..1000).filter(|_| kept.is_news(7, start)).count();
         assert_eq!(told, 1);
         assert!(kept.is_news(8, start));
         assert!(kept.is_news(7, start + TELL_EVERY));
+        assert_eq!(kept.take(start).len(), MAX_PACKETS);
+        let large = vec![0; 60_000];
+        let stored = (0..1000).filter(|_| kept.keep(&large, start)).count();
+        assert_eq!(stored, MAX_OCTETS / 60_000);
     }
 }
