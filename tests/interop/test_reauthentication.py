@@ -52,9 +52,9 @@ def test_we_keep_the_address_that_strongswan_lends(tunnel: Tunnel) -> None:
 def test_strongswan_proves_identities_anew(
     tunnel: Tunnel, tmp_path: Path, makes_first: bool
 ) -> None:
-    """With make_before_break next to nothing is lost: strongSwan drops the old Child SAs at once,
-    with what its threads had still queued for them. Without it the tunnel comes back at once. The
-    virtual address is the same both times."""
+    """With make_before_break next to nothing is lost: our first packet on the new Child SA may
+    overtake its installation, as that is ours to use once IKE_AUTH is answered (RFC 7296 §1.2).
+    Without it the tunnel comes back at once. The virtual address is the same both times."""
     snippet = tmp_path / "charon.conf"
     snippet.write_text(f"make_before_break = {'yes' if makes_first else 'no'}\n")
     case = Case(

@@ -3,7 +3,7 @@
 
 import pytest
 
-from support.pair import Case, Tunnel
+from support.pair import RESPONDER, Case, Tunnel
 
 pytestmark = [pytest.mark.interop, pytest.mark.system]
 
@@ -40,3 +40,15 @@ def test_the_tunnel_works_with_this_setting(tunnel: Tunnel, setting: str) -> Non
     pair = tunnel(Case(auth="ecdsa", strongswan={"cas": "ecdsa", key: value}))
     pair.connect()
     pair.carry()
+
+
+@pytest.mark.conformance("CF-T01")
+def test_message_id_sync_is_announced_by_strongswan_where_it_starts(
+    tunnel: Tunnel, role: str
+) -> None:
+    """RFC 6311 §4: we say so as initiator, and as responder to who said so."""
+    pair = tunnel(Case())
+    pair.connect()
+    lines = [line for line in pair.ikeway.log().splitlines() if "MESSAGE_ID_SYNC_SUPPORTED" in line]
+    assert any("sent IKE_AUTH" in line for line in lines)
+    assert any("received IKE_AUTH" in line for line in lines) == (role == RESPONDER)
