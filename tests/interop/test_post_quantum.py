@@ -2,6 +2,7 @@
 """ML-KEM and several key exchanges with strongSwan 6.1, and with one that knows neither."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from support.strongswan import FLAG, wait_until
 pytestmark = [pytest.mark.interop, pytest.mark.system]
 
 KEM = "ke1_mlkem768"
+PPK = "0123456789abcdef0123456789abcdef"
 THREE = "ke1_mlkem768-ke2_ecp384-ke4_mlkem1024"
 OFTEN = {"ike": "2s", "child": "1s", "jitter": 0.0}
 
@@ -95,4 +97,29 @@ def test_by_default_ml_kem_is_used_where_the_peer_has_it(tunnel: Tunnel) -> None
     pair = tunnel(Case(ike=f"{IKE}-{KEM},{IKE}", ikeway={"ike": None}, strongswan={"v6": FLAG}))
     pair.connect()
     assert suite(pair) == f"{IKE}-{KEM}"
+    pair.carry()
+
+
+@pytest.mark.conformance("CF-W07")
+@pytest.mark.parametrize("required", ["yes", "no"])
+def test_a_ppk_is_mixed_in_with_strongswan(tunnel: Tunnel, tmp_path: Path, required: str) -> None:
+    """RFC 8784, with strongSwan 5.9.8; where it is optional NO_PPK_AUTH goes along."""
+    secret = tmp_path / "ppk"
+    secret.write_text(PPK)
+    secret.chmod(0o600)
+    way = "require" if required == "yes" else "prefer"
+    pair = tunnel(
+        Case(
+            auth="ecdsa",
+            ikeway={"ppk": way, "ppk_id": "blue"},
+            ikeway_top={
+                "credentials": {"secrets": [{"id": "blue", "ppk": f"file:{secret}"}]},
+            },
+            strongswan={"ppk": f"blue:{PPK}", "ppk_required": required},
+        )
+    )
+    pair.connect()
+    assert "using PPK for PPK_ID 'blue'" in pair.peer.log()
+    (sa,) = pair.ikeway.established()
+    assert sa.post_quantum
     pair.carry()

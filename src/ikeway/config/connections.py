@@ -15,7 +15,7 @@ from ikeway.config.positions import KeyPath
 from ikeway.config.proposals import legacy_words
 from ikeway.config.schema import Backend, ConnectionTable, Document
 from ikeway.model.identity import Identity, IdType
-from ikeway.policy.connection import Connection, Encapsulate, Proof, Role, Start
+from ikeway.policy.connection import Connection, Encapsulate, Proof, Role, Start, UsePpk
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.proposals import ProposalSpec
@@ -48,6 +48,7 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     check_eap(path, connection, around.credentials, around.findings)
     check_radius(path, connection, around.findings)
     _check_proposals(path, table, around.findings)
+    _check_ppk(path, connection, around)
     _check_numbers(path, connection, around.findings)
     check_children(path, connection, around.findings)
     return connection
@@ -104,6 +105,8 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         redirect_to=table.redirect_to,
         ticket_lifetime=table.ticket_lifetime,
         groups=tuple(table.groups),
+        ppk=table.ppk,
+        ppk_id=table.ppk_id or "",
     )
     return replace(plain, children=build_children(plain, table.children))
 
@@ -214,6 +217,19 @@ def _check_secret(path: KeyPath, connection: Connection, around: Surroundings) -
         around.findings.error(
             path, f"no secret for {connection.local_id} with {who}; add [[credentials.secrets]]"
         )
+
+
+def _check_ppk(path: KeyPath, connection: Connection, around: Surroundings) -> None:
+    findings, names = around.findings, {each.name for each in around.credentials.ppks}
+    if connection.ppk is UsePpk.OFF:
+        return
+    if connection.local_auth.eap_method:
+        findings.error((*path, "ppk"), "where we prove ourselves by EAP there is no PPK")
+    if not names:
+        findings.error((*path, "ppk"), "there is no ppk in [[credentials.secrets]]")
+    elif connection.role is not Role.RESPONDER and connection.ppk_id.encode() not in names:
+        known = ", ".join(sorted(name.decode() for name in names))
+        findings.error((*path, "ppk_id"), f"which ppk do we start with? there are: {known}")
 
 
 def _check_proposals(path: KeyPath, table: ConnectionTable, findings: Findings) -> None:

@@ -6,7 +6,7 @@ from ikeway.config.terms import CertificateUrl, Duration, Pattern, Table, Text, 
 
 
 class Secret(Table):
-    """A pre-shared key or a user's password for EAP.
+    """A pre-shared key, a postquantum one (PPK) or a user's password for EAP.
 
     Of keys the most exact entry that fits both identities counts.
     """
@@ -20,6 +20,9 @@ class Secret(Table):
 
     password: Text | None = None
     """The password of that user, written as `psk` is."""
+
+    ppk: Text | None = None
+    """A postquantum preshared key (RFC 8784), written as `psk` is, with the name `id`."""
 
     usim: Text | None = None
     """The USIM of that user, or ours: key and OPc (3GPP TS 35.206), 32 hex digits each with a colon

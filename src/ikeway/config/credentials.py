@@ -14,7 +14,7 @@ from ikeway.crypto.keypair import PrivateKey
 from ikeway.crypto.milenage import Usim
 from ikeway.model.errors import AuthenticationError, ConfigError
 from ikeway.model.secret import Secret
-from ikeway.policy.credentials import Account, Credentials, LocalCertificate, PreSharedKey
+from ikeway.policy.credentials import Account, Credentials, LocalCertificate, Ppk, PreSharedKey
 from ikeway.policy.revocation import StatusSources
 from ikeway.policy.token_key import SCHEME, TokenKey
 
@@ -22,6 +22,8 @@ _AT: Final = ("credentials",)
 _USIM: Final = re.compile(r"([0-9A-Fa-f]{32}):([0-9A-Fa-f]{32})")
 _SOON: Final = timedelta(days=14)
 _PAYLOAD_OCTETS: Final = 5
+PPK_OCTETS: Final = 32
+"""RFC 8784 §6: 256 bits of entropy, for 128 bits of security against a quantum computer."""
 _CHAIN_OCTETS_MOST: Final = 60_000
 """What a message has room for beside all else (RFC 7296 §3.1: payloads end below 64 KiB)."""
 
@@ -40,6 +42,7 @@ def build_credentials(
         secrets=_secrets(table, sources),
         certificate_urls=tuple(table.certificate_urls),
         accounts=_accounts(table, sources),
+        ppks=_ppks(table, sources),
     )
     return credentials, keys
 
@@ -170,13 +173,34 @@ def _secrets(table: CredentialsTable, sources: Sources) -> tuple[PreSharedKey, .
     return tuple(found)
 
 
+def _ppks(table: CredentialsTable, sources: Sources) -> tuple[Ppk, ...]:
+    found: dict[bytes, Ppk] = {}
+    for index, entry in enumerate(table.secrets):
+        if entry.ppk is None:
+            continue
+        where = (*_AT, "secrets", index)
+        name = entry.id.text.encode()
+        if name in found:
+            sources.findings.error(where, f"a second ppk with the id {entry.id}")
+        with sources.findings.at((*where, "ppk")):
+            secret = sources.secret(entry.ppk, (*where, "ppk"))
+            found[name] = Ppk(name, secret)
+            if len(secret) < PPK_OCTETS:
+                sources.findings.warn(
+                    (*where, "ppk"),
+                    f"a ppk of {len(secret)} octets; a quantum computer asks for {PPK_OCTETS}",
+                )
+    return tuple(found.values())
+
+
 def _accounts(table: CredentialsTable, sources: Sources) -> tuple[Account, ...]:
     """Return the users. Names have no case, so two that differ by it only are one."""
     found: dict[str, Account] = {}
     for index, entry in enumerate(table.secrets):
         where = (*_AT, "secrets", index)
-        if sum(one is not None for one in (entry.psk, entry.password, entry.usim)) != 1:
-            sources.findings.error(where, "one of psk, password and usim has to be there")
+        given = entry.psk, entry.password, entry.usim, entry.ppk
+        if sum(one is not None for one in given) != 1:
+            sources.findings.error(where, "one of psk, ppk, password and usim has to be there")
         if entry.password is None and entry.usim is None:
             continue
         name = entry.id.text

@@ -37,6 +37,7 @@ from ikeway.policy.connection import (
     Encapsulate,
     Redirects,
     Role,
+    UsePpk,
 )
 from ikeway.policy.revocation import Revocation
 from ikeway.policy.suites import Suites
@@ -324,6 +325,14 @@ class ConnectionTable(Table):
 
     ticket_lifetime: Duration = written("4h")
     """How long a ticket of ours holds, at most as long as the IKE SA would, and a day."""
+
+    ppk: Annotated[UsePpk, choice(UsePpk)] = written("off")
+    """Mix a postquantum preshared key (RFC 8784) into the keys: `prefer` where the peer has it too,
+    `require` always. Keys are in `[[credentials.secrets]]`; who starts names one by `ppk_id`, who
+    answers takes any that it has."""
+
+    ppk_id: Text | None = None
+    """Which of the `ppk` secrets to use where we start: its `id`."""
 
     @property
     def allows_legacy(self) -> bool:

@@ -77,6 +77,9 @@ def _credentials(credentials: Credentials) -> Iterator[str]:
     for entry in credentials.secrets:
         pair = f"id = {literal(entry.peer.text)}\nlocal = {literal(entry.local.text)}"
         yield f"[[credentials.secrets]]\n{pair}\n# psk: {len(entry.secret)} octets\n"
+    for each in credentials.ppks:
+        named = f"id = {literal(each.name.decode())}"
+        yield f"[[credentials.secrets]]\n{named}\n# ppk: {len(each.secret)} octets\n"
     for account in credentials.accounts:
         named = f"id = {literal(account.name)}"
         yield f"[[credentials.secrets]]\n{named}\n# password: {len(account.password)} octets\n"
@@ -186,6 +189,8 @@ def _connection(connection: Connection) -> Table:
         "fragment_size": connection.fragment_size or None,
         "retransmission": _retransmission(connection.retransmission),
         "initial_contact": connection.initial_contact,
+        "ppk": connection.ppk.value,
+        "ppk_id": connection.ppk_id or None,
     }
 
 

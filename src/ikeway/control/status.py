@@ -46,7 +46,7 @@ class IkeStatus(Model):
     """An IKE SA. `id` is our SPI in hex; times are seconds since 1970, null if not known yet.
 
     `weak` says what is weak in its suite, and why.
-    `post_quantum` is whether ML-KEM is in its keys.
+    `post_quantum` is whether ML-KEM or a PPK is in its keys.
     """
 
     id: str

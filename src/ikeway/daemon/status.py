@@ -71,7 +71,7 @@ def _status(
         virtual_ips=[str(address) for address in established.virtual_ips] if established else [],
         suite=str(session.keyring.suite) if session else None,
         weak=list(weaknesses(session.keyring.suite)) if session else [],
-        post_quantum=is_post_quantum(session.keyring.suite) if session else False,
+        post_quantum=_is_post_quantum(session) if session else False,
         established_at=clocks.since.get(sa.spi),
         rekey_at=None if established is None else established.rekey_at + clocks.offset,
         transport="udp",
@@ -86,6 +86,11 @@ def _status(
             if child.is_installed
         ],
     )
+
+
+def _is_post_quantum(session: Session) -> bool:
+    """Whether ML-KEM or a PPK is in the keys of an IKE SA."""
+    return session.ppk is not None or is_post_quantum(session.keyring.suite)
 
 
 def state_words(state: State) -> str:

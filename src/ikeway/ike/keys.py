@@ -70,6 +70,16 @@ class Keyring:
             self.suite, shared, nonces, spis, is_initiator=role, replaced=self.heritage
         )
 
+    def with_ppk(self, ppk: Secret) -> "Keyring":
+        """Return the keys with a PPK in SK_d, SK_pi and SK_pr (RFC 8784 §3)."""
+
+        def mixed(key: Secret) -> Secret:
+            return Secret(self.prf.prf_plus(ppk.octets, key.octets, len(key)))
+
+        keys = self.keys
+        three = {"sk_d": mixed(keys.sk_d), "sk_pi": mixed(keys.sk_pi), "sk_pr": mixed(keys.sk_pr)}
+        return replace(self, keys=replace(keys, **three))
+
     @property
     def heritage(self) -> Replaced:
         """What a successor's keys are made from (§2.18)."""

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, field
 
+from ikeway.crypto.keys import IkeKeys
 from ikeway.ike.environment import Environment
 from ikeway.ike.features import Agreed
 from ikeway.ike.features.fragmentation import LEAST, room
@@ -43,6 +44,14 @@ class Outdated:
 
 
 @dataclass(frozen=True, slots=True)
+class MixedIn:
+    """The name of the PPK in the keys, and the keys as they were `before` (RFC 8784 §3)."""
+
+    name: bytes
+    before: IkeKeys | None
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """What every state has once there are keys.
 
@@ -60,6 +69,7 @@ class Session:
     agreed: Agreed
     fragmentation: Fragmentation = field(default=Fragmentation())
     outdated: Outdated | None = None
+    ppk: MixedIn | None = None
     resumed: Past | None = None
     trail: Trail = field(default=Trail())
 

@@ -113,7 +113,10 @@ class AwaitIntermediateResponse:
 
 @dataclass(frozen=True, slots=True)
 class SigningRequest:
-    """We know the keys and wait for the signature of our IKE_AUTH request."""
+    """We know the keys and wait for the signature of our IKE_AUTH request.
+
+    `without_ppk` is the one that counts for a peer that does not know our PPK (RFC 8784 §3).
+    """
 
     session: Session
     transcript: Transcript
@@ -121,6 +124,7 @@ class SigningRequest:
     child: ChildDraft
     scheme: SigningScheme
     expires: Instant
+    without_ppk: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

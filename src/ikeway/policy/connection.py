@@ -159,6 +159,14 @@ class ChildPolicy:
     idle: Seconds
 
 
+class UsePpk(Enum):
+    """Whether a postquantum preshared key is to be in the keys of an IKE SA (RFC 8784)."""
+
+    OFF = "off"
+    PREFER = "prefer"
+    REQUIRE = "require"
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """One `[connections.NAME]` of the configuration.
@@ -215,6 +223,8 @@ class Connection:
     children: tuple[ChildPolicy, ...] = ()
     childless: Childless = Childless.ALLOW
     revocation: Revocation = Revocation.LENIENT
+    ppk: UsePpk = UsePpk.OFF
+    ppk_id: str = ""
     resumption: bool = False
     ticket_lifetime: Seconds = 4 * 3600.0
     groups: tuple[str, ...] = ()

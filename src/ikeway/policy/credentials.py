@@ -113,6 +113,14 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Ppk:
+    """A postquantum preshared key and its name, the same on both sides (RFC 8784 §5.1)."""
+
+    name: bytes
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """Everything that proves an identity, ours or a peer's.
 
@@ -124,6 +132,11 @@ class Credentials:
     secrets: tuple[PreSharedKey, ...] = ()
     certificate_urls: tuple[str, ...] = ()
     accounts: tuple[Account, ...] = ()
+    ppks: tuple[Ppk, ...] = ()
+
+    def ppk(self, name: bytes) -> Secret | None:
+        """Return the postquantum preshared key of that name."""
+        return next((entry.secret for entry in self.ppks if entry.name == name), None)
 
     def psk(self, local: Identity, peer: Identity) -> Secret | None:
         """Return the secret for this pair of identities, the most exact entry first."""

@@ -255,10 +255,10 @@ def test_a_password_is_of_a_user(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ('id = "x"', "one of psk, password and usim has to be there"),
+        ('id = "x"', "one of psk, ppk, password and usim has to be there"),
         (
             'id = "x"\npsk = "file:site.psk"\npassword = "file:site.psk"',
-            "one of psk, password and usim",
+            "one of psk, ppk, password and usim",
         ),
         ('id = "*.x"\npassword = "file:site.psk"', "for one user, not for a pattern"),
         ('id = "CAROL"\npassword = "file:site.psk"', "a second password for CAROL"),

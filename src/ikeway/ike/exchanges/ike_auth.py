@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from ikeway.ike import crash_detection, ending, keepalive, mobility, window_size
+from ikeway.ike import crash_detection, ending, keepalive, mobility, ppk, window_size
 from ikeway.ike.authenticity import Authenticity
 from ikeway.ike.children import Child
 from ikeway.ike.features import message_id_sync
@@ -98,6 +98,7 @@ def establish(
     session = window_size.begin(proven.session, connection, proven.message)
     session = _agreed_now(session, connection, proven.message)
     resumed, session = session.resumed, replace(session, resumed=None)
+    session = ppk.settled(session)
     random = session.env.random
     aging = tuple(
         child.aging(connection.child(child.name).lifetimes, random, now) for child in children

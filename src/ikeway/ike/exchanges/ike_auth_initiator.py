@@ -10,6 +10,7 @@ from ikeway.ike import (
     first_child,
     messages,
     mobility,
+    ppk,
     proof,
     redirection,
     resumption,
@@ -24,6 +25,7 @@ from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
 from ikeway.ike.features import message_id_sync
 from ikeway.ike.io import Action, Answer, FollowRedirect, InstallChild, Refused, Signed, Trusted
 from ikeway.ike.reports import ChildFailed
+from ikeway.ike.session import Session
 from ikeway.ike.shape import need
 from ikeway.ike.states import AwaitAuthResponse, CheckingResponder, SigningRequest, Step
 from ikeway.ike.tasks import CreateChild, End
@@ -63,15 +65,33 @@ def request(connection: Connection, agreement: Agreement, wish: Wish, now: Insta
     if connection.local_auth.eap_method:
         step = _send(unsent, (), now)
         return Step(step.state, agreement.reports + step.actions)
+    session = ppk.use(session, connection)
+    unsent = replace(unsent, session=session)
     if connection.local_auth is Proof.CERTIFICATE:
-        scheme, ask = proof.ask_signature(session, ours, connection.local_id)
+        # Where the peer may do without our PPK, the signature without it comes first.
+        without = ppk.may_do_without(session, connection)
+        first = ours if without else _claim(session, unsent)
+        scheme, ask = proof.ask_signature(session, first, connection.local_id)
         expires = now + (HALF_OPEN.length or 0.0)
         waiting = SigningRequest(session, transcript, connection, child, scheme, expires)
         return Step(waiting, (*agreement.reports, ask))
     secret = proof.find_psk(session, connection.local_id, _peer_id(connection))
-    auth = proof.psk_proof(session, ours, secret)
-    step = _send(unsent, auth, now)
+    fallback = b""
+    if ppk.may_do_without(session, connection):
+        fallback = _data(proof.psk_proof(session, ours, secret))
+    auth = proof.psk_proof(session, _claim(session, unsent), secret)
+    step = _send(unsent, auth, now, fallback)
     return Step(step.state, agreement.reports + step.actions)
+
+
+def _claim(session: Session, state: AwaitAuthResponse | SigningRequest) -> proof.Claim:
+    """Return what our AUTH covers with the keys of a session."""
+    return proof.claim(session, state.transcript, _identity(state.connection), is_local=True)
+
+
+def _data(auth: tuple[Body, ...]) -> bytes:
+    """Return the Authentication Data of a proof."""
+    return b"".join(body.data for body in auth if isinstance(body, Authentication))
 
 
 def _identity(connection: Connection) -> IdI:
@@ -90,11 +110,16 @@ def signed(state: SigningRequest, answer: Answer, now: Instant) -> Step:
         reason = answer.reason if isinstance(answer, Refused) else "no signature"
         return ending.give_up(state, connection.name, f"cannot sign: {reason}")
     auth = proof.signature_proof(session, connection.local_id, state.scheme, answer.signature)
+    if ppk.may_do_without(session, connection) and not state.without_ppk:
+        scheme, ask = proof.ask_signature(session, _claim(session, state), connection.local_id)
+        return Step(replace(state, scheme=scheme, without_ppk=_data(auth)), (ask,))
     unsent = AwaitAuthResponse(session, state.transcript, connection, state.child)
-    return _send(unsent, auth, now)
+    return _send(unsent, auth, now, state.without_ppk)
 
 
-def _send(state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant) -> Step:
+def _send(
+    state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant, without_ppk: bytes = b""
+) -> Step:
     connection, session = state.connection, state.session
     past = session.resumed
     wanted = past.id_r if past else connection.peer_id.exact
@@ -112,6 +137,7 @@ def _send(state: AwaitAuthResponse, auth: tuple[Body, ...], now: Instant) -> Ste
         *_wanted(state),
         *window_size.announce(connection),
         *mobility.announce(session, connection, (session.link.local, session.link.peer)),
+        *ppk.said(session, without_ppk),
     )
     after, actions = messages.request(
         session, ike_auth.TYPE, payloads, connection.retransmission, now
@@ -137,6 +163,7 @@ def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
     past = state.session.resumed
     wants_eap = past is None and bool(state.connection.local_auth.eap_method)
     (ike_auth.EAP_RESPONSE if wants_eap else ike_auth.RESPONSE).check(reply)
+    state = replace(state, session=ppk.concluded(state.session, state.connection, reply))
     identity = need(reply, IdR).identity
     identity.check()
     connection = state.connection

@@ -10,6 +10,7 @@ from ikeway.ike import (
     first_child,
     messages,
     mobility,
+    ppk,
     proof,
     redirection,
     resumption,
@@ -82,9 +83,12 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
         connection = _connection(state.candidates, id_i, message.one(IdR), proof.kind(auth))
     if connection.does_mobike:
         mobike.check_no_nats(message, datagram.peer, datagram.local)
-    request = AuthRequest(message, datagram.local, datagram.peer, id_i, connection)
     session = ike_auth.moved(state.session, datagram.local, datagram.peer)
     session = ike_auth.sized(session, connection)
+    if auth is not None:
+        session, message = ppk.accept(session, connection, message)
+        auth = need(message, Authentication)
+    request = AuthRequest(message, datagram.local, datagram.peer, id_i, connection)
     if auth is None:
         return eap_responder.respond(session, state.transcript, request, candidates, now)
     _check_childless(request)
@@ -114,6 +118,7 @@ def respond_after_eap(
     first, session, keys = state.request, state.session, state.request.keys
     if keys is None:
         raise AuthenticationError("EAP made no key")
+    session, message = ppk.accept(session, first.connection, message)
     theirs = proof.claim(session, state.transcript, need(first.message, IdI), is_local=False)
     proof.check_eap(session, theirs, need(message, Authentication), keys)
     both = Message(message.header, first.message.payloads + message.payloads)
@@ -308,6 +313,7 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
         *ticket.payloads,
         *window_size.announce(connection),
         *_mobike(state),
+        *ppk.answer(state.session),
     )
     path = request.local, request.peer
     session, actions = messages.respond(state.session, request.message.header, payloads, path)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """IKE_SA_INIT as its responder (RFC 7296 §1.2, §2.7): what strangers may make us compute."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ikeway.crypto.kex import key_exchange
@@ -21,7 +21,7 @@ from ikeway.ike.window import Window
 from ikeway.model.errors import ElsewhereError, NoProposalError
 from ikeway.model.secret import Secret
 from ikeway.model.time import Instant
-from ikeway.policy.connection import Connection
+from ikeway.policy.connection import Connection, UsePpk
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message, encode_chain
 from ikeway.wire.payloads import KeyExchange, Nonce, SecurityAssociation
@@ -39,6 +39,16 @@ class Asked:
     datagram: Datagram
     choice: negotiate.Choosing
     candidates: tuple[Connection, ...]
+
+    @property
+    def likely(self) -> Connection:
+        """The connection that it may well be; a PPK is spoken of where any of them wants one.
+
+        Which one it is shows in IKE_AUTH, and so does whether its PPK is known (RFC 8784 §3).
+        """
+        first = self.candidates[0]
+        wants = (each.ppk for each in self.candidates if each.ppk is not UsePpk.OFF)
+        return replace(first, ppk=next(wants, UsePpk.OFF))
 
 
 def respond(
@@ -105,7 +115,7 @@ def _choose(
 
 def _answer(env: Environment, asked: Asked, link: Link, public: bytes) -> tuple[Body, ...]:
     """Return the payloads. Features that the request does not have are not answered either."""
-    context = ike_sa_init.context(link, link.spi_r, asked.candidates[0])
+    context = ike_sa_init.context(link, link.spi_r, asked.likely)
     return (
         asked.choice.answer(b""),
         KeyExchange(KeMethod(asked.choice.ike.ke), public),
@@ -127,7 +137,7 @@ def _half_open(
     nonces = need(asked.message, Nonce).data, need(reply, Nonce).data
     spis = link.spi_i, link.spi_r
     keyring = Keyring.derive(asked.choice.ike, shared, nonces, spis, is_initiator=False)
-    zero = ike_sa_init.context(link, ike_sa_init.ZERO_SPI, asked.candidates[0])
+    zero = ike_sa_init.context(link, ike_sa_init.ZERO_SPI, asked.likely)
     agreed = features.learn(asked.message, zero)
     session = Session(env, link, link.spi_r, keyring, Window(expected=1), agreed)
     transcript = Transcript(datagram.octets, octets, *nonces)
@@ -148,7 +158,7 @@ def _reply(asked: Asked, link: Link, payloads: tuple[Body, ...]) -> tuple[Messag
     head = messages.header(link, ike_sa_init.TYPE, 0, is_response=True)
     reply = Message(head, payloads)
     octets, longest = reply.encode(), len(asked.datagram.octets)
-    context = ike_sa_init.context(link, link.spi_r, asked.candidates[0])
+    context = ike_sa_init.context(link, link.spi_r, asked.likely)
     extra = features.unasked(asked.message, context)
     if extra and len(octets) + len(encode_chain(extra)[1]) <= longest:
         reply = Message(head, payloads + extra)

@@ -180,8 +180,17 @@ def _make(
     """Return the new IKE SA, without children yet. Its windows begin anew (§2.2, §2.3)."""
     before = state.session
     known = replace(before.fragmentation, incomplete=())
+    named, trail, agreed = before.ppk, before.trail, before.agreed
     session = Session(
-        before.env, link, before.branch, keyring, Window(), before.agreed, known, trail=before.trail
+        before.env,
+        link,
+        before.branch,
+        keyring,
+        Window(),
+        agreed,
+        known,
+        ppk=named,
+        trail=trail,
     )
     fresh = Established(
         session=session,

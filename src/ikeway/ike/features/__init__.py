@@ -15,6 +15,7 @@ from ikeway.ike.features import (
     intermediate,
     message_id_sync,
     nat_traversal,
+    ppk,
     redirect,
     signature_hashes,
 )
@@ -29,6 +30,7 @@ FEATURES: Final = (
     signature_hashes,
     intermediate,
     full_transcript,
+    ppk,
     childless,
 )
 OF_THE_CLIENT: Final = (redirect,)
@@ -44,6 +46,7 @@ class Agreed:
     `fragment_size` is the largest datagram that is sent whole, None where nothing is fragmented.
     `intermediate` is whether exchanges may come between IKE_SA_INIT and IKE_AUTH (RFC 9242).
     `full_transcript` is whether AUTH covers both messages of IKE_SA_INIT.
+    `ppk` is whether both sides want a postquantum preshared key in it (RFC 8784).
     `childless` is whether the responder takes an IKE_AUTH request without a Child SA.
     `redirect` is whether the initiator goes where it is sent (RFC 5685).
     `mobike` is agreed on last, in IKE_AUTH (RFC 4555 §3.2).
@@ -54,6 +57,7 @@ class Agreed:
     peer_hashes: frozenset[SignatureHash] | None
     intermediate: bool = False
     full_transcript: bool = False
+    ppk: bool = False
     childless: bool = False
     redirect: bool = False
     mobike: bool = False
@@ -85,5 +89,6 @@ def learn(message: Message, context: Context) -> Agreed:
         peer_hashes=signature_hashes.learn(message, context),
         intermediate=intermediate.learn(message, context),
         full_transcript=full_transcript.learn(message, context),
+        ppk=ppk.learn(message, context),
         childless=childless.learn(message, context),
     )
