@@ -57,7 +57,9 @@ def test_every_error_of_a_peer_says_what_it_is_told(kind: type[PeerError]) -> No
     error = kind("the reason", b"data")
     assert (str(error), error.reason, error.data) == ("the reason", "the reason", b"data")
     assert isinstance(error, IkewayError)
-    assert kind.notify == 0 or NotifyType(kind.notify).is_error
+    told = NotifyType(kind.notify)
+    # Who is to go elsewhere is told by a status, REDIRECT (RFC 5685 §3).
+    assert not kind.notify or told.is_error or told is NotifyType.REDIRECT
 
 
 @pytest.mark.conformance("CF-J15", "CF-A13")
