@@ -13,7 +13,7 @@ from typing import Final
 
 from ikeway.crypto import ocsp
 from ikeway.crypto.certificate import Certificate
-from ikeway.crypto.revocation import Status, responders
+from ikeway.crypto.revocation import Status, distribution_points, responders
 from ikeway.model.errors import AuthenticationError, HostError
 from ikeway.policy.revocation import Revocation, StatusSources
 from ikeway.runtime.crls import AGAIN, Crls
@@ -51,6 +51,14 @@ class StatusDesk:
         self._crls = Crls(sources, fetcher.fetch)
         self._said: OrderedDict[tuple[bytes, bytes], _Said] = OrderedDict()
         self._under_way: dict[tuple[bytes, bytes], asyncio.Task[_Said]] = {}
+
+    def has_source(self, chain: Sequence[Certificate]) -> bool:
+        """Whether anything could ever say that a certificate of the chain was revoked."""
+        if self._sources.crls:
+            return True
+        return self._sources.fetch and any(
+            responders(one) or distribution_points(one) for one in chain[:-1]
+        )
 
     async def check(
         self,

@@ -51,10 +51,16 @@ class Verifier:
         found = self._pki.chain(question)
         if isinstance(found, Refused):
             loop.call_soon(tell, found)
-        elif question.revocation is Revocation.OFF:
+        elif self._is_settled(found, question):
             loop.call_soon(tell, found.answer)
         else:
             self._begin(self._tell(found, question, tell), tell)
+
+    def _is_settled(self, found: Holds, question: VerifyCertificate) -> bool:
+        """Whether there is nothing to look up: a small authority without CRLs is no news."""
+        if question.revocation is Revocation.LENIENT and not question.ocsp:
+            return not self._desk.has_source(found.chain)
+        return question.revocation is Revocation.OFF
 
     def _begin(self, work: Coroutine[None, None, None], tell: Tell) -> None:
         loop = asyncio.get_running_loop()

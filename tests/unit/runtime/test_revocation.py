@@ -300,8 +300,16 @@ def test_the_verifier_says_for_how_long_its_answer_counts(site: Web) -> None:
     assert verified(asked) == (Refused("CN=leaf was revoked: on 2026-05-31"), [])
 
 
-def test_the_verifier_says_what_it_could_not_find_out() -> None:
+def test_the_verifier_says_nothing_where_nothing_could_be_found_out() -> None:
+    """A small authority without a CRL is no news, not for each of its certificates either."""
     end = leaf()
+    asked = VerifyCertificate((end.der,), "client", LENIENT)
+    assert verified(asked) == (Trusted(end), [])
+    assert isinstance(verified(replace(asked, revocation=STRICT))[0], Refused)
+
+
+def test_the_verifier_says_what_it_could_not_find_out(site: Web) -> None:
+    end = leaf(ocsp=f"{site.url}/nothing")
     answer, warned = verified(VerifyCertificate((end.der,), "client", LENIENT))
     assert answer == Trusted(end, 60.0)
     assert "whether it is revoked is not known: CN=leaf" in warned[0]
