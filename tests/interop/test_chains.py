@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chains of certificates with strongSwan, both ways (RFC 7296 §3.6, RFC 5280 §6.1)."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +14,12 @@ from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.keypair import KeyAlgorithm
 from ikeway.model.identity import Identity
 from support.configured import secret
+from support.listening import listening
 from support.netns import Namespace
 from support.pair import INITIATOR, Tunnel
 from support.papers import Papers, tower
 from support.pki import certificate, private_key
 from support.softhsm import PIN, SoftHsm
-from support.strongswan import wait_until
 
 PORT = 8099
 CERTS = f"http://127.0.0.1:{PORT}"
@@ -153,15 +152,5 @@ def test_strongswan_names_its_certificate_by_hash_and_url(
 def served(folder: Path, namespace: Namespace) -> Iterator[None]:
     """A web server with the files of a folder."""
     command = [sys.executable, "-m", "http.server", str(PORT), "--bind", "127.0.0.1"]
-
-    def start() -> "subprocess.Popen[bytes]":
-        quiet = subprocess.DEVNULL
-        return subprocess.Popen(command, cwd=folder, stdin=quiet, stdout=quiet, stderr=quiet)
-
-    process = namespace.inside(start)
-    try:
-        wait_until(lambda: f":{PORT}" in namespace.run("ss", "-ltn"), 10.0, "the web server")
+    with listening(namespace, command, folder, PORT):
         yield
-    finally:
-        process.terminate()
-        process.wait(5)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """strongSwan with a certificate that was revoked, in both roles (RFC 5280, RFC 6960)."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -12,6 +11,7 @@ import pytest
 from ikeway.crypto.authority import Places, pem
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.revoking import Revoked, make_crl
+from support.listening import listening
 from support.netns import Namespace
 from support.pair import INITIATOR, RESPONDER, Case, Tunnel
 from support.papers import Papers, now, tower
@@ -124,15 +124,5 @@ def responder(
     (folder / "ca.key").write_bytes(root.key.pem())
     command = ["openssl", "ocsp", "-port", str(PORT), "-index", "index.txt", "-CA", "ca.crt"]
     command += ["-rsigner", "ca.crt", "-rkey", "ca.key", "-nmin", "5", "-ignore_err"]
-
-    def start() -> "subprocess.Popen[bytes]":
-        quiet = subprocess.DEVNULL
-        return subprocess.Popen(command, cwd=folder, stdin=quiet, stdout=quiet, stderr=quiet)
-
-    process = namespace.inside(start)
-    try:
-        wait_until(lambda: f":{PORT}" in namespace.run("ss", "-ltn"), 5.0, "the OCSP responder")
+    with listening(namespace, command, folder, PORT):
         yield
-    finally:
-        process.terminate()
-        process.wait(5)

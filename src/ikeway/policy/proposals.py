@@ -10,11 +10,8 @@ from typing_extensions import override
 from ikeway.model.errors import ConfigError
 from ikeway.model.esp import EspSuite
 from ikeway.policy.algorithms import ADDITIONAL, ALGORITHMS, BY_WORD, Algorithm, number, word
-from ikeway.policy.distinct import distinct
+from ikeway.policy.distinct import Choice, distinct
 from ikeway.wire.registry import EsnId, PrfId, ProtocolId, TransformType
-
-Choice = tuple[int, int]
-"""A transform ID and its key length in bits (0 where the transform has one length only)."""
 
 
 @dataclass(frozen=True, slots=True)

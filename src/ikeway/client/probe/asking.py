@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from ikeway.client.probe.questions import Choice, Offer
+from ikeway.client.probe.questions import Offer
 from ikeway.crypto.kex import key_exchange
 from ikeway.crypto.offer import Offer as KeyOffer
 from ikeway.crypto.random import Random
+from ikeway.ike.exchanges.ike_sa_init import ZERO_SPI
+from ikeway.ike.nonces import NONCE_OCTETS
+from ikeway.policy.distinct import Choice
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Flags, Message
 from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation
@@ -23,8 +26,6 @@ _STAND_INS: Final = (
     KeMethod.CURVE448,
     KeMethod.MODP_3072,
 )
-NO_SPI: Final = bytes(8)
-NONCE_OCTETS: Final = 32
 
 
 class Verdict(Enum):
@@ -65,7 +66,7 @@ class Request:
         first = (Notify(NotifyType.COOKIE, cookie),) if cookie else ()
         exchange = ExchangeType.IKE_SA_INIT
         payloads = (*first, *self.payloads)
-        return Message.build(self.spi, NO_SPI, exchange, Flags.INITIATOR, 0, payloads).encode()
+        return Message.build(self.spi, ZERO_SPI, exchange, Flags.INITIATOR, 0, payloads).encode()
 
 
 def ask(offer: Offer, random: Random) -> Request:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ikeway.client.probe.greeting import Greeting, ServerCertificate
-from ikeway.client.probe.questions import Accepted, Choice
+from ikeway.client.probe.questions import Accepted
 from ikeway.policy.algorithms import ADDITIONAL
+from ikeway.policy.distinct import Choice
 from ikeway.policy.grades import Grade, Judgement, judge
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify, VendorId
@@ -21,7 +22,6 @@ KINDS: Final = (
     (TransformType.PRF, "PRF"),
 )
 _MARKS: Final = {Grade.BROKEN: "F", Grade.WEAK: "C", Grade.FAIR: "B", Grade.STRONG: "A"}
-_ERRORS_BELOW: Final = 16384
 _IN_EVERY_ANSWER: Final = frozenset(
     {NotifyType.NAT_DETECTION_SOURCE_IP, NotifyType.NAT_DETECTION_DESTINATION_IP}
 )
@@ -131,7 +131,7 @@ def _extensions(answer: Message | None) -> tuple[str, ...]:
         return ()
     kinds = (one.type for one in answer.all(Notify))
     return tuple(
-        sorted({one.name for one in kinds if one >= _ERRORS_BELOW and one not in _IN_EVERY_ANSWER})
+        sorted({one.name for one in kinds if not one.is_error and one not in _IN_EVERY_ANSWER})
     )
 
 

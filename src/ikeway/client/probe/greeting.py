@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from ikeway.client.probe.line import NAT_PORT, WAITS, Line
+from ikeway.client.probe.line import WAITS, Line
 from ikeway.client.probe.survey import Opened
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.encr import KEY_BITS
@@ -18,7 +18,7 @@ from ikeway.crypto.kex import key_exchange
 from ikeway.crypto.random import Random
 from ikeway.ike.features.nat_traversal import endpoint_hash
 from ikeway.ike.keys import Keyring
-from ikeway.model.address import Endpoint
+from ikeway.model.address import NAT_PORT, Endpoint
 from ikeway.model.errors import AuthenticationError, MalformedError, NoProposalError
 from ikeway.model.identity import Identity
 from ikeway.model.selectors import TrafficSelector
@@ -52,7 +52,6 @@ from ikeway.wire.registry import (
     TransformType,
 )
 
-_ERRORS_BELOW: Final = 16384
 _ESP: Final = SecurityAssociation(
     (
         Proposal(
@@ -187,7 +186,7 @@ def _header(opened: Opened) -> Header:
 
 def _read(suite: str, said: Message) -> Greeting:
     identity, proof = said.one(IdR), said.one(Authentication)
-    errors = [one.type for one in said.all(Notify) if one.type < _ERRORS_BELOW]
+    errors = [one.type for one in said.all(Notify) if one.type.is_error]
     return Greeting(
         suite,
         identity=str(identity.identity) if identity else "",

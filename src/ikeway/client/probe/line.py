@@ -8,12 +8,11 @@ from typing import Final, cast
 
 from typing_extensions import override
 
+from ikeway.model.address import NAT_PORT
 from ikeway.model.errors import HostError, MalformedError
 from ikeway.model.time import Seconds
-from ikeway.wire.message import Header
+from ikeway.wire.message import NON_ESP_MARKER, Header
 
-NON_ESP_MARKER: Final = bytes(4)
-NAT_PORT: Final = 4500
 WAITS: Final[tuple[Seconds, ...]] = (1.0, 2.0, 4.0)
 """How long each sending of a request is waited for; a peer may answer late under load."""
 AT_ONCE: Final = 4

@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from ikeway.policy import grades
 from ikeway.policy.algorithms import ADDITIONAL, Algorithm
+from ikeway.policy.distinct import Choice
 from ikeway.wire.payloads import Proposal, Transform
 from ikeway.wire.registry import EncrId, IntegId, KeMethod, PrfId, ProtocolId, TransformType
-
-Choice = tuple[int, int]
-"""A transform ID and its key length in bits, 0 where there is one length only."""
 
 _BITS: Final = (128, 192, 256)
 _AEAD: Final = (
@@ -39,13 +38,10 @@ CIPHERS: Final[tuple[Choice, ...]] = (
 )
 PRFS: Final[tuple[Choice, ...]] = tuple((code, 0) for code in PrfId)
 INTEGRITY: Final[tuple[Choice, ...]] = tuple((code, 0) for code in IntegId if code)
-_NOT_FIRST: Final = frozenset(
-    {KeMethod.NONE, KeMethod.ML_KEM_512, KeMethod.ML_KEM_768, KeMethod.ML_KEM_1024}
+METHODS: Final[tuple[Choice, ...]] = tuple(
+    (code, 0) for code in KeMethod if code and code not in grades.POST_QUANTUM
 )
-METHODS: Final[tuple[Choice, ...]] = tuple((code, 0) for code in KeMethod if code not in _NOT_FIRST)
-POST_QUANTUM: Final[tuple[Choice, ...]] = tuple(
-    (code, 0) for code in (KeMethod.ML_KEM_512, KeMethod.ML_KEM_768, KeMethod.ML_KEM_1024)
-)
+POST_QUANTUM: Final[tuple[Choice, ...]] = tuple((code, 0) for code in sorted(grades.POST_QUANTUM))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from ikeway.client.probe.questions import (
     POST_QUANTUM,
     STAGES,
     Accepted,
-    Choice,
     Offer,
     Question,
 )
@@ -22,6 +21,7 @@ from ikeway.crypto.kex import is_available
 from ikeway.crypto.random import Random
 from ikeway.model.errors import PeerError
 from ikeway.policy.algorithms import ALGORITHMS
+from ikeway.policy.distinct import Choice
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import KeMethod, NotifyType, TransformType
@@ -41,10 +41,9 @@ _SUPPORTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An IKE_SA_INIT that the peer has answered in full: both messages as they were sent."""
+    """An IKE_SA_INIT that the peer has answered in full."""
 
     request: Request
-    sent: bytes
     answer: Message
 
 
@@ -71,10 +70,10 @@ async def open_sa(line: Line, accepted: Accepted, random: Random) -> Opened | No
     method = common.of(TransformType.KE)[0][0]
     for _ in range(METHODS_MOST):
         request = Request.make(common.offer(), KeMethod(method), random, *_SUPPORTED)
-        answer, sent = await _converse(line, request, WAITS)
+        answer = await _converse(line, request, WAITS)
         refused = answer.notify(NotifyType.INVALID_KE_PAYLOAD)
         if refused is None:
-            return Opened(request, sent, answer) if verdict(answer) is Verdict.ACCEPTED else None
+            return Opened(request, answer) if verdict(answer) is Verdict.ACCEPTED else None
         method = int.from_bytes(refused.data)
         if not is_available(method):
             return None
@@ -101,22 +100,19 @@ async def _accepted(
 async def _is_accepted(line: Line, offer: Offer, random: Random) -> bool:
     """Whether the peer takes the offer. One that says nothing to it, but did before, does not."""
     try:
-        answer, _ = await _converse(line, ask(offer, random), WAITS[:2])
+        answer = await _converse(line, ask(offer, random), WAITS[:2])
     except (SilentPeerError, PeerError):
         return False
     return verdict(answer) is Verdict.ACCEPTED
 
 
-async def _converse(
-    line: Line, request: Request, waits: tuple[float, ...]
-) -> tuple[Message, bytes]:
-    """Return the answer to a request, with whatever cookie the peer wants, and what was sent."""
-    sent = request.encode()
-    answer = Message.decode(await line.exchange(request.spi, sent, waits))
+async def _converse(line: Line, request: Request, waits: tuple[float, ...]) -> Message:
+    """Return the answer to a request, with whatever cookie the peer wants."""
+    answer = Message.decode(await line.exchange(request.spi, request.encode(), waits))
     for _ in range(COOKIES_MOST):
         cookie = answer.notify(NotifyType.COOKIE)
         if cookie is None:
             break
-        sent = request.encode(cookie.data)
-        answer = Message.decode(await line.exchange(request.spi, sent, waits))
-    return answer, sent
+        again = request.encode(cookie.data)
+        answer = Message.decode(await line.exchange(request.spi, again, waits))
+    return answer

@@ -8,8 +8,9 @@ import pytest
 
 from ikeway.client.probe.findings import Findings, conclude
 from ikeway.client.probe.greeting import Greeting, ServerCertificate
-from ikeway.client.probe.questions import Accepted, Choice
+from ikeway.client.probe.questions import Accepted
 from ikeway.policy.algorithms import ADDITIONAL
+from ikeway.policy.distinct import Choice
 from ikeway.wire.message import Flags, Message
 from ikeway.wire.payloads import Notify, VendorId
 from ikeway.wire.registry import (

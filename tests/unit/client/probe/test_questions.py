@@ -3,7 +3,7 @@
 
 import pytest
 
-from ikeway.client.probe.asking import NO_SPI, Verdict, ask, verdict
+from ikeway.client.probe.asking import Verdict, ask, verdict
 from ikeway.client.probe.questions import (
     AEAD,
     CIPHERS,
@@ -15,6 +15,7 @@ from ikeway.client.probe.questions import (
     about_integrity,
 )
 from ikeway.crypto.random import SeededRandom
+from ikeway.ike.exchanges.ike_sa_init import ZERO_SPI
 from ikeway.model.secret import Secret
 from ikeway.policy.algorithms import ADDITIONAL, ALGORITHMS
 from ikeway.wire.codec import Body
@@ -122,7 +123,7 @@ def test_a_cookie_is_given_back_first_and_all_else_stays() -> None:
 )
 def test_what_an_answer_says(payloads: tuple[Body, ...], said: Verdict) -> None:
     kind = ExchangeType.IKE_SA_INIT
-    answer = Message.build(b"\x01" * 8, NO_SPI, kind, Flags.RESPONSE, 0, payloads)
+    answer = Message.build(b"\x01" * 8, ZERO_SPI, kind, Flags.RESPONSE, 0, payloads)
     assert verdict(answer) is said
 
 
