@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 Choice: TypeAlias = tuple[int, int]
+"""A transform ID and its key length in bits (0 where the transform has one length only)."""
 NONE: Choice = (0, 0)
 
 

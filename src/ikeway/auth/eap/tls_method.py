@@ -4,6 +4,8 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from typing_extensions import override
+
 from ikeway.auth.certificates import identity_matches
 from ikeway.auth.eap.means import Means
 from ikeway.auth.eap.method import Move, Proven, Say
@@ -36,32 +38,24 @@ class Flavour:
         return Secret(keys.octets[:MSK_OCTETS])
 
 
-class TlsServer:
-    """The server of one conversation. `_plain` is what each method makes of the tunnel."""
+class _TlsTalk:
+    """One side of one conversation. `_plain` is what each method makes of the tunnel."""
 
-    def __init__(self, means: Means, flavour: Flavour, *, asks_certificate: bool) -> None:
-        tls = means.need_tls()
-        if tls.credential is None:
-            raise AuthenticationError("EAP with TLS needs a certificate of the server")
-        believe = tls.believe_client if asks_certificate else None
+    def __init__(self, flavour: Flavour, policy: TlsPolicy) -> None:
         self.flavour = flavour
-        self.tls = TlsEnd(TlsPolicy(True, tls.credential, believe))
+        self.tls = TlsEnd(policy)
         self._frames = Frames()
         self._broken = ""
 
-    def begin(self, _identifier: int) -> bytes:
-        """Return the start."""
-        return bytes([START])
+    def say(self, records: bytes) -> Say:
+        """Send a flight."""
+        return Say(self._frames.say(records))
 
-    def handle(self, response: Packet, _identifier: int) -> Move:
-        """Take a part of a flight, or the acknowledgement of one.
-
-        Raises:
-            PeerError: TLS does not come about, or the peer does not prove what it has to.
-        """
+    def _hear(self, data: bytes) -> Move:
+        """Take a part of a flight, or the acknowledgement of one."""
         if self._frames.is_saying:
-            return Say(self._frames.say_on(response.data))
-        flight = self._frames.hear(response.data)
+            return Say(self._frames.say_on(data))
+        flight = self._frames.hear(data)
         return Say(ACKNOWLEDGED) if flight is None else self._turn(flight)
 
     def _turn(self, flight: bytes) -> Move:
@@ -73,21 +67,19 @@ class TlsServer:
             records, is_done = self.tls.handshake(flight)
         except BrokenHandshakeError as error:
             self._broken = str(error)
-            if error.alert:
-                return self.say(error.alert)
-            raise
-        if not is_done:
-            if not records:
-                raise MalformedError("EAP: a flight of TLS that leads nowhere")
-            return self.say(records)
-        return self._done(records)
+            return self._break(error)
+        return self._done(records) if is_done else self._handshake_on(records)
 
-    def say(self, records: bytes) -> Say:
-        """Send a flight."""
-        return Say(self._frames.say(records))
+    def _break(self, error: BrokenHandshakeError) -> Move:
+        """Say what is left to say of a handshake that came to nothing."""
+        raise NotImplementedError
+
+    def _handshake_on(self, records: bytes) -> Move:
+        """Send what the handshake goes on with."""
+        return self.say(records)
 
     def _done(self, records: bytes) -> Move:
-        """Go on after the handshake; `records` are its last ones."""
+        """Go on after the handshake; `records` are our last ones."""
         raise NotImplementedError
 
     def _plain(self, plain: bytes) -> Move:
@@ -95,8 +87,43 @@ class TlsServer:
         raise NotImplementedError
 
 
-class TlsPeer:
-    """The peer of one conversation. `_plain` is what each method makes of the tunnel."""
+class TlsServer(_TlsTalk):
+    """The server of one conversation."""
+
+    def __init__(self, means: Means, flavour: Flavour, *, asks_certificate: bool) -> None:
+        tls = means.need_tls()
+        if tls.credential is None:
+            raise AuthenticationError("EAP with TLS needs a certificate of the server")
+        believe = tls.believe_client if asks_certificate else None
+        super().__init__(flavour, TlsPolicy(True, tls.credential, believe))
+
+    def begin(self, _identifier: int) -> bytes:
+        """Return the start."""
+        return bytes([START])
+
+    def handle(self, response: Packet, _identifier: int) -> Move:
+        """Take a part of a flight, or the acknowledgement of one.
+
+        Raises:
+            PeerError: TLS does not come about, or the peer does not prove what it has to.
+        """
+        return self._hear(response.data)
+
+    @override
+    def _break(self, error: BrokenHandshakeError) -> Move:
+        if not error.alert:
+            raise error
+        return self.say(error.alert)
+
+    @override
+    def _handshake_on(self, records: bytes) -> Move:
+        if not records:
+            raise MalformedError("EAP: a flight of TLS that leads nowhere")
+        return self.say(records)
+
+
+class TlsPeer(_TlsTalk):
+    """The peer of one conversation."""
 
     def __init__(self, means: Means, flavour: Flavour, *, shows_certificate: bool) -> None:
         tls = means.need_tls()
@@ -104,10 +131,7 @@ class TlsPeer:
             raise AuthenticationError("EAP-TLS needs a certificate of ours")
         own = tls.credential if shows_certificate else None
         self._means = means
-        self.flavour = flavour
-        self.tls = TlsEnd(TlsPolicy(False, own, self._believe))
-        self._frames = Frames()
-        self._broken = ""
+        super().__init__(flavour, TlsPolicy(False, own, self._believe))
 
     def _believe(self, chain: tuple[Certificate, ...]) -> None:
         """Believe the server that the gateway's name, or the configured one, is of."""
@@ -127,35 +151,12 @@ class TlsPeer:
         """
         if request.data and request.data[0] & START:
             return self.say(self.tls.handshake(b"")[0])
-        if self._frames.is_saying:
-            return Say(self._frames.say_on(request.data))
-        flight = self._frames.hear(request.data)
-        return Say(ACKNOWLEDGED) if flight is None else self._turn(flight)
+        return self._hear(request.data)
 
-    def _turn(self, flight: bytes) -> Move:
-        if self.tls.is_done:
-            return self._plain(self.tls.read(flight))
-        if self._broken:
-            raise AuthenticationError(self._broken)
-        try:
-            records, is_done = self.tls.handshake(flight)
-        except BrokenHandshakeError as error:
-            # RFC 5216 §2.1.3: our alert, or an empty answer to theirs, brings the server's failure.
-            self._broken = str(error)
-            return replace(self.say(error.alert), note=self._broken)
-        return self._done(records) if is_done else self.say(records)
-
-    def say(self, records: bytes) -> Say:
-        """Send a flight."""
-        return Say(self._frames.say(records))
-
-    def _done(self, records: bytes) -> Move:
-        """Go on after the handshake; `records` are our last ones."""
-        raise NotImplementedError
-
-    def _plain(self, plain: bytes) -> Move:
-        """Take what came through the tunnel."""
-        raise NotImplementedError
+    @override
+    def _break(self, error: BrokenHandshakeError) -> Move:
+        # RFC 5216 §2.1.3: our alert, or an empty answer to theirs, brings the server's failure.
+        return replace(self.say(error.alert), note=self._broken)
 
     def proven(self, identity: bytes) -> Proven:
         """Return the end of it: the server is proven, and we have the key."""
