@@ -30,17 +30,22 @@ class Tally:
     messages: int = 0
     forged: int = 0
     hours: float = 0.0
+    hurried: int = 0
     processor: float = 0.0
     failed: list[Outcome] = field(default_factory=list)
 
-    def add(self, outcome: Outcome, processor: float) -> None:
-        """Count one world, and the seconds of a processor that it took."""
+    def add(self, outcome: Outcome, processor: float, hours: float) -> None:
+        """Count one world, and the seconds of a processor that it took.
+
+        `hurried` are those that never rest, whose pauses are shorter than was asked for.
+        """
         self.processor += processor
         self.seeds += 1
         self.handshakes += outcome.handshakes
         self.messages += outcome.messages
         self.forged += outcome.forged
         self.hours += outcome.seconds / 3600
+        self.hurried += outcome.seconds < hours * 3600
         if outcome.violation is not None:
             self.failed.append(outcome)
 
@@ -49,7 +54,7 @@ class Tally:
         spent = max(time.monotonic() - self.started, 1e-9)
         worked = max(self.processor, 1e-9)
         return (
-            f"{self.seeds} seeds, {self.hours:,.0f} simulated hours,"
+            f"{self.seeds} seeds ({self.hurried} hurried), {self.hours:,.0f} simulated hours,"
             f" {self.handshakes:,} handshakes, {self.messages:,} messages, {self.forged:,} forged,"
             f" {len(self.failed)} failed;"
             f" {self.seeds / spent:.1f} seeds/s; by a processor's second {self.seeds / worked:.1f}"
@@ -73,10 +78,10 @@ def main() -> int:
     tally = Tally()
     work = partial(run_seed, hours=options.hours, generation=options.generation)
     if options.jobs == 1:
-        _follow(map(work, seeds), tally, options.most)
+        _follow(map(work, seeds), tally, options)
     else:
         with Pool(options.jobs) as pool:
-            _follow(pool.imap_unordered(work, seeds, chunksize=2), tally, options.most)
+            _follow(pool.imap_unordered(work, seeds, chunksize=2), tally, options)
     print(f"\r{tally.line()}")
     if tally.failed:
         _explain(min(tally.failed, key=lambda outcome: outcome.seed), options)
@@ -102,16 +107,18 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _follow(outcomes: Iterable[tuple[Outcome, float]], tally: Tally, most: int) -> None:
+def _follow(
+    outcomes: Iterable[tuple[Outcome, float]], tally: Tally, options: argparse.Namespace
+) -> None:
     told = 0.0
     for outcome, processor in outcomes:
-        tally.add(outcome, processor)
+        tally.add(outcome, processor, options.hours)
         if outcome.violation is not None:
             print(f"\rseed {outcome.seed}: {outcome.violation}", flush=True)
         if time.monotonic() - told > (1 if sys.stdout.isatty() else 30):
             told = time.monotonic()
             print(f"\r{tally.line()}", end="" if sys.stdout.isatty() else "\n", flush=True)
-        if len(tally.failed) >= most:
+        if len(tally.failed) >= options.most:
             return
 
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The attacker: sees every datagram, sends from any address, and has no key.
 
-What it sends may start a half-open IKE SA or answer an IKE_SA_INIT request; everything else must
-leave the host as it was (I4) and draw no more than was sent (I2).
+What its datagrams may do to a host is in `harmless`.
 """
 
 from collections import deque
@@ -12,8 +11,8 @@ from typing import Final
 
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
-from ikeway.ike.io import Action, Datagram, Send
-from ikeway.ike.states import AwaitInitResponse, Candidates, Established, State
+from ikeway.ike.io import Datagram, Send
+from ikeway.ike.states import Established
 from ikeway.model.address import Endpoint
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
@@ -23,10 +22,10 @@ from ikeway.policy.proposals import parse_esp, parse_ike
 from ikeway.wire.message import NAT_KEEPALIVE, Flags, Header, Message
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import ExchangeType, NotifyType, PayloadType
+from world.harmless import send
 from world.host import Host
 from world.layout import SUITES
 from world.prng import Prng, core_random
-from world.seals import Broken
 
 MALLORY: Final = Connection(
     name="mallory",
@@ -36,33 +35,6 @@ MALLORY: Final = Connection(
     ike=tuple(parse_ike(suite) for suite in SUITES),
     esp=(parse_esp("aes128gcm16"),),
 )
-CERTREQ_MOST: Final = 5 + 20 * 12
-"""By how much an IKE_SA_INIT answer may be longer: peers ask for our certificate only if asked for
-theirs, so that the answer names our authorities (I2 is kept where there are none)."""
-
-ASKED_MOST: Final = 4096
-"""How long our IKE_AUTH request may be: whoever answers our IKE_SA_INIT draws it, but it goes to
-the peer that we want, wherever the answer came from."""
-
-STARTING: Final = (AwaitInitResponse, Candidates)
-"""States in which somebody without a key has a say, because nobody has one yet (§2.4, §2.21.1)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Looks:
-    """What a host looks like from the inside."""
-
-    states: dict[bytes, State]
-    timers: dict[bytes, float]
-    children: tuple[int, ...]
-    half_open: int
-
-
-def looks(host: Host) -> Looks:
-    """Return what nobody without a key may change."""
-    states = {sa.spi: sa.state for sa in host.endpoint.sas}
-    half_open = len(host.endpoint._half_open)
-    return Looks(states, dict(host.timers), tuple(host.plane.children), half_open)
 
 
 @dataclass
@@ -200,51 +172,3 @@ class Forger:
         wanted = Datagram(asked.peer, asked.local, asked.octets)
         said = [act for act in IkeEndpoint(env).receive(wanted, 0.0) if isinstance(act, Send)]
         return said[0].octets if said else None
-
-
-def send(host: Host, datagram: Datagram, *, is_replay: bool) -> None:
-    """Give a host a datagram that nobody with a key has just sent.
-
-    Raises:
-        Broken: it draws more than it sent (I2), or it changed what it must not change (I4).
-    """
-    before = looks(host)
-    actions = host.receive(datagram)
-    if not is_replay:
-        check_silent(host, datagram, actions)
-    check_unchanged(host, before, datagram)
-
-
-def check_silent(host: Host, datagram: Datagram, actions: tuple[Action, ...]) -> None:
-    """Check that unauthenticated input draws no more than it sent (I2)."""
-    drawn = [action.octets for action in actions if isinstance(action, Send)]
-    octets = sum(map(len, drawn))
-    most = len(datagram.octets) + (CERTREQ_MOST if host.place.certified else 0)
-    if _answers_ike_sa_init(datagram.octets):
-        most = max(most, ASKED_MOST)
-    if len(drawn) > 1 or octets > most:
-        what = f"{len(datagram.octets)} forged octets draw {octets} in {len(drawn)} datagrams"
-        raise Broken("I2", f"{host.place.name}: {what}")
-
-
-def _answers_ike_sa_init(octets: bytes) -> bool:
-    return len(octets) > 19 and octets[18] == ExchangeType.IKE_SA_INIT and bool(octets[19] & 0x20)
-
-
-def check_unchanged(host: Host, before: Looks, datagram: Datagram) -> None:
-    """Check that input without a key changes nothing but what is only starting (I4)."""
-    after, name = looks(host), host.place.name
-    new = after.states.keys() - before.states.keys()
-    if len(new) > 1 or (new and after.half_open > host.place.limits.half_open):
-        raise Broken("I4", f"{name}: a forged datagram starts {len(new)} IKE SAs")
-    for spi, state in before.states.items():
-        if after.states.get(spi) is state or isinstance(state, STARTING):
-            continue
-        now = type(after.states.get(spi)).__name__
-        what = f"{len(datagram.octets)} octets take an SA from {type(state).__name__} to {now}"
-        raise Broken("I4", f"{name}: {what}")
-    for spi, at in before.timers.items():
-        if after.timers.get(spi) != at and not isinstance(before.states.get(spi), STARTING):
-            raise Broken("I4", f"{name}: a forged datagram moves a timer")
-    if not set(before.children) <= set(after.children):
-        raise Broken("I4", f"{name}: a forged datagram removes a Child SA")

@@ -13,7 +13,8 @@ from ikeway.model.address import Address, Endpoint
 from ikeway.wire.message import NAT_KEEPALIVE
 from world import acting, actions, layout, reference, traffic, variety
 from world.actions import Act
-from world.forger import Forger, send
+from world.forger import Forger
+from world.harmless import send
 from world.host import Host
 from world.network import EspPacket, Nat, Network, Packet
 from world.prng import Prng

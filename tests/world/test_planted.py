@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ikeway.ike import ending
 from ikeway.ike.endpoint import Endpoint
 from ikeway.ike.exchanges import informational
 from ikeway.ike.half_open import HalfOpen
@@ -15,6 +16,7 @@ from ikeway.ike.keys import Keyring
 from ikeway.ike.sa import IkeSa
 from ikeway.model.errors import IntegrityError
 from ikeway.wire.message import Message
+from world import found
 from world.shrinking import shrink
 from world.simulation import play, written
 
@@ -132,6 +134,15 @@ def test_a_planted_bug_is_found(
     violation = first_broken()
     assert violation is not None
     assert violation.rule in rules
+
+
+def test_an_sa_that_replays_keep_alive_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An IKE SA that is gone waits for repetitions, but not beyond what was set when it went."""
+    script = found.load(found.FOLDER / "seed-3000004.json")
+    monkeypatch.setattr(ending, "asked_again", lambda state, now: ending.linger(state.session, now))
+    violation = play(script).violation
+    assert violation is not None
+    assert violation.rule == "I4"
 
 
 def test_a_script_that_fails_is_shrunk_to_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
