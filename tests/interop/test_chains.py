@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ikeway.crypto.certificate import Certificate
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.model.identity import Identity
 from support.configured import secret
 from support.listening import listening

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ikeway.crypto.authority import Places, pem
+from ikeway.crypto.authority import pem
 from ikeway.crypto.certificate import Certificate
+from ikeway.crypto.fields import Places
 from ikeway.crypto.revoking import Revoked, make_crl
 from support.listening import listening
 from support.netns import Namespace

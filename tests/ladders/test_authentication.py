@@ -9,7 +9,7 @@ import pytest
 from ikeway.auth import psk, signatures
 from ikeway.crypto.authority import issue
 from ikeway.crypto.certificate import distinguished_name
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.crypto.prf import prf
 from ikeway.crypto.profile import Purpose
 from ikeway.crypto.sign import SignatureHash

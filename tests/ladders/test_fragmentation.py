@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.ike import fragments
 from ikeway.ike.features import fragmentation
 from ikeway.ike.io import Datagram

@@ -6,6 +6,7 @@ from hashlib import sha1
 
 import pytest
 
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.ike.io import Ask, Trusted, VerifyCertificate
 from ikeway.model.reference import Reference
 from ikeway.policy.revocation import Revocation
@@ -16,7 +17,6 @@ from ikeway.wire.registry import CertEncoding, ExchangeType, NotifyType
 from support.forge import edited
 from support.hosts import CA, LEFT, RIGHT, Row, leaf
 from support.ladder import Ladder
-from support.pki import KeyAlgorithm
 from support.shell import Host
 
 AUTH = ExchangeType.IKE_AUTH

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ikeway.crypto.authority import issue
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.ike.io import Sign
 from ikeway.ike.states import Established
 from ikeway.model.identity import Identity

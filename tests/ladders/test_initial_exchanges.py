@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.ike.io import Datagram, InstallChild, Sign, VerifyCertificate
 from ikeway.ike.states import AwaitAuthRequest, Established
 from ikeway.model.esp import Mode

@@ -3,6 +3,7 @@
 
 import pytest
 
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.ike.io import Ask, Refused, Trusted, VerifyCertificate
 from ikeway.policy.revocation import Revocation
 from ikeway.wire.codec import Body
@@ -12,7 +13,6 @@ from support.crossing import rekey_ike
 from support.forge import edited
 from support.hosts import GCM, LEFT, RIGHT, Row, leaf
 from support.ladder import Ladder
-from support.pki import KeyAlgorithm
 from support.shell import Host
 
 STRICT = {"revocation": Revocation.STRICT}

@@ -9,7 +9,8 @@ from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.encr import ROWS as CIPHERS
 from ikeway.crypto.integ import ROWS as INTEGRITIES
 from ikeway.crypto.kex import key_exchange
-from ikeway.crypto.keypair import KeyAlgorithm, PublicKey
+from ikeway.crypto.key_algorithm import KeyAlgorithm
+from ikeway.crypto.keypair import PublicKey
 from ikeway.crypto.protection import DirectionKeys, Protection
 from ikeway.crypto.random import SeededRandom
 from ikeway.model.errors import AuthenticationError, IntegrityError, InvalidPublicValueError

@@ -9,9 +9,10 @@ import pytest
 
 from ikeway.config.findings import InvalidConfigError
 from ikeway.config.load import Loaded, load
-from ikeway.crypto.authority import Authority, create_authority, generate_key, issue, pem
+from ikeway.crypto.authority import Authority, create_authority, issue, pem
 from ikeway.crypto.certificate import Certificate
-from ikeway.crypto.keypair import KeyAlgorithm, PrivateKey
+from ikeway.crypto.key_algorithm import KeyAlgorithm
+from ikeway.crypto.keypair import PrivateKey, generate_key
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
 

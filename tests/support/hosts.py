@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from ikeway.auth.eap.accounts import Accounts
 from ikeway.auth.eap.means import Means
 from ikeway.crypto.authority import Authority, create_authority, issue
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.crypto.profile import Purpose
 from ikeway.crypto.random import SeededRandom
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint

@@ -7,16 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ikeway.crypto.authority import (
-    Authority,
-    create_authority,
-    generate_key,
-    issue,
-    issue_authority,
-    pem,
-)
+from ikeway.crypto.authority import Authority, create_authority, issue, issue_authority, pem
 from ikeway.crypto.certificate import Certificate
-from ikeway.crypto.keypair import KeyAlgorithm, PrivateKey
+from ikeway.crypto.key_algorithm import KeyAlgorithm
+from ikeway.crypto.keypair import PrivateKey, generate_key
 from ikeway.model.identity import Identity
 from support.pair import INITIATOR, NAMES, RESPONDER, Case
 

@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ikeway.crypto.authority import HASHES, generate_key
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.der import INTEGER, NULL, OBJECT_IDENTIFIER, SEQUENCE, encode
-from ikeway.crypto.keypair import KeyAlgorithm, PrivateKey
+from ikeway.crypto.key_algorithm import KeyAlgorithm
+from ikeway.crypto.keypair import PrivateKey, generate_key
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CA = x509.BasicConstraints(ca=True, path_length=None)
@@ -58,7 +58,7 @@ def certificate(
     )
     for value, critical in extensions:
         builder = builder.add_extension(value, critical)
-    hashed = digest or hashes.SHA256() if issuer_key.algorithm in HASHES else None
+    hashed = digest or hashes.SHA256() if issuer_key.digest else None
     signed = builder.sign(issuer_key.handle, hashed)  # type: ignore[arg-type]
     return Certificate.of(signed.public_bytes(Encoding.DER))
 

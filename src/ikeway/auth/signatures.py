@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import Final
 
 from ikeway.crypto import sign
-from ikeway.crypto.keypair import KeyAlgorithm, PublicKey
+from ikeway.crypto.key_algorithm import KeyAlgorithm
+from ikeway.crypto.keypair import PublicKey
 from ikeway.crypto.sign import (
     OLDER_METHODS,
     SCHEMES,

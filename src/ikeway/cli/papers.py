@@ -3,12 +3,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 import typer
 
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.model.errors import ConfigError, UsageError
 from ikeway.model.secret import Secret
 from ikeway.runtime.log import plain
@@ -22,25 +22,13 @@ DEFAULT_CA: Final = Path("/etc/ikeway/ca")
 HERE: Final = Path()
 
 
-class Kind(Enum):
-    """Kinds of keys; those of `KeyAlgorithm`, which takes long to import."""
-
-    RSA = "rsa"
-    ECDSA_256 = "ecdsa256"
-    ECDSA_384 = "ecdsa384"
-    ECDSA_521 = "ecdsa521"
-    ED25519 = "ed25519"
-    ED448 = "ed448"
-    MLDSA_44 = "mldsa44"
-    MLDSA_65 = "mldsa65"
-    MLDSA_87 = "mldsa87"
-
-
 Role: TypeAlias = Literal["server", "client"]
 FolderOption: TypeAlias = Annotated[
     Path, typer.Option("--dir", metavar="DIR", help="The folder of the authority.")
 ]
-KeyOption: TypeAlias = Annotated[Kind, typer.Option("--key", help="The kind of key to make.")]
+KeyOption: TypeAlias = Annotated[
+    KeyAlgorithm, typer.Option("--key", help="The kind of key to make.")
+]
 PasswordOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -119,12 +107,11 @@ def identities(names: Sequence[str]) -> tuple["Identity", ...]:
         raise UsageError(str(error)) from error
 
 
-def new_key(kind: Kind) -> "PrivateKey":
+def new_key(kind: KeyAlgorithm) -> "PrivateKey":
     """Return a fresh key of that kind."""
-    from ikeway.crypto.authority import generate_key
-    from ikeway.crypto.keypair import KeyAlgorithm
+    from ikeway.crypto.keypair import generate_key
 
-    return generate_key(KeyAlgorithm(kind.value))
+    return generate_key(kind)
 
 
 def file_name(name: object) -> str:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Public and private keys for signatures (RFC 7296 §2.15, RFC 8420, RFC 9881; RFC 8247 §3)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from typing import Final, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.model.errors import AuthenticationError, ConfigError
 from ikeway.model.secret import Secret
 
@@ -47,20 +49,6 @@ _RSA_EXPONENTS: Final = range(1 << 16, 1 << 33)
 """FIPS 186-5 §5.4, with a smaller upper end that bounds the work. They are odd."""
 
 
-class KeyAlgorithm(Enum):
-    """What a key can do. ECDSA keys name their curve, because schemes depend on it."""
-
-    RSA = "rsa"
-    ECDSA_256 = "ecdsa256"
-    ECDSA_384 = "ecdsa384"
-    ECDSA_521 = "ecdsa521"
-    ED25519 = "ed25519"
-    ED448 = "ed448"
-    MLDSA_44 = "mldsa44"
-    MLDSA_65 = "mldsa65"
-    MLDSA_87 = "mldsa87"
-
-
 _CURVES: Final = {
     "secp256r1": KeyAlgorithm.ECDSA_256,
     "secp384r1": KeyAlgorithm.ECDSA_384,
@@ -76,6 +64,27 @@ _FIXED: Final[dict[type[FixedHandle], KeyAlgorithm]] = {
     mldsa.MLDSA87PublicKey: KeyAlgorithm.MLDSA_87,
 }
 """Kinds of key that leave nothing to choose."""
+
+
+_FRESH_RSA_BITS: Final = 3072
+_GENERATE: Final[dict[KeyAlgorithm, Callable[[], PrivateHandle]]] = {
+    KeyAlgorithm.RSA: lambda: rsa.generate_private_key(65537, _FRESH_RSA_BITS),
+    KeyAlgorithm.ECDSA_256: lambda: ec.generate_private_key(ec.SECP256R1()),
+    KeyAlgorithm.ECDSA_384: lambda: ec.generate_private_key(ec.SECP384R1()),
+    KeyAlgorithm.ECDSA_521: lambda: ec.generate_private_key(ec.SECP521R1()),
+    KeyAlgorithm.ED25519: ed25519.Ed25519PrivateKey.generate,
+    KeyAlgorithm.ED448: ed448.Ed448PrivateKey.generate,
+    KeyAlgorithm.MLDSA_44: mldsa.MLDSA44PrivateKey.generate,
+    KeyAlgorithm.MLDSA_65: mldsa.MLDSA65PrivateKey.generate,
+    KeyAlgorithm.MLDSA_87: mldsa.MLDSA87PrivateKey.generate,
+}
+_DIGESTS: Final[dict[KeyAlgorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
+    KeyAlgorithm.RSA: hashes.SHA256(),
+    KeyAlgorithm.ECDSA_256: hashes.SHA256(),
+    KeyAlgorithm.ECDSA_384: hashes.SHA384(),
+    KeyAlgorithm.ECDSA_521: hashes.SHA512(),
+}
+"""What is hashed before it is signed; other algorithms sign the message itself."""
 
 
 @dataclass(frozen=True)
@@ -162,10 +171,20 @@ class PrivateKey:
         """The public key that belongs to it."""
         return PublicKey.of(self.handle.public_key())
 
+    @property
+    def digest(self) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
+        """What is hashed of a certificate before the key signs it; None signs it whole."""
+        return _DIGESTS.get(self.algorithm)
+
     def pem(self, password: Secret | None = None) -> bytes:
         """Return the key as PKCS#8 in PEM, encrypted if there is a password."""
         protection = BestAvailableEncryption(password.octets) if password else NoEncryption()
         return self.handle.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
+
+
+def generate_key(algorithm: KeyAlgorithm) -> PrivateKey:
+    """Return a fresh key, of OpenSSL's own random source."""
+    return PrivateKey.of(_GENERATE[algorithm]())
 
 
 def _is_pem(octets: bytes) -> bool:

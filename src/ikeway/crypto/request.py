@@ -7,8 +7,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ikeway.crypto.authority import HASHES, common_name, general_names
 from ikeway.crypto.certificate import san_identity
+from ikeway.crypto.fields import common_name, general_names
 from ikeway.crypto.keypair import PrivateKey, PublicKey
 from ikeway.model.errors import AuthenticationError, ConfigError
 from ikeway.model.identity import Identity
@@ -24,7 +24,7 @@ def make_request(key: PrivateKey, names: Sequence[Identity]) -> bytes:
     subject = common_name(str(names[0]))
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
     builder = builder.add_extension(x509.SubjectAlternativeName(sans), critical=False)
-    return builder.sign(key.handle, HASHES.get(key.algorithm)).public_bytes(Encoding.PEM)
+    return builder.sign(key.handle, key.digest).public_bytes(Encoding.PEM)
 
 
 def load_request(octets: bytes) -> tuple[PublicKey, tuple[Identity, ...]]:

@@ -9,7 +9,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ikeway.crypto.authority import HASHES, Authority
+from ikeway.crypto.authority import Authority
 
 REASONS: Final = {
     "unspecified": None,
@@ -47,7 +47,7 @@ def make_crl(
     )
     for entry in entries:
         builder = builder.add_revoked_certificate(_entry(entry))
-    signed = builder.sign(issuer.key.handle, HASHES.get(issuer.key.algorithm))
+    signed = builder.sign(issuer.key.handle, issuer.key.digest)
     return signed.public_bytes(Encoding.PEM)
 
 

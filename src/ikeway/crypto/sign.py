@@ -13,7 +13,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 
 from ikeway.crypto.der import INTEGER, NULL, OBJECT_IDENTIFIER, SEQUENCE, encode
-from ikeway.crypto.keypair import KeyAlgorithm, PrivateKey, PublicKey
+from ikeway.crypto.key_algorithm import KeyAlgorithm
+from ikeway.crypto.keypair import PrivateKey, PublicKey
 from ikeway.crypto.signers import Ecdsa, EcdsaRaw, Pkcs1, Pss, Signer, WholeMessage
 from ikeway.model.errors import AuthenticationError
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from ikeway.crypto.authority import create_authority, generate_key, issue, pem
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.authority import create_authority, issue, pem
+from ikeway.crypto.key_algorithm import KeyAlgorithm
+from ikeway.crypto.keypair import generate_key
 from ikeway.crypto.profile import Purpose
 from ikeway.demo.cable import GATEWAY
 from ikeway.model.identity import Identity

@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ikeway.crypto.authority import Authority, Places, issue, pem
+from ikeway.crypto.authority import Authority, issue, pem
 from ikeway.crypto.certificate import Certificate, load_certificates
 from ikeway.crypto.describe import describe
+from ikeway.crypto.fields import Places
 from ikeway.crypto.keypair import PrivateKey, PublicKey
 from ikeway.crypto.profile import Purpose
 from ikeway.crypto.revoking import Revoked, make_crl

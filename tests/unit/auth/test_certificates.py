@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 
 from ikeway.auth.certificates import identity_matches
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.crypto.names import distinguished_name
 from ikeway.model.identity import Identity, IdType
 from support.pki import certificate, private_key

@@ -14,7 +14,7 @@ from ikeway.auth.signatures import (
     encode_hashes,
     verify,
 )
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.crypto.sign import SignatureHash, scheme_named, sign
 from ikeway.model.errors import AuthenticationError, MalformedError
 from support.pki import private_key

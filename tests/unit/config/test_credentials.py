@@ -9,8 +9,9 @@ import pytest
 
 from ikeway.config.findings import InvalidConfigError
 from ikeway.config.load import load
-from ikeway.crypto.authority import generate_key, issue, pem
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.authority import issue, pem
+from ikeway.crypto.key_algorithm import KeyAlgorithm
+from ikeway.crypto.keypair import generate_key
 from ikeway.crypto.revoking import make_crl
 from ikeway.model.identity import Identity
 from ikeway.policy.revocation import Revocation

@@ -7,10 +7,11 @@ import pytest
 from cryptography import x509
 
 from ikeway.auth.certificates import identity_matches
-from ikeway.crypto.authority import create_authority, generate_key, issue, issue_authority, pem
+from ikeway.crypto.authority import create_authority, issue, issue_authority, pem
 from ikeway.crypto.certificate import load_certificates
 from ikeway.crypto.chain import verify_chain
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
+from ikeway.crypto.keypair import generate_key
 from ikeway.crypto.profile import Purpose
 from ikeway.model.errors import AuthenticationError
 from ikeway.model.identity import Identity, IdType

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ikeway.crypto.authority import create_authority, pem
 from ikeway.crypto.certificate import Certificate, load_certificates
 from ikeway.crypto.der import SEQUENCE, decode, encode
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.crypto.profile import check_issuer
 from ikeway.model.errors import AuthenticationError, ConfigError
 from ikeway.model.identity import Identity

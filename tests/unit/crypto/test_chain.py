@@ -15,7 +15,8 @@ from ikeway.crypto import profile
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.chain import CERTIFICATES_MOST, DEPTH_MOST, SIGNATURES_MOST, verify_chain
 from ikeway.crypto.der import SEQUENCE, decode, encode
-from ikeway.crypto.keypair import KeyAlgorithm, PrivateKey
+from ikeway.crypto.key_algorithm import KeyAlgorithm
+from ikeway.crypto.keypair import PrivateKey
 from ikeway.crypto.profile import Purpose
 from ikeway.crypto.sign import scheme_named, sign
 from ikeway.model.errors import AuthenticationError

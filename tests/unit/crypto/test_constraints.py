@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 from ikeway.crypto import constraints
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.chain import verify_chain
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.model.errors import AuthenticationError
 from support.pki import CA, NOW, certificate, private_key, root
 

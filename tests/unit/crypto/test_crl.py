@@ -9,7 +9,7 @@ from cryptography.x509.oid import ObjectIdentifier
 
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.crl import Crl, check_issuer, status
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.crypto.revocation import distribution_points
 from ikeway.model.errors import AuthenticationError
 from support.pki import CA, NOW, certificate, key_usage, private_key, root

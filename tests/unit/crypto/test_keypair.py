@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from ikeway.crypto.keypair import KeyAlgorithm, PrivateKey, PublicKey
+from ikeway.crypto.key_algorithm import KeyAlgorithm
+from ikeway.crypto.keypair import PrivateKey, PublicKey
 from ikeway.model.errors import AuthenticationError, ConfigError
 from ikeway.model.secret import Secret
 from support.pki import private_key, rsa_public_key_info

@@ -11,7 +11,7 @@ from cryptography.x509 import ocsp as pyca
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ikeway.crypto import ocsp
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.crypto.revocation import responders
 from ikeway.model.errors import AuthenticationError
 from support.pki import CA, NOW, certificate, private_key, root

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
 
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.crypto.sign import OLDER_METHODS, SCHEMES, Scheme, scheme_named, sign, verify
 from ikeway.model.errors import AuthenticationError
 from support.pki import private_key

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from ikeway.crypto import sign
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.ike.io import Refused, Sign, Signed, Trusted, VerifyCertificate
 from ikeway.runtime.pki import Pki
 from support.hosts import CA, LEFT, RIGHT, authority, leaf, which

@@ -9,7 +9,7 @@ import pytest
 
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.der import SEQUENCE, encode
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.ike.io import Answer, Refused, Trusted, VerifyCertificate
 from ikeway.model.reference import Reference
 from ikeway.policy.revocation import Revocation, StatusSources

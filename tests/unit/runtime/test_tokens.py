@@ -10,7 +10,8 @@ import pytest
 
 from ikeway.config.load import load
 from ikeway.crypto.certificate import Certificate
-from ikeway.crypto.keypair import KeyAlgorithm, PrivateKey
+from ikeway.crypto.key_algorithm import KeyAlgorithm
+from ikeway.crypto.keypair import PrivateKey
 from ikeway.crypto.sign import OLDER_METHODS, SCHEMES, Scheme, SignatureHash, verify
 from ikeway.ike.io import Answer, Refused, Sign, Signed
 from ikeway.model.errors import ConfigError, HostError

@@ -14,7 +14,6 @@ from ikeway.cli.papers import (
     DaysOption,
     FolderOption,
     KeyOption,
-    Kind,
     OutOption,
     PasswordOption,
     Role,
@@ -26,6 +25,7 @@ from ikeway.cli.papers import (
     show,
     write_pair,
 )
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.model.errors import UsageError
 from ikeway.runtime.log import plain
 
@@ -65,7 +65,7 @@ def _ca(folder: Path) -> "Ca":
 def create(  # noqa: PLR0913, PLR0917 - options of a command
     name: Annotated[str, typer.Argument(help="What it is called, for people.")],
     folder: FolderOption = DEFAULT_CA,
-    key: KeyOption = Kind.ECDSA_384,
+    key: KeyOption = KeyAlgorithm.ECDSA_384,
     days: DaysOption = 3650,
     below: Annotated[
         Path | None, typer.Option("--below", metavar="DIR", help="The authority above this one.")
@@ -90,26 +90,23 @@ def create(  # noqa: PLR0913, PLR0917 - options of a command
     ] = None,
 ) -> None:
     """Make an authority: a root, or one below another. Nothing that is there is overwritten."""
-    from ikeway.crypto.authority import Places, create_authority, issue_authority, subtrees
-    from ikeway.crypto.keypair import KeyAlgorithm
+    from ikeway.crypto.authority import create_authority, issue_authority
+    from ikeway.crypto.fields import Places, subtrees
     from ikeway.runtime.ca import Ca
 
     try:
         trees = tuple(tree for text in permit or () for tree in subtrees(text))
     except ValueError as error:
         raise UsageError(str(error)) from error
-    algorithm = KeyAlgorithm(key.value)
     places = Places(tuple(crl_url or ()), tuple(ocsp_url or ()))
     if below is None:
-        made = create_authority(name, algorithm, now(), days, path_length, trees), ()
+        made = create_authority(name, key, now(), days, path_length, trees), ()
         found = Ca.found(folder, made, places, password(secret))
     else:
         parent = _ca(below)
         issuer = parent.authority(password(below_password))
         above = parent.state().places
-        made_below = issue_authority(
-            issuer, name, algorithm, now(), days, path_length, trees, above
-        )
+        made_below = issue_authority(issuer, name, key, now(), days, path_length, trees, above)
         found = Ca.found(folder, (made_below, parent.above), places, password(secret))
         parent.keep(made_below.certificate)
     print(f"{plain(found.certificate.subject)} until {found.certificate.not_after:%Y-%m-%d}")
@@ -126,7 +123,7 @@ def issue(  # noqa: PLR0913, PLR0917 - options of a command
     ] = None,
     role: Annotated[Role, typer.Option("--for", help="What it is for.")] = "client",
     folder: FolderOption = DEFAULT_CA,
-    key: KeyOption = Kind.ECDSA_256,
+    key: KeyOption = KeyAlgorithm.ECDSA_256,
     days: DaysOption = 365,
     request: Annotated[
         Path | None,
@@ -165,7 +162,7 @@ def renew(  # noqa: PLR0913 - options of a command
     days: DaysOption = 365,
     out: OutOption = HERE,
     fresh: Annotated[
-        Kind | None,
+        KeyAlgorithm | None,
         typer.Option("--new-key", help="Make a new key instead of keeping the old one."),
     ] = None,
     secret: PasswordOption = None,

@@ -9,7 +9,6 @@ import typer
 from ikeway.cli.options import JsonOption, complain
 from ikeway.cli.papers import (
     KeyOption,
-    Kind,
     PasswordOption,
     Role,
     certificates,
@@ -20,6 +19,7 @@ from ikeway.cli.papers import (
     read,
     show,
 )
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.model.errors import UsageError
 from ikeway.runtime.log import plain
 
@@ -115,7 +115,7 @@ def _check_name(name: str, leaf: "Certificate") -> None:
 @app.command("key", epilog=_KEY)
 def key_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")],
-    key: KeyOption = Kind.ECDSA_256,
+    key: KeyOption = KeyAlgorithm.ECDSA_256,
     secret: PasswordOption = None,
 ) -> None:
     """Make a private key, as PKCS#8 in PEM. A file that is there is not overwritten."""

@@ -15,7 +15,7 @@ from ikeway.auth.eap.progress import Failure, Success
 from ikeway.auth.eap.server import EapServer
 from ikeway.auth.eap.tls_frames import FRAGMENT, LENGTH, MESSAGE_MOST, MORE, START, Frames
 from ikeway.crypto import tls
-from ikeway.crypto.keypair import KeyAlgorithm
+from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.model.errors import MalformedError
 from ikeway.model.identity import Identity
 from support.eap import Users, converse, random
