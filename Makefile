@@ -78,6 +78,10 @@ check-pages: engine
 bench-ike: engine  ## what a handshake and an IKE SA cost, ours and strongSwan's (root)
 	@$(BIN)/python bench/ike.py $(ARGS)
 
+.PHONY: bench-esp
+bench-esp: engine  ## throughput, packets a second, delay and CPU: ours, WireGuard's, OpenVPN's, strongSwan's (root)
+	@$(BIN)/python bench/esp.py $(ARGS)
+
 .PHONY: bench
 bench: engine  ## benchmarks of the ESP engine, and those in bench/
 	@$(CARGO) bench $(CRATES) $(ARGS)
