@@ -9,6 +9,8 @@ from ikeway.ike import reports
 from ikeway.ike.children import Wish
 from ikeway.ike.io import AddChild, CloseChild, Command, Disconnect, Initiate, Rekey
 from ikeway.ike.states import Established
+from ikeway.ike.tasks import CreateChild
+from ikeway.ike.wanted import PRECEDENCE
 from ikeway.model.address import IKE_PORT, Endpoint
 from ikeway.model.selectors import Selectors, TrafficSelector, Trigger
 from ikeway.policy.connection import ChildPolicy, Connection, PeerAddress, Start
@@ -19,6 +21,7 @@ from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify, TsI, TsR
 from ikeway.wire.registry import ExchangeType, NotifyType
 from support.agreement import agree
+from support.asking import want
 from support.forge import edited, opened, request, session_of
 from support.hosts import GCM, LEFT, RIGHT, Row, template
 from support.ladder import Ladder
@@ -234,6 +237,94 @@ def test_a_refusal_is_asked_again_with_longer_and_longer_waits(row: Row) -> None
     agree(ladder, children=3)
 
 
+# Where the peer has started the IKE SA ------------------------------------------------------------
+
+
+def kept_by_both(row: Row, **left: object) -> Ladder:
+    """Return two hosts with three children that both keep up; the left one starts."""
+    return row.psk(
+        {"children": policies(row, Start.NOW, mirrored=False), "start": Start.NOW} | left,
+        {"children": policies(row, Start.NOW, mirrored=True), "start": Start.NOW},
+    )
+
+
+def close(ladder: Ladder, host: Host, name: str) -> None:
+    command(ladder, host, CloseChild(spi_of(host, name)))
+    ladder.settle()
+
+
+@pytest.mark.parametrize("rekeyed_by", ["", "left", "right"])
+def test_whoever_keeps_a_child_up_asks_also_where_the_peer_began(row: Row, rekeyed_by: str) -> None:
+    """§1.3.1: either side asks, whoever started the IKE SA; what the peer closes comes again."""
+    ladder = kept_by_both(row)
+    ladder.connect()
+    if rekeyed_by:
+        command(ladder, getattr(ladder, rekeyed_by), Rekey(0))
+        ladder.wait(2)
+    for _ in range(2):
+        close(ladder, ladder.left, "two")
+        assert "two" not in names(ladder.right)
+        ladder.wait(1 + PRECEDENCE + 0.5)
+        agree(ladder, children=3)
+        assert names(ladder.right) == sorted(NAMES)
+
+
+def test_what_the_peer_leaves_out_is_asked_for(row: Row) -> None:
+    """§1.3.1: the peer wants one of them, and this side all."""
+    ladder = kept_by_both(row)
+    initiate(ladder, Wish("two"))
+    agree(ladder, children=1)
+    ladder.wait(1 + PRECEDENCE + 0.5)
+    agree(ladder, children=3)
+
+
+def test_its_refusals_are_answered_with_longer_waits(row: Row) -> None:
+    """§2.25: a peer that refuses is left alone for a while, also where it began."""
+    ladder = kept_by_both(row)
+    edited(ladder, lambda _: (Notify(NotifyType.NO_PROPOSAL_CHOSEN),), CREATE, ladder.left)
+    initiate(ladder, Wish("two"))
+    asked = [what for what in ladder.right.said if what.startswith(CREATE.name)]
+    assert not asked
+    ladder.wait(25)
+    asked = [what for what in ladder.right.said if what.startswith(CREATE.name)]
+    assert len(asked) == 2 * 3, "after 4, 5 and 8 s"
+    assert names(ladder.right) == ["two"]
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_what_is_closed_here_stays_closed_where_the_peer_began(row: Row, anew: bool) -> None:
+    """Not even a new IKE SA of the peer's, with its identities proven anew, brings it back."""
+    lifetimes = Lifetimes(reauth=1000.0 if anew else 1e9, jitter=0.0)
+    there = {"peer": PeerAddress.parse(str(row.addresses[1]))}
+    ladder = row.psk(
+        {"children": policies(row, Start.WAIT, mirrored=False), "lifetimes": lifetimes} | there,
+        {"children": policies(row, Start.NOW, mirrored=True), "start": Start.NOW},
+    )
+    ladder.connect()
+    ladder.wait(10)
+    close(ladder, ladder.right, "two")
+    (old,) = ladder.right.established
+    ladder.wait(990 + 60)
+    assert (ladder.right.established[0].session.sa == old.session.sa) is not anew
+    assert "two" not in ladder.right.established[0].wanted.kept
+    command(ladder, ladder.right, AddChild(Wish("two")))
+    ladder.settle()
+    assert "two" in ladder.right.established[0].wanted.kept
+
+
+@pytest.mark.parametrize("first", ["left", "right"])
+def test_two_requests_for_the_same_child_that_cross_make_one(row: Row, first: str) -> None:
+    """§2.25: "SHOULD respond with a TEMPORARY_FAILURE": that of the IKE SA's initiator succeeds."""
+    ladder = kept_by_both(row)
+    initiate(ladder, Wish("one"))
+    for host in (getattr(ladder, first), ladder.right if first == "left" else ladder.left):
+        command(ladder, host, AddChild(Wish("two")))
+    ladder.wait(60)
+    agree(ladder, children=3)
+    assert "TEMPORARY_FAILURE" in ladder.left.refusals
+    assert not ladder.right.refusals
+
+
 def answered_with(ladder: Ladder, kind: NotifyType) -> None:
     """Let the right host answer every CREATE_CHILD_SA request with a notify."""
 
@@ -273,11 +364,20 @@ def test_a_peer_gets_no_more_than_a_bounded_number(row: Row) -> None:
     ladder = pair(row, Start.WAIT)
     ladder.connect()
     for _ in range(80):
-        command(ladder, ladder.left, AddChild(Wish("one")))
+        want(ladder, ladder.left, CreateChild("one"))
         ladder.settle()
     assert len(ladder.right.installed) == 64
     assert ladder.right.refusals[-1] == "NO_ADDITIONAL_SAS"
     agree(ladder, children=64)
+
+
+def test_what_is_there_already_is_not_made_twice(row: Row) -> None:
+    """§1.3.1: whoever wants it up has it; a second one with the same selectors serves nobody."""
+    ladder = pair(row)
+    ladder.connect()
+    command(ladder, ladder.left, AddChild(Wish("two")))
+    ladder.settle()
+    agree(ladder, children=3)
 
 
 @pytest.mark.conformance("CF-A17")

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
+from ikeway.ike.wanted import PRECEDENCE
 from support.link import cable, nat
 from support.strongswan import wait_until
 from support.traffic import ping, transfer
@@ -159,3 +160,25 @@ def test_several_children_come_go_and_come_back_by_name(make: Make) -> None:
     wait_until(lambda: two.children() == {"one", "other"}, 10, "its end")
     two.carries()
     assert len(two.ours.established()) == 1
+
+
+def test_who_keeps_children_up_asks_for_them_where_the_peer_began(make: Make) -> None:
+    """RFC 7296 §1.3.1: the one who started the IKE SA wants less, and closes what the other has."""
+    one = {"local_ts": ["10.1.0.1"], "peer_ts": ["10.2.0.1"]}
+    other = {"local_ts": ["10.1.0.1"], "peer_ts": ["10.2.1.0/24"]}
+    kept = {
+        name: {"local_ts": each["peer_ts"], "peer_ts": each["local_ts"], "start": "now"}
+        for name, each in (("one", one), ("other", other))
+    }
+    two = make({"children": {"one": one, "other": other}}, {"role": "both", "children": kept})
+    two.ours.initiate("one")
+    wait_until(lambda: two.children() == {"one", "other"}, 10, "what the peer keeps up")
+    assert len(two.ours.established()) == 1
+    two.carries()
+    two.ours.disconnect("other")
+    wait_until(lambda: two.children() == {"one"}, 5, "the end of one")
+    wait_until(lambda: two.children() == {"one", "other"}, 10, "its return")
+    two.peer.disconnect("other")
+    wait_until(lambda: two.children() == {"one"}, 5, "the end of one")
+    time.sleep(1 + PRECEDENCE + 1)
+    assert two.children() == {"one"}, "what is closed there stays so"

@@ -110,6 +110,8 @@ def _ask_of_child(
             return informational.delete_child(state, task, now)
         case RekeyChild():
             return child_sa_requester.rekey(state, task, now)
+        case CreateChild(name, unless_present=True) if name in wanted.present(state):
+            return Step(state)
         case CreateChild():
             return child_sa_requester.create(state, task, now)
 
@@ -152,4 +154,5 @@ def _add(state: Established, wish: Wish) -> Step:
     state = wanted.recall(state, wish.child)
     if wish.child in wanted.pending(state):
         return Step(state)
-    return Step(want(state, CreateChild(wish.child, wish.trigger)))
+    task = CreateChild(wish.child, wish.trigger, unless_present=wish.trigger is None)
+    return Step(want(state, task))

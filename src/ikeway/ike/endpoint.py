@@ -250,7 +250,8 @@ class Endpoint:
         self._index(sa)
         actions, refused = self._claims.look(sa, actions)
         tickets = self._returning.observe(before, sa.state, now)
-        more = [*self._spare_memory(sa), *self._take_over(sa, tickets, now)]
+        more = [*self._leave_closed(sa, actions), *self._spare_memory(sa)]
+        more += self._take_over(sa, tickets, now)
         for answered in refused:
             more += self._handle(sa, answered, now)
         for born in sa.offspring:
@@ -265,6 +266,13 @@ class Endpoint:
         elif not isinstance(sa.state, HALF_OPEN):
             self._settled(sa, self._half_open.settle(sa.spi), now)
         return (*actions, *more)
+
+    def _leave_closed(self, sa: IkeSa, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        """Leave closed on a new IKE SA of a peer what somebody here closed on the one it has."""
+        if not any(isinstance(a, Report) and isinstance(a.event, Established) for a in actions):
+            return ()
+        closed = self.peers.dismissed(sa, self._sas)
+        return sa.leave_closed(closed) if closed else ()
 
     def _spare_memory(self, sa: IkeSa) -> list[Action]:
         """Let half-open IKE SAs forget their fragments where all of them store too much."""

@@ -23,10 +23,8 @@ from ikeway.ike.tasks import (
     AskedMove,
     AskedSync,
     CheckReturn,
-    CreateChild,
     DeleteChild,
     Inform,
-    RekeyChild,
     RekeyIke,
     Task,
     TellAddresses,
@@ -193,8 +191,8 @@ def _anew(asked: Asked | None) -> tuple[Task, ...]:
     match asked:
         case Inform() | DeleteChild():
             return (asked,)
-        case AskedChild(policy, replaces=replaces, trigger=trigger):
-            return (RekeyChild(replaces) if replaces else CreateChild(policy.name, trigger),)
+        case AskedChild():
+            return (asked.anew,)
         case AskedIke():
             return (RekeyIke(),)
         case AskedMove(is_update):

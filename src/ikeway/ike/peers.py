@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which IKE SAs are established between which identities, for INITIAL_CONTACT (RFC 7296 §2.4)."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from ikeway.ike.sa import IkeSa
@@ -48,6 +49,23 @@ class Peers:
     def between(self, local: Identity, peer: Identity) -> tuple[bytes, ...]:
         """Return our SPIs of the IKE SAs between two identities."""
         return tuple(self._spis.get(_folded(local), {}).get(_folded(peer), ()))
+
+    def dismissed(self, sa: IkeSa, sas: Mapping[bytes, IkeSa]) -> tuple[str, ...]:
+        """Return the Child SAs that somebody here closed on other IKE SAs of a connection.
+
+        It counts where the peer starts another one; whoever starts one here wants what it has.
+        """
+        new = sa.state
+        if not isinstance(new, Established) or new.session.link.is_initiator:
+            return ()
+        others = (sas[spi].state for spi in self.between(new.local_id, new.peer_id))
+        found = (
+            name
+            for other in others
+            if isinstance(other, Established) and other.connection.name == new.connection.name
+            for name in other.wanted.dismissed
+        )
+        return tuple(dict.fromkeys(found))
 
     def contradict(self, connection: Connection) -> bool:
         """Whether a connection wants to say INITIAL_CONTACT and may not.

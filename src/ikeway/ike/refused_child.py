@@ -16,7 +16,7 @@ from ikeway.ike.exchanges.child_sa import (
 from ikeway.ike.io import RemoveChild, Report
 from ikeway.ike.reports import ChildFailed
 from ikeway.ike.states import Established, Step
-from ikeway.ike.tasks import AskedChild, CreateChild, Deferrable, RekeyChild
+from ikeway.ike.tasks import AskedChild, CreateChild
 from ikeway.model.time import Instant
 from ikeway.wire.payloads import Delete, Notify
 from ikeway.wire.registry import NotifyType, ProtocolId
@@ -59,33 +59,21 @@ def _later(state: Established, asked: AskedChild, why: NotifyType, now: Instant)
         return ending.out_of_step(state, now)
     if not asked.replaces and why is not NotifyType.TEMPORARY_FAILURE:
         return Step(state)
-    task = replace(_task(asked), refusals=refusals)
+    task = replace(asked.anew, refusals=refusals)
     return Step(postponing.postpone(state, task, now))
 
 
 def _again(state: Established, asked: AskedChild, method: int) -> Step:
-    task = replace(_task(asked), method=method)
+    task = replace(asked.anew, method=method)
     return Step(replace(state, queued=(task, *state.queued)))
-
-
-def _task(asked: AskedChild) -> Deferrable:
-    """Return what asks for the same once more."""
-    if asked.replaces:
-        return RekeyChild(asked.replaces, refusals=asked.refusals)
-    single, refusals = _is_single(asked), asked.refusals
-    return CreateChild(asked.policy.name, asked.trigger, is_single=single, refusals=refusals)
 
 
 def _again_singly(state: Established, asked: AskedChild, said: Report) -> Step:
     """Ask for the traffic of the packet alone (§2.9), unless that was asked for."""
-    if _is_single(asked):
+    if asked.is_single:
         return Step(state, (said,))
     single = CreateChild(asked.policy.name, asked.trigger, is_single=True)
     return Step(replace(state, queued=(single, *state.queued)))
-
-
-def _is_single(asked: AskedChild) -> bool:
-    return asked.trigger is not None and asked.local_ts == (asked.trigger.local,)
 
 
 def _may_use(asked: AskedChild, failure: Notify) -> bool:

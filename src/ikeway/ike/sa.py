@@ -15,6 +15,7 @@ from ikeway.ike import (
     paths,
     reauthentication,
     succession,
+    wanted,
 )
 from ikeway.ike.answering import answer
 from ikeway.ike.io import (
@@ -98,6 +99,12 @@ class IkeSa:
             self._state = asked.state
             return heir.actions + asked.actions + self._rearm()
         return succession.orphans(born)
+
+    def leave_closed(self, names: tuple[str, ...]) -> tuple[Action, ...]:
+        """Keep these Child SAs up no more: somebody here closed them on an IKE SA before it."""
+        if isinstance(self._state, Established):
+            self._state = wanted.leave(self._state, names)
+        return self._rearm()
 
     def is_not_the_only_one(self) -> None:
         """Note that another IKE SA is up with the peer: there is no INITIAL_CONTACT to say."""

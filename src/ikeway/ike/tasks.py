@@ -48,13 +48,15 @@ class RekeyChild:
 class CreateChild:
     """Make the Child SA of that name (§1.3.1), for a packet if there is one.
 
-    `method` 0 leaves the choice open. `is_single` is to ask for just that packet's traffic.
+    `method` 0 leaves the choice open. `is_single` is to ask for just that packet's traffic. What is
+    wanted `unless_present` is not asked for where the peer was faster.
     """
 
     name: str
     trigger: Trigger | None = None
     method: int = 0
     is_single: bool = False
+    unless_present: bool = field(default=False, compare=False)
     refusals: Refusals = field(default=Refusals(), compare=False)
 
 
@@ -159,7 +161,26 @@ class AskedChild:
     method: int
     offer: Offer | None
     trigger: Trigger | None = None
+    unless_present: bool = False
     refusals: Refusals = field(default=Refusals())
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is for the traffic of its packet alone (§2.9)."""
+        return self.trigger is not None and self.local_ts == (self.trigger.local,)
+
+    @property
+    def anew(self) -> RekeyChild | CreateChild:
+        """What asks for the same once more."""
+        if self.replaces:
+            return RekeyChild(self.replaces, refusals=self.refusals)
+        return CreateChild(
+            self.policy.name,
+            self.trigger,
+            is_single=self.is_single,
+            unless_present=self.unless_present,
+            refusals=self.refusals,
+        )
 
 
 @dataclass(frozen=True, slots=True)

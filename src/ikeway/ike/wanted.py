@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Child SAs that this side keeps on an IKE SA: what is lost is asked for again (RFC 7296 §1.3).
 
-A peer that says NO_ADDITIONAL_SAS is asked for no more of them on this IKE SA.
+Who started the IKE SA makes no difference, but for one thing: its initiator asks first. A peer that
+says NO_ADDITIONAL_SAS is asked for no more of them on this IKE SA.
 """
 
 import math
@@ -15,6 +16,8 @@ from ikeway.policy.connection import Connection, Start
 
 BACK_OFF: Final[tuple[Seconds, ...]] = (1.0, 2.0, 5.0, 10.0, 30.0)
 """How long to wait before a Child SA is asked for again; the last goes on for ever."""
+PRECEDENCE: Final[Seconds] = 3.0
+"""How much longer the responder of an IKE SA waits: two that want the same do not both ask."""
 
 
 def begin(state: Established, first: str, others: tuple[str, ...]) -> Established:
@@ -31,6 +34,13 @@ def begin(state: Established, first: str, others: tuple[str, ...]) -> Establishe
     return replace(state, wanted=Wanted(kept, dismissed), queued=(*state.queued, *more))
 
 
+def adopt(state: Established) -> Established:
+    """Return the state of an IKE SA that the peer started: what it leaves out is asked for."""
+    policies = state.connection.child_policies
+    kept = tuple(policy.name for policy in policies if policy.start is Start.NOW)
+    return replace(state, wanted=Wanted(kept)) if kept else state
+
+
 def _written(state: Established) -> Connection:
     """Return the connection as the operator wrote it."""
     connections, name = state.session.env.connections, state.connection.name
@@ -42,14 +52,15 @@ def look(state: Established, now: Instant) -> Established:
     wanted = state.wanted
     if not wanted.kept or wanted.is_refused or state.is_provisional:
         return state
-    there = {child.name for child in state.children if not child.is_deleting}
+    there = present(state)
     missing = set(wanted.kept) - there - pending(state)
+    later = 0.0 if state.session.link.is_initiator else PRECEDENCE
     known = {retry.name: retry for retry in wanted.retries if retry.name not in there}
     for name in wanted.kept:
         if name in missing and (name not in known or known[name].at == math.inf):
             failures = known[name].failures + 1 if name in known else 0
             wait = BACK_OFF[min(failures, len(BACK_OFF) - 1)]
-            known[name] = Retry(name, now + wait, failures)
+            known[name] = Retry(name, now + wait + later, failures)
     retries = tuple(known.values())
     return state if retries == wanted.retries else _with(state, retries)
 
@@ -62,7 +73,7 @@ def due(state: Established, now: Instant) -> Established:
     left = tuple(
         replace(retry, at=math.inf) if retry in over else retry for retry in state.wanted.retries
     )
-    tasks = tuple(CreateChild(retry.name) for retry in over)
+    tasks = tuple(CreateChild(retry.name, unless_present=True) for retry in over)
     return replace(_with(state, left), queued=(*state.queued, *tasks))
 
 
@@ -85,6 +96,13 @@ def recall(state: Established, name: str) -> Established:
     dismissed = tuple(each for each in wanted.dismissed if each != name)
     more = replace(wanted, kept=(*wanted.kept, name), dismissed=dismissed)
     return replace(state, wanted=more)
+
+
+def leave(state: Established, names: tuple[str, ...]) -> Established:
+    """Return the state that leaves closed what somebody here closed on an IKE SA before it."""
+    for name in names:
+        state = dismiss(state, name)
+    return state
 
 
 def anew(state: Established) -> Connection:
@@ -113,6 +131,11 @@ def refused(state: Established) -> Established:
 
 def _with(state: Established, retries: tuple[Retry, ...]) -> Established:
     return replace(state, wanted=replace(state.wanted, retries=retries))
+
+
+def present(state: Established) -> set[str]:
+    """Return the names of the Child SAs that are there, and stay."""
+    return {child.name for child in state.children if not child.is_deleting}
 
 
 def pending(state: Established) -> set[str]:

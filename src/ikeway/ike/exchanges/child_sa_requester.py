@@ -64,6 +64,7 @@ def create(state: Established, task: CreateChild, now: Instant) -> Step:
     if task.is_single and trigger is not None:
         local, peer = (trigger.local,), (trigger.peer,)
     wanted = Wanted(policy, local, peer, task.method, task.refusals, trigger=trigger)
+    wanted = replace(wanted, unless_present=task.unless_present)
     return _request(state, wanted, now)
 
 
@@ -78,6 +79,7 @@ class Wanted:
     refusals: Refusals
     old: Child | None = None
     trigger: Trigger | None = None
+    unless_present: bool = False
 
     @property
     def rekeys(self) -> tuple[Notify, ...]:
@@ -104,6 +106,7 @@ def _request(state: Established, wanted: Wanted, now: Instant) -> Step:
         method,
         offer,
         wanted.trigger,
+        wanted.unless_present,
         wanted.refusals,
     )
     payloads: tuple[Body, ...] = (

@@ -58,6 +58,8 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     if old is None and len(state.children) + coming >= CHILDREN_MOST:
         raise NoAdditionalSasError(f"{len(state.children)} Child SAs are enough")
     granted = _grant(state, message, datagram, old)
+    if old is None:
+        _check_crossing(state, granted.scope.policy)
     chosen, scope = granted.chosen, granted.scope
     method = chosen.method
     env, session = state.session.env, state.session
@@ -123,6 +125,23 @@ def _grant(state: Established, message: Message, datagram: Datagram, old: Child 
     chosen = choose(connection, connection.child(old.name), message)
     scope = child_terms.renew(old, connection, message, here)
     return Grant(scope, chosen, child_terms.notifies(scope.mode))
+
+
+def _check_crossing(state: Established, policy: ChildPolicy) -> None:
+    """Let only one of two requests for the same Child SA succeed that have crossed (§2.25).
+
+    That of the initiator of the IKE SA goes through; the other one is not needed any more.
+
+    Raises:
+        BusyError: the peer asks for what we have asked for, and we go first.
+    """
+    asked = (*state.asking(AskedChild), *state.series.our_children)
+    is_asked = any(
+        each.policy.name == policy.name and not each.replaces and each.trigger is None
+        for each in asked
+    )
+    if is_asked and state.session.link.is_initiator:
+        raise BusyError(f"we have asked for the Child SA {policy.name} ourselves")
 
 
 def _rekeyed(state: Established, rekey: Notify) -> Child:

@@ -14,6 +14,7 @@ from ikeway.ike import (
     proof,
     redirection,
     resumption,
+    wanted,
     window_size,
 )
 from ikeway.ike.auth_request import AuthRequest
@@ -202,11 +203,11 @@ def _authentic(
         named = (Notify(NotifyType.REDIRECT, redirect.data(gateway)),)
         sent = ChildOutcome(named, None, (), f"it is sent to {gateway}")
         return _prove_for(session, transcript, request, sent, now)
-    wanted = configuration.wanted(request.message.one(Configuration))
+    versions = configuration.wanted(request.message.one(Configuration))
     pool, framed = request.connection.pool, request.framed
-    if not wanted or (pool is None and not framed):
+    if not versions or (pool is None and not framed):
         return _decide(session, transcript, request, None, now)
-    ask = Ask(session.ticket(LEASE), Lease(pool, request.id_i, wanted, framed))
+    ask = Ask(session.ticket(LEASE), Lease(pool, request.id_i, versions, framed))
     return Step(LeasingAddress(session, transcript, request, _expires(now)), (ask,))
 
 
@@ -332,6 +333,8 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
     established, report = ike_auth.establish(proven, children, outcome.virtual_ips, now)
     if redirection.elsewhere(state.session, connection, request.local.address) is not None:
         established = redirection.leaving(established, now)
+    else:
+        established = wanted.adopt(established)
     return Step(established, (*actions, report, *_child_reports(session, connection, outcome)))
 
 
