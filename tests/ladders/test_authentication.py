@@ -13,7 +13,7 @@ from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.crypto.prf import prf
 from ikeway.crypto.profile import Purpose
 from ikeway.crypto.sign import SignatureHash
-from ikeway.ike.io import Refused, Sign, VerifyCertificate
+from ikeway.ike.questions import Refused, Sign, VerifyCertificate
 from ikeway.ike.states import AwaitAuthRequest
 from ikeway.model.identity import Identity, IdType
 from ikeway.model.secret import Secret

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from ikeway.ike import reports
-from ikeway.ike.io import Lease, Leased, Refused
+from ikeway.ike.questions import Lease, Leased, Refused
 from ikeway.model.address import Address
 from ikeway.model.selectors import TrafficSelector
 from ikeway.policy.pools import Pool

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from ikeway.ike import reports
-from ikeway.ike.io import Datagram, InstallChild, Installed, Refused
+from ikeway.ike.io import Datagram, InstallChild
+from ikeway.ike.questions import Installed, Refused
 from ikeway.policy.lifetimes import Retransmission
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Delete

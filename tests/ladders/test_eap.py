@@ -8,7 +8,7 @@ import pytest
 from ikeway.auth.eap.packet import Code, EapType, Packet
 from ikeway.auth.eap.progress import Progress, Success
 from ikeway.ike.eap_states import AwaitEapResponse
-from ikeway.ike.io import Answer, Converse, Sign, Ticket
+from ikeway.ike.questions import Answer, Converse, Sign, Ticket
 from ikeway.ike.reports import MessageSent
 from ikeway.ike.states import Established
 from ikeway.model.identity import Identity, IdType

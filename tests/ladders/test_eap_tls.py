@@ -3,7 +3,7 @@
 
 import pytest
 
-from ikeway.ike.io import Converse
+from ikeway.ike.questions import Converse
 from ikeway.ike.reports import MessageSent
 from ikeway.model.identity import Identity
 from ikeway.policy.connection import Proof

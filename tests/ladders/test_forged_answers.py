@@ -8,7 +8,8 @@ import pytest
 
 from ikeway.ike import reports
 from ikeway.ike.candidates import ANSWERS_MOST
-from ikeway.ike.io import Datagram, Sign
+from ikeway.ike.io import Datagram
+from ikeway.ike.questions import Sign
 from ikeway.ike.states import AwaitInitResponse, Candidates, Established
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret

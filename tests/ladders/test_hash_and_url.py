@@ -7,7 +7,8 @@ from hashlib import sha1
 import pytest
 
 from ikeway.crypto.key_algorithm import KeyAlgorithm
-from ikeway.ike.io import Ask, Trusted, VerifyCertificate
+from ikeway.ike.io import Ask
+from ikeway.ike.questions import Trusted, VerifyCertificate
 from ikeway.model.reference import Reference
 from ikeway.policy.revocation import Revocation
 from ikeway.wire.codec import Body

@@ -4,7 +4,8 @@
 import pytest
 
 from ikeway.ike import messages, reports
-from ikeway.ike.io import InstallChild, Refused
+from ikeway.ike.io import InstallChild
+from ikeway.ike.questions import Refused
 from ikeway.ike.states import Deleting, Lingering
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Flags, Message

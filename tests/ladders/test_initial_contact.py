@@ -7,7 +7,7 @@ import pytest
 
 from ikeway.crypto.authority import issue
 from ikeway.crypto.key_algorithm import KeyAlgorithm
-from ikeway.ike.io import Sign
+from ikeway.ike.questions import Sign
 from ikeway.ike.states import Established
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret

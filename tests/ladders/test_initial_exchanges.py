@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from ikeway.crypto.key_algorithm import KeyAlgorithm
-from ikeway.ike.io import Datagram, InstallChild, Sign, VerifyCertificate
+from ikeway.ike.io import Datagram, InstallChild
+from ikeway.ike.questions import Sign, VerifyCertificate
 from ikeway.ike.states import AwaitAuthRequest, Established
 from ikeway.model.esp import Mode
 from ikeway.model.identity import Identity

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from ikeway.ike.io import MeasureUsage, Refused, SetTimer, TimerFired
+from ikeway.ike.io import SetTimer, TimerFired
+from ikeway.ike.questions import MeasureUsage, Refused
 from ikeway.model.esp import Usage
 from support.forge import request
 from support.hosts import Row

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from ikeway.crypto.puzzle import Puzzle, check_solution
-from ikeway.ike.io import Refused, Solved, SolvePuzzle
 from ikeway.ike.puzzles import EASY_BITS, difficulty
+from ikeway.ike.questions import Refused, Solved, SolvePuzzle
 from ikeway.policy.limits import Limits
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify, PuzzleSolution, SecurityAssociation

@@ -4,8 +4,8 @@
 import pytest
 
 from ikeway.ike import reports
-from ikeway.ike.io import (
-    InstallChild,
+from ikeway.ike.io import InstallChild
+from ikeway.ike.questions import (
     Installed,
     Lease,
     Measured,

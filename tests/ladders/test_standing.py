@@ -4,7 +4,8 @@
 import pytest
 
 from ikeway.crypto.key_algorithm import KeyAlgorithm
-from ikeway.ike.io import Ask, Refused, Trusted, VerifyCertificate
+from ikeway.ike.io import Ask
+from ikeway.ike.questions import Refused, Trusted, VerifyCertificate
 from ikeway.policy.revocation import Revocation
 from ikeway.wire.codec import Body
 from ikeway.wire.payloads import Certificate

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from ikeway.ike.io import (
     Action,
     AddressesChanged,
-    Answer,
     Answered,
     Ask,
     CheckLiveness,
@@ -27,6 +26,7 @@ from ikeway.ike.io import (
     SetTimer,
     TimerFired,
 )
+from ikeway.ike.questions import Answer
 from ikeway.ike.reports import Closed, Event, Rekeyed
 from ikeway.model.address import IKE_PORT, Address, Endpoint
 from ikeway.policy.connection import Connection

@@ -6,18 +6,15 @@ from datetime import UTC, datetime
 
 from ikeway.crypto.puzzle import solve
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
-from ikeway.ike.io import (
+from ikeway.ike.io import Ask, FollowRedirect, InstallChild, MigrateChild
+from ikeway.ike.questions import (
     Answer,
-    Ask,
     Converse,
     FindPaths,
-    FollowRedirect,
-    InstallChild,
     Installed,
     Lease,
     Measured,
     MeasureUsage,
-    MigrateChild,
     Paths,
     Refused,
     Sign,

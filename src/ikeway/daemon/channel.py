@@ -22,6 +22,7 @@ _MODULES: Final = frozenset(
     {
         "ikeway.dataplane.port",
         "ikeway.ike.io",
+        "ikeway.ike.questions",
         "ikeway.runtime.network",
         "ikeway.wire.transforms",
         "ipaddress",

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from ikeway.daemon.channel import Channel
 from ikeway.daemon.ticket_keys import TicketKeys
 from ikeway.dataplane.port import DataPlane
-from ikeway.ike.io import Lease, RevokeTicket
+from ikeway.ike.io import RevokeTicket
+from ikeway.ike.questions import Lease
 from ikeway.model.address import Address
 from ikeway.model.errors import HostError, IkewayError, UsageError
 from ikeway.model.esp import ChildSa, Usage

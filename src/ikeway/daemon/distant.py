@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from ikeway.daemon.channel import Channel
 from ikeway.dataplane.port import DataPlane, PlaneEvent
-from ikeway.ike.io import Answer, Lease
+from ikeway.ike.questions import Answer, Lease
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
 from ikeway.model.identity import Identity

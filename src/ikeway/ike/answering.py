@@ -10,7 +10,8 @@ from ikeway.ike.exchanges import (
     ike_auth_responder,
     ike_sa_init_initiator,
 )
-from ikeway.ike.io import Answer, Answered, Paths, Ticket
+from ikeway.ike.io import Answered
+from ikeway.ike.questions import Answer, Paths, Ticket
 from ikeway.ike.session import Session
 from ikeway.ike.states import (
     AwaitInitResponse,

@@ -8,16 +8,8 @@ address in transport mode. What is sent to it would reach whoever came last.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ikeway.ike.io import (
-    Action,
-    Answer,
-    Answered,
-    InstallChild,
-    Installed,
-    Refused,
-    RemoveChild,
-    Ticket,
-)
+from ikeway.ike.io import Action, Answered, InstallChild, RemoveChild
+from ikeway.ike.questions import Answer, Installed, Refused, Ticket
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.states import Established, InstallingFirst
 from ikeway.model.address import Address

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from ikeway.ike.io import Leased
+from ikeway.ike.questions import Leased
 from ikeway.model.address import Address
 from ikeway.model.errors import InternalAddressError
 from ikeway.wire.payloads import CfgAttributeValue, Configuration

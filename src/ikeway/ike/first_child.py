@@ -9,7 +9,7 @@ from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.child_terms import Place
 from ikeway.ike.children import Child, ChildDraft, Seed, Wish
 from ikeway.ike.environment import Environment
-from ikeway.ike.io import Leased
+from ikeway.ike.questions import Leased
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import need
 from ikeway.ike.states import ChildOutcome

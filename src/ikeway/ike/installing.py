@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from ikeway.ike.children import Child
 from ikeway.ike.exchanges import child_sa_responder, informational
-from ikeway.ike.io import Answer, Installed, Refused, RemoveChild
+from ikeway.ike.io import RemoveChild
+from ikeway.ike.questions import Answer, Installed, Refused
 from ikeway.ike.reports import ChildEstablished, ChildFailed
 from ikeway.ike.states import Established, Step
 from ikeway.ike.tasks import Answering, DeleteChild

@@ -13,7 +13,6 @@ from ikeway.ike.children import Wish
 from ikeway.ike.io import (
     AddChild,
     AddressesChanged,
-    Answer,
     Answered,
     CheckLiveness,
     CloseChild,
@@ -21,22 +20,25 @@ from ikeway.ike.io import (
     Datagram,
     Disconnect,
     Initiate,
+    PeerSeen,
+    Rekey,
+    Spent,
+    Synchronize,
+    TimerFired,
+)
+from ikeway.ike.journal import Entry, Event, Journal, SaInput, Told
+from ikeway.ike.questions import (
+    Answer,
     Installed,
     Leased,
     Measured,
     Paths,
-    PeerSeen,
     Refused,
-    Rekey,
     Signed,
     Solved,
-    Spent,
-    Synchronize,
     Ticket,
-    TimerFired,
     Trusted,
 )
-from ikeway.ike.journal import Entry, Event, Journal, SaInput, Told
 from ikeway.model.address import Endpoint, Path
 from ikeway.model.errors import UsageError
 from ikeway.model.esp import Usage

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from ikeway.ike.exchanges import informational
-from ikeway.ike.io import Answer, Ask, Measured, MeasureUsage
+from ikeway.ike.io import Ask
+from ikeway.ike.questions import Answer, Measured, MeasureUsage
 from ikeway.ike.states import Established, Step
 from ikeway.ike.tasks import Asked, Inform
 from ikeway.model.time import Instant

@@ -10,9 +10,10 @@ from typing import Final
 from ikeway.ike import ending, moving
 from ikeway.ike.exchanges import informational
 from ikeway.ike.features.mobike import ADDRESSES_MOST
-from ikeway.ike.io import Action, AddressesChanged, Ask, Datagram, FindPaths, Paths
+from ikeway.ike.io import Action, AddressesChanged, Ask, Datagram
 from ikeway.ike.mobility import PROBE_AFTER
 from ikeway.ike.moving import Change
+from ikeway.ike.questions import FindPaths, Paths
 from ikeway.ike.session import Session
 from ikeway.ike.states import AwaitInitResponse, Candidates, Established, State, Step
 from ikeway.ike.tasks import AskedCheck, AskedMove, TellAddresses

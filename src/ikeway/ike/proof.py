@@ -12,7 +12,8 @@ from ikeway.crypto.mac import require_equal
 from ikeway.crypto.profile import Purpose
 from ikeway.ike.auth_request import EapKeys
 from ikeway.ike.features import full_transcript
-from ikeway.ike.io import Ask, Sign, VerifyCertificate
+from ikeway.ike.io import Ask
+from ikeway.ike.questions import Sign, VerifyCertificate
 from ikeway.ike.session import Session, Transcript
 from ikeway.ike.signing_scheme import SigningScheme
 from ikeway.model.errors import AuthenticationError, IntegrityError

@@ -8,8 +8,9 @@ from ikeway.ike.environment import Environment
 from ikeway.ike.features import Agreed
 from ikeway.ike.features.fragmentation import LEAST, room
 from ikeway.ike.int_auth import IntAuth
-from ikeway.ike.io import Report, Ticket
+from ikeway.ike.io import Report
 from ikeway.ike.keys import Keyring
+from ikeway.ike.questions import Ticket
 from ikeway.ike.reassembly import Fragmentation
 from ikeway.ike.reports import Event
 from ikeway.ike.tickets import Past

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Final
 
 from ikeway.ike import ending
-from ikeway.ike.io import Action, Answer, Ask, Refused, Trusted
+from ikeway.ike.io import Action, Ask
+from ikeway.ike.questions import Answer, Refused, Trusted
 from ikeway.ike.states import Established, Step
 from ikeway.model.time import Instant, Seconds
 

@@ -4,7 +4,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from ikeway.ike.io import Trusted, VerifyCertificate
+from ikeway.ike.questions import Trusted, VerifyCertificate
 from ikeway.model.time import Instant
 
 

@@ -11,7 +11,7 @@ from ikeway.auth.eap.peer import EapPeer
 from ikeway.auth.eap.progress import Failure, Progress, Success
 from ikeway.auth.eap.server import EapServer
 from ikeway.crypto.profile import Purpose
-from ikeway.ike.io import Answer, Converse, Refused, Ticket, Trusted, VerifyCertificate
+from ikeway.ike.questions import Answer, Converse, Refused, Ticket, Trusted, VerifyCertificate
 
 Key: TypeAlias = tuple[bytes, bytes]
 """Our SPI and the branch: whose conversation it is."""

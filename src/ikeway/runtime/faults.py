@@ -12,7 +12,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from ikeway.ike.io import Action, Answered, Datagram, InstallChild, Refused, Send
+from ikeway.ike.io import Action, Answered, Datagram, InstallChild, Send
+from ikeway.ike.questions import Refused
 from ikeway.model.errors import ConfigError, MalformedError
 from ikeway.model.time import Seconds
 from ikeway.wire.message import Header

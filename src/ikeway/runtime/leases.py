@@ -8,7 +8,7 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from ikeway.ike.io import Answer, Lease, Leased, Refused
+from ikeway.ike.questions import Answer, Lease, Leased, Refused
 from ikeway.model.address import Address, Network
 from ikeway.model.identity import Identity
 from ikeway.policy.pools import Pool

@@ -3,7 +3,7 @@
 
 from typing import Final
 
-from ikeway.ike.io import FindPaths, Paths
+from ikeway.ike.questions import FindPaths, Paths
 from ikeway.model.address import Address, Path
 from ikeway.model.errors import HostError
 from ikeway.runtime.network import source_for

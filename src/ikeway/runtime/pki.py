@@ -15,7 +15,7 @@ from ikeway.crypto.chain import verify_chain
 from ikeway.crypto.keypair import PrivateKey
 from ikeway.crypto.profile import Purpose
 from ikeway.crypto.tls import Credential
-from ikeway.ike.io import Answer, Refused, Sign, Signed, Trusted, VerifyCertificate
+from ikeway.ike.questions import Answer, Refused, Sign, Signed, Trusted, VerifyCertificate
 from ikeway.model.errors import AuthenticationError, HostError, PeerError
 from ikeway.policy.credentials import LocalCertificate
 from ikeway.runtime.tokens import Token

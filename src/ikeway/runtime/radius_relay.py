@@ -13,7 +13,7 @@ from ikeway.auth.radius.access import Challenge, Grant, Refusal
 from ikeway.auth.radius.registry import Code as RadiusCode
 from ikeway.auth.radius.visit import Visit
 from ikeway.crypto.random import Random
-from ikeway.ike.io import Answer, Converse, Refused, Ticket
+from ikeway.ike.questions import Answer, Converse, Refused, Ticket
 from ikeway.model.errors import HostError, MalformedError, PeerError
 from ikeway.runtime.radius import RadiusClient, RadiusServer
 

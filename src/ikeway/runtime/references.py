@@ -10,7 +10,7 @@ from hashlib import sha1
 from typing import Final
 
 from ikeway.crypto.der import decode
-from ikeway.ike.io import VerifyCertificate
+from ikeway.ike.questions import VerifyCertificate
 from ikeway.model.errors import AuthenticationError, HostError
 from ikeway.model.reference import Reference
 from ikeway.model.time import Seconds

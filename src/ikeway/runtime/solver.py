@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ikeway.crypto.puzzle import Puzzle, solve
-from ikeway.ike.io import Answer, Refused, Solved
+from ikeway.ike.questions import Answer, Refused, Solved
 from ikeway.model.time import Seconds
 
 PATIENCE: Final[Seconds] = 20.0

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from ikeway.ike.io import Answer, Refused, Sign, Trusted, VerifyCertificate
 from ikeway.ike.limits import RateLimit
+from ikeway.ike.questions import Answer, Refused, Sign, Trusted, VerifyCertificate
 from ikeway.model.errors import AuthenticationError
 from ikeway.policy.revocation import Revocation
 from ikeway.runtime.pki import Holds, Pki

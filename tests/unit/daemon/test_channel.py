@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ikeway.daemon.channel import Channel, load
-from ikeway.ike.io import Lease, Leased
+from ikeway.ike.questions import Lease, Leased
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import HostError, UsageError
 from ikeway.model.identity import Identity

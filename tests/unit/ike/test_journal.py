@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from ikeway.ike.io import Action, Ask, InstallChild, Refused, Send, Spent
+from ikeway.ike.io import Action, Ask, InstallChild, Send, Spent
 from ikeway.ike.journal import Entry, Journal, RecordingEndpoint, replay
 from ikeway.ike.journal_lines import entry_line, read, seed_line
+from ikeway.ike.questions import Refused
 from ikeway.model.errors import UsageError
 from ikeway.model.esp import Usage
 from ikeway.model.secret import Secret

@@ -6,7 +6,7 @@ import pytest
 from ikeway.auth.eap.means import Means
 from ikeway.auth.eap.packet import Code, EapType, Packet
 from ikeway.auth.eap.progress import Failure, Progress, Success
-from ikeway.ike.io import Converse, Refused, Ticket, VerifyCertificate
+from ikeway.ike.questions import Converse, Refused, Ticket, VerifyCertificate
 from ikeway.policy.revocation import Revocation
 from ikeway.runtime.eap import Conversations, sequence, to_verify, verified
 from support.eap import Users, random

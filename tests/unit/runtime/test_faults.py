@@ -6,17 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ikeway.ike.io import (
-    Answered,
-    Datagram,
-    Forget,
-    InstallChild,
-    Installed,
-    Leased,
-    Refused,
-    Send,
-    Ticket,
-)
+from ikeway.ike.io import Answered, Datagram, Forget, InstallChild, Send
+from ikeway.ike.questions import Installed, Leased, Refused, Ticket
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import ConfigError
 from ikeway.runtime.faults import Due, Effect, Fault, Faults, Kind, Place, load, parse

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ikeway.ike.io import Answer, Lease, Leased, Refused
+from ikeway.ike.questions import Answer, Lease, Leased, Refused
 from ikeway.model.address import Address
 from ikeway.model.identity import Identity
 from ikeway.policy.pools import Pool

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from ikeway.ike.io import FindPaths
+from ikeway.ike.questions import FindPaths
 from ikeway.model.address import Address, Path
 from ikeway.model.errors import HostError
 from ikeway.runtime import paths

@@ -7,7 +7,7 @@ import pytest
 
 from ikeway.crypto import sign
 from ikeway.crypto.key_algorithm import KeyAlgorithm
-from ikeway.ike.io import Refused, Sign, Signed, Trusted, VerifyCertificate
+from ikeway.ike.questions import Refused, Sign, Signed, Trusted, VerifyCertificate
 from ikeway.runtime.pki import Pki
 from support.hosts import CA, LEFT, RIGHT, authority, leaf, which
 from support.pki import private_key

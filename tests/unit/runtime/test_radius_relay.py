@@ -14,7 +14,7 @@ from ikeway.auth.radius.packet import Attribute, Packet, split
 from ikeway.auth.radius.registry import AttributeType, Code
 from ikeway.auth.radius.visit import Visit as RadiusVisit
 from ikeway.crypto.random import SeededRandom
-from ikeway.ike.io import Answer, Converse, Refused, Ticket, Visit
+from ikeway.ike.questions import Answer, Converse, Refused, Ticket, Visit
 from ikeway.model.address import Endpoint
 from ikeway.model.secret import Secret
 from ikeway.runtime.radius import RadiusAnswer, RadiusServer, RadiusSilenceError

@@ -10,7 +10,7 @@ import pytest
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.der import SEQUENCE, encode
 from ikeway.crypto.key_algorithm import KeyAlgorithm
-from ikeway.ike.io import Answer, Refused, Trusted, VerifyCertificate
+from ikeway.ike.questions import Answer, Refused, Trusted, VerifyCertificate
 from ikeway.model.reference import Reference
 from ikeway.policy.revocation import Revocation, StatusSources
 from ikeway.runtime.pki import Pki

@@ -16,7 +16,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.key_algorithm import KeyAlgorithm
-from ikeway.ike.io import Answer, Refused, Trusted, VerifyCertificate
+from ikeway.ike.questions import Answer, Refused, Trusted, VerifyCertificate
 from ikeway.model.errors import AuthenticationError
 from ikeway.policy.revocation import Revocation, StatusSources
 from ikeway.runtime.pki import Pki

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from ikeway.crypto.puzzle import Puzzle, check_solution
-from ikeway.ike.io import Answer, Refused, Solved
+from ikeway.ike.questions import Answer, Refused, Solved
 from ikeway.runtime import solver
 from ikeway.runtime.solver import Solver
 

@@ -13,7 +13,7 @@ from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.crypto.keypair import PrivateKey
 from ikeway.crypto.sign import OLDER_METHODS, SCHEMES, Scheme, SignatureHash, verify
-from ikeway.ike.io import Answer, Refused, Sign, Signed
+from ikeway.ike.questions import Answer, Refused, Sign, Signed
 from ikeway.model.errors import ConfigError, HostError
 from ikeway.model.secret import Secret
 from ikeway.policy.revocation import StatusSources

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ikeway.ike.io import Answer, Trusted, VerifyCertificate
+from ikeway.ike.questions import Answer, Trusted, VerifyCertificate
 from ikeway.policy.revocation import Revocation
 from ikeway.runtime.verifier import DOUBTS_AT_ONCE, Verifier
 

@@ -13,7 +13,8 @@ from ikeway.ike import ending, messages, proof
 from ikeway.ike.auth_request import EapKeys
 from ikeway.ike.eap_states import AnsweringEap, AwaitEapProof, AwaitEapRequest, Responder
 from ikeway.ike.exchanges import ike_auth
-from ikeway.ike.io import Answer, Ask, Converse, Refused
+from ikeway.ike.io import Ask
+from ikeway.ike.questions import Answer, Converse, Refused
 from ikeway.ike.shape import need
 from ikeway.ike.states import AwaitAuthResponse, CheckingResponder, Step
 from ikeway.ike.timers import HALF_OPEN

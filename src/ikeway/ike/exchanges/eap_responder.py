@@ -19,7 +19,8 @@ from ikeway.ike.eap_states import (
     SigningEap,
 )
 from ikeway.ike.exchanges import ike_auth
-from ikeway.ike.io import Answer, Ask, Converse, Datagram, Refused, Signed, Visit
+from ikeway.ike.io import Ask, Datagram
+from ikeway.ike.questions import Answer, Converse, Refused, Signed, Visit
 from ikeway.ike.reports import RefusedRequest
 from ikeway.ike.session import Session, Transcript
 from ikeway.ike.shape import need

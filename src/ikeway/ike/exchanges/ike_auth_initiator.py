@@ -23,7 +23,8 @@ from ikeway.ike.exchanges import eap_initiator, ike_auth, informational
 from ikeway.ike.exchanges.ike_sa_init import certificate_request
 from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
 from ikeway.ike.features import message_id_sync
-from ikeway.ike.io import Action, Answer, FollowRedirect, InstallChild, Refused, Signed, Trusted
+from ikeway.ike.io import Action, FollowRedirect, InstallChild
+from ikeway.ike.questions import Answer, Refused, Signed, Trusted
 from ikeway.ike.reports import ChildFailed
 from ikeway.ike.session import Session
 from ikeway.ike.shape import need

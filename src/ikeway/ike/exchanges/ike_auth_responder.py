@@ -21,19 +21,8 @@ from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.eap_states import AwaitEapAuth
 from ikeway.ike.exchanges import eap_responder, ike_auth
 from ikeway.ike.features import message_id_sync, mobike, redirect
-from ikeway.ike.io import (
-    Action,
-    Answer,
-    Ask,
-    Datagram,
-    InstallChild,
-    Installed,
-    Lease,
-    Leased,
-    Refused,
-    Signed,
-    Trusted,
-)
+from ikeway.ike.io import Action, Ask, Datagram, InstallChild
+from ikeway.ike.questions import Answer, Installed, Lease, Leased, Refused, Signed, Trusted
 from ikeway.ike.reports import ChildEstablished, ChildFailed, RefusedRequest
 from ikeway.ike.session import Session, Transcript
 from ikeway.ike.shape import need

@@ -10,21 +10,10 @@ from ikeway.ike.children import Wish
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init, ike_session_resume, ike_session_resume_initiator
 from ikeway.ike.features import intermediate, redirect
-from ikeway.ike.io import (
-    Action,
-    Answer,
-    Ask,
-    FollowRedirect,
-    Initiate,
-    Received,
-    Report,
-    Send,
-    Solved,
-    SolvePuzzle,
-    Ticket,
-)
+from ikeway.ike.io import Action, Ask, FollowRedirect, Initiate, Received, Report, Send
 from ikeway.ike.keys import Keyring
 from ikeway.ike.nonces import NONCE_OCTETS
+from ikeway.ike.questions import Answer, Solved, SolvePuzzle, Ticket
 from ikeway.ike.reports import Closed, Dropped, MessageReceived, MessageSent, Warned
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.shape import check_critical, need
