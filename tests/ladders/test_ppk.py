@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ikeway.model.secret import Secret
+from ikeway.ike.features import ppk as feature
 from ikeway.policy.connection import UsePpk
 from ikeway.policy.credentials import Ppk
 from ikeway.wire.message import Message
@@ -15,34 +15,18 @@ from support.agreement import agree
 from support.crossing import rekey_child, rekey_ike
 from support.forge import edited, rewritten, session_of
 from support.hosts import GCM, Row
-from support.ladder import Ladder
-from support.shell import Host
+from support.ppk import GREEN, KEY, OFF, OTHER, PREFER, REQUIRE, name_in, pair
 
 AUTH = ExchangeType.IKE_AUTH
-KEY = Ppk(b"blue", Secret(b"k" * 32))
-OTHER = Ppk(b"blue", Secret(b"x" * 32))
-GREEN = Ppk(b"green", Secret(b"g" * 32))
-OFF, PREFER, REQUIRE = UsePpk.OFF, UsePpk.PREFER, UsePpk.REQUIRE
+pytestmark = pytest.mark.usefixtures("rfc8784_alone")
 WAYS = pytest.mark.parametrize("auth", ["psk", "certificates"])
 
 
-def pair(
-    row: Row,
-    auth: str,
-    left: tuple[UsePpk, tuple[Ppk, ...]],
-    right: tuple[UsePpk, tuple[Ppk, ...]],
-    ppk_id: str = "blue",
-) -> Ladder:
-    ladder: Ladder = getattr(row, auth)({"ppk": left[0], "ppk_id": ppk_id}, {"ppk": right[0]})
-    for host, (_, keys) in ((ladder.left, left), (ladder.right, right)):
-        env = host.endpoint.env
-        object.__setattr__(env, "credentials", replace(env.credentials, ppks=keys))
-    return ladder
-
-
-def name_in(host: Host) -> bytes | None:
-    used = session_of(host).ppk
-    return None if used is None else used.name
+@pytest.fixture
+def rfc8784_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither side knows of RFC 9867."""
+    announced = feature.announce
+    monkeypatch.setattr(feature, "announce", lambda context: announced(context)[1:])
 
 
 @pytest.mark.conformance("CF-W07")

@@ -70,10 +70,24 @@ def derive_ike_keys(  # noqa: PLR0913, PLR0917 - the inputs that RFC 7296 names
     else:
         mixed = shared.octets + nonce_i + nonce_r + _joined(further)
         skeyseed = replaced.prf.compute(replaced.sk_d.octets, mixed)
+    return _expand(prf, protection, skeyseed, nonce_i + nonce_r + spi_i + spi_r)
+
+
+def keys_with_ppk(
+    prf: Prf, protection: Protection, ppk: Secret, sk_d: Secret, seed: bytes
+) -> IkeKeys:
+    """Return the keys with a postquantum preshared key in all of them (RFC 9867 §3.2).
+
+    `seed` is Ni | Nr | SPIi | SPIr of IKE_SA_INIT.
+    """
+    skeyseed = prf.prf_plus(ppk.octets, sk_d.octets, prf.key_octets)
+    return _expand(prf, protection, skeyseed, seed)
+
+
+def _expand(prf: Prf, protection: Protection, skeyseed: bytes, seed: bytes) -> IkeKeys:
     integ, encr, own = protection.integ_key_octets, protection.encr_key_octets, prf.key_octets
     sizes = (own, integ, integ, encr, encr, own, own)
-    stream = prf.prf_plus(skeyseed, nonce_i + nonce_r + spi_i + spi_r, sum(sizes))
-    return IkeKeys(*_split(stream, sizes))
+    return IkeKeys(*_split(prf.prf_plus(skeyseed, seed, sum(sizes)), sizes))
 
 
 def derive_child_keys(  # noqa: PLR0913, PLR0917 - the inputs that RFC 7296 names

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, replace
 
-from ikeway.crypto.keys import IkeKeys, Replaced, derive_ike_keys
+from ikeway.crypto.keys import IkeKeys, Replaced, derive_ike_keys, keys_with_ppk
 from ikeway.crypto.prf import Prf, prf
 from ikeway.crypto.protection import DirectionKeys, Protection
 from ikeway.crypto.random import Random
@@ -53,9 +53,7 @@ class Keyring:
         chosen = prf(suite.prf)
         protection = Protection.of(suite.encr, suite.key_bits, suite.integ)
         keys = derive_ike_keys(chosen, protection, shared, *nonces, *spis, replaced, further)
-        towards_r = DirectionKeys(keys.sk_ei, keys.sk_ai)
-        towards_i = DirectionKeys(keys.sk_er, keys.sk_ar)
-        local, peer = (towards_r, towards_i) if is_initiator else (towards_i, towards_r)
+        local, peer = _directions(keys, is_initiator=is_initiator)
         return cls(suite, chosen, protection, keys, local, peer, is_initiator)
 
     def mixed(
@@ -79,6 +77,12 @@ class Keyring:
         keys = self.keys
         three = {"sk_d": mixed(keys.sk_d), "sk_pi": mixed(keys.sk_pi), "sk_pr": mixed(keys.sk_pr)}
         return replace(self, keys=replace(keys, **three))
+
+    def with_ppk_in_all(self, ppk: Secret, seed: bytes) -> "Keyring":
+        """Return new keys, all of them made with a PPK (RFC 9867 §3.2); see `crypto.keys`."""
+        keys = keys_with_ppk(self.prf, self.protection, ppk, self.keys.sk_d, seed)
+        local, peer = _directions(keys, is_initiator=self.is_initiator)
+        return replace(self, keys=keys, local=local, peer=peer, sealed=0)
 
     @property
     def heritage(self) -> Replaced:
@@ -153,6 +157,12 @@ class Keyring:
             raise IntegrityError(f"the {kind.name} payload does not end with the message")
         cut = start + numbers_octets
         return self.protection.open(self.peer, octets[:cut], octets[cut:])
+
+
+def _directions(keys: IkeKeys, *, is_initiator: bool) -> tuple[DirectionKeys, DirectionKeys]:
+    """Return the keys of what we send, and of what we get."""
+    ours, theirs = keys.initiator, keys.responder
+    return (ours, theirs) if is_initiator else (theirs, ours)
 
 
 def read(header: Header, first: PayloadType, plaintext: bytes) -> Message:

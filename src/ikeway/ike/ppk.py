@@ -2,12 +2,14 @@
 """Postquantum preshared keys in IKE_AUTH (RFC 8784 §3): which one, and what if there is none.
 
 They change SK_d and both SK_p, and so the keys of all Child SAs and what AUTH proves. The messages
-of this IKE SA stay as they were; those of its successors are of SK_d.
+of this IKE SA stay as they were; those of its successors are of SK_d. Where both sides can, keys
+are mixed in before (`ppk_intermediate`), and what is left for here is to insist.
 """
 
 from dataclasses import replace
 from typing import Final
 
+from ikeway.ike.features.ppk import PpkUse
 from ikeway.ike.session import MixedIn, Session
 from ikeway.model.errors import AuthenticationError
 from ikeway.policy.connection import Connection, UsePpk
@@ -30,11 +32,16 @@ def use(session: Session, connection: Connection) -> Session:
     Raises:
         AuthenticationError: it does not, and the connection insists; or we do not have ours.
     """
-    if not session.agreed.ppk:
-        if connection.ppk is UsePpk.REQUIRE:
-            raise AuthenticationError("the peer has no PPK, which this connection requires")
+    if session.agreed.ppk is not PpkUse.IN_AUTH:
+        _insist(session, connection)
         return session
     return _mixed(session, connection.ppk_id.encode())
+
+
+def _insist(session: Session, connection: Connection) -> None:
+    """Refuse an IKE SA without a key where the connection requires one."""
+    if session.ppk is None and connection.ppk is UsePpk.REQUIRE:
+        raise AuthenticationError("the peer has no PPK, which this connection requires")
 
 
 def _mixed(session: Session, name: bytes) -> Session:
@@ -55,12 +62,17 @@ def plain(session: Session) -> Session:
 
 def may_do_without(session: Session, connection: Connection) -> bool:
     """Whether the peer is to hear a proof without the key too, should it not know ours."""
-    return session.ppk is not None and connection.ppk is not UsePpk.REQUIRE
+    return _came_here(session) and connection.ppk is not UsePpk.REQUIRE
+
+
+def _came_here(session: Session) -> bool:
+    """Whether the key was mixed in at IKE_AUTH."""
+    return session.ppk is not None and session.agreed.ppk is PpkUse.IN_AUTH
 
 
 def said(session: Session, fallback: bytes) -> tuple[Notify, ...]:
     """Return what stands beside our AUTH: the name of the key, and the proof without it."""
-    if session.ppk is None:
+    if session.ppk is None or not _came_here(session):
         return ()
     identity = Notify(IDENTITY, bytes([FIXED]) + session.ppk.name)
     return (identity, Notify(FALLBACK, fallback)) if fallback else (identity,)
@@ -72,7 +84,7 @@ def concluded(session: Session, connection: Connection, reply: Message) -> Sessi
     Raises:
         AuthenticationError: without, and the connection insists.
     """
-    if session.ppk is None or reply.notify(IDENTITY) is not None:
+    if not _came_here(session) or reply.notify(IDENTITY) is not None:
         return session
     if connection.ppk is UsePpk.REQUIRE:
         raise AuthenticationError("the peer did not use the PPK, which this connection requires")
@@ -88,11 +100,10 @@ def accept(session: Session, connection: Connection, message: Message) -> tuple[
     Raises:
         AuthenticationError: the key is not known, and one of both sides insists (table 1).
     """
-    is_required = connection.ppk is UsePpk.REQUIRE
-    if not session.agreed.ppk:
-        if is_required:
-            raise AuthenticationError("the peer has no PPK, which this connection requires")
+    if session.agreed.ppk is not PpkUse.IN_AUTH:
+        _insist(session, connection)
         return session, message
+    is_required = connection.ppk is UsePpk.REQUIRE
     named = message.notify(IDENTITY)
     if named is None:
         raise AuthenticationError("no PPK_IDENTITY, though both sides said USE_PPK")
@@ -116,7 +127,7 @@ def _with_auth(message: Message, data: bytes) -> Message:
 
 def answer(session: Session) -> tuple[Notify, ...]:
     """Return what tells the initiator that its key was used: "with no data"."""
-    return (Notify(IDENTITY),) if session.ppk is not None else ()
+    return (Notify(IDENTITY),) if _came_here(session) else ()
 
 
 def settled(session: Session) -> Session:

@@ -26,6 +26,7 @@ from ikeway.ike.mobility import Mobility
 from ikeway.ike.pace import Pace
 from ikeway.ike.pulse import Pulse
 from ikeway.ike.resumption import NONE, Resumption
+from ikeway.ike.rounds import Round
 from ikeway.ike.series import Series
 from ikeway.ike.session import Link, Session, Transcript
 from ikeway.ike.signing_scheme import SigningScheme
@@ -98,7 +99,7 @@ class AwaitInitResponse:
 class AwaitIntermediateResponse:
     """We asked IKE_INTERMEDIATE (RFC 9242).
 
-    `methods` are the additional key exchanges that are not done, the first of them with `offer`.
+    `rounds` are the exchanges that are not done; `offer` is the first one's part of a key exchange.
     `covered` is what AUTH will cover of the request.
     """
 
@@ -106,8 +107,8 @@ class AwaitIntermediateResponse:
     transcript: Transcript
     connection: Connection
     wish: Wish
-    methods: tuple[int, ...]
-    offer: Offer
+    rounds: tuple[Round, ...]
+    offer: Offer | None
     covered: bytes
 
 
@@ -151,12 +152,12 @@ class CheckingResponder:
 
 @dataclass(frozen=True, slots=True)
 class AwaitIntermediateRequest:
-    """We answered IKE_SA_INIT, and these additional key exchanges have to come (RFC 9370)."""
+    """We answered IKE_SA_INIT, and these exchanges have to come (RFC 9242)."""
 
     session: Session
     transcript: Transcript
     candidates: tuple[Connection, ...]
-    methods: tuple[int, ...]
+    rounds: tuple[Round, ...]
     expires: Instant
 
 

@@ -1,49 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IKE_INTERMEDIATE as its initiator (RFC 9242 §3.2, §3.4; RFC 9370 §2.2.2)."""
+"""IKE_INTERMEDIATE as its initiator (RFC 9242 §3.2, §3.4; RFC 9370 §2.2.2; RFC 9867 §3.1)."""
 
 from dataclasses import replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import ending, int_auth, messages
+from ikeway.crypto.offer import Offer
+from ikeway.ike import ending, int_auth, messages, ppk_intermediate
 from ikeway.ike.children import Wish
 from ikeway.ike.exchanges import ike_auth_initiator, ike_intermediate
 from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
+from ikeway.ike.rounds import Round, agreed_on
+from ikeway.ike.session import Session, Transcript
 from ikeway.ike.states import AwaitIntermediateResponse, Step
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
+from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import KeyExchange, Notify
 from ikeway.wire.registry import KeMethod
 
 
 def begin(connection: Connection, agreement: Agreement, wish: Wish, now: Instant) -> Step:
-    """Go on after IKE_SA_INIT: with the first additional key exchange, or else with IKE_AUTH.
+    """Go on after IKE_SA_INIT: with the first exchange that was agreed on, or else with IKE_AUTH.
 
     Raises:
         PeerError: we cannot prove our identity to that peer.
     """
-    return _next(connection, agreement, wish, ike_intermediate.methods(agreement.session), now)
+    return _next(connection, agreement, wish, agreed_on(agreement.session), now)
 
 
 def _next(
     connection: Connection,
     agreement: Agreement,
     wish: Wish,
-    methods: tuple[int, ...],
+    rounds: tuple[Round, ...],
     now: Instant,
 ) -> Step:
-    if not methods:
+    if not rounds:
         return ike_auth_initiator.request(connection, agreement, wish, now)
     session, transcript = agreement.session, agreement.transcript
-    offer = key_exchange(methods[0]).offer(session.env.random)
-    payloads = (KeyExchange(KeMethod(methods[0]), offer.public),)
+    payloads, offer = _payloads(rounds[0], session, transcript, connection)
     message_id = session.window.next_request
     head = messages.header(session.link, ike_intermediate.TYPE, message_id, is_response=False)
     timing = connection.retransmission
     after, actions = messages.request(session, ike_intermediate.TYPE, payloads, timing, now)
     covered = int_auth.of_ours(head, payloads)
-    state = AwaitIntermediateResponse(after, transcript, connection, wish, methods, offer, covered)
+    state = AwaitIntermediateResponse(after, transcript, connection, wish, rounds, offer, covered)
     return Step(state, (*agreement.reports, *actions))
+
+
+def _payloads(
+    due: Round, session: Session, transcript: Transcript, connection: Connection
+) -> tuple[tuple[Body, ...], Offer | None]:
+    named = ppk_intermediate.offer(session, transcript, connection) if due.has_ppk else ()
+    if due.method is None:
+        return named, None
+    offer = key_exchange(due.method).offer(session.env.random)
+    return (KeyExchange(KeMethod(due.method), offer.public), *named), offer
 
 
 def conclude(
@@ -61,11 +74,14 @@ def conclude(
     if error is not None:
         return ending.give_up(state, state.connection.name, f"the peer says {error.type.name}")
     ike_intermediate.RESPONSE.check(reply)
-    method, *later = state.methods
-    data = ike_intermediate.data(reply, method)
-    shared = key_exchange(method).finish(state.offer.private, data)
+    due, *later = state.rounds
+    data, shared = ike_intermediate.data(reply, due.method), None
+    if due.method is not None and state.offer is not None:
+        shared = key_exchange(due.method).finish(state.offer.private, data)
     seen = state.transcript.int_auth.after(state.session.keyring, state.covered, covered)
     transcript = replace(state.transcript, int_auth=seen)
     session = ike_intermediate.mix(state.session, transcript, shared)
+    if due.has_ppk:
+        session = ppk_intermediate.concluded(session, transcript, state.connection, reply)
     agreement = Agreement(session, transcript, (), ())
     return _next(state.connection, agreement, state.wish, tuple(later), now)

@@ -21,6 +21,7 @@ from ikeway.ike.features import (
 )
 from ikeway.ike.features.context import Context
 from ikeway.ike.features.nat_traversal import Nat
+from ikeway.ike.features.ppk import PpkUse
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 
@@ -46,7 +47,7 @@ class Agreed:
     `fragment_size` is the largest datagram that is sent whole, None where nothing is fragmented.
     `intermediate` is whether exchanges may come between IKE_SA_INIT and IKE_AUTH (RFC 9242).
     `full_transcript` is whether AUTH covers both messages of IKE_SA_INIT.
-    `ppk` is whether both sides want a postquantum preshared key in it (RFC 8784).
+    `ppk` is where both sides want a postquantum preshared key mixed in (RFC 8784, RFC 9867).
     `childless` is whether the responder takes an IKE_AUTH request without a Child SA.
     `redirect` is whether the initiator goes where it is sent (RFC 5685).
     `mobike` is agreed on last, in IKE_AUTH (RFC 4555 §3.2).
@@ -57,7 +58,7 @@ class Agreed:
     peer_hashes: frozenset[SignatureHash] | None
     intermediate: bool = False
     full_transcript: bool = False
-    ppk: bool = False
+    ppk: PpkUse = PpkUse.NEVER
     childless: bool = False
     redirect: bool = False
     mobike: bool = False
@@ -71,7 +72,8 @@ def announce(context: Context) -> tuple[Notify, ...]:
 
 def answer(request: Message, context: Context) -> tuple[Notify, ...]:
     """Return those of our notifies whose like the request has, for our answer to it."""
-    return tuple(notify for notify in announce(context) if request.notify(notify.type))
+    ours = tuple(notify for notify in announce(context) if request.notify(notify.type))
+    return ppk.one_of(ours)
 
 
 def unasked(request: Message, context: Context) -> tuple[Notify, ...]:

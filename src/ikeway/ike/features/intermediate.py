@@ -2,14 +2,16 @@
 """INTERMEDIATE_EXCHANGE_SUPPORTED: exchanges between IKE_SA_INIT and IKE_AUTH (RFC 9242 §3.1)."""
 
 from ikeway.ike.features.context import Context
+from ikeway.policy.connection import UsePpk
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import NotifyType
 
 
 def announce(context: Context) -> tuple[Notify, ...]:
-    """Return the notify, where something of ours needs it: additional key exchanges."""
-    is_needed = any(spec.additional for spec in context.connection.ike)
+    """Return the notify, where something of ours needs it: additional key exchanges, a PPK."""
+    connection = context.connection
+    is_needed = any(spec.additional for spec in connection.ike) or connection.ppk is not UsePpk.OFF
     return (Notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED),) if is_needed else ()
 
 

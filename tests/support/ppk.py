@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two hosts with postquantum preshared keys."""
+
+from dataclasses import replace
+
+from ikeway.model.secret import Secret
+from ikeway.policy.connection import UsePpk
+from ikeway.policy.credentials import Ppk
+from support.forge import session_of
+from support.hosts import Row
+from support.ladder import Ladder
+from support.shell import Host
+
+KEY = Ppk(b"blue", Secret(b"k" * 32))
+OTHER = Ppk(b"blue", Secret(b"x" * 32))
+GREEN = Ppk(b"green", Secret(b"g" * 32))
+OFF, PREFER, REQUIRE = UsePpk.OFF, UsePpk.PREFER, UsePpk.REQUIRE
+
+
+def pair(
+    row: Row,
+    auth: str,
+    left: tuple[UsePpk, tuple[Ppk, ...]],
+    right: tuple[UsePpk, tuple[Ppk, ...]],
+    ppk_id: str = "blue",
+) -> Ladder:
+    ladder: Ladder = getattr(row, auth)({"ppk": left[0], "ppk_id": ppk_id}, {"ppk": right[0]})
+    for host, (_, keys) in ((ladder.left, left), (ladder.right, right)):
+        env = host.endpoint.env
+        object.__setattr__(env, "credentials", replace(env.credentials, ppks=keys))
+    return ladder
+
+
+def name_in(host: Host) -> bytes | None:
+    used = session_of(host).ppk
+    return None if used is None else used.name
