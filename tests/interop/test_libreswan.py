@@ -3,12 +3,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from support.inguest import InGuestPair, Meeting, changes, name_of
 from support.libreswan import Libreswan
 from support.pair import INITIATOR, RESPONDER
+from support.ppk import PEER, of_daemon
 from support.strongswan import FLAG, wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.system, pytest.mark.xdist_group("guest")]
@@ -178,6 +180,16 @@ def libreswan(pair: InGuestPair) -> Libreswan:
     """Return the peer of a pair."""
     assert isinstance(pair.peer, Libreswan)
     return pair.peer
+
+
+@pytest.mark.conformance("CF-W07")
+def test_a_ppk_is_mixed_in(meet: Meeting, tmp_path: Path) -> None:
+    """RFC 8784; Libreswan insists on it too. Its 5.2 has a draft of RFC 9867, with other codes."""
+    pair = meet(Libreswan, newer=True, auth="ecdsa", peer={"ppk": PEER}, **of_daemon(tmp_path))
+    pair.connect()
+    (sa,) = pair.ikeway.established()
+    assert sa.post_quantum
+    pair.carry()
 
 
 def rekeys(pair: InGuestPair, what: str) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from ikeway.policy.connection import UsePpk
 from support.pair import ESP, IKE, Case, Pair, Tunnel
+from support.ppk import PEER, PREFER, REQUIRE, of_daemon
 from support.strongswan import FLAG, wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.system]
 
 KEM = "ke1_mlkem768"
-PPK = "0123456789abcdef0123456789abcdef"
 THREE = "ke1_mlkem768-ke2_ecp384-ke4_mlkem1024"
 OFTEN = {"ike": "2s", "child": "1s", "jitter": 0.0}
 
@@ -101,25 +102,24 @@ def test_by_default_ml_kem_is_used_where_the_peer_has_it(tunnel: Tunnel) -> None
 
 
 @pytest.mark.conformance("CF-W07")
-@pytest.mark.parametrize("required", ["yes", "no"])
-def test_a_ppk_is_mixed_in_with_strongswan(tunnel: Tunnel, tmp_path: Path, required: str) -> None:
-    """RFC 8784, with strongSwan 5.9.8; where it is optional NO_PPK_AUTH goes along."""
-    secret = tmp_path / "ppk"
-    secret.write_text(PPK)
-    secret.chmod(0o600)
-    way = "require" if required == "yes" else "prefer"
-    pair = tunnel(
-        Case(
-            auth="ecdsa",
-            ikeway={"ppk": way, "ppk_id": "blue"},
-            ikeway_top={
-                "credentials": {"secrets": [{"id": "blue", "ppk": f"file:{secret}"}]},
-            },
-            strongswan={"ppk": f"blue:{PPK}", "ppk_required": required},
-        )
-    )
+@pytest.mark.parametrize("version", ["5.9", "6.1"])
+@pytest.mark.parametrize("way", [REQUIRE, PREFER])
+def test_a_ppk_is_mixed_in_with_strongswan(
+    tunnel: Tunnel, tmp_path: Path, way: UsePpk, version: str
+) -> None:
+    """RFC 8784, the one that strongSwan has; where it is optional NO_PPK_AUTH goes along."""
+    options = {"ppk": PEER, "ppk_required": "yes" if way is REQUIRE else "no"}
+    if version == "6.1":
+        options["v6"] = FLAG
+    pair = tunnel(Case(auth="ecdsa", strongswan=options, **of_daemon(tmp_path, way)))
     pair.connect()
     assert "using PPK for PPK_ID 'blue'" in pair.peer.log()
     (sa,) = pair.ikeway.established()
     assert sa.post_quantum
     pair.carry()
+
+
+@pytest.mark.conformance("CF-W07")
+def test_without_a_ppk_nobody_gets_in_where_it_is_required(tunnel: Tunnel, tmp_path: Path) -> None:
+    pair = tunnel(Case(auth="ecdsa", **of_daemon(tmp_path)))
+    pair.fails()

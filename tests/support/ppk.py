@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two hosts with postquantum preshared keys."""
+"""Postquantum preshared keys, of hosts and of daemons."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
 
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import UsePpk
@@ -34,3 +36,19 @@ def pair(
 def name_in(host: Host) -> bytes | None:
     used = session_of(host).ppk
     return None if used is None else used.name
+
+
+PPK: Final = "0123456789abcdef0123456789abcdef"
+PEER: Final = f"blue:{PPK}"
+"""What the tools that start peers take."""
+
+
+def of_daemon(folder: Path, way: UsePpk = REQUIRE) -> dict[str, dict[str, Any]]:
+    """Return the fields of a case in which ikeway has the key."""
+    secret = folder / "ppk"
+    secret.write_text(PPK)
+    secret.chmod(0o600)
+    return {
+        "ikeway": {"ppk": way.value, "ppk_id": "blue"},
+        "ikeway_top": {"credentials": {"secrets": [{"id": "blue", "ppk": f"file:{secret}"}]}},
+    }
