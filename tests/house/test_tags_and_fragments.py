@@ -23,6 +23,12 @@ def test_the_changelog_can_be_built_from_the_fragments() -> None:
     assert run_tool("changelog.py", "--check") == ""
 
 
+def test_the_interop_page_tells_of_every_interop_test() -> None:
+    folder = ROOT / "tests" / "interop"
+    told = (folder / "peers.toml").read_text()
+    assert not [path.name for path in folder.glob("test_*.py") if f'"{path.name}"' not in told]
+
+
 def run_tool(name: str, *args: str) -> str:
     """What a tool complains about; nothing is good."""
     done = subprocess.run(
