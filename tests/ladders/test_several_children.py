@@ -278,6 +278,17 @@ def test_what_the_peer_leaves_out_is_asked_for(row: Row) -> None:
     agree(ladder, children=3)
 
 
+def test_what_comes_to_nothing_at_the_responder_is_asked_for(row: Row) -> None:
+    """§1.2: an IKE SA without its Child SA stays, and counts as up: it must not stay without."""
+    ladder = row.psk({}, {"start": Start.NOW})
+    ladder.right.refuse_install = "no room"
+    ladder.connect()
+    assert ladder.right.installed == ladder.left.installed == {}
+    ladder.right.refuse_install = None
+    ladder.wait(7)
+    agree(ladder, children=1)
+
+
 def test_its_refusals_are_answered_with_longer_waits(row: Row) -> None:
     """§2.25: a peer that refuses is left alone for a while, also where it began."""
     ladder = kept_by_both(row)

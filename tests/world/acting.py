@@ -145,11 +145,12 @@ def _order(world: "World", action: Order | Liveness) -> None:
 
 
 def _dismiss(world: "World", spis: tuple[bytes, bytes]) -> None:
-    """Note that a Child SA goes because somebody wishes so: it does not have to come back."""
+    """Note that a Child SA goes because somebody wishes so: the IKE SA counts as up without one."""
     for host in world.hosts:
         for sa in host.endpoint.sas:
-            if isinstance(sa.state, Established) and _spis(sa.state) == spis:
-                host.dismissed.add(sa.state.connection.name)
+            session = getattr(sa.state, "session", None)
+            if session is not None and (session.link.spi_i, session.link.spi_r) == spis:
+                world.dismissed.add((host.number, sa.spi))
 
 
 def _give(host: Host, spis: tuple[bytes, bytes], action: Order) -> None:

@@ -47,7 +47,14 @@ from ikeway.ike.questions import (
     Ticket,
     VerifyCertificate,
 )
-from ikeway.ike.reports import Closed, Established, MessageReceived, Rekeyed, Retransmitted
+from ikeway.ike.reports import (
+    Closed,
+    Established,
+    MessageReceived,
+    Reauthenticating,
+    Rekeyed,
+    Retransmitted,
+)
 from ikeway.ike.states import AwaitAuthResponse, Candidates, State
 from ikeway.ike.states import Established as EstablishedState
 from ikeway.ike.tasks import AskedChild
@@ -140,7 +147,6 @@ class Host:
         self._free_at = 0.0
         self.plane.children.clear()
         self.fading: set[int] = set()
-        self.dismissed: set[str] = set()
         self.given_up: dict[int, float] = {}
         self._taken_out: dict[bytes, set[int]] = {}
         self._ended: set[bytes] = set()
@@ -352,7 +358,6 @@ class Host:
         self.counters.reports[name] = self.counters.reports.get(name, 0) + 1
         if isinstance(event, Established):
             self.counters.established += 1
-            self.dismissed.discard(event.connection)
             self.upkeep.established(event.connection, report.sa, self.world.now)
         elif isinstance(event, Closed):
             self.leases.release(report.sa)
@@ -366,6 +371,8 @@ class Host:
         elif isinstance(event, Rekeyed):
             self.leases.pass_on(report.sa, event.successor)
             self.upkeep.rekeyed(event.connection, report.sa, event.successor, self.world.now)
+        elif isinstance(event, Reauthenticating):
+            self.upkeep.started(event.connection, event.successor)
         self.world.told(self, report)
 
     def _give_up(self, sa: bytes) -> None:

@@ -108,7 +108,7 @@ def _complaints(world: "World") -> list[str]:
             elif not isinstance(sa.state, Lingering):
                 found.append(f"{host.place.name} still has an SA in {type(sa.state).__name__}")
         found += _unlike_plane(host)
-        found += _down(host)
+        found += _down(world, host)
     for spis, sides in pairs.items():
         found += _unlike(spis, sides)
     return found
@@ -155,17 +155,15 @@ def _unlike_plane(host: Host) -> list[str]:
     return [f"{host.place.name}: IKE and data plane have other Child SAs"]
 
 
-def _down(host: Host) -> list[str]:
+def _down(world: "World", host: Host) -> list[str]:
+    """Return what is to be up and is not: an IKE SA without a Child SA, unless that was wished."""
     up = {
         sa.state.connection.name
         for sa in host.endpoint.sas
-        if isinstance(sa.state, Established) and _is_up(host, sa.state)
+        if isinstance(sa.state, Established)
+        and (sa.state.children or (host.number, sa.spi) in world.dismissed)
     }
     return [f"{host.place.name}: {name} is not up" for name in host.wanted if name not in up]
-
-
-def _is_up(host: Host, state: Established) -> bool:
-    return bool(state.children) or state.connection.name in host.dismissed
 
 
 def _check_traffic(world: "World") -> None:

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from typing import Any, Final
 
 from ikeway.ike.io import Datagram, Report, Send
+from ikeway.ike.reports import Reauthenticating, Rekeyed
 from ikeway.model.address import Address, Endpoint
 from ikeway.wire.message import NAT_KEEPALIVE
 from world import acting, actions, layout, reference, traffic, variety
@@ -53,7 +54,10 @@ class Outcome:
 
 
 class World:
-    """All hosts, and what is going to happen, in order."""
+    """All hosts, and what is going to happen, in order.
+
+    `dismissed` are the IKE SAs, by host and SPI, of which a Child SA was closed on purpose.
+    """
 
     def __init__(self, seed: int, generation: int = variety.PROVEN) -> None:
         self.seed = seed
@@ -70,6 +74,7 @@ class World:
         ]
         self.network = Network(seed, nats)
         self.forger = Forger(seed, Prng(seed, "forger"))
+        self.dismissed: set[tuple[int, bytes]] = set()
         self.probes = traffic.Probes(self)
         self.hosts = [Host(place, n, self) for n, place in enumerate(self.layout.places)]
         self._by_address = {
@@ -171,6 +176,10 @@ class World:
 
     def told(self, host: Host, report: Report) -> None:
         """Hear of what happened at a host; its counters have the record."""
+        event = report.event
+        is_dismissed = (host.number, report.sa) in self.dismissed
+        if is_dismissed and isinstance(event, Rekeyed | Reauthenticating):
+            self.dismissed.add((host.number, event.successor))
 
     def disturb(self) -> None:
         """Note that something happened that may cost packets."""
