@@ -6,9 +6,21 @@ from dataclasses import replace
 from ikeway.crypto.milenage import Usim
 from ikeway.model.identity import Identity, IdType
 from ikeway.model.secret import Secret
-from ikeway.policy.connection import Proof
+from ikeway.policy.connection import Proof, Twofold
 from ikeway.policy.credentials import Account, IdPattern
-from support.hosts import CLIENT, GATEWAY, GCM, LEFT, POOL, RIGHT, Changes, Row, credentials, host
+from support.hosts import (
+    CLIENT,
+    GATEWAY,
+    GCM,
+    LEFT,
+    POOL,
+    RIGHT,
+    Changes,
+    Row,
+    credentials,
+    host,
+    pki_of,
+)
 from support.ladder import Ladder
 
 USIM = Usim(Secret(bytes(range(16))), Secret(bytes(range(16, 32))))
@@ -53,6 +65,26 @@ def eap(
         row.addresses,
         row.nat,
     )
+
+
+def twofold(
+    row: Row = GCM,
+    then: Proof = Proof.EAP_MSCHAPV2,
+    user: str = "carol",
+    password: str = "correct horse",
+    left: Changes | None = None,
+    right: Changes | None = None,
+) -> Ladder:
+    """Return a client that has a certificate and a user, and a gateway that wants both proven."""
+    first = Proof.CERTIFICATE
+    ours: Changes = {"local_id": Identity.parse(LEFT), "local_auth": first, "local_then": then}
+    theirs: Changes = {"peer_auth": (), "peer_twofold": (Twofold(first, then),)}
+    ladder = eap(row, then, user, password, ours | (left or {}), theirs | (right or {}))
+    env = ladder.left.endpoint.env
+    own = replace(env.credentials, certificates=credentials(LEFT).certificates)
+    ladder.left.endpoint.env = replace(env, credentials=own)
+    ladder.left.pki = pki_of(own)
+    return ladder
 
 
 def alone(

@@ -2,8 +2,9 @@
 """What the answer to a question does in each state. Answers that nobody waits for are dropped."""
 
 from ikeway.ike import installing, liveness, paths, proof, standing
-from ikeway.ike.eap_states import AnsweringEap, AskingEap, SigningEap
+from ikeway.ike.eap_states import AnsweringEap, AskingEap, SigningEap, SigningFirst
 from ikeway.ike.exchanges import (
+    another_auth_responder,
     eap_initiator,
     eap_responder,
     ike_auth_initiator,
@@ -40,7 +41,7 @@ def answer(state: State, event: Answered, now: Instant) -> Step:
             return ike_sa_init_initiator.solved(state, ticket, given, now)
         case SigningRequest() | CheckingResponder() | AnsweringEap():
             return _as_initiator(state, ticket, given, now)
-        case SigningEap() | AskingEap():
+        case SigningFirst() | SigningEap() | AskingEap():
             return _of_eap(state, ticket, given, now)
         case CheckingInitiator() | LeasingAddress() | SigningResponse() | InstallingFirst():
             return _as_responder(state, ticket, given, now)
@@ -91,9 +92,13 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
         return ike_auth_responder.reject(session, state.request.message, path, error, now)
 
 
-def _of_eap(state: SigningEap | AskingEap, ticket: Ticket, given: Answer, now: Instant) -> Step:
+def _of_eap(
+    state: SigningFirst | SigningEap | AskingEap, ticket: Ticket, given: Answer, now: Instant
+) -> Step:
     try:
         match state:
+            case SigningFirst() if _is(ticket, state.session, proof.SIGN):
+                return another_auth_responder.signed(state, given, now)
             case SigningEap() if _is(ticket, state.session, proof.SIGN):
                 return eap_responder.signed(state, given, now)
             case AskingEap() if _is(ticket, state.session, eap_responder.TALK):

@@ -24,7 +24,8 @@ class AuthRequest:
     """An IKE_AUTH request that is being answered, and where to.
 
     After EAP it is the first and the last request in one: the payloads of both, the last header.
-    `id_i` is who is authentic then, whatever IDi says, and `keys` are there.
+    `id_i` is who is authentic then, whatever IDi says, and `keys` are there. `device` is who has
+    proven itself before that, and `alternatives` are connections that it may be for (RFC 4739).
     """
 
     message: Message
@@ -36,3 +37,5 @@ class AuthRequest:
     standing: Standing = field(default=Standing())
     framed: tuple[Address, ...] = ()
     """Addresses that the initiator is to get, whatever the pool has."""
+    device: Identity | None = None
+    alternatives: tuple[Connection, ...] = ()

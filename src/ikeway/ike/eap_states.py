@@ -2,6 +2,7 @@
 """The states of an IKE SA while EAP runs inside IKE_AUTH (RFC 7296 §2.16)."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ikeway.ike.auth_request import AuthRequest, EapKeys
 from ikeway.ike.children import ChildDraft
@@ -9,7 +10,7 @@ from ikeway.ike.session import Session, Transcript
 from ikeway.ike.signing_scheme import SigningScheme
 from ikeway.ike.vouched import Standing
 from ikeway.model.time import Instant
-from ikeway.policy.connection import Connection
+from ikeway.policy.connection import Connection, Proof
 from ikeway.wire.codec import Body
 from ikeway.wire.payloads import IdR
 
@@ -66,12 +67,34 @@ class Applicant:
     """An initiator that EAP is to prove.
 
     It may turn out to belong to any of `candidates`: all have the identity and the proof that we
-    show it. EAP has to end by `until`.
+    show it. EAP has to end by `until`. Where it comes after another proof, `first` is which.
     """
 
     request: AuthRequest
     candidates: tuple[Connection, ...]
     until: Instant
+    first: Proof | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningFirst:
+    """A device is authentic; our proof for it waits for its signature (RFC 4739)."""
+
+    session: Session
+    transcript: Transcript
+    applicant: Applicant
+    scheme: SigningScheme
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitSecond:
+    """A device and we have proven ourselves; now its user is to (RFC 4739)."""
+
+    session: Session
+    transcript: Transcript
+    applicant: Applicant
+    expires: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +137,11 @@ class AwaitEapAuth:
     transcript: Transcript
     request: AuthRequest
     expires: Instant
+
+
+Hearing: TypeAlias = AwaitSecond | AwaitEapResponse | AwaitEapAuth
+"""The states of a responder that waits for more of an initiator."""
+AsServer: TypeAlias = SigningFirst | SigningEap | AskingEap | Hearing
+"""All states of a responder with an initiator that EAP is to prove."""
+AsPeer: TypeAlias = AnsweringEap | AwaitEapRequest | AwaitEapProof
+"""All states of an initiator that EAP is to prove."""

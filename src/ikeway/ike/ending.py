@@ -7,15 +7,7 @@ from typing import Final, TypeAlias
 from ikeway.crypto.random import Random
 from ikeway.ike import messages
 from ikeway.ike.children import Child, hard_limit, soft_limit
-from ikeway.ike.eap_states import (
-    AnsweringEap,
-    AskingEap,
-    AwaitEapAuth,
-    AwaitEapProof,
-    AwaitEapRequest,
-    AwaitEapResponse,
-    SigningEap,
-)
+from ikeway.ike.eap_states import AsPeer, AsServer
 from ikeway.ike.io import Action, RemoveChild, Report
 from ikeway.ike.reports import ChildClosed, Closed
 from ikeway.ike.session import Session
@@ -57,15 +49,10 @@ Alive: TypeAlias = (
     | SigningRequest
     | AwaitAuthResponse
     | CheckingResponder
-    | AnsweringEap
-    | AwaitEapRequest
-    | AwaitEapProof
+    | AsPeer
     | AwaitIntermediateRequest
     | AwaitAuthRequest
-    | SigningEap
-    | AskingEap
-    | AwaitEapResponse
-    | AwaitEapAuth
+    | AsServer
     | CheckingInitiator
     | LeasingAddress
     | SigningResponse

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ikeway.ike import crash_detection, hints, opening, strangers, succession
 from ikeway.ike.claims import Claims
-from ikeway.ike.eap_states import AskingEap, AwaitEapAuth, AwaitEapResponse, SigningEap
+from ikeway.ike.eap_states import AsServer
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import (
     ike_sa_init_initiator,
@@ -75,10 +75,7 @@ HALF_OPEN = (
     Offspring,
     SigningResponse,
     InstallingFirst,
-    SigningEap,
-    AskingEap,
-    AwaitEapResponse,
-    AwaitEapAuth,
+    AsServer,
 )
 """The states of a responder whose peer has not proven anything yet, or not to the end."""
 STARTING = (AwaitInitResponse, Candidates)

@@ -10,6 +10,8 @@ from ikeway.ike.eap_states import (
     AwaitEapProof,
     AwaitEapRequest,
     AwaitEapResponse,
+    AwaitSecond,
+    Hearing,
 )
 from ikeway.ike.exchanges import ike_auth_initiator, ike_auth_responder
 from ikeway.ike.io import Datagram
@@ -31,7 +33,7 @@ from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import NotifyType, ProtocolId
 
-AsResponder: TypeAlias = AwaitAuthRequest | AwaitEapResponse | AwaitEapAuth
+AsResponder: TypeAlias = AwaitAuthRequest | Hearing
 """We are to answer IKE_AUTH."""
 AsInitiator: TypeAlias = AwaitAuthResponse | AwaitEapRequest | AwaitEapProof
 """We have asked IKE_AUTH."""
@@ -76,7 +78,13 @@ def take(state: Keyed, fault: Fault, now: Instant) -> Step:
         return _response(state, fault, now)
     path = fault.datagram.local, fault.datagram.peer
     match state:
-        case AwaitIntermediateRequest() | AwaitAuthRequest() | AwaitEapResponse() | AwaitEapAuth():
+        case (
+            AwaitIntermediateRequest()
+            | AwaitAuthRequest()
+            | AwaitSecond()
+            | AwaitEapResponse()
+            | AwaitEapAuth()
+        ):
             return ike_auth_responder.reject(state.session, fault.message, path, fault.error, now)
         case Established() | Deleting() | Replaced():
             return _request(state, fault, now)

@@ -24,9 +24,11 @@ from ikeway.ike.eap_states import (
     AwaitEapProof,
     AwaitEapRequest,
     AwaitEapResponse,
+    AwaitSecond,
 )
 from ikeway.ike.exchanges import (
     address_update,
+    another_auth_responder,
     create_child_sa,
     eap_initiator,
     eap_responder,
@@ -96,6 +98,7 @@ def receive(state: State, received: Received, now: Instant) -> Step:
             AwaitIntermediateRequest()
             | AwaitIntermediateResponse()
             | AwaitAuthRequest()
+            | AwaitSecond()
             | AwaitEapResponse()
             | AwaitEapAuth()
             | AwaitAuthResponse()
@@ -220,7 +223,7 @@ def _intermediate(
 
 def _request(state: Keyed, message: Message, datagram: Datagram, now: Instant) -> Step:
     match state:
-        case AwaitAuthRequest() | AwaitEapResponse() | AwaitEapAuth():
+        case AwaitAuthRequest() | AwaitSecond() | AwaitEapResponse() | AwaitEapAuth():
             return _request_half_open(state, message, datagram, now)
         case Established():
             number = message.header.message_id
@@ -251,6 +254,8 @@ def _request_half_open(
     match state:
         case AwaitAuthRequest():
             return ike_auth_responder.respond(state, message, datagram, now)
+        case AwaitSecond():
+            return another_auth_responder.respond(state, message, datagram, now)
         case AwaitEapResponse():
             return eap_responder.heard(state, message, datagram, now)
         case AwaitEapAuth():

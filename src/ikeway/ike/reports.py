@@ -65,6 +65,14 @@ class RefusedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceProven:
+    """A device has proven itself; its user has to do so as well (RFC 4739)."""
+
+    device: Identity
+    peer: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Pressed:
     """Strangers had to prove more before anything was computed for them (RFC 7296 §2.6).
 
@@ -181,6 +189,7 @@ Event: TypeAlias = (
     | RefusedRequest
     | Pressed
     | Warned
+    | DeviceProven
     | SuiteChosen
     | Established
     | Rekeyed

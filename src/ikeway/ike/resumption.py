@@ -132,8 +132,8 @@ def _evidence(session: Session, request: AuthRequest, now: Instant) -> Evidence 
     past, said = session.resumed, need(request.message, IdI).identity
     if past is not None:
         return Evidence(past.proof, past.proven, past.said)
-    if request.standing.is_watched:
-        return None
+    if request.standing.is_watched or request.device is not None:
+        return None  # a ticket speaks of one proof
     if request.keys is not None:
         by_eap = [proof for proof in request.connection.peer_auth if proof.eap_method]
         return None if REVOCABLE & {*by_eap} else Evidence(by_eap[0], now, said)

@@ -9,15 +9,7 @@ from ikeway.crypto.offer import Offer
 from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.authenticity import Authenticity
 from ikeway.ike.children import Child, ChildDraft, Wish
-from ikeway.ike.eap_states import (
-    AnsweringEap,
-    AskingEap,
-    AwaitEapAuth,
-    AwaitEapProof,
-    AwaitEapRequest,
-    AwaitEapResponse,
-    SigningEap,
-)
+from ikeway.ike.eap_states import AsPeer, AsServer, Hearing
 from ikeway.ike.environment import Environment
 from ikeway.ike.features.nat_traversal import Nat
 from ikeway.ike.invalid_message_id import Complained
@@ -171,7 +163,7 @@ class AwaitAuthRequest:
     expires: Instant
 
 
-Unproven: TypeAlias = AwaitIntermediateRequest | AwaitAuthRequest | AwaitEapResponse | AwaitEapAuth
+Unproven: TypeAlias = AwaitIntermediateRequest | AwaitAuthRequest | Hearing
 """The states in which an initiator sends what it has not proven to be its own."""
 
 
@@ -330,9 +322,7 @@ Branch: TypeAlias = (
     | SigningRequest
     | AwaitAuthResponse
     | CheckingResponder
-    | AnsweringEap
-    | AwaitEapRequest
-    | AwaitEapProof
+    | AsPeer
     | Deleting
     | Lingering
 )
@@ -372,15 +362,10 @@ State: TypeAlias = (
     | SigningRequest
     | AwaitAuthResponse
     | CheckingResponder
-    | AnsweringEap
-    | AwaitEapRequest
-    | AwaitEapProof
+    | AsPeer
     | AwaitIntermediateRequest
     | AwaitAuthRequest
-    | SigningEap
-    | AskingEap
-    | AwaitEapResponse
-    | AwaitEapAuth
+    | AsServer
     | CheckingInitiator
     | LeasingAddress
     | SigningResponse

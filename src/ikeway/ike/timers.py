@@ -68,6 +68,8 @@ def deadline(state: states.State) -> tuple[str, Instant] | None:
             | states.CheckingResponder(expires=at)
             | states.AwaitIntermediateRequest(expires=at)
             | eap_states.AnsweringEap(expires=at)
+            | eap_states.SigningFirst(expires=at)
+            | eap_states.AwaitSecond(expires=at)
             | eap_states.SigningEap(expires=at)
             | eap_states.AskingEap(expires=at)
             | eap_states.AwaitEapResponse(expires=at)

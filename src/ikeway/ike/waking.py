@@ -15,15 +15,7 @@ from ikeway.ike import (
     moving,
     paths,
 )
-from ikeway.ike.eap_states import (
-    AnsweringEap,
-    AskingEap,
-    AwaitEapAuth,
-    AwaitEapProof,
-    AwaitEapRequest,
-    AwaitEapResponse,
-    SigningEap,
-)
+from ikeway.ike.eap_states import AnsweringEap, AsServer, AwaitEapProof, AwaitEapRequest
 from ikeway.ike.exchanges import (
     child_sa_responder,
     ike_sa_init_initiator,
@@ -183,10 +175,7 @@ def _expire(
     | SigningResponse
     | InstallingFirst
     | AnsweringEap
-    | SigningEap
-    | AskingEap
-    | AwaitEapResponse
-    | AwaitEapAuth,
+    | AsServer,
 ) -> Step:
     """The initial exchanges took too long: give up half-open SAs (§2.6)."""
     ours = SigningRequest | CheckingResponder | AnsweringEap

@@ -7,6 +7,8 @@ from enum import Enum
 from ipaddress import ip_address, ip_network
 from typing import TypeAlias
 
+from typing_extensions import override
+
 from ikeway.model.address import Address, Network
 from ikeway.model.esp import Mode
 from ikeway.model.identity import Identity
@@ -46,6 +48,18 @@ class Proof(Enum):
     def eap_method(self) -> str:
         """Return the name of the EAP method that it is; empty if it is none."""
         return self.value.removeprefix("eap-") if self.value.startswith("eap-") else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Twofold:
+    """Two proofs, one after the other: first of a device, then of its user by EAP (RFC 4739)."""
+
+    first: Proof
+    then: Proof
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.first.value}+{self.then.value}"
 
 
 class Start(Enum):
@@ -172,10 +186,12 @@ class Connection:
     """One `[connections.NAME]` of the configuration.
 
     `virtual_ips` are the addresses that an initiator asks for (0.0.0.0 or :: is any); a responder
-    hands them out of `pool`. `peer_auth` lists the proofs that are accepted from the peer. `window`
-    is how many requests may be under way at a time, each way (RFC 7296 §2.3). Messages that need a
-    larger IP datagram than `fragment_size` are fragmented (RFC 7383); with 0 none are. Without
-    `children` the connection has a single Child SA, which is as its own fields say.
+    hands them out of `pool`. `peer_auth` lists the proofs of which one is enough, `peer_twofold`
+    those of which both have to come; then `device_id` is for the first, and `peer_id` for the
+    second. `local_then` is how we prove ourselves once more after `local_auth`.
+    `window` is how many requests may be under way at a time, each way (RFC 7296 §2.3). Messages
+    that need a larger IP datagram than `fragment_size` are fragmented (RFC 7383); with 0 none are.
+    Without `children` the connection has a single Child SA, which is as its own fields say.
     `revocation` is how much is to be known of whether the peer's certificate was taken back.
     `redirect` is whether we go where the peer sends us; clients are sent to `redirect_to` instead.
     `resumption` is whether tickets are asked for and given, for `ticket_lifetime` (RFC 5723).
@@ -191,8 +207,11 @@ class Connection:
     role: Role = Role.BOTH
     peer: PeerAddress = PeerAddress()
     local_auth: Proof = Proof.CERTIFICATE
+    local_then: Proof | None = None
     peer_auth: tuple[Proof, ...] = (Proof.CERTIFICATE,)
+    peer_twofold: tuple[Twofold, ...] = ()
     peer_id: IdPattern = field(default=IdPattern("*"))
+    device_id: IdPattern = field(default=IdPattern("*"))
     eap_identity: str = ""
     eap_server: Identity | None = None
     eap_inner: str = "mschapv2"
@@ -271,6 +290,21 @@ class Connection:
     def eap_methods(self) -> tuple[str, ...]:
         """Return the EAP methods that may prove the peer, the best first."""
         return tuple(proof.eap_method for proof in self.peer_auth if proof.eap_method)
+
+    def eap_methods_after(self, first: Proof) -> tuple[str, ...]:
+        """Return the EAP methods that may prove a peer's user once its device has proven itself."""
+        return tuple(both.then.eap_method for both in self.peer_twofold if both.first is first)
+
+    @property
+    def eap_proof(self) -> Proof:
+        """Return how we prove ourselves by EAP, if we do: in the end, or at once."""
+        return self.local_then or self.local_auth
+
+    @property
+    def accepted(self) -> tuple[Proof, ...]:
+        """Return all proofs that we may ask the peer for, first or after another one."""
+        parts = [part for both in self.peer_twofold for part in (both.first, both.then)]
+        return tuple(dict.fromkeys((*self.peer_auth, *parts)))
 
     def takes(self, groups: tuple[str, ...]) -> bool:
         """Whether it is for who is in these groups."""

@@ -124,6 +124,8 @@ def _lifecycle(event: reports.Event) -> tuple[str, dict[str, object]]:
 
 def _child(event: reports.Event) -> tuple[str, dict[str, object]]:
     match event:
+        case reports.DeviceProven(device, source):
+            return f"{device} has proven itself, its user is to follow", {"peer": str(source)}
         case reports.ChildEstablished(connection, child, suite):
             local, peer = (", ".join(map(str, ts)) for ts in (child.local_ts, child.peer_ts))
             text = f"Child SA established: {local} === {peer}"

@@ -5,6 +5,8 @@ from typing import Final
 
 from ikeway.ike.exchanges import (
     address_update,
+    another_auth_initiator,
+    another_auth_responder,
     child_sa,
     child_sa_requester,
     child_sa_responder,
@@ -48,6 +50,8 @@ ROLES: Final = (
     ike_auth_responder,
     eap_initiator,
     eap_responder,
+    another_auth_initiator,
+    another_auth_responder,
 )
 MOVES: Final = (address_update,)
 """What INFORMATIONAL is used for with MOBIKE."""

@@ -69,7 +69,7 @@ def _ask(state: AwaitEapRequest, packet: bytes, now: Instant) -> Step:
         state.responder,
         now + (HALF_OPEN.length or 0.0),
     )
-    method = connection.local_auth.eap_method
+    method = connection.eap_proof.eap_method
     server = connection.eap_server or state.responder.id_r.identity
     question = Converse(
         False,
@@ -87,6 +87,14 @@ def user(connection: Connection) -> bytes:
     """Return who we say we are in EAP."""
     named = connection.eap_identity.encode()
     return named or identity.from_idi(connection.local_id) or str(connection.local_id).encode()
+
+
+def our_id(connection: Connection) -> IdI:
+    """Return the IDi before EAP: where that is our second proof, another one may be the first's."""
+    chosen = connection.local_id
+    if connection.local_then is not None and connection.eap_identity:
+        chosen = identity.to_idi(connection.eap_identity)
+    return IdI(chosen.type, chosen.data)
 
 
 def heard(state: AwaitEapRequest, reply: Message, now: Instant) -> Step:
@@ -126,7 +134,7 @@ def _say(state: AnsweringEap, packet: bytes, now: Instant) -> Step:
     after = AwaitEapRequest(
         state.session, state.transcript, state.connection, state.child, state.responder
     )
-    return _send(after, (Eap(packet),), now)
+    return send(after, (Eap(packet),), now)
 
 
 def _prove(state: AnsweringEap, msk: Secret | None, now: Instant) -> Step:
@@ -135,10 +143,9 @@ def _prove(state: AnsweringEap, msk: Secret | None, now: Instant) -> Step:
         raise AuthenticationError("EAP made no key, and nothing else proves the peer")
     session, connection = state.session, state.connection
     keys = proof.eap_keys(session, msk)
-    local = connection.local_id
-    ours = proof.claim(session, state.transcript, IdI(local.type, local.data), is_local=True)
+    ours = proof.claim(session, state.transcript, our_id(connection), is_local=True)
     unsent = _awaiting_proof(state, keys)
-    return _send(unsent, proof.eap_proof(session, ours, keys), now)
+    return send(unsent, proof.eap_proof(session, ours, keys), now)
 
 
 def _awaiting_proof(state: AnsweringEap, keys: EapKeys) -> AwaitEapProof:
@@ -147,7 +154,8 @@ def _awaiting_proof(state: AnsweringEap, keys: EapKeys) -> AwaitEapProof:
     )
 
 
-def _send(state: AwaitEapRequest | AwaitEapProof, payloads: tuple[Body, ...], now: Instant) -> Step:
+def send(state: AwaitEapRequest | AwaitEapProof, payloads: tuple[Body, ...], now: Instant) -> Step:
+    """Send the next IKE_AUTH request, and wait for its response."""
     timing = state.connection.retransmission
     session, actions = messages.request(state.session, ike_auth.TYPE, payloads, timing, now)
     return Step(replace(state, session=session), actions)

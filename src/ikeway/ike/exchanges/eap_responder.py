@@ -16,6 +16,7 @@ from ikeway.ike.eap_states import (
     AskingEap,
     AwaitEapAuth,
     AwaitEapResponse,
+    Hearing,
     SigningEap,
 )
 from ikeway.ike.exchanges import ike_auth
@@ -29,7 +30,7 @@ from ikeway.ike.timers import EAP, HALF_OPEN
 from ikeway.model.errors import AuthenticationError
 from ikeway.model.identity import Identity
 from ikeway.model.time import Instant
-from ikeway.policy.connection import Connection
+from ikeway.policy.connection import Connection, Proof
 from ikeway.policy.credentials import identities_equal
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
@@ -43,7 +44,6 @@ def respond(
     session: Session,
     transcript: Transcript,
     request: AuthRequest,
-    candidates: tuple[Connection, ...],
     now: Instant,
 ) -> Step:
     """Prove ourselves and begin EAP with an initiator that sent no AUTH.
@@ -52,13 +52,18 @@ def respond(
         AuthenticationError: we cannot prove ourselves.
     """
     connection = request.connection
-    applicant = Applicant(request, candidates, now + (EAP.length or 0.0))
+    applicant = Applicant(request, request.alternatives, now + (EAP.length or 0.0))
     if connection.local_auth.eap_method:
-        return _ask(session, transcript, applicant, (_identity(connection),), b"", now)
-    ours = proof.claim(session, transcript, _identity(connection), is_local=True)
+        return _ask(session, transcript, applicant, (our_id(connection),), b"", now)
+    ours = proof.claim(session, transcript, our_id(connection), is_local=True)
     scheme, ask = proof.ask_signature(session, ours, connection.local_id)
     expires = _expires(applicant, now)
     return Step(SigningEap(session, transcript, applicant, scheme, expires), (ask,))
+
+
+def begin(session: Session, transcript: Transcript, applicant: Applicant, now: Instant) -> Step:
+    """Begin EAP with an initiator to which we have proven ourselves."""
+    return _ask(session, transcript, applicant, (), b"", now)
 
 
 def choose(
@@ -83,10 +88,15 @@ def choose(
     ]
     if not fitting:
         raise AuthenticationError("the initiator wants EAP, which no connection allows")
-    first = min(fitting, key=lambda one: (not _is_named(one, id_i), one.peer_id.rank))
+    first = likely(tuple(fitting), id_i)
     face = first.local_id, bool(first.local_auth.eap_method)
     alike = [one for one in fitting if (one.local_id, bool(one.local_auth.eap_method)) == face]
     return first, tuple(alike)
+
+
+def likely(candidates: tuple[Connection, ...], id_i: Identity) -> Connection:
+    """Return the connection that an initiator may well be for, as long as IDi is all we know."""
+    return min(candidates, key=lambda one: (not _is_named(one, id_i), one.peer_id.rank))
 
 
 def _is_named(connection: Connection, id_i: Identity) -> bool:
@@ -94,8 +104,13 @@ def _is_named(connection: Connection, id_i: Identity) -> bool:
     return connection.peer_id.matches(id_i) or connection.peer_id.matches(user)
 
 
-def _methods(connection: Connection) -> tuple[str, ...]:
-    """Return the methods to offer; those that prove us too where nothing else does (RFC 5998)."""
+def _methods(connection: Connection, first: Proof | None = None) -> tuple[str, ...]:
+    """Return the methods to offer; those that prove us too where nothing else does (RFC 5998).
+
+    Where they come after a first proof, they are those that may follow it (RFC 4739).
+    """
+    if first is not None:
+        return connection.eap_methods_after(first)
     is_alone = bool(connection.local_auth.eap_method)
     return tuple(name for name in connection.eap_methods if not is_alone or may_stand_alone(name))
 
@@ -111,7 +126,7 @@ def signed(state: SigningEap, answer: Answer, now: Instant) -> Step:
         raise AuthenticationError(f"cannot sign: {reason}")
     connection, session = state.applicant.request.connection, state.session
     auth = proof.signature_proof(session, connection.local_id, state.scheme, answer.signature)
-    shown = (_identity(connection), *auth)
+    shown = (our_id(connection), *auth)
     return _ask(session, state.transcript, state.applicant, shown, b"", now)
 
 
@@ -144,7 +159,7 @@ def _ask(
     visit = Visit(request.connection.name, request.local, request.peer)
     question = Converse(
         True,
-        _methods(request.connection),
+        _methods(request.connection, applicant.first),
         name,
         packet,
         revocation=request.connection.revocation,
@@ -158,7 +173,8 @@ def _expires(applicant: Applicant, now: Instant) -> Instant:
     return min(now + (HALF_OPEN.length or 0.0), applicant.until)
 
 
-def _identity(connection: Connection) -> IdR:
+def our_id(connection: Connection) -> IdR:
+    """Return the IDr that a connection shows."""
     return IdR(connection.local_id.type, connection.local_id.data)
 
 
@@ -187,7 +203,7 @@ def answered(state: AskingEap, answer: Answer, now: Instant) -> Step:
 def _succeed(state: AskingEap, success: Success, eap: Eap, now: Instant) -> Step:
     request = state.applicant.request
     user = identity.of_user(success.identity)
-    connection = _connection(state.applicant.candidates, user, success)
+    connection = _connection(state.applicant, user, success)
     keys = proof.eap_keys(state.session, success.msk)
     framed = success.addresses
     proven = replace(request, id_i=user, connection=connection, keys=keys, framed=framed)
@@ -196,13 +212,15 @@ def _succeed(state: AskingEap, success: Success, eap: Eap, now: Instant) -> Step
     return replace(step, state=waiting)
 
 
-def _connection(candidates: tuple[Connection, ...], user: Identity, success: Success) -> Connection:
+def _connection(applicant: Applicant, user: Identity, success: Success) -> Connection:
     """Return the connection for who has been proven, an exact peer or a group before others."""
     method, groups = success.method, success.groups
     fitting = [
         one
-        for one in candidates
-        if method in _methods(one) and one.peer_id.matches(user) and one.takes(groups)
+        for one in applicant.candidates
+        if method in _methods(one, applicant.first)
+        and one.peer_id.matches(user)
+        and one.takes(groups)
     ]
     if not fitting:
         among = f" in {', '.join(groups)}" if groups else ""
@@ -227,9 +245,7 @@ def _say(state: AskingEap, eap: Eap) -> tuple[Session, Step]:
     return session, Step(state, actions)
 
 
-def end(
-    state: AwaitEapResponse | AwaitEapAuth, message: Message, datagram: Datagram, now: Instant
-) -> Step:
+def end(state: Hearing, message: Message, datagram: Datagram, now: Instant) -> Step:
     """Let an initiator go that wants no more, such as one that does not believe us."""
     path = datagram.local, datagram.peer
     session, actions = messages.respond(state.session, message.header, (), path)

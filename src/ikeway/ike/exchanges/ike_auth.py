@@ -56,6 +56,7 @@ RESPONSE = Shape(
     maybe(TsI),
     maybe(TsR),
 )
+ANOTHER_REQUEST = Shape(one(IdI), maybe(Authentication))
 EAP_RESPONSE = Shape(one(IdR), some(Certificate), maybe(Authentication), one(Eap))
 EAP_ROUND = Shape(one(Eap))
 LAST_REQUEST = Shape(one(Authentication))

@@ -19,10 +19,15 @@ from ikeway.ike import (
 )
 from ikeway.ike.children import Wish
 from ikeway.ike.eap_states import AnsweringEap, AwaitEapProof, AwaitEapRequest, Responder
-from ikeway.ike.exchanges import eap_initiator, ike_auth, informational
+from ikeway.ike.exchanges import (
+    another_auth_initiator,
+    eap_initiator,
+    ike_auth,
+    informational,
+)
 from ikeway.ike.exchanges.ike_sa_init import certificate_request
 from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
-from ikeway.ike.features import message_id_sync
+from ikeway.ike.features import message_id_sync, multiple_auth
 from ikeway.ike.io import Action, FollowRedirect, InstallChild
 from ikeway.ike.questions import Answer, Refused, Signed, Trusted
 from ikeway.ike.reports import ChildFailed
@@ -58,6 +63,7 @@ def request(connection: Connection, agreement: Agreement, wish: Wish, now: Insta
     session, transcript = agreement.session, agreement.transcript
     first_child.starts_without(session, connection)
     child = first_child.draft(session.env, connection, session.link, wish)
+    another_auth_initiator.check(session, connection)
     unsent = AwaitAuthResponse(session, transcript, connection, child)
     ours = proof.claim(session, transcript, _identity(connection), is_local=True)
     if session.resumed is not None:
@@ -133,6 +139,7 @@ def _send(
         *(() if past else certificate_request(session.env, (connection,))),
         *((IdR(wanted.type, wanted.data),) if wanted else ()),
         *((authentication,) if authentication else eap_initiator.announce(connection)),
+        *(() if past else multiple_auth.first_of_two(connection)),
         *resumption.announce(connection),
         *crash_detection.announce(session.env, session.link),
         *_wanted(state),
@@ -183,7 +190,7 @@ def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
     if proof.kind(auth) is Proof.PSK:
         theirs = proof.claim(state.session, state.transcript, need(reply, IdR), is_local=False)
         proof.check_psk(state.session, theirs, auth, (connection.local_id, identity))
-        return _establish(state, identity, reply, now)
+        return _proven(state, Responder(need(reply, IdR), _NO_STANDING), reply, now)
     ask = proof.ask_certificate(state.session, connection, reply, "server")
     expires = now + (HALF_OPEN.length or 0.0)
     waiting = CheckingResponder(
@@ -208,9 +215,21 @@ def checked(state: CheckingResponder, answer: Answer, now: Instant) -> Step:
     proof.check_signature(state.session, state.connection, theirs, auth, answer.certificate)
     question = proof.certificate_question(state.session, state.connection, state.reply, "server")
     standing = Standing.of(question, answer, now)
+    responder = Responder(identity, standing)
     if state.connection.local_auth.eap_method:
-        return eap_initiator.begin(state, Responder(identity, standing), state.reply, now)
-    return _establish(state, identity.identity, state.reply, now, standing)
+        return eap_initiator.begin(state, responder, state.reply, now)
+    return _proven(state, responder, state.reply, now)
+
+
+def _proven(
+    state: AwaitAuthResponse | CheckingResponder, responder: Responder, reply: Message, now: Instant
+) -> Step:
+    """Go on with a responder that knows us by one proof, which may be the first of two."""
+    another_auth_initiator.check_reply(state.connection, reply)
+    if state.connection.local_then is not None:
+        return another_auth_initiator.follow(state, responder, now)
+    standing = responder.standing or _NO_STANDING
+    return _establish(state, responder.id_r.identity, reply, now, standing)
 
 
 def conclude_eap(state: AwaitEapProof, reply: Message, now: Instant) -> Step:

@@ -19,8 +19,8 @@ from ikeway.ike import (
 )
 from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.eap_states import AwaitEapAuth
-from ikeway.ike.exchanges import eap_responder, ike_auth
-from ikeway.ike.features import message_id_sync, mobike, redirect
+from ikeway.ike.exchanges import another_auth_responder, eap_responder, ike_auth
+from ikeway.ike.features import message_id_sync, mobike, multiple_auth, redirect
 from ikeway.ike.io import Action, Ask, Datagram, InstallChild
 from ikeway.ike.questions import Answer, Installed, Lease, Leased, Refused, Signed, Trusted
 from ikeway.ike.reports import ChildEstablished, ChildFailed, RefusedRequest
@@ -69,6 +69,10 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
         return _resume(state, past, message, datagram, now)
     if auth is None:
         connection, candidates = eap_responder.choose(state.candidates, id_i, message)
+    elif multiple_auth.another_follows(message):
+        kind, id_r = proof.kind(auth), message.one(IdR)
+        candidates = another_auth_responder.expect(state.candidates, id_i, id_r, kind)
+        connection = candidates[0]
     else:
         connection = _connection(state.candidates, id_i, message.one(IdR), proof.kind(auth))
     if connection.does_mobike:
@@ -78,10 +82,12 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
     if auth is not None:
         session, message = ppk.accept(session, connection, message)
         auth = need(message, Authentication)
-    request = AuthRequest(message, datagram.local, datagram.peer, id_i, connection)
+    path = datagram.local, datagram.peer
+    request = AuthRequest(message, *path, id_i, connection, alternatives=candidates)
     if auth is None:
-        return eap_responder.respond(session, state.transcript, request, candidates, now)
-    _check_childless(request)
+        return eap_responder.respond(session, state.transcript, request, now)
+    if not candidates:
+        _check_childless(request)
     if proof.kind(auth) is Proof.PSK:
         theirs = proof.claim(session, state.transcript, need(message, IdI), is_local=False)
         proof.check_psk(session, theirs, auth, (connection.local_id, id_i))
@@ -108,7 +114,10 @@ def respond_after_eap(
     first, session, keys = state.request, state.session, state.request.keys
     if keys is None:
         raise AuthenticationError("EAP made no key")
-    session, message = ppk.accept(session, first.connection, message)
+    if first.device is None:
+        session, message = ppk.accept(session, first.connection, message)
+    if multiple_auth.another_follows(message):
+        raise AuthenticationError("the peer has more proofs than the connection takes")
     theirs = proof.claim(session, state.transcript, need(first.message, IdI), is_local=False)
     proof.check_eap(session, theirs, need(message, Authentication), keys)
     both = Message(message.header, first.message.payloads + message.payloads)
@@ -186,7 +195,12 @@ def checked(state: CheckingInitiator, answer: Answer, now: Instant) -> Step:
 def _authentic(
     session: Session, transcript: Transcript, request: AuthRequest, now: Instant
 ) -> Step:
-    """Lease addresses if there are any to lease; one that is to go elsewhere needs none."""
+    """Lease addresses if there are any to lease; one that is to go elsewhere needs none.
+
+    A device whose user is not proven yet has none of it: it only hears who we are.
+    """
+    if request.alternatives and request.keys is None:
+        return another_auth_responder.prove(session, transcript, request, now)
     gateway = redirection.elsewhere(session, request.connection, request.local.address)
     if gateway is not None:
         named = (Notify(NotifyType.REDIRECT, redirect.data(gateway)),)

@@ -64,7 +64,7 @@ def certificate_request(
     `most` limits how many it names. Where URLs may be fetched, the peer may name its certificate by
     one (§3.6).
     """
-    is_wanted = any(Proof.CERTIFICATE in connection.peer_auth for connection in connections)
+    is_wanted = any(Proof.CERTIFICATE in connection.accepted for connection in connections)
     authorities = env.credentials.authorities[:most]
     if not (is_wanted and authorities):
         return ()

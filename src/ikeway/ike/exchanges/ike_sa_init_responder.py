@@ -8,7 +8,7 @@ from ikeway.crypto.kex import key_exchange
 from ikeway.ike import features, messages, negotiate, redirection
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_intermediate_responder, ike_sa_init
-from ikeway.ike.features import intermediate, redirect
+from ikeway.ike.features import intermediate, multiple_auth, redirect
 from ikeway.ike.io import Action, Datagram, Send
 from ikeway.ike.keys import Keyring
 from ikeway.ike.nonces import NONCE_OCTETS
@@ -121,6 +121,7 @@ def _answer(env: Environment, asked: Asked, link: Link, public: bytes) -> tuple[
         KeyExchange(KeMethod(asked.choice.ike.ke), public),
         Nonce(env.random.octets(NONCE_OCTETS)),
         *features.answer(asked.message, context),
+        *multiple_auth.announce(asked.candidates),
         *ike_sa_init.certificate_request(env, asked.candidates, AUTHORITIES_MOST),
     )
 

@@ -14,6 +14,7 @@ from ikeway.ike.features import (
     full_transcript,
     intermediate,
     message_id_sync,
+    multiple_auth,
     nat_traversal,
     ppk,
     redirect,
@@ -36,6 +37,8 @@ FEATURES: Final = (
 )
 OF_THE_CLIENT: Final = (redirect,)
 """Extensions that depend on where the client comes from."""
+OF_THE_GATEWAY: Final = (multiple_auth,)
+"""Extensions that the responder speaks of first."""
 IN_IKE_AUTH: Final = (message_id_sync,)
 """Extensions that are agreed on in IKE_AUTH, not in IKE_SA_INIT."""
 
@@ -50,6 +53,7 @@ class Agreed:
     `ppk` is where both sides want a postquantum preshared key mixed in (RFC 8784, RFC 9867).
     `childless` is whether the responder takes an IKE_AUTH request without a Child SA.
     `redirect` is whether the initiator goes where it is sent (RFC 5685).
+    `multiple_auth` is whether the responder takes more than one proof (RFC 4739).
     `mobike` is agreed on last, in IKE_AUTH (RFC 4555 §3.2).
     """
 
@@ -61,6 +65,7 @@ class Agreed:
     ppk: PpkUse = PpkUse.NEVER
     childless: bool = False
     redirect: bool = False
+    multiple_auth: bool = False
     mobike: bool = False
     message_id_sync: bool = False
 
@@ -86,6 +91,7 @@ def learn(message: Message, context: Context) -> Agreed:
     """Return what the peer's IKE_SA_INIT message agrees to."""
     return Agreed(
         redirect=redirect.learn(message),
+        multiple_auth=multiple_auth.learn(message),
         nat=nat_traversal.learn(message, context),
         fragment_size=fragmentation.learn(message, context),
         peer_hashes=signature_hashes.learn(message, context),
