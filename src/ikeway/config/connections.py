@@ -14,8 +14,9 @@ from ikeway.config.findings import Findings
 from ikeway.config.positions import KeyPath
 from ikeway.config.proposals import legacy_words
 from ikeway.config.schema import Backend, ConnectionTable, Document
+from ikeway.config.twofold import check_twofold
 from ikeway.model.identity import Identity, IdType
-from ikeway.policy.connection import Connection, Encapsulate, Proof, Role, Start, UsePpk
+from ikeway.policy.connection import Connection, Encapsulate, Proof, Role, Start, Twofold, UsePpk
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.proposals import ProposalSpec
@@ -45,6 +46,7 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     _check_references(path, connection, around)
     _check_local_proof(path, connection, around)
     _check_peer_proof(path, connection, around)
+    check_twofold(path, connection, around.findings)
     check_eap(path, connection, around.credentials, around.findings)
     check_radius(path, connection, around.findings)
     _check_proposals(path, table, around.findings)
@@ -56,14 +58,18 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
 
 def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connection:
     lifetimes, again = table.lifetimes, table.retransmission
+    own, accepted = table.local_auth, dict.fromkeys(table.peer_auth)
     plain = Connection(
         name=name,
         local_id=local_id,
         role=table.role,
         peer=table.peer,
-        local_auth=table.local_auth,
-        peer_auth=tuple(dict.fromkeys(table.peer_auth)),
+        local_auth=own.first if isinstance(own, Twofold) else own,
+        local_then=own.then if isinstance(own, Twofold) else None,
+        peer_auth=tuple(proof for proof in accepted if isinstance(proof, Proof)),
+        peer_twofold=tuple(both for both in accepted if isinstance(both, Twofold)),
         peer_id=table.peer_id,
+        device_id=table.device_id,
         eap_identity=table.eap_identity or "",
         eap_server=table.eap_server,
         eap_inner=table.eap_inner,
@@ -113,11 +119,13 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
 
 def _local_id(path: KeyPath, table: ConnectionTable, around: Surroundings) -> Identity:
     chosen = table.local_id or around.document.host.identity
-    if table.local_auth.eap_method and table.eap_identity and table.local_id is None:
+    own = table.local_auth
+    first = own.first if isinstance(own, Twofold) else own
+    if first.eap_method and table.eap_identity and table.local_id is None:
         return to_idi(table.eap_identity)
     if chosen is not None:
         return chosen
-    if table.local_auth is Proof.CERTIFICATE:
+    if first is Proof.CERTIFICATE:
         names = [name for own in around.credentials.certificates for name in own.leaf.sans]
         if names:
             return names[0]
@@ -192,7 +200,7 @@ def _check_local_proof(path: KeyPath, connection: Connection, around: Surroundin
 
 
 def _check_peer_proof(path: KeyPath, connection: Connection, around: Surroundings) -> None:
-    accepted = connection.peer_auth
+    accepted = connection.accepted
     if Proof.CERTIFICATE in accepted and not around.document.credentials.authorities:
         around.findings.error(
             (*path, "peer_auth"),
@@ -225,6 +233,8 @@ def _check_ppk(path: KeyPath, connection: Connection, around: Surroundings) -> N
         return
     if connection.local_auth.eap_method:
         findings.error((*path, "ppk"), "where we prove ourselves by EAP there is no PPK")
+    if connection.local_then or connection.peer_twofold:
+        findings.error((*path, "ppk"), "a PPK goes with one proof, not with two")
     if not names:
         findings.error((*path, "ppk"), "there is no ppk in [[credentials.secrets]]")
     elif connection.role is not Role.RESPONDER and connection.ppk_id.encode() not in names:

@@ -22,6 +22,8 @@ BY_PASSWORD: Final = frozenset(
     }
 )
 """Methods that need a password, or the USIM, of each user."""
+BY_KEY: Final = frozenset({Proof.CERTIFICATE, Proof.PSK})
+"""What a responder may prove itself by."""
 TUNNELS: Final = frozenset({Proof.EAP_TTLS, Proof.EAP_PEAP})
 """Methods in which only the server shows a certificate."""
 
@@ -31,47 +33,41 @@ def check_eap(
 ) -> None:
     """Note what EAP lacks in a connection."""
     _check_certificates(path, connection, credentials, findings)
-    if connection.local_auth.eap_method:
+    if connection.eap_proof.eap_method:
         _check_ours(path, connection, credentials, findings)
     elif connection.eap_identity:
         findings.error((*path, "eap_identity"), "only with local_auth by EAP")
-    if connection.eap_methods:
+    if any(proof.eap_method for proof in connection.accepted):
         _check_theirs(path, connection, credentials, findings)
 
 
 def check_radius(path: KeyPath, connection: Connection, findings: Findings) -> None:
     """Note what does not go together in a connection whose users RADIUS proves."""
-    methods = connection.eap_methods
-    if Proof.EAP_RADIUS in connection.peer_auth and len(methods) > 1:
+    accepted = connection.accepted
+    methods = [proof for proof in accepted if proof.eap_method]
+    if Proof.EAP_RADIUS in accepted and len(methods) > 1:
         findings.error(
             (*path, "peer_auth"),
             "eap-radius stands for every method of EAP; leave the others to the server",
         )
-    if Proof.EAP_RADIUS in connection.peer_auth and connection.resumption:
+    if Proof.EAP_RADIUS in accepted and connection.resumption:
         findings.error(
             (*path, "resumption"),
             "a ticket would let users in without asking the RADIUS server; leave it out",
         )
-    if connection.groups and Proof.EAP_RADIUS not in connection.peer_auth:
+    if connection.groups and Proof.EAP_RADIUS not in accepted:
         findings.error((*path, "groups"), "only with eap-radius in peer_auth")
 
 
 def _check_ours(
     path: KeyPath, connection: Connection, credentials: Credentials, findings: Findings
 ) -> None:
-    where, own = (*path, "local_auth"), connection.local_auth
+    where, own = (*path, "local_auth"), connection.eap_proof
     if own is Proof.EAP_RADIUS:
         findings.error(where, "eap-radius proves peers; here goes how we prove ourselves")
         return
-    is_alone = own in connection.peer_auth and may_stand_alone(own.eap_method)
-    if connection.role is not Role.INITIATOR and not is_alone:
-        findings.error(
-            where, f"{own.value} proves an initiator only; a responder needs a certificate"
-        )
-    if Proof.CERTIFICATE not in connection.peer_auth and not is_alone:
-        findings.error(
-            (*path, "peer_auth"), f"before {own.value} the peer has to prove itself by certificate"
-        )
+    if connection.local_then is None:
+        _check_gateway(path, connection, findings)
     name = user(connection).lower()
     known = {account.name.encode().lower() for account in credentials.accounts}
     if own in BY_PASSWORD and name not in known and connection.role is not Role.RESPONDER:
@@ -82,11 +78,25 @@ def _check_ours(
         )
 
 
+def _check_gateway(path: KeyPath, connection: Connection, findings: Findings) -> None:
+    """Note where nothing would prove the gateway before we say anything of EAP."""
+    where, own = (*path, "local_auth"), connection.local_auth
+    is_alone = own in connection.peer_auth and may_stand_alone(own.eap_method)
+    if connection.role is not Role.INITIATOR and not is_alone:
+        findings.error(
+            where, f"{own.value} proves an initiator only; a responder needs a certificate"
+        )
+    if Proof.CERTIFICATE not in connection.peer_auth and not is_alone:
+        findings.error(
+            (*path, "peer_auth"), f"before {own.value} the peer has to prove itself by certificate"
+        )
+
+
 def _check_certificates(
     path: KeyPath, connection: Connection, credentials: Credentials, findings: Findings
 ) -> None:
     """Note what TLS lacks: in a tunnel the server shows a certificate, and the peer sees it."""
-    own, accepted = connection.local_auth, connection.peer_auth
+    own, accepted = connection.eap_proof, connection.accepted
     is_mutual = Proof.EAP_TLS in {own, *accepted}
     shows = is_mutual or not TUNNELS.isdisjoint(accepted)
     sees = is_mutual or own in TUNNELS
@@ -104,9 +114,20 @@ def _check_theirs(
     where = (*path, "peer_auth")
     if connection.role is Role.INITIATOR and not connection.local_auth.eap_method:
         findings.error(where, "a responder does not prove itself by EAP; use certificate")
-    if connection.local_auth is Proof.PSK:
+    is_double = connection.may_initiate and connection.may_respond
+    if (
+        is_double
+        and not connection.local_auth.eap_method
+        and BY_KEY.isdisjoint(connection.peer_auth)
+    ):
+        findings.error(
+            where,
+            "where we start, nothing would prove the peer, as a responder does not by EAP: add"
+            ' certificate, or set role = "responder"',
+        )
+    if connection.local_auth is Proof.PSK and connection.eap_methods:
         findings.error(
             where, "before EAP we have to prove ourselves by certificate, not by a shared key"
         )
-    if BY_PASSWORD.intersection(connection.peer_auth) and not credentials.accounts:
+    if BY_PASSWORD.intersection(connection.accepted) and not credentials.accounts:
         findings.warn(where, "no user has a password yet; add [[credentials.secrets]]")

@@ -22,7 +22,7 @@ def build_radius(
 ) -> RadiusSettings | None:
     """Return the RADIUS servers, or None where there are none."""
     table, findings = document.radius, sources.findings
-    wanting = [one.name for one in connections if Proof.EAP_RADIUS in one.peer_auth]
+    wanting = [one.name for one in connections if Proof.EAP_RADIUS in one.accepted]
     if not table.servers:
         for name in wanting:
             where = ("connections", name, "peer_auth")

@@ -25,7 +25,7 @@ from ikeway.config.terms import (
     Pattern,
     Peer,
     Prefix,
-    ProofWord,
+    Proofs,
     Selector,
     StartWord,
     Table,
@@ -183,17 +183,23 @@ class ConnectionTable(Table):
     local_id: Id | None = None
     """Our ID; by default `[host] identity`, else the first name in our certificate."""
 
-    local_auth: ProofWord = written("certificate")
+    local_auth: Proofs = written("certificate")
     """How we prove it: `psk`, `certificate`, or by EAP. That is for initiators: with a password
     `eap-mschapv2` and the weaker `eap-md5` and `eap-gtc`, or `eap-ttls` with the password inside
-    TLS, with a certificate `eap-tls`. A responder may use the last two as well (RFC 5998)."""
+    TLS, with a certificate `eap-tls`. A responder may use the last two as well (RFC 5998). An
+    initiator may have two proofs (RFC 4739), as in `certificate+eap-mschapv2`: of the device, then
+    of its user, who is `eap_identity`."""
 
     peer_id: Pattern = written("*")
     """Who the peer must be: an identity, or a pattern: `*`, `*.example.com`, `*@example.com`."""
 
-    peer_auth: list[ProofWord] = written(["certificate"], min_length=1)
+    peer_auth: list[Proofs] = written(["certificate"], min_length=1)
     """What we accept as proof of that, the methods of EAP in the order in which to offer them. A
-    responder proves itself by certificate before EAP."""
+    responder proves itself by certificate before EAP. Of `certificate+eap-mschapv2` both have to
+    come: `device_id` is for the first, `peer_id` for the user whom the second one proves."""
+
+    device_id: Pattern = written("*")
+    """Which devices a peer with two proofs may use: whom the first one has to prove."""
 
     eap_identity: Text | None = None
     """Who we say we are in EAP: the name of one of `[[credentials.secrets]]`, by default what

@@ -14,7 +14,13 @@ from ikeway.crypto.names import name_text
 from ikeway.model.identity import Identity, IdType
 from ikeway.model.selectors import PORT_MAX
 from ikeway.model.time import Seconds
-from ikeway.policy.connection import ChildPolicy, Connection, PeerAddress, SelectorTemplate
+from ikeway.policy.connection import (
+    ChildPolicy,
+    Connection,
+    PeerAddress,
+    SelectorTemplate,
+    Twofold,
+)
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.pools import Pool
@@ -157,9 +163,13 @@ def _connection(connection: Connection) -> Table:
         "peer": _peer(connection.peer),
         "local_address": None if local is None else str(local),
         "local_id": identity_text(connection.local_id),
-        "local_auth": connection.local_auth.value,
+        "local_auth": _own(connection),
         "peer_id": connection.peer_id.text,
-        "peer_auth": [proof.value for proof in connection.peer_auth],
+        "peer_auth": [
+            *(proof.value for proof in connection.peer_auth),
+            *map(str, connection.peer_twofold),
+        ],
+        "device_id": connection.device_id.text,
         "revocation": connection.revocation.value,
         "groups": list(connection.groups),
         "eap_identity": connection.eap_identity or None,
@@ -192,6 +202,11 @@ def _connection(connection: Connection) -> Table:
         "ppk": connection.ppk.value,
         "ppk_id": connection.ppk_id or None,
     }
+
+
+def _own(connection: Connection) -> str:
+    first, then = connection.local_auth, connection.local_then
+    return first.value if then is None else str(Twofold(first, then))
 
 
 def _lifetimes(lifetimes: Lifetimes) -> Mapping[str, str | float]:

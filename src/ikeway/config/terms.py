@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tables of the configuration file are made of: types of their keys, and their base."""
 
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from ikeway.config import values
 from ikeway.config.parsed import Parsed, choice
+from ikeway.config.proofs import WORDS, proofs
 from ikeway.config.proposals import esp_proposal, ike_proposal
 from ikeway.model.address import Address as AddressValue
 from ikeway.model.address import Network
@@ -19,15 +20,10 @@ from ikeway.policy.connection import (
     Proof,
     SelectorTemplate,
     Start,
+    Twofold,
 )
 from ikeway.policy.credentials import IdPattern, parse_identity
 from ikeway.policy.proposals import ProposalSpec
-
-_PROOFS_LATER: Final = {
-    "eap-*": "the part on EAP",
-    "null": "the part on null authentication (RFC 7619)",
-    "pubkey": "the part on raw public keys",
-}
 
 Address: TypeAlias = Annotated[AddressValue, Parsed(values.address, "an address")]
 Prefix: TypeAlias = Annotated[Network, Parsed(values.network, "a prefix")]
@@ -47,7 +43,7 @@ Keepalive: TypeAlias = Annotated[Seconds, Parsed(values.duration(1, 3600), "a ti
 Octets: TypeAlias = Annotated[int, Parsed(values.octets, "an amount of data")]
 IkeProposal: TypeAlias = Annotated[ProposalSpec, Parsed(ike_proposal, "a proposal")]
 EspProposal: TypeAlias = Annotated[ProposalSpec, Parsed(esp_proposal, "a proposal")]
-ProofWord: TypeAlias = Annotated[Proof, choice(Proof, _PROOFS_LATER)]
+Proofs: TypeAlias = Annotated[Proof | Twofold, Parsed(proofs, WORDS)]
 ModeWord: TypeAlias = Annotated[Mode, choice(Mode)]
 StartWord: TypeAlias = Annotated[Start, choice(Start)]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
