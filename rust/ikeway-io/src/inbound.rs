@@ -34,12 +34,13 @@ impl Inbound {
     /// Runs until the engine stops.
     pub(crate) fn run(&self) {
         let Wiring { tun, listening, reporter, .. } = &self.wiring;
+        let coalescer = || Coalescer::new(tun.takes_joined_udp());
         let mut lane = Lane {
             table: InboundTable::default(),
             tun,
             reporter,
-            coalescer: Coalescer::new(),
-            anew: Anew { octets: Vec::new(), coalescer: Coalescer::new() },
+            coalescer: coalescer(),
+            anew: Anew { octets: Vec::new(), coalescer: coalescer() },
             outbound: &self.outbound,
             told: Told::default(),
         };

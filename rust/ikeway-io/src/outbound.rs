@@ -19,7 +19,7 @@ use crate::wiring::{Wiring, is_ready};
 /// The longest packet that the interface hands over, with its header.
 const READ_OCTETS: usize = HEADER_OCTETS + (1 << 16);
 /// Packets read before what was sealed is sent.
-const READS: usize = 16;
+const READS: usize = 64;
 
 /// The thread: what it shares with the others, and its mail.
 pub(crate) struct Outbound {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Joins the TCP segments that arrive one after the other, so that the host takes them with one
-//! write.
+//! Joins the TCP segments, or the UDP datagrams of a flow, that arrive one after the other, so that
+//! the host takes them with one write.
 
 use std::io::IoSlice;
 use std::ops::Range;
 
 use super::header::{NEEDS_CHECKSUM, Offload};
-use super::layout::{Layout, TCP, octets, put};
+use super::layout::{Layout, TCP, UDP, octets, put};
 
 const CUT_TCPV4: u8 = 1;
 const CUT_TCPV6: u8 = 4;
+const CUT_UDP: u8 = 5;
 
 /// Segments in one write; with the header they stay far below the kernel's limit of parts.
 const PIECES: usize = 128;
@@ -29,9 +30,10 @@ pub(crate) trait Sink {
 pub(crate) struct Coalescer {
     run: Option<Run>,
     pieces: Vec<Range<usize>>,
+    joins_udp: bool,
 }
 
-/// Segments of one TCP flow, all as long as the first but for the last.
+/// Segments or datagrams of one flow, all as long as the first but for the last.
 #[derive(Clone, Copy)]
 struct Run {
     layout: Layout,
@@ -44,13 +46,15 @@ struct Run {
 }
 
 impl Coalescer {
-    pub(crate) fn new() -> Self {
-        Self { run: None, pieces: Vec::with_capacity(PIECES) }
+    /// `joins_udp` says whether the interface takes joined datagrams, and cuts them again.
+    pub(crate) fn new(joins_udp: bool) -> Self {
+        Self { run: None, pieces: Vec::with_capacity(PIECES), joins_udp }
     }
 
     /// Takes a packet; it, and those before it, reach the interface at the latest with `flush`.
     pub(crate) fn push(&mut self, sink: &impl Sink, buffer: &mut [u8], place: Range<usize>) {
-        let Some(segment) = buffer.get(place.clone()).and_then(Segment::read) else {
+        let read = buffer.get(place.clone()).and_then(Segment::read);
+        let Some(segment) = read.filter(|one| self.joins_udp || one.layout.protocol == TCP) else {
             self.flush(sink, buffer);
             return write_one(sink, buffer.get(place).unwrap_or_default());
         };
@@ -90,8 +94,8 @@ impl Coalescer {
     }
 }
 
-/// A TCP segment that may be joined: data, nothing but ACK and PSH set, no options of IP, a right
-/// checksum.
+/// What may be joined: data of TCP with nothing but ACK and PSH set, or of UDP; no options of IP, and a
+/// right checksum.
 struct Segment {
     layout: Layout,
     payload: usize,
@@ -101,16 +105,20 @@ struct Segment {
 
 impl Segment {
     fn read(packet: &[u8]) -> Option<Self> {
-        let layout = Layout::of(packet)
-            .filter(|layout| layout.protocol == TCP && layout.has_plain_header())?;
+        let layout = Layout::of(packet).filter(Layout::has_plain_header)?;
         let payload = packet.len() - layout.headers;
-        let flags = *packet.get(layout.network + 13)?;
         let may_cut_again = layout.is_ipv6 || packet.get(6)? & 0x40 != 0;
+        let (sequence, flags) = match layout.protocol {
+            TCP => (octets(packet, layout.network + 4)?, *packet.get(layout.network + 13)?),
+            // A datagram without a checksum would get one.
+            UDP if octets(packet, layout.network + 6)? != [0; 2] => ([0; 4], ACK),
+            _ => return None,
+        };
         let is_plain = payload > 0 && flags & !PSH == ACK && may_cut_again;
         // Joined octets are trusted by the host, so a segment that was damaged before it was sealed
         // stays alone.
         (is_plain && layout.is_intact(packet)).then_some(())?;
-        let sequence = u32::from_be_bytes(octets(packet, layout.network + 4)?);
+        let sequence = u32::from_be_bytes(sequence);
         Some(Self { layout, payload, sequence, is_pushed: flags & PSH != 0 })
     }
 }
@@ -135,7 +143,7 @@ impl Run {
             |start: usize| buffer.get(start..start + self.layout.headers).unwrap_or_default();
         !self.is_closed
             && segment.layout == self.layout
-            && segment.sequence == self.next_sequence
+            && (self.layout.protocol == UDP || segment.sequence == self.next_sequence)
             && segment.payload <= self.segment
             && self.octets + segment.payload <= MAX_OCTETS
             && are_alike(&self.layout, headers(self.first), headers(place.start))
@@ -165,7 +173,11 @@ impl Run {
         let word = |value: usize| u16::try_from(value).unwrap_or(0);
         Offload {
             flags: NEEDS_CHECKSUM,
-            cut: if self.layout.is_ipv6 { CUT_TCPV6 } else { CUT_TCPV4 },
+            cut: match (self.layout.protocol, self.layout.is_ipv6) {
+                (UDP, _) => CUT_UDP,
+                (_, true) => CUT_TCPV6,
+                (_, false) => CUT_TCPV4,
+            },
             header_length: word(self.layout.headers),
             segment: word(self.segment),
             checksum_start: word(self.layout.network),
@@ -184,11 +196,13 @@ fn are_alike(layout: &Layout, one: &[u8], other: &[u8]) -> bool {
     } else {
         same(0..2) && same(6..10) && same(12..20)
     };
-    // Ports, acknowledgement and its offset; window; urgent pointer and options.
-    ip && same(network..network + 4)
-        && same(network + 8..network + 13)
-        && same(network + 14..network + 16)
-        && same(network + 18..layout.headers)
+    // Ports; of TCP also acknowledgement and its offset; window; urgent pointer and options.
+    let is_tcp_alike = || {
+        same(network + 8..network + 13)
+            && same(network + 14..network + 16)
+            && same(network + 18..layout.headers)
+    };
+    ip && same(network..network + 4) && (layout.protocol == UDP || is_tcp_alike())
 }
 
 fn write_one(sink: &impl Sink, packet: &[u8]) {

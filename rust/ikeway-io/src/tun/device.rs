@@ -19,6 +19,7 @@ const DEVICE: &str = "/dev/net/tun";
 pub(crate) struct Tun {
     file: OwnedFd,
     name: String,
+    takes_joined_udp: bool,
 }
 
 impl Tun {
@@ -31,9 +32,9 @@ impl Tun {
         let kind = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR | libc::IFF_TUN_EXCL;
         request.ifr_ifru.ifru_flags = low_half(kind);
         control(&file, libc::TUNSETIFF, &mut request).attempt(what)?;
-        let tun = Self { file, name: name_of(&request) };
+        let mut tun = Self { file, name: name_of(&request), takes_joined_udp: false };
         tun.set_header_length().attempt(what)?;
-        tun.offload().attempt(what)?;
+        tun.takes_joined_udp = tun.offload().attempt(what)?;
         tun.bring_up(mtu).attempt(|| format!("MTU {mtu} of {}", what()))?;
         Ok(tun)
     }
@@ -41,6 +42,11 @@ impl Tun {
     /// Returns the name that the kernel gave it.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns whether one write may hold several UDP datagrams for the kernel to cut (Linux 6.2).
+    pub(crate) const fn takes_joined_udp(&self) -> bool {
+        self.takes_joined_udp
     }
 
     /// Reads a packet behind its virtio-net header, without waiting. Returns the octets of both.
@@ -53,11 +59,15 @@ impl Tun {
         control(&self.file, libc::TUNSETVNETHDRSZ, &mut length)
     }
 
-    /// Has the host leave checksums and the cutting of TCP, and of UDP where it can, to us.
-    fn offload(&self) -> Result<(), Errno> {
+    /// Has the host leave checksums and the cutting of TCP, and of UDP where it can, to us. Returns
+    /// whether it can.
+    fn offload(&self) -> Result<bool, Errno> {
         let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
         let udp = libc::TUN_F_USO4 | libc::TUN_F_USO6;
-        self.set_offload(tcp | udp).or_else(|_| self.set_offload(tcp))
+        match self.set_offload(tcp | udp) {
+            Ok(()) => Ok(true),
+            Err(_) => self.set_offload(tcp).map(|()| false),
+        }
     }
 
     fn set_offload(&self, flags: libc::c_uint) -> Result<(), Errno> {

@@ -160,6 +160,66 @@ fn udp_is_cut_into_datagrams() {
     assert!(sizes[..sizes.len() - 1].iter().all(|size| *size == 1000));
 }
 
+#[test]
+fn datagrams_of_a_flow_are_joined_to_what_is_cut_into_them() {
+    for is_ipv6 in [false, true] {
+        let datagrams: Vec<_> = [500, 500, 500, 77].map(|octets| udp(is_ipv6, octets)).into();
+        let written = join(&datagrams);
+        let [(offload, packet)] = written.as_slice() else { panic!("{} writes", written.len()) };
+        assert_eq!((offload.cut, offload.segment, offload.flags), (5, 500, NEEDS_CHECKSUM));
+        let mut read = [offload.write().as_slice(), packet].concat();
+        let mut again = Vec::new();
+        let mut handed = Handed::read(&mut read).unwrap();
+        let taken = handed.each(|packet| {
+            again.push(packet.to_vec());
+            Ok(())
+        });
+        assert_eq!(taken, Ok(()));
+        for (one, other) in again.iter_mut().zip(&datagrams) {
+            let layout = Layout::of(one).unwrap();
+            assert!(layout.is_intact(one));
+            assert_eq!(one[layout.network..], other[layout.network..]);
+        }
+        assert_eq!(again.len(), 4);
+    }
+}
+
+#[test]
+fn datagrams_that_cutting_would_change_stay_alone() {
+    let (one, short, long) = (udp(false, 500), udp(false, 77), udp(false, 501));
+    assert_eq!(join(&[one.clone(), short.clone(), one.clone()]).len(), 2, "short ones are last");
+    assert_eq!(join(&[one.clone(), long]).len(), 2);
+    let mut unchecked = one.clone();
+    unchecked[26..28].fill(0);
+    let mut other_port = one.clone();
+    other_port[23] ^= 1;
+    let mut may_be_fragmented = one.clone();
+    may_be_fragmented[6] = 0;
+    for mut other in [other_port, may_be_fragmented] {
+        let layout = Layout::of(&other).unwrap();
+        let length = other.len();
+        layout.set_length(&mut other, length).unwrap();
+        layout.set_checksum(&mut other).unwrap();
+        assert_eq!(join(&[one.clone(), other.clone()]).len(), 2);
+        assert_eq!(join(&[other.clone(), one.clone()])[0], (Offload::default(), other));
+    }
+    assert_eq!(join(&[unchecked.clone(), unchecked.clone()]).len(), 2);
+    assert_eq!(join_for(false, &[one.clone(), one]).len(), 2, "a kernel that cannot cut them");
+}
+
+/// Returns a UDP packet with its checksum.
+fn udp(is_ipv6: bool, payload: usize) -> Vec<u8> {
+    let mut packet = tcp(is_ipv6, 0, 0, payload);
+    let network = if is_ipv6 { 40 } else { 20 };
+    packet.drain(network + 4..network + 28);
+    packet[if is_ipv6 { 6 } else { 9 }] = UDP;
+    let length = packet.len();
+    let layout = Layout { is_ipv6, protocol: UDP, network, headers: network + 8 };
+    layout.set_length(&mut packet, length).unwrap();
+    layout.set_checksum(&mut packet).unwrap();
+    packet
+}
+
 impl Layout {
     /// Sets the lengths of a packet of IPv6 and UDP.
     fn of_udp(packet: &mut [u8], length: usize) {
@@ -186,7 +246,11 @@ fn cut(whole: &[u8], is_ipv6: bool) -> Vec<Vec<u8>> {
 }
 
 fn join(packets: &[Vec<u8>]) -> Vec<(Offload, Vec<u8>)> {
-    let (sink, mut coalescer) = (Written::default(), Coalescer::new());
+    join_for(true, packets)
+}
+
+fn join_for(joins_udp: bool, packets: &[Vec<u8>]) -> Vec<(Offload, Vec<u8>)> {
+    let (sink, mut coalescer) = (Written::default(), Coalescer::new(joins_udp));
     let mut buffer = packets.concat();
     let mut start = 0;
     for packet in packets {
