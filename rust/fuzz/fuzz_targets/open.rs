@@ -8,8 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ikeway_esp::{
-    DirectionKeys, Flow, InboundSa, OutboundSa, Policy, SUITES, Selector, Shared, Suite,
-    inner_length,
+    DirectionKeys, Flow, InboundSa, OutboundSa, Policy, Selector, Shared, Suite, inner_length,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -17,7 +16,7 @@ const SPI: u32 = 0x0102_0304;
 
 fuzz_target!(|data: &[u8]| {
     let [row, kind, rest @ ..] = data else { return };
-    let Some(suite) = SUITES.get(usize::from(*row) % SUITES.len()) else { return };
+    let Some(suite) = Suite::all().cycle().nth(usize::from(*row)) else { return };
     let esn = kind & 1 != 0;
     match kind >> 1 & 3 {
         0 => from_the_network(suite, esn, rest),
@@ -28,13 +27,13 @@ fuzz_target!(|data: &[u8]| {
 });
 
 /// Without the keys nothing opens, and nothing changes.
-fn from_the_network(suite: &'static Suite, esn: bool, octets: &[u8]) {
+fn from_the_network(suite: Suite, esn: bool, octets: &[u8]) {
     let mut packet = octets.to_vec();
     assert!(inbound(suite, esn).open(&mut packet).is_err());
 }
 
 /// A peer may seal what it likes: what comes out is a whole IP packet.
-fn from_a_peer(suite: &'static Suite, esn: bool, octets: &[u8]) {
+fn from_a_peer(suite: Suite, esn: bool, octets: &[u8]) {
     let mut packet = vec![0; octets.len() + ikeway_esp::SEAL_ROOM];
     let Ok(length) = outbound(suite, esn).seal(octets, &mut packet) else { return };
     packet.truncate(length);
@@ -46,7 +45,7 @@ fn from_a_peer(suite: &'static Suite, esn: bool, octets: &[u8]) {
 }
 
 /// A good packet of which the network changed an octet, or cut the end off, does not open.
-fn changed_on_the_way(suite: &'static Suite, esn: bool, octets: &[u8]) {
+fn changed_on_the_way(suite: Suite, esn: bool, octets: &[u8]) {
     let [place, change, cut, ..] = *octets else { return };
     let inner = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0, 10, 1, 0, 1, 10, 2, 0, 1];
     let mut packet = vec![0; inner.len() + ikeway_esp::SEAL_ROOM];
@@ -67,22 +66,23 @@ fn from_the_host(octets: &[u8]) {
     }
 }
 
-fn inbound(suite: &'static Suite, esn: bool) -> InboundSa {
+fn inbound(suite: Suite, esn: bool) -> InboundSa {
     InboundSa::new(shared(suite, esn), &keys(suite), 64).expect("the keys fit")
 }
 
-fn outbound(suite: &'static Suite, esn: bool) -> OutboundSa {
+fn outbound(suite: Suite, esn: bool) -> OutboundSa {
     let path = (IpAddr::from(Ipv4Addr::LOCALHOST), 4500).into();
     OutboundSa::new(shared(suite, esn), (path, path), &keys(suite), &[7; 16], 0)
         .expect("the keys fit")
 }
 
-fn shared(suite: &'static Suite, esn: bool) -> Shared {
+fn shared(suite: Suite, esn: bool) -> Shared {
     Shared { spi: SPI, suite, esn, policy: policy(), counters: Arc::default(), hosts: None }
 }
 
-fn keys(suite: &Suite) -> DirectionKeys {
-    DirectionKeys { encr: vec![1; suite.encr_octets], integ: vec![2; suite.integ_octets] }
+fn keys(suite: Suite) -> DirectionKeys {
+    let (encr, integ) = suite.key_octets();
+    DirectionKeys { encr: vec![1; encr], integ: vec![2; integ] }
 }
 
 fn policy() -> Arc<Policy> {

@@ -1,72 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
-//! AES-CBC over whole blocks, and its IVs (RFC 3602).
+//! Cipher block chaining over whole blocks, and its IVs (RFC 3602, RFC 2451).
 
 use aes::cipher::array::Array;
 use aes::cipher::{
     Block, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit,
-    KeyInit, typenum::U16,
+    KeyInit,
 };
 use aes::{Aes128Dec, Aes128Enc, Aes192Dec, Aes192Enc, Aes256Dec, Aes256Enc};
+use des::TdesEde3;
 
-pub(crate) const IV_OCTETS: usize = 16;
-pub(crate) const BLOCK_OCTETS: usize = 16;
+const AES_BLOCK: usize = 16;
 
-/// An AES key expanded for the one direction that its SA uses.
-pub(crate) enum Aes {
+/// A cipher that is chained.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Chaining {
+    Aes,
+    TripleDes,
+}
+
+/// A key expanded for the one direction that its SA uses.
+pub(crate) enum Cbc {
     Seal128(Aes128Enc),
     Seal192(Aes192Enc),
     Seal256(Aes256Enc),
+    SealTriple(TdesEde3),
     Open128(Aes128Dec),
     Open192(Aes192Dec),
     Open256(Aes256Dec),
+    OpenTriple(TdesEde3),
 }
 
-impl Aes {
-    pub(crate) fn sealing(key: &[u8]) -> Option<Self> {
-        match key.len() {
-            16 => Aes128Enc::new_from_slice(key).ok().map(Self::Seal128),
-            24 => Aes192Enc::new_from_slice(key).ok().map(Self::Seal192),
-            _ => Aes256Enc::new_from_slice(key).ok().map(Self::Seal256),
+impl Cbc {
+    /// Returns the expanded key, or `None` if it has the wrong length.
+    pub(crate) fn sealing(chaining: Chaining, key: &[u8]) -> Option<Self> {
+        match (chaining, key.len()) {
+            (Chaining::TripleDes, _) => TdesEde3::new_from_slice(key).ok().map(Self::SealTriple),
+            (Chaining::Aes, 16) => Aes128Enc::new_from_slice(key).ok().map(Self::Seal128),
+            (Chaining::Aes, 24) => Aes192Enc::new_from_slice(key).ok().map(Self::Seal192),
+            (Chaining::Aes, _) => Aes256Enc::new_from_slice(key).ok().map(Self::Seal256),
         }
     }
 
-    pub(crate) fn opening(key: &[u8]) -> Option<Self> {
-        match key.len() {
-            16 => Aes128Dec::new_from_slice(key).ok().map(Self::Open128),
-            24 => Aes192Dec::new_from_slice(key).ok().map(Self::Open192),
-            _ => Aes256Dec::new_from_slice(key).ok().map(Self::Open256),
+    /// Returns the expanded key, or `None` if it has the wrong length.
+    pub(crate) fn opening(chaining: Chaining, key: &[u8]) -> Option<Self> {
+        match (chaining, key.len()) {
+            (Chaining::TripleDes, _) => TdesEde3::new_from_slice(key).ok().map(Self::OpenTriple),
+            (Chaining::Aes, 16) => Aes128Dec::new_from_slice(key).ok().map(Self::Open128),
+            (Chaining::Aes, 24) => Aes192Dec::new_from_slice(key).ok().map(Self::Open192),
+            (Chaining::Aes, _) => Aes256Dec::new_from_slice(key).ok().map(Self::Open256),
         }
     }
 
-    /// Runs CBC over whole blocks, in the direction that the key was expanded for.
-    pub(crate) fn run(&self, iv: &[u8; IV_OCTETS], blocks: &mut [u8]) {
+    /// Runs CBC over the whole blocks behind the IV that `octets` begin with, in the direction that
+    /// the key was expanded for. `None` is that there is no IV.
+    pub(crate) fn run(&self, octets: &mut [u8]) -> Option<()> {
         match self {
-            Self::Seal128(key) => encrypt(key, iv, blocks),
-            Self::Seal192(key) => encrypt(key, iv, blocks),
-            Self::Seal256(key) => encrypt(key, iv, blocks),
-            Self::Open128(key) => decrypt(key, iv, blocks),
-            Self::Open192(key) => decrypt(key, iv, blocks),
-            Self::Open256(key) => decrypt(key, iv, blocks),
+            Self::Seal128(key) => encrypt(key, octets),
+            Self::Seal192(key) => encrypt(key, octets),
+            Self::Seal256(key) => encrypt(key, octets),
+            Self::SealTriple(key) => encrypt(key, octets),
+            Self::Open128(key) => decrypt(key, octets),
+            Self::Open192(key) => decrypt(key, octets),
+            Self::Open256(key) => decrypt(key, octets),
+            Self::OpenTriple(key) => decrypt(key, octets),
         }
     }
 }
 
-fn encrypt<C: BlockCipherEncrypt<BlockSize = U16>>(
-    key: &C,
-    iv: &[u8; IV_OCTETS],
-    octets: &mut [u8],
-) {
-    let (blocks, _) = Array::slice_as_chunks_mut(octets);
-    cbc::Encryptor::inner_iv_init(key, &Array(*iv)).encrypt_blocks(blocks);
+fn encrypt<C: BlockCipherEncrypt>(key: &C, octets: &mut [u8]) -> Option<()> {
+    let (iv, blocks) = Array::slice_as_chunks_mut(octets).0.split_first_mut()?;
+    cbc::Encryptor::inner_iv_init(key, iv).encrypt_blocks(blocks);
+    Some(())
 }
 
-fn decrypt<C: BlockCipherDecrypt<BlockSize = U16>>(
-    key: &C,
-    iv: &[u8; IV_OCTETS],
-    octets: &mut [u8],
-) {
-    let (blocks, _) = Array::slice_as_chunks_mut(octets);
-    cbc::Decryptor::inner_iv_init(key, &Array(*iv)).decrypt_blocks(blocks);
+fn decrypt<C: BlockCipherDecrypt>(key: &C, octets: &mut [u8]) -> Option<()> {
+    let (iv, blocks) = Array::slice_as_chunks_mut(octets).0.split_first_mut()?;
+    cbc::Decryptor::inner_iv_init(key, iv).decrypt_blocks(blocks);
+    Some(())
 }
 
 /// A source of IVs that are unique and that nobody without the seed can predict.
@@ -79,7 +89,8 @@ impl IvSource {
         Self(Aes128Enc::new(&Array(*seed)))
     }
 
-    pub(crate) fn iv(&self, sequence: u64) -> [u8; IV_OCTETS] {
+    /// Returns an AES block, of which a cipher with smaller blocks takes the beginning.
+    pub(crate) fn iv(&self, sequence: u64) -> [u8; AES_BLOCK] {
         let mut block = Block::<Aes128Enc>::default();
         if let Some(low) = block.last_chunk_mut::<8>() {
             *low = sequence.to_be_bytes();
@@ -95,13 +106,13 @@ mod tests {
     use crate::testing::hex;
 
     fn both_ways(key: &str, iv: &str, plain: &str, sealed: &str) {
-        let (key, iv, plain, sealed) =
-            (hex(key), hex(iv).try_into().unwrap(), hex(plain), hex(sealed));
-        let mut octets = plain.clone();
-        Aes::sealing(&key).unwrap().run(&iv, &mut octets);
-        assert_eq!(octets, sealed);
-        Aes::opening(&key).unwrap().run(&iv, &mut octets);
-        assert_eq!(octets, plain);
+        let (key, iv, plain, sealed) = (hex(key), hex(iv), hex(plain), hex(sealed));
+        let kind = if key.len() == 24 { Chaining::TripleDes } else { Chaining::Aes };
+        let mut octets = [iv.clone(), plain.clone()].concat();
+        Cbc::sealing(kind, &key).unwrap().run(&mut octets).unwrap();
+        assert_eq!(octets, [iv.clone(), sealed].concat());
+        Cbc::opening(kind, &key).unwrap().run(&mut octets).unwrap();
+        assert_eq!(octets, [iv, plain].concat());
     }
 
     /// RFC 3602 §4, case 5: a transport-mode packet of 80 octets.
@@ -142,6 +153,17 @@ mod tests {
             "000102030405060708090a0b0c0d0e0f",
             "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
             "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d",
+        );
+    }
+
+    /// NIST SP 800-20 (1999), as SP 800-67 prints it: three keys, "The qufc".
+    #[test]
+    fn nist_triple_des() {
+        both_ways(
+            "0123456789abcdef23456789abcdef01456789abcdef0123",
+            "0000000000000000",
+            "5468652071756663",
+            "a826fd8ce53b855f",
         );
     }
 

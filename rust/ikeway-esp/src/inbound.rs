@@ -8,7 +8,7 @@ use crate::counters::Counters;
 use crate::error::{InstallError, Refusal};
 use crate::inner::{Flow, IPV4, IPV6, inner_length, next_header};
 use crate::replay::Window;
-use crate::transform::{DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
+use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
 
 const DUMMY: u8 = 59;
 
@@ -36,7 +36,7 @@ impl InboundSa {
     /// of range.
     pub fn new(shared: Shared, keys: &DirectionKeys, window: u32) -> Result<Self, InstallError> {
         shared.check_spi()?;
-        let transform = Transform::opening(shared.suite, keys, shared.esn)?;
+        let transform = Transform::new(&Direction::Open, shared.suite, keys, shared.esn)?;
         let window = Window::new(window, shared.esn)?;
         Ok(Self { shared, window, transform, awaits_proof: false, peer: None })
     }
@@ -151,10 +151,11 @@ impl InboundSa {
 
     /// Where the ciphertext is: whole blocks, and at least the trailer (RFC 4303 §2.4).
     fn body(&self, length: usize) -> Result<Range<usize>, Refusal> {
-        let start = ESP_HEADER + self.transform.iv_octets();
-        let end = length.checked_sub(self.transform.icv_octets()).ok_or(Refusal::Malformed)?;
+        let shape = self.transform.shape();
+        let start = ESP_HEADER + shape.iv_octets();
+        let end = length.checked_sub(shape.icv_octets).ok_or(Refusal::Malformed)?;
         let octets = end.checked_sub(start).ok_or(Refusal::Malformed)?;
-        let is_whole = octets >= TRAILER && octets.is_multiple_of(self.transform.alignment());
+        let is_whole = octets >= TRAILER && octets.is_multiple_of(shape.alignment);
         if is_whole { Ok(start..end) } else { Err(Refusal::Malformed) }
     }
 

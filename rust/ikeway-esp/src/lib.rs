@@ -8,19 +8,25 @@
 #![forbid(unsafe_code)]
 
 mod aead;
+mod associated;
 mod budget;
 mod cbc;
+mod ccm;
 mod congestion;
 mod counters;
 mod error;
+mod gmac;
 mod inbound;
 mod inner;
 mod levels;
+mod mac;
 mod outbound;
 mod replay;
 mod selector;
 mod separate;
 mod sequence;
+mod shape;
+mod short_gcm;
 mod suite;
 mod table;
 #[cfg(test)]
@@ -39,7 +45,7 @@ pub use outbound::{OutboundSa, SEAL_ROOM};
 pub use replay::{MAX_WINDOW, MIN_WINDOW, Pending, Window};
 pub use selector::{Policy, Selector};
 pub use sequence::{SendCounter, infer};
-pub use suite::{SUITES, Suite};
+pub use suite::{Encryption, Integrity, Suite};
 pub use table::{InboundTable, OutboundTable};
 pub use transform::{DirectionKeys, ESP_HEADER, Shared};
 pub use transport::Hosts;

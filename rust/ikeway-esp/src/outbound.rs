@@ -9,7 +9,8 @@ use crate::error::{InstallError, Refusal};
 use crate::inner::next_header;
 use crate::selector::Policy;
 use crate::sequence::{SendCounter, halves};
-use crate::transform::{DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
+use crate::shape::Iv;
+use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
 use crate::transport::Hosts;
 
 /// More octets than sealing adds before and after an inner packet, with any suite.
@@ -25,7 +26,7 @@ pub struct OutboundSa {
     peer: SocketAddr,
     sequence: SendCounter,
     transform: Transform,
-    ivs: IvSource,
+    ivs: Option<Box<IvSource>>,
 }
 
 impl OutboundSa {
@@ -43,9 +44,11 @@ impl OutboundSa {
         after: u64,
     ) -> Result<Self, InstallError> {
         shared.check_spi()?;
-        let transform = Transform::sealing(shared.suite, keys, shared.esn)?;
+        let transform = Transform::new(&Direction::Seal, shared.suite, keys, shared.esn)?;
         let sequence = SendCounter::new(after, shared.esn);
-        Ok(Self { shared, local, peer, sequence, transform, ivs: IvSource::new(iv_seed) })
+        let is_random = matches!(transform.shape().iv, Iv::Random(_));
+        let ivs = is_random.then(|| Box::new(IvSource::new(iv_seed)));
+        Ok(Self { shared, local, peer, sequence, transform, ivs })
     }
 
     /// Returns the address and port that packets leave from, and those that they go to.
@@ -78,14 +81,11 @@ impl OutboundSa {
         &self.shared.counters
     }
 
-    const fn payload_offset(&self) -> usize {
-        ESP_HEADER + self.transform.iv_octets()
-    }
-
     /// Returns the length of the ESP packet that carries `inner` octets.
     #[must_use]
     pub fn sealed_length(&self, inner: usize) -> usize {
-        self.payload_offset() + self.padded_length(inner) + self.transform.icv_octets()
+        let shape = self.transform.shape();
+        ESP_HEADER + shape.iv_octets() + self.padded_length(inner) + shape.icv_octets
     }
 
     /// Seals `inner` into the beginning of `buffer`, and returns the length of the packet there.
@@ -116,19 +116,21 @@ impl OutboundSa {
     }
 
     fn padded_length(&self, inner: usize) -> usize {
-        (inner + TRAILER).next_multiple_of(self.transform.alignment())
+        (inner + TRAILER).next_multiple_of(self.transform.shape().alignment)
     }
 
-    /// An AEAD's IV is the sequence number, which never repeats; CBC's is unpredictable (RFC 4106
-    /// §3.1, RFC 3602 §3).
+    /// Writes SPI, number and IV.
     fn write_header(&self, sequence: u64, packet: &mut [u8]) -> Option<()> {
         let [_, low] = halves(sequence);
         let (header, rest) = packet.split_first_chunk_mut::<ESP_HEADER>()?;
         *header = (u64::from(self.shared.spi) << 32 | u64::from(low)).to_be_bytes();
-        match self.transform {
-            Transform::Aead(_) => *rest.first_chunk_mut()? = sequence.to_be_bytes(),
-            Transform::Separate(_) if self.transform.iv_octets() == 0 => (),
-            Transform::Separate(_) => *rest.first_chunk_mut()? = self.ivs.iv(sequence),
+        match (self.transform.shape().iv, &self.ivs) {
+            (Iv::Counter, _) => *rest.first_chunk_mut()? = sequence.to_be_bytes(),
+            (Iv::Random(octets), Some(ivs)) => {
+                rest.get_mut(..octets)?.copy_from_slice(ivs.iv(sequence).get(..octets)?);
+            }
+            (Iv::Random(_), None) => return None,
+            (Iv::None | Iv::Implicit, _) => (),
         }
         Some(())
     }

@@ -1,116 +1,242 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The ESP algorithms, a row each, by IKEv2 code points (RFC 8221, RFC 4106, RFC 7634, RFC 3602,
-//! RFC 4868).
+//! The algorithms of ESP, a row each, by IKEv2 code points (RFC 8221). What a packet looks like and
+//! how its keys are expanded follows from these rows.
 
-use aws_lc_rs::{aead, hmac};
+use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Algorithm, CHACHA20_POLY1305};
+use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
 
+use crate::cbc::Chaining;
 use crate::error::InstallError;
+use crate::mac::Family;
+use crate::shape::{Iv, Shape};
 
-/// One row: what a Child SA's transforms mean for its packets.
+/// One row of transform type 1.
 #[derive(Debug)]
-pub struct Suite {
+pub struct Encryption {
     /// As proposals write it.
     pub name: &'static str,
-    /// Transform type 1.
-    pub encr: u16,
+    /// Transform ID.
+    pub code: u16,
     /// Key Length attribute; 0 where the cipher has one length only.
     pub key_bits: u16,
-    /// Transform type 3; 0 for AEAD ciphers.
-    pub integ: u16,
-    /// Octets of encryption key, the salt of an AEAD cipher included.
-    pub encr_octets: usize,
-    /// Octets of integrity key.
-    pub integ_octets: usize,
-    pub(crate) mechanism: Mechanism,
+    /// Octets of key, the salt of an AEAD cipher included.
+    pub key_octets: usize,
+    pub(crate) shape: Shape,
+    pub(crate) kind: Kind,
 }
 
+/// How packets are protected.
 #[derive(Debug)]
-pub(crate) enum Mechanism {
-    Aead(&'static aead::Algorithm),
-    /// AES-CBC, or no cipher where the key has no octets, and a MAC cut to `icv_octets`.
-    Separate {
-        mac: &'static hmac::Algorithm,
-        icv_octets: usize,
-    },
+pub(crate) enum Kind {
+    /// An AEAD cipher with its whole tag.
+    Aead(&'static Algorithm),
+    /// AES-GCM with a shorter ICV than its tag.
+    ShortGcm(&'static Algorithm),
+    /// AES-GMAC: nothing is encrypted.
+    Gmac(&'static Algorithm),
+    /// AES-CCM.
+    Ccm,
+    /// Cipher block chaining, or no cipher, and a MAC.
+    Separate(Option<Chaining>),
 }
 
-const NULL: u16 = 11;
-const AES_CBC: u16 = 12;
-const AES_GCM_16: u16 = 20;
-const CHACHA20_POLY1305: u16 = 28;
+/// One row of transform type 3.
+#[derive(Debug)]
+pub struct Integrity {
+    /// As proposals write it.
+    pub name: &'static str,
+    /// Transform ID.
+    pub code: u16,
+    /// Octets of key.
+    pub key_octets: usize,
+    pub(crate) icv_octets: usize,
+    pub(crate) family: Family,
+}
 
-/// The salt at the end of an AEAD key (RFC 4106 §8.1, RFC 7634 §2).
+/// Octets of salt at the end of an AEAD key (RFC 4106 §8.1, RFC 4543 §5.4, RFC 7634 §2).
 pub(crate) const SALT_OCTETS: usize = 4;
+/// And at the end of that of AES-CCM (RFC 4309 §7.1).
+pub(crate) const CCM_SALT_OCTETS: usize = 3;
 
-/// Every suite that the engine knows.
-pub static SUITES: [Suite; 16] = [
-    aead("aes128gcm16", AES_GCM_16, 128, 16, &aead::AES_128_GCM),
-    aead("aes192gcm16", AES_GCM_16, 192, 24, &aead::AES_192_GCM),
-    aead("aes256gcm16", AES_GCM_16, 256, 32, &aead::AES_256_GCM),
-    aead("chacha20poly1305", CHACHA20_POLY1305, 0, 32, &aead::CHACHA20_POLY1305),
-    // Integrity alone (RFC 2410), for operators who ask for it by name.
-    separate("null-sha256", NULL, 0, 12, 32, &hmac::HMAC_SHA256),
-    separate("null-sha384", NULL, 0, 13, 48, &hmac::HMAC_SHA384),
-    separate("null-sha512", NULL, 0, 14, 64, &hmac::HMAC_SHA512),
-    separate("aes128-sha256", AES_CBC, 128, 12, 32, &hmac::HMAC_SHA256),
-    separate("aes128-sha384", AES_CBC, 128, 13, 48, &hmac::HMAC_SHA384),
-    separate("aes128-sha512", AES_CBC, 128, 14, 64, &hmac::HMAC_SHA512),
-    separate("aes192-sha256", AES_CBC, 192, 12, 32, &hmac::HMAC_SHA256),
-    separate("aes192-sha384", AES_CBC, 192, 13, 48, &hmac::HMAC_SHA384),
-    separate("aes192-sha512", AES_CBC, 192, 14, 64, &hmac::HMAC_SHA512),
-    separate("aes256-sha256", AES_CBC, 256, 12, 32, &hmac::HMAC_SHA256),
-    separate("aes256-sha384", AES_CBC, 256, 13, 48, &hmac::HMAC_SHA384),
-    separate("aes256-sha512", AES_CBC, 256, 14, 64, &hmac::HMAC_SHA512),
+const AES_BLOCK: usize = 16;
+const DES_BLOCK: usize = 8;
+
+static ENCRYPTION: [Encryption; 33] = [
+    gcm("aes128gcm16", 20, 128, Iv::Counter, 16, Kind::Aead(&AES_128_GCM)),
+    gcm("aes192gcm16", 20, 192, Iv::Counter, 16, Kind::Aead(&AES_192_GCM)),
+    gcm("aes256gcm16", 20, 256, Iv::Counter, 16, Kind::Aead(&AES_256_GCM)),
+    gcm("aes128gcm12", 19, 128, Iv::Counter, 12, Kind::ShortGcm(&AES_128_GCM)),
+    gcm("aes192gcm12", 19, 192, Iv::Counter, 12, Kind::ShortGcm(&AES_192_GCM)),
+    gcm("aes256gcm12", 19, 256, Iv::Counter, 12, Kind::ShortGcm(&AES_256_GCM)),
+    gcm("aes128gcm8", 18, 128, Iv::Counter, 8, Kind::ShortGcm(&AES_128_GCM)),
+    gcm("aes192gcm8", 18, 192, Iv::Counter, 8, Kind::ShortGcm(&AES_192_GCM)),
+    gcm("aes256gcm8", 18, 256, Iv::Counter, 8, Kind::ShortGcm(&AES_256_GCM)),
+    gcm("aes128gcm16iiv", 30, 128, Iv::Implicit, 16, Kind::Aead(&AES_128_GCM)),
+    gcm("aes192gcm16iiv", 30, 192, Iv::Implicit, 16, Kind::Aead(&AES_192_GCM)),
+    gcm("aes256gcm16iiv", 30, 256, Iv::Implicit, 16, Kind::Aead(&AES_256_GCM)),
+    gcm("aes128gmac", 21, 128, Iv::Counter, 16, Kind::Gmac(&AES_128_GCM)),
+    gcm("aes192gmac", 21, 192, Iv::Counter, 16, Kind::Gmac(&AES_192_GCM)),
+    gcm("aes256gmac", 21, 256, Iv::Counter, 16, Kind::Gmac(&AES_256_GCM)),
+    chacha("chacha20poly1305", 28, Iv::Counter),
+    chacha("chacha20poly1305iiv", 31, Iv::Implicit),
+    ccm("aes128ccm16", 16, 128, Iv::Counter, 16),
+    ccm("aes192ccm16", 16, 192, Iv::Counter, 16),
+    ccm("aes256ccm16", 16, 256, Iv::Counter, 16),
+    ccm("aes128ccm12", 15, 128, Iv::Counter, 12),
+    ccm("aes192ccm12", 15, 192, Iv::Counter, 12),
+    ccm("aes256ccm12", 15, 256, Iv::Counter, 12),
+    ccm("aes128ccm8", 14, 128, Iv::Counter, 8),
+    ccm("aes192ccm8", 14, 192, Iv::Counter, 8),
+    ccm("aes256ccm8", 14, 256, Iv::Counter, 8),
+    ccm("aes128ccm8iiv", 29, 128, Iv::Implicit, 8),
+    ccm("aes192ccm8iiv", 29, 192, Iv::Implicit, 8),
+    ccm("aes256ccm8iiv", 29, 256, Iv::Implicit, 8),
+    cbc("aes128", 12, 128, 16, AES_BLOCK, Chaining::Aes),
+    cbc("aes192", 12, 192, 24, AES_BLOCK, Chaining::Aes),
+    cbc("aes256", 12, 256, 32, AES_BLOCK, Chaining::Aes),
+    // For old peers, where an operator asks for it by name.
+    cbc("3des", 3, 0, 24, DES_BLOCK, Chaining::TripleDes),
 ];
 
+/// Integrity alone (RFC 2410), where an operator asks for it by name. It has no IV.
+static NULL: Encryption = Encryption {
+    name: "null",
+    code: 11,
+    key_bits: 0,
+    key_octets: 0,
+    shape: Shape { iv: Iv::None, icv_octets: 0, alignment: 4 },
+    kind: Kind::Separate(None),
+};
+
+static INTEGRITY: [Integrity; 6] = [
+    // The ICV is half the MAC, and the MAC's key as long as the MAC (RFC 4868 §2.1).
+    integrity("sha256", 12, 32, 16, Family::Hmac(HMAC_SHA256)),
+    integrity("sha384", 13, 48, 24, Family::Hmac(HMAC_SHA384)),
+    integrity("sha512", 14, 64, 32, Family::Hmac(HMAC_SHA512)),
+    integrity("sha1", 2, 20, 12, Family::Hmac(HMAC_SHA1_FOR_LEGACY_USE_ONLY)),
+    integrity("aesxcbc", 5, 16, 12, Family::Xcbc),
+    integrity("aescmac", 8, 16, 12, Family::Cmac),
+];
+
+/// The algorithms of a Child SA: an AEAD cipher alone, or a cipher and a MAC.
+#[derive(Clone, Copy, Debug)]
+pub struct Suite {
+    /// The cipher.
+    pub encryption: &'static Encryption,
+    /// The MAC, unless the cipher does its work.
+    pub integrity: Option<&'static Integrity>,
+}
+
 impl Suite {
-    /// Returns the row of these code points.
+    /// Returns the suite of these code points; `integ` is 0 for AEAD ciphers.
     ///
     /// # Errors
     /// [`InstallError::UnknownSuite`] if there is none.
-    pub fn find(encr: u16, key_bits: u16, integ: u16) -> Result<&'static Self, InstallError> {
-        SUITES
-            .iter()
-            .find(|row| (row.encr, row.key_bits, row.integ) == (encr, key_bits, integ))
-            .ok_or(InstallError::UnknownSuite { encr, key_bits, integ })
+    pub fn find(encr: u16, key_bits: u16, integ: u16) -> Result<Self, InstallError> {
+        let codes = (encr, key_bits, integ);
+        Self::all().find(|suite| suite.codes() == codes).ok_or(InstallError::UnknownSuite {
+            encr,
+            key_bits,
+            integ,
+        })
+    }
+
+    /// Returns every suite that there is.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let ciphers = ENCRYPTION.iter().chain([&NULL]);
+        ciphers.flat_map(|encryption| {
+            let macs = encryption.has_no_check().then_some(&INTEGRITY).into_iter().flatten();
+            let alone = (!encryption.has_no_check()).then_some(None);
+            alone
+                .into_iter()
+                .chain(macs.map(Some))
+                .map(move |integrity| Self { encryption, integrity })
+        })
+    }
+
+    /// Returns the transform IDs and, between them, the Key Length attribute.
+    #[must_use]
+    pub fn codes(&self) -> (u16, u16, u16) {
+        let integ = self.integrity.map_or(0, |row| row.code);
+        (self.encryption.code, self.encryption.key_bits, integ)
+    }
+
+    /// Returns the suite as proposals write it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let mac = self.integrity.map(|row| format!("-{}", row.name));
+        format!("{}{}", self.encryption.name, mac.unwrap_or_default())
+    }
+
+    /// Returns how many octets an encryption key has, and how many an integrity key.
+    #[must_use]
+    pub fn key_octets(&self) -> (usize, usize) {
+        (self.encryption.key_octets, self.integrity.map_or(0, |row| row.key_octets))
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        let shape = self.encryption.shape;
+        let icv_octets = self.integrity.map_or(shape.icv_octets, |row| row.icv_octets);
+        Shape { icv_octets, ..shape }
     }
 }
 
-const fn aead(
+impl Encryption {
+    const fn has_no_check(&self) -> bool {
+        matches!(self.kind, Kind::Separate(_))
+    }
+}
+
+const fn gcm(
     name: &'static str,
-    encr: u16,
+    code: u16,
+    key_bits: u16,
+    iv: Iv,
+    icv_octets: usize,
+    kind: Kind,
+) -> Encryption {
+    let key_octets = key_bits as usize / 8 + SALT_OCTETS;
+    let shape = Shape { iv, icv_octets, alignment: 4 };
+    Encryption { name, code, key_bits, key_octets, shape, kind }
+}
+
+const fn chacha(name: &'static str, code: u16, iv: Iv) -> Encryption {
+    let shape = Shape { iv, icv_octets: 16, alignment: 4 };
+    let kind = Kind::Aead(&CHACHA20_POLY1305);
+    Encryption { name, code, key_bits: 0, key_octets: 32 + SALT_OCTETS, shape, kind }
+}
+
+const fn ccm(
+    name: &'static str,
+    code: u16,
+    key_bits: u16,
+    iv: Iv,
+    icv_octets: usize,
+) -> Encryption {
+    let key_octets = key_bits as usize / 8 + CCM_SALT_OCTETS;
+    let shape = Shape { iv, icv_octets, alignment: 4 };
+    Encryption { name, code, key_bits, key_octets, shape, kind: Kind::Ccm }
+}
+
+const fn cbc(
+    name: &'static str,
+    code: u16,
     key_bits: u16,
     key_octets: usize,
-    algorithm: &'static aead::Algorithm,
-) -> Suite {
-    Suite {
-        name,
-        encr,
-        key_bits,
-        integ: 0,
-        encr_octets: key_octets + SALT_OCTETS,
-        integ_octets: 0,
-        mechanism: Mechanism::Aead(algorithm),
-    }
+    block: usize,
+    chaining: Chaining,
+) -> Encryption {
+    let shape = Shape { iv: Iv::Random(block), icv_octets: 0, alignment: block };
+    let kind = Kind::Separate(Some(chaining));
+    Encryption { name, code, key_bits, key_octets, shape, kind }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "a table cannot copy the value of a static")]
-/// The ICV is half the MAC, and the MAC's key as long as the MAC (RFC 4868 §2.1).
-const fn separate(
+const fn integrity(
     name: &'static str,
-    encr: u16,
-    key_bits: u16,
-    integ: u16,
-    mac_octets: usize,
-    mac: &'static hmac::Algorithm,
-) -> Suite {
-    Suite {
-        name,
-        encr,
-        key_bits,
-        integ,
-        encr_octets: key_bits as usize / 8,
-        integ_octets: mac_octets,
-        mechanism: Mechanism::Separate { mac, icv_octets: mac_octets / 2 },
-    }
+    code: u16,
+    key_octets: usize,
+    icv_octets: usize,
+    family: Family,
+) -> Integrity {
+    Integrity { name, code, key_octets, icv_octets, family }
 }

@@ -7,7 +7,7 @@ use crate::inbound::InboundSa;
 use crate::outbound::OutboundSa;
 use crate::selector::{Policy, Selector};
 use crate::suite::Suite;
-use crate::transform::{DirectionKeys, ESP_HEADER, Shared, Transform};
+use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, Transform};
 
 pub(crate) const SPI: u32 = 0x0102_0304;
 
@@ -16,9 +16,15 @@ pub(crate) fn hex(text: &str) -> Vec<u8> {
     digits.chunks(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).unwrap()).collect()
 }
 
-pub(crate) fn keys(suite: &Suite) -> DirectionKeys {
+/// Returns AES-256-GCM, where any suite does.
+pub(crate) fn aes_gcm() -> Suite {
+    Suite::find(20, 256, 0).unwrap()
+}
+
+pub(crate) fn keys(suite: Suite) -> DirectionKeys {
     let octets = |count: usize| (0..count).map(|octet| u8::try_from(octet).unwrap()).collect();
-    DirectionKeys { encr: octets(suite.encr_octets), integ: octets(suite.integ_octets) }
+    let (encr, integ) = suite.key_octets();
+    DirectionKeys { encr: octets(encr), integ: octets(integ) }
 }
 
 pub(crate) fn everything() -> Vec<Selector> {
@@ -33,23 +39,18 @@ pub(crate) fn selector(protocol: u8, ports: (u16, u16), range: &str) -> Selector
     Selector::new(protocol, ports, start.parse().unwrap(), end.parse().unwrap()).unwrap()
 }
 
-pub(crate) fn shared(
-    suite: &'static Suite,
-    esn: bool,
-    local: Vec<Selector>,
-    peer: Vec<Selector>,
-) -> Shared {
+pub(crate) fn shared(suite: Suite, esn: bool, local: Vec<Selector>, peer: Vec<Selector>) -> Shared {
     let policy = Arc::new(Policy::new(local, peer).unwrap());
     Shared { spi: SPI, suite, esn, policy, counters: Arc::default(), hosts: None }
 }
 
-pub(crate) fn outbound(suite: &'static Suite, esn: bool, after: u64) -> OutboundSa {
+pub(crate) fn outbound(suite: Suite, esn: bool, after: u64) -> OutboundSa {
     let path = ("192.0.2.1:4500".parse().unwrap(), "192.0.2.2:4500".parse().unwrap());
     let shared = shared(suite, esn, everything(), everything());
     OutboundSa::new(shared, path, &keys(suite), &[7; 16], after).unwrap()
 }
 
-pub(crate) fn inbound(suite: &'static Suite, esn: bool) -> InboundSa {
+pub(crate) fn inbound(suite: Suite, esn: bool) -> InboundSa {
     InboundSa::new(shared(suite, esn, everything(), everything()), &keys(suite), 64).unwrap()
 }
 
@@ -61,12 +62,12 @@ pub(crate) fn seal(sa: &OutboundSa, inner: &[u8]) -> Vec<u8> {
 }
 
 /// Returns a packet with this plaintext, trailer included, whatever it is.
-pub(crate) fn craft(suite: &'static Suite, esn: bool, sequence: u64, plaintext: &[u8]) -> Vec<u8> {
-    let transform = Transform::sealing(suite, &keys(suite), esn).unwrap();
+pub(crate) fn craft(suite: Suite, esn: bool, sequence: u64, plaintext: &[u8]) -> Vec<u8> {
+    let transform = Transform::new(&Direction::Seal, suite, &keys(suite), esn).unwrap();
     let mut packet = SPI.to_be_bytes().to_vec();
     packet.extend_from_slice(&sequence.to_be_bytes()[4..]);
-    packet.resize(ESP_HEADER + transform.iv_octets(), 0x55);
-    packet.resize(packet.len() + plaintext.len() + transform.icv_octets(), 0);
+    packet.resize(ESP_HEADER + transform.shape().iv_octets(), 0x55);
+    packet.resize(packet.len() + plaintext.len() + transform.shape().icv_octets, 0);
     transform.seal(sequence, plaintext, &[], &mut packet).unwrap();
     packet
 }

@@ -4,15 +4,20 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::hmac;
 use zeroize::ZeroizeOnDrop;
 
-use crate::aead::{self, Aead};
+use crate::aead::Aead;
+use crate::cbc::Cbc;
+use crate::ccm;
 use crate::counters::Counters;
 use crate::error::InstallError;
+use crate::gmac::Gmac;
+use crate::mac::Mac;
 use crate::selector::Policy;
-use crate::separate::{Direction, Separate};
-use crate::suite::{Mechanism, Suite};
+use crate::separate::Separate;
+use crate::shape::{Iv, Shape};
+use crate::short_gcm::ShortGcm;
+use crate::suite::{Kind, Suite};
 use crate::transport::Hosts;
 
 /// SPI and sequence number (RFC 4303 §2.1, §2.2).
@@ -37,7 +42,7 @@ pub struct Shared {
     /// The SPI of this half.
     pub spi: u32,
     /// The algorithms.
-    pub suite: &'static Suite,
+    pub suite: Suite,
     /// Whether sequence numbers have 64 bits (RFC 4303 §2.2.1).
     pub esn: bool,
     /// The selectors of the pair.
@@ -59,75 +64,46 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct BadIcv;
 
-pub(crate) enum Transform {
-    Aead(Box<Aead>),
-    Separate(Box<Separate>),
+/// How the packets of one direction are protected.
+pub(crate) trait Protection: Send + Sync {
+    /// Seals `inner` and `trailer` into `packet`, whose header and IV are there already.
+    fn seal(&self, sequence: u64, inner: &[u8], trailer: &[u8], packet: &mut [u8]) -> Option<()>;
+
+    /// Opens the ciphertext between IV and ICV. After an error the octets there are not plaintext.
+    fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv>;
+}
+
+pub(crate) enum Direction {
+    Seal,
+    Open,
+}
+
+/// A suite with its keys, for one direction.
+pub(crate) struct Transform {
+    shape: Shape,
+    protection: Box<dyn Protection>,
 }
 
 impl Transform {
-    pub(crate) fn sealing(
-        suite: &Suite,
-        keys: &DirectionKeys,
-        esn: bool,
-    ) -> Result<Self, InstallError> {
-        Self::new(&Direction::Seal, suite, keys, esn)
-    }
-
-    pub(crate) fn opening(
-        suite: &Suite,
-        keys: &DirectionKeys,
-        esn: bool,
-    ) -> Result<Self, InstallError> {
-        Self::new(&Direction::Open, suite, keys, esn)
-    }
-
-    fn new(
+    /// # Errors
+    /// [`InstallError::KeyLength`] if a key is not as long as the suite wants it.
+    pub(crate) fn new(
         direction: &Direction,
-        suite: &Suite,
+        suite: Suite,
         keys: &DirectionKeys,
         esn: bool,
     ) -> Result<Self, InstallError> {
-        check_length("encryption", keys.encr.len(), suite.encr_octets)?;
-        check_length("integrity", keys.integ.len(), suite.integ_octets)?;
-        let made = match suite.mechanism {
-            Mechanism::Aead(algorithm) => {
-                Aead::new(algorithm, &keys.encr, esn).map(|aead| Self::Aead(Box::new(aead)))
-            }
-            Mechanism::Separate { mac, icv_octets } => {
-                let mac = hmac::Key::new(*mac, &keys.integ);
-                Separate::new(direction, &keys.encr, mac, icv_octets, esn)
-                    .map(|separate| Self::Separate(Box::new(separate)))
-            }
-        };
-        let unknown = InstallError::UnknownSuite {
-            encr: suite.encr,
-            key_bits: suite.key_bits,
-            integ: suite.integ,
-        };
-        made.ok_or(unknown)
+        let (encr_octets, integ_octets) = suite.key_octets();
+        check_length("encryption", keys.encr.len(), encr_octets)?;
+        check_length("integrity", keys.integ.len(), integ_octets)?;
+        let (encr, key_bits, integ) = suite.codes();
+        let protection = protection(direction, suite, keys, esn)
+            .ok_or(InstallError::UnknownSuite { encr, key_bits, integ })?;
+        Ok(Self { shape: suite.shape(), protection })
     }
 
-    pub(crate) const fn iv_octets(&self) -> usize {
-        match self {
-            Self::Aead(_) => aead::IV_OCTETS,
-            Self::Separate(separate) => separate.iv_octets(),
-        }
-    }
-
-    pub(crate) fn icv_octets(&self) -> usize {
-        match self {
-            Self::Aead(_) => aead::ICV_OCTETS,
-            Self::Separate(separate) => separate.icv_octets(),
-        }
-    }
-
-    /// What the ciphertext's length is a multiple of: a block, and at least 4 octets (RFC 4303
-    /// §2.4).
-    pub(crate) const fn alignment(&self) -> usize {
-        match self {
-            Self::Aead(_) => 4,
-            Self::Separate(separate) => separate.alignment(),
-        }
+    pub(crate) const fn shape(&self) -> &Shape {
+        &self.shape
     }
 
     /// Seals `inner` and `trailer` into `packet`, whose header and IV are there already.
@@ -138,20 +114,62 @@ impl Transform {
         trailer: &[u8],
         packet: &mut [u8],
     ) -> Option<()> {
-        match self {
-            Self::Aead(aead) => aead.seal(sequence, inner, trailer, packet),
-            Self::Separate(separate) => separate.seal(sequence, inner, trailer, packet),
-        }
+        self.protection.seal(sequence, inner, trailer, packet)
     }
 
     pub(crate) fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
-        match self {
-            Self::Aead(aead) => aead.open(sequence, packet),
-            Self::Separate(separate) => separate.open(sequence, packet),
-        }
+        self.protection.open(sequence, packet)
     }
+}
+
+fn protection(
+    direction: &Direction,
+    suite: Suite,
+    keys: &DirectionKeys,
+    esn: bool,
+) -> Option<Box<dyn Protection>> {
+    let (shape, encr) = (suite.shape(), keys.encr.as_slice());
+    Some(match suite.encryption.kind {
+        Kind::Aead(algorithm) if shape.iv == Iv::Implicit => {
+            Box::new(Aead::<0>::new(algorithm, encr, esn)?)
+        }
+        Kind::Aead(algorithm) => Box::new(Aead::<8>::new(algorithm, encr, esn)?),
+        Kind::ShortGcm(algorithm) => {
+            Box::new(ShortGcm::new(algorithm, encr, shape.icv_octets, esn)?)
+        }
+        Kind::Gmac(algorithm) => Box::new(Gmac::new(algorithm, encr, esn)?),
+        Kind::Ccm => ccm::expand(encr, shape, esn)?,
+        Kind::Separate(chaining) => {
+            let cipher = match (chaining, direction) {
+                (None, _) => None,
+                (Some(chaining), Direction::Seal) => Some(Cbc::sealing(chaining, encr)?),
+                (Some(chaining), Direction::Open) => Some(Cbc::opening(chaining, encr)?),
+            };
+            let mac = Mac::new(&suite.integrity?.family, &keys.integ)?;
+            Box::new(Separate { cipher, mac, shape, esn })
+        }
+    })
+}
+
+/// Copies `inner` and `trailer` to their place in `packet`, and returns where the ICV begins.
+/// `None` is that they do not fill the place.
+pub(crate) fn lay_out(
+    packet: &mut [u8],
+    start: usize,
+    icv_octets: usize,
+    inner: &[u8],
+    trailer: &[u8],
+) -> Option<usize> {
+    let end = packet.len().checked_sub(icv_octets)?;
+    let (payload, space) = packet.get_mut(start..end)?.split_at_mut_checked(inner.len())?;
+    payload.copy_from_slice(inner);
+    (space.len() == trailer.len()).then(|| space.copy_from_slice(trailer))?;
+    Some(end)
 }
 
 fn check_length(what: &'static str, seen: usize, wanted: usize) -> Result<(), InstallError> {
     if seen == wanted { Ok(()) } else { Err(InstallError::KeyLength { what, seen, wanted }) }
 }
+
+#[cfg(test)]
+mod tests;

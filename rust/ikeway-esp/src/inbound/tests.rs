@@ -4,10 +4,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::suite::{SUITES, Suite};
+use crate::suite::Suite;
 use crate::testing::{
-    SPI, craft, everything, hex, inbound, ipv4_packet, ipv6_packet, keys, outbound, seal, selector,
-    shared,
+    SPI, aes_gcm, craft, everything, hex, inbound, ipv4_packet, ipv6_packet, keys, outbound, seal,
+    selector, shared,
 };
 
 /// RFC 7634 App. A: the ICMP packet from 198.51.100.5 to 192.0.2.5.
@@ -45,7 +45,7 @@ fn every_suite_opens_what_it_sealed() {
                 let body = receiver.body(packet.len()).unwrap();
                 assert_eq!(body.len() % 4, 0);
                 let place = receiver.open(&mut packet).unwrap();
-                assert_eq!(packet[place.clone()], inner, "{}", suite.name);
+                assert_eq!(packet[place.clone()], inner, "{}", suite.name());
                 let (_, next) = cut_trailer(&packet[body]).unwrap();
                 assert_eq!(next, if inner[0] >> 4 == 4 { 4 } else { 41 });
             }
@@ -57,7 +57,7 @@ fn every_suite_opens_what_it_sealed() {
 /// CF-U04: RFC 4303 §2.2.1: the high half is protected though it is not sent.
 #[test]
 fn the_high_half_of_the_number_is_protected() {
-    for suite in &SUITES {
+    for suite in Suite::all() {
         let low = 0x10;
         let mut right = craft(suite, true, 1 << 32 | low, &with_trailer(suite, &ipv4_packet(0)));
         let mut wrong = craft(suite, true, 2 << 32 | low, &with_trailer(suite, &ipv4_packet(0)));
@@ -67,7 +67,7 @@ fn the_high_half_of_the_number_is_protected() {
             sa.window.check(low).unwrap().accept();
         }
         assert_eq!(sa.open(&mut wrong), Err(Refusal::IntegrityFailed));
-        assert!(sa.open(&mut right).is_ok(), "{}", suite.name);
+        assert!(sa.open(&mut right).is_ok(), "{}", suite.name());
     }
 }
 
@@ -109,14 +109,15 @@ fn a_replayed_packet_is_refused() {
 /// CF-U19: RFC 4868 §2.3: the ICV of HMAC-SHA2-256 has 16 octets.
 #[test]
 fn an_icv_has_the_length_of_its_suite() {
-    let icv = |integ| inbound(Suite::find(12, 128, integ).unwrap(), false).transform.icv_octets();
+    let icv =
+        |integ| inbound(Suite::find(12, 128, integ).unwrap(), false).transform.shape().icv_octets;
     assert_eq!([icv(12), icv(13), icv(14)], [16, 24, 32]);
 }
 
 /// CF-U11: RFC 4303 §2.4: the receiver checks the padding's values and its length.
 #[test]
 fn padding_that_does_not_count_is_refused() {
-    for suite in &SUITES {
+    for suite in Suite::all() {
         let refuse = |plaintext: &[u8]| open_crafted(suite, plaintext).unwrap_err();
         let mut plaintext = with_trailer(suite, &ipv4_packet(1));
         let place = plaintext.len() - 3;
@@ -132,7 +133,7 @@ fn padding_that_does_not_count_is_refused() {
 /// CF-U12: RFC 4303 §2.6: next header 59 is dropped, whatever is inside.
 #[test]
 fn a_dummy_is_dropped() {
-    for suite in &SUITES {
+    for suite in Suite::all() {
         let mut plaintext = with_trailer(suite, &ipv4_packet(100));
         *plaintext.last_mut().unwrap() = 59;
         assert_eq!(open_crafted(suite, &plaintext), Err(Refusal::Dummy));
@@ -144,7 +145,7 @@ fn a_dummy_is_dropped() {
 /// CF-U13: RFC 4303 §2.7: what follows the inner packet is cut off by the length in its header.
 #[test]
 fn tfc_padding_is_cut_by_the_inner_length() {
-    for suite in &SUITES {
+    for suite in Suite::all() {
         for inner in [ipv4_packet(3), ipv6_packet(3)] {
             let mut padded = inner.clone();
             padded.resize(inner.len() + 200, 0x99);
@@ -156,7 +157,7 @@ fn tfc_padding_is_cut_by_the_inner_length() {
 
 #[test]
 fn an_inner_packet_must_be_whole_and_of_the_named_version() {
-    let suite = &SUITES[2];
+    let suite = aes_gcm();
     let mut long = ipv4_packet(8);
     long[3] += 16;
     assert_eq!(open_crafted(suite, &with_trailer(suite, &long)), Err(Refusal::Malformed));
@@ -172,7 +173,7 @@ fn an_inner_packet_must_be_whole_and_of_the_named_version() {
 /// CF-U15: RFC 4301 §5.2: a valid packet with another inner source is dropped.
 #[test]
 fn an_inner_packet_outside_the_selectors_is_refused() {
-    let suite = &SUITES[2];
+    let suite = aes_gcm();
     let local = vec![selector(0, (0, 65_535), "10.2.0.0-10.2.0.255")];
     let peer = vec![selector(0, (0, 65_535), "10.1.0.2-10.1.0.255")];
     let mut sa = InboundSa::new(shared(suite, false, local, peer), &keys(suite), 64).unwrap();
@@ -187,21 +188,22 @@ fn an_inner_packet_outside_the_selectors_is_refused() {
 #[test]
 fn reserved_spis_are_refused() {
     for spi in [0, 1, 255] {
-        let mut shared = shared(&SUITES[0], false, everything(), everything());
+        let mut shared = shared(aes_gcm(), false, everything(), everything());
         shared.spi = spi;
-        let refused = InboundSa::new(shared, &keys(&SUITES[0]), 64).err();
+        let refused = InboundSa::new(shared, &keys(aes_gcm()), 64).err();
         assert_eq!(refused, Some(InstallError::ReservedSpi(spi)));
     }
 }
 
 #[test]
 fn a_key_of_another_length_is_refused() {
-    for suite in &SUITES {
+    for suite in Suite::all() {
         let mut long = keys(suite);
         long.encr.push(0);
         let refused =
             InboundSa::new(shared(suite, false, everything(), everything()), &long, 64).err();
-        let (seen, wanted) = (suite.encr_octets + 1, suite.encr_octets);
+        let (wanted, _) = suite.key_octets();
+        let seen = wanted + 1;
         assert_eq!(refused, Some(InstallError::KeyLength { what: "encryption", seen, wanted }));
     }
 }
@@ -210,11 +212,11 @@ proptest! {
     /// Any octets are refused with a reason; none make the engine panic.
     #[test]
     fn any_octets_are_refused(
-        row in 0..SUITES.len(),
+        suite in a_suite(),
         esn: bool,
         octets in prop::collection::vec(any::<u8>(), 0..300),
     ) {
-        let mut sa = inbound(&SUITES[row], esn);
+        let mut sa = inbound(suite, esn);
         let mut packet = octets;
         prop_assert!(sa.open(&mut packet).is_err());
         prop_assert_eq!(sa.window.top(), 0);
@@ -223,12 +225,12 @@ proptest! {
     /// Any plaintext of a peer with the keys is refused with a reason, or is an IP packet.
     #[test]
     fn any_plaintext_is_judged(
-        row in 0..SUITES.len(),
+        suite in a_suite(),
         first in any::<u8>(),
         mut octets in prop::collection::vec(any::<u8>(), 0..200),
         next in prop_oneof![Just(4_u8), Just(41)],
     ) {
-        let suite = &SUITES[row];
+
         if let Some(octet) = octets.first_mut() {
             *octet = first;
         }
@@ -240,11 +242,15 @@ proptest! {
     }
 }
 
-fn every_case() -> impl Iterator<Item = (&'static Suite, bool)> {
-    SUITES.iter().flat_map(|suite| [(suite, false), (suite, true)])
+fn a_suite() -> impl Strategy<Value = Suite> {
+    prop::sample::select(Suite::all().collect::<Vec<_>>())
 }
 
-fn open_crafted(suite: &'static Suite, plaintext: &[u8]) -> Result<Vec<u8>, Refusal> {
+fn every_case() -> impl Iterator<Item = (Suite, bool)> {
+    Suite::all().flat_map(|suite| [(suite, false), (suite, true)])
+}
+
+fn open_crafted(suite: Suite, plaintext: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut packet = craft(suite, false, 1, plaintext);
     assert_eq!(packet[..4], SPI.to_be_bytes());
     let place = inbound(suite, false).open(&mut packet)?;
@@ -252,8 +258,8 @@ fn open_crafted(suite: &'static Suite, plaintext: &[u8]) -> Result<Vec<u8>, Refu
 }
 
 /// Returns `inner` with at least one octet of padding, pad length and next header.
-fn with_trailer(suite: &'static Suite, inner: &[u8]) -> Vec<u8> {
-    let alignment = inbound(suite, false).transform.alignment();
+fn with_trailer(suite: Suite, inner: &[u8]) -> Vec<u8> {
+    let alignment = inbound(suite, false).transform.shape().alignment;
     let padding = (inner.len() + 3).next_multiple_of(alignment) - inner.len() - 2;
     let next = if inner.first().is_some_and(|first| first >> 4 == 6) { 41 } else { 4 };
     let mut plaintext = inner.to_vec();
@@ -265,7 +271,7 @@ fn with_trailer(suite: &'static Suite, inner: &[u8]) -> Vec<u8> {
 /// RFC 7296 §2.23: a packet that was held back, or sent again, moves nobody.
 #[test]
 fn the_newest_packet_tells_where_the_peer_is() {
-    let suite = &SUITES[0];
+    let suite = aes_gcm();
     let [here, there] = [4500, 4501].map(|port| SocketAddr::from(([192, 0, 2, 2], port)));
     for width in [0, 64] {
         let shared = shared(suite, true, everything(), everything());
@@ -290,7 +296,7 @@ fn the_newest_packet_tells_where_the_peer_is() {
 /// CF-F04: RFC 7296 §2.8: what only the peer can have made proves that it has the SA, also a dummy.
 #[test]
 fn the_first_packet_that_verifies_is_the_proof() {
-    let suite = &SUITES[0];
+    let suite = aes_gcm();
     let (sender, mut receiver) = (outbound(suite, false, 0), inbound(suite, false));
     let mut early = seal(&sender, &ipv4_packet(0));
     let verified = receiver.verify(&mut early).unwrap();

@@ -5,8 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::*;
 use crate::inner::Port;
-use crate::suite::SUITES;
-use crate::testing::{inbound, ipv4_packet, keys, seal, selector, shared};
+use crate::testing::{aes_gcm, inbound, ipv4_packet, keys, seal, selector, shared};
 
 const ANY: (u16, u16) = (0, 65_535);
 
@@ -15,10 +14,10 @@ fn sa(spi: u32, peer: &[(u8, (u16, u16), &str)]) -> OutboundSa {
         vec![selector(0, ANY, "10.1.0.0-10.1.255.255"), selector(0, ANY, "fd01::-fd01::ffff")];
     let peer =
         peer.iter().map(|(protocol, ports, range)| selector(*protocol, *ports, range)).collect();
-    let mut shared = shared(&SUITES[0], false, local, peer);
+    let mut shared = shared(aes_gcm(), false, local, peer);
     shared.spi = spi;
     let path: SocketAddr = "192.0.2.1:4500".parse().unwrap();
-    OutboundSa::new(shared, (path, path), &keys(&SUITES[0]), &[0; 16], 0).unwrap()
+    OutboundSa::new(shared, (path, path), &keys(aes_gcm()), &[0; 16], 0).unwrap()
 }
 
 fn found(table: &OutboundTable, destination: &str, port: u16) -> Option<u32> {
@@ -193,9 +192,9 @@ fn another_source_is_not_sent() {
 #[test]
 fn an_spi_is_taken_once() {
     let mut table = InboundTable::default();
-    let spi = inbound(&SUITES[0], false).spi();
-    assert!(table.insert(inbound(&SUITES[0], false)).is_ok());
-    assert_eq!(table.insert(inbound(&SUITES[0], false)), Err(InstallError::SpiInUse(spi)));
+    let spi = inbound(aes_gcm(), false).spi();
+    assert!(table.insert(inbound(aes_gcm(), false)).is_ok());
+    assert_eq!(table.insert(inbound(aes_gcm(), false)), Err(InstallError::SpiInUse(spi)));
     table.remove(spi);
     assert!(table.get_mut(spi).is_none());
 }

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a suite makes of a packet: how long its parts are, and where its IVs come from (RFC 4303 §2).
+
+/// Where an IV comes from, and how much of it is in the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Iv {
+    /// There is none.
+    None,
+    /// It is the sequence number, which never repeats (RFC 4106 §3.1).
+    Counter,
+    /// It is the sequence number, and not sent (RFC 8750 §4).
+    Implicit,
+    /// It is a block of so many octets that nobody can predict (RFC 3602 §3, RFC 2451 §3).
+    Random(usize),
+}
+
+/// Lengths of a packet's parts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) iv: Iv,
+    pub(crate) icv_octets: usize,
+    /// What the ciphertext's length is a multiple of: a block, and at least 4 octets (RFC 4303
+    /// §2.4).
+    pub(crate) alignment: usize,
+}
+
+impl Shape {
+    /// Returns how many octets of IV there are in a packet.
+    pub(crate) const fn iv_octets(&self) -> usize {
+        match self.iv {
+            Iv::None | Iv::Implicit => 0,
+            Iv::Counter => 8,
+            Iv::Random(octets) => octets,
+        }
+    }
+}
