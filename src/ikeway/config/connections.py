@@ -12,7 +12,7 @@ from ikeway.config.complaints import suggestion
 from ikeway.config.eap import check_eap, check_radius
 from ikeway.config.findings import Findings
 from ikeway.config.positions import KeyPath
-from ikeway.config.proposals import legacy_words
+from ikeway.config.proposals import legacy_words, unencrypted_words
 from ikeway.config.schema import Backend, ConnectionTable, Document
 from ikeway.config.twofold import check_twofold
 from ikeway.model.identity import Identity, IdType
@@ -243,10 +243,6 @@ def _check_ppk(path: KeyPath, connection: Connection, around: Surroundings) -> N
 
 
 def _check_proposals(path: KeyPath, table: ConnectionTable, findings: Findings) -> None:
-    if table.allows_legacy:
-        key = "legacy" if table.legacy else "suites"
-        findings.warn((*path, key), "old and weak algorithms are allowed here")
-        return
     settings: list[tuple[KeyPath, list[ProposalSpec]]] = [
         ((*path, "ike"), table.ike or []),
         ((*path, "esp"), table.esp or []),
@@ -255,6 +251,14 @@ def _check_proposals(path: KeyPath, table: ConnectionTable, findings: Findings) 
             for name, one in table.children.items()
         ),
     ]
+    for where, specs in settings:
+        for index, spec in enumerate(specs):
+            if bare := unencrypted_words(spec):
+                findings.warn((*where, index), f"{', '.join(bare)}: nothing is encrypted")
+    if table.allows_legacy:
+        key = "legacy" if table.legacy else "suites"
+        findings.warn((*path, key), "old and weak algorithms are allowed here")
+        return
     for where, specs in settings:
         for index, spec in enumerate(specs):
             weak = legacy_words(spec)

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proposals of the configuration: what is weak in them, and back to words."""
 
-from ikeway.policy.algorithms import ADDITIONAL, ADDITIONAL_ROWS, ALGORITHMS, word
+from ikeway.policy.algorithms import (
+    ADDITIONAL,
+    ADDITIONAL_ROWS,
+    ALGORITHMS,
+    UNENCRYPTED,
+    word,
+)
 from ikeway.policy.proposals import ProposalSpec, parse_esp, parse_ike
 from ikeway.wire.registry import EsnId, TransformType
 
@@ -39,6 +45,13 @@ def legacy_words(spec: ProposalSpec) -> tuple[str, ...]:
     implied = {row.prf for row in rows}
     return tuple(
         row.word for row in rows if row.type is not TransformType.PRF or row.id not in implied
+    )
+
+
+def unencrypted_words(spec: ProposalSpec) -> tuple[str, ...]:
+    """Return the words of a proposal that protect what is sent, and let everybody read it."""
+    return tuple(
+        word(TransformType.ENCR, code, bits) for code, bits in spec.encr if code in UNENCRYPTED
     )
 
 

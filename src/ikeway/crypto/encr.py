@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encryption algorithms, transform type 1 (RFC 7296 §3.3.2, RFC 5282, RFC 5930, RFC 7634)."""
+"""Encryption algorithms, transform type 1 (RFC 7296 §3.3.2, RFC 5282, RFC 7634, RFC 8750)."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +16,7 @@ from ikeway.crypto.ciphers import (
     aes_cbc,
     triple_des_cbc,
 )
+from ikeway.crypto.esp_ciphers import Gmac, implicit
 
 _AES: Final = (128, 192, 256)
 
@@ -24,7 +25,8 @@ _AES: Final = (128, 192, 256)
 class Encryption:
     """An algorithm with its key length. Octets of the key include the salt or nonce at its end.
 
-    `key_bits` is 0 where the cipher has one key length only. `icv_octets` is 0 unless AEAD.
+    `key_bits` is 0 where the cipher has one key length only. `icv_octets` is 0 unless AEAD;
+    `iv_octets` is 0 where the IV is not sent.
     `iv_is_counter` says that an IV must never repeat under a key, so that the caller counts;
     otherwise it must be unpredictable.
     """
@@ -96,7 +98,21 @@ ROWS: Final = (
     _Row(18, "AES_GCM_8", Gcm, salt=4, icv=8),
     _Row(19, "AES_GCM_12", Gcm, salt=4, icv=12),
     _Row(20, "AES_GCM_16", Gcm, salt=4, icv=16),
+    _Row(21, "NULL_AUTH_AES_GMAC", Gmac, salt=4, icv=16, serves_ike=False),
     _Row(28, "CHACHA20_POLY1305", ChaCha, (0,), fixed_octets=32, salt=4, icv=16),
+    _Row(29, "AES_CCM_8_IIV", implicit(Ccm), salt=3, iv=0, icv=8, serves_ike=False),
+    _Row(30, "AES_GCM_16_IIV", implicit(Gcm), salt=4, iv=0, icv=16, serves_ike=False),
+    _Row(
+        31,
+        "CHACHA20_POLY1305_IIV",
+        implicit(ChaCha),
+        (0,),
+        fixed_octets=32,
+        salt=4,
+        iv=0,
+        icv=16,
+        serves_ike=False,
+    ),
 )
 _BY_CODE: Final = {row.code: row for row in ROWS}
 

@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from ikeway.crypto.encr import encryption
 from ikeway.crypto.integ import integrity
@@ -11,10 +10,6 @@ from ikeway.crypto.prf import Prf
 from ikeway.crypto.protection import DirectionKeys, Protection
 from ikeway.model.esp import EspKeys
 from ikeway.model.secret import Secret
-
-_AES_GMAC: Final = 21
-_GMAC_OCTETS: Final = {128: 20, 192: 28, 256: 36}
-"""Key and salt of AES-GMAC, which only ESP has (RFC 4543 §5.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +112,6 @@ def esp_key_octets(encr: int, key_bits: int, integ: int) -> tuple[int, int]:
     Raises:
         LookupError: we do not have one of the algorithms.
     """
-    if encr == _AES_GMAC and key_bits in _GMAC_OCTETS:
-        return _GMAC_OCTETS[key_bits], 0
     return encryption(encr, key_bits).key_octets, integrity(integ).key_octets if integ else 0
 
 

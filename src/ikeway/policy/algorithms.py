@@ -27,8 +27,28 @@ class Algorithm:
     esp: bool = True
 
 
+_AES: Final = (128, 192, 256)
+
+
 def _encr(word: str, code: EncrId, bits: int = 0, *, aead: bool = False) -> Algorithm:
     return Algorithm(word, TransformType.ENCR, code, bits, is_aead=aead)
+
+
+def _aead(word: str, code: EncrId, *synonyms: str) -> tuple[Algorithm, ...]:
+    """Return an AEAD mode of AES with every key length; words are behind `aes128` and so on."""
+    return tuple(
+        _encr(f"aes{bits}{each}", code, bits, aead=True)
+        for bits in _AES
+        for each in (word, *synonyms)
+    )
+
+
+def _esp_only(*rows: Algorithm) -> tuple[Algorithm, ...]:
+    return tuple(replace(row, ike=False) for row in rows)
+
+
+def _legacy(row: Algorithm) -> Algorithm:
+    return replace(row, is_legacy=True)
 
 
 def _integ(word: str, code: IntegId, prf: PrfId) -> Algorithm:
@@ -52,20 +72,20 @@ ALGORITHMS: Final = (
     _encr("aes128", EncrId.AES_CBC, 128),
     _encr("aes192", EncrId.AES_CBC, 192),
     _encr("aes256", EncrId.AES_CBC, 256),
-    _encr("aes128gcm16", EncrId.AES_GCM_16, 128, aead=True),
-    _encr("aes128gcm", EncrId.AES_GCM_16, 128, aead=True),
-    _encr("aes192gcm16", EncrId.AES_GCM_16, 192, aead=True),
-    _encr("aes192gcm", EncrId.AES_GCM_16, 192, aead=True),
-    _encr("aes256gcm16", EncrId.AES_GCM_16, 256, aead=True),
-    _encr("aes256gcm", EncrId.AES_GCM_16, 256, aead=True),
-    _encr("aes128ccm16", EncrId.AES_CCM_16, 128, aead=True),
-    _encr("aes192ccm16", EncrId.AES_CCM_16, 192, aead=True),
-    _encr("aes256ccm16", EncrId.AES_CCM_16, 256, aead=True),
-    _encr("aes128ccm12", EncrId.AES_CCM_12, 128, aead=True),
-    _encr("aes256ccm12", EncrId.AES_CCM_12, 256, aead=True),
-    _encr("aes128ccm8", EncrId.AES_CCM_8, 128, aead=True),
-    _encr("aes256ccm8", EncrId.AES_CCM_8, 256, aead=True),
+    *_aead("gcm16", EncrId.AES_GCM_16, "gcm128", "gcm"),
+    *_aead("gcm12", EncrId.AES_GCM_12, "gcm96"),
+    *_aead("gcm8", EncrId.AES_GCM_8, "gcm64"),
+    *_aead("ccm16", EncrId.AES_CCM_16, "ccm128"),
+    *_aead("ccm12", EncrId.AES_CCM_12, "ccm96"),
+    *_aead("ccm8", EncrId.AES_CCM_8, "ccm64"),
     _encr("chacha20poly1305", EncrId.CHACHA20_POLY1305, aead=True),
+    *_esp_only(
+        *_aead("gcm16iiv", EncrId.AES_GCM_16_IIV),
+        *_aead("ccm8iiv", EncrId.AES_CCM_8_IIV),
+        _encr("chacha20poly1305iiv", EncrId.CHACHA20_POLY1305_IIV, aead=True),
+        *_aead("gmac", EncrId.NULL_AUTH_AES_GMAC),
+        _encr("null", EncrId.NULL),
+    ),
     _integ("sha256", IntegId.HMAC_SHA2_256_128, PrfId.HMAC_SHA2_256),
     _integ("sha384", IntegId.HMAC_SHA2_384_192, PrfId.HMAC_SHA2_384),
     _integ("sha512", IntegId.HMAC_SHA2_512_256, PrfId.HMAC_SHA2_512),
@@ -91,19 +111,15 @@ ALGORITHMS: Final = (
     *(row for row in _POST_QUANTUM if is_available(row.id)),
     Algorithm("esn", TransformType.ESN, EsnId.YES, ike=False),
     Algorithm("noesn", TransformType.ESN, EsnId.NO, ike=False),
-    Algorithm("3des", TransformType.ENCR, EncrId.DES3, is_legacy=True, esp=False),
-    Algorithm(
-        "sha1",
-        TransformType.INTEG,
-        IntegId.HMAC_SHA1_96,
-        prf=PrfId.HMAC_SHA1,
-        is_legacy=True,
-        esp=False,
-    ),
-    Algorithm("prfsha1", TransformType.PRF, PrfId.HMAC_SHA1, is_legacy=True, esp=False),
-    Algorithm("modp1024", TransformType.KE, KeMethod.MODP_1024, is_legacy=True),
-    Algorithm("modp1536", TransformType.KE, KeMethod.MODP_1536, is_legacy=True),
+    _legacy(_encr("3des", EncrId.DES3)),
+    _legacy(_integ("sha1", IntegId.HMAC_SHA1_96, PrfId.HMAC_SHA1)),
+    _legacy(_prf("prfsha1", PrfId.HMAC_SHA1)),
+    _legacy(_ke("modp1024", KeMethod.MODP_1024)),
+    _legacy(_ke("modp1536", KeMethod.MODP_1536)),
 )
+
+UNENCRYPTED: Final = frozenset({EncrId.NULL, EncrId.NULL_AUTH_AES_GMAC})
+"""Ciphers that are none (RFC 2410, RFC 4543); who writes one in a proposal asks for it by name."""
 
 ADDITIONAL: Final = tuple(
     TransformType(code) for code in range(TransformType.ADDKE1, TransformType.ADDKE7 + 1)

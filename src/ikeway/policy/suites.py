@@ -59,7 +59,11 @@ _LEGACY: Final = Offers(
             allow_legacy=True,
         ),
     ),
-    esp=_COMPATIBLE.esp,
+    esp=(
+        *_COMPATIBLE.esp,
+        parse_esp("aes256-aes128-sha1", allow_legacy=True),
+        parse_esp("3des-sha256-sha1", allow_legacy=True),
+    ),
 )
 
 OFFERS: Final = {
@@ -68,5 +72,6 @@ OFFERS: Final = {
     Suites.LEGACY: _LEGACY,
 }
 """`modern`: AEAD and groups of 128 bits of security and more. `compatible`: what devices of Apple,
-Google and Microsoft and routers need, and what RFC 8221 and RFC 8247 ask of everybody. `legacy`:
-3DES, SHA-1 and MODP 1024 and 1536 for the IKE SA too. All of them prefer X25519 with ML-KEM."""
+Google and Microsoft and routers need, and what RFC 8221 and RFC 8247 ask of everybody, but for
+HMAC-SHA1, which RFC 8221 §6 has on its way out ("MUST-"). `legacy`: 3DES, SHA-1 and MODP 1024 and
+1536 too, which Windows and Azure want unless told otherwise. All prefer X25519 with ML-KEM."""

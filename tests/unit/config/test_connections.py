@@ -103,6 +103,15 @@ def test_a_connection_that_cannot_work_is_refused(
     assert words in found
 
 
+def test_a_connection_that_encrypts_nothing_is_warned_of(tmp_path: Path) -> None:
+    text = CERTIFICATE + 'esp = ["aes256gcm16", "null-sha256", "aes128gmac"]'
+    warnings = [str(one) for one in loaded(tmp_path, text).warnings]
+    assert [one.partition("esp")[2] for one in warnings] == [
+        "[1]: null: nothing is encrypted",
+        "[2]: aes128gmac: nothing is encrypted",
+    ]
+
+
 def test_a_child_has_what_its_connection_says_unless_it_says_otherwise(tmp_path: Path) -> None:
     text = (
         PSK

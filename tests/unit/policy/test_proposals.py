@@ -19,6 +19,7 @@ from ikeway.policy.proposals import (
     parse_esp,
     parse_ike,
 )
+from ikeway.policy.suites import OFFERS
 from ikeway.wire.registry import EncrId, IntegId, KeMethod, PrfId, ProtocolId, TransformType
 
 ROWS = pytest.mark.parametrize("row", ALGORITHMS, ids=lambda row: row.word)
@@ -110,6 +111,9 @@ def test_case_does_not_matter() -> None:
         ("", "'' is not known"),
         ("aes256--x25519", "'' is not known"),
         ("aes256gcm16-esn-x25519", "'esn' cannot be used for an IKE SA"),
+        ("aes256gcm16iiv-x25519", "'aes256gcm16iiv' cannot be used for an IKE SA"),
+        ("null-sha256-x25519", "'null' cannot be used for an IKE SA"),
+        ("aes128gmac-x25519", "'aes128gmac' cannot be used for an IKE SA"),
         ("aes256-sha1-x25519", "'sha1' is weak"),
         ("3des-sha256-x25519", "'3des' is weak"),
         ("aes256gcm16-modp1024", "'modp1024' is weak"),
@@ -125,7 +129,10 @@ def test_what_does_not_go_together_is_refused(text: str, problem: str) -> None:
     ("text", "problem"),
     [
         ("aes256gcm16-prfsha256", "'prfsha256' cannot be used for a Child SA"),
-        ("3des-sha256", "'3des' cannot be used for a Child SA"),
+        ("3des-sha256", "'3des' is weak"),
+        ("aes128-sha1", "'sha1' is weak"),
+        ("null", "needs an integrity algorithm"),
+        ("aes128gmac-sha256", "takes no integrity algorithm"),
         ("sha256", "no cipher"),
         ("aes256", "needs an integrity algorithm"),
     ],
@@ -142,6 +149,25 @@ def test_weak_algorithms_need_a_named_opt_in() -> None:
     assert (EncrId.DES3, 0) in spec.encr
     assert spec.prf == ((PrfId.HMAC_SHA1, 0),)
     assert not any(row.is_legacy for row in ALGORITHMS if (row.id, row.key_bits) in spec.encr[1:])
+
+
+def test_an_integrity_check_value_is_named_by_its_octets_or_its_bits() -> None:
+    """As strongSwan writes them."""
+    for octets, bits in ((8, 64), (12, 96), (16, 128)):
+        for mode in ("gcm", "ccm"):
+            assert parse_esp(f"aes192{mode}{bits}") == parse_esp(f"aes192{mode}{octets}")
+    assert parse_esp("aes256gcm") == parse_esp("aes256gcm16")
+
+
+@pytest.mark.conformance("CF-U14")
+def test_a_child_sa_without_encryption_is_asked_for_by_name() -> None:
+    """RFC 8221 §5: NULL with a MAC; RFC 4543: AES-GMAC."""
+    null = parse_esp("null-sha256")
+    assert (null.encr, null.integ) == (((EncrId.NULL, 0),), ((IntegId.HMAC_SHA2_256_128, 0),))
+    assert parse_esp("aes256gmac").encr == ((EncrId.NULL_AUTH_AES_GMAC, 256),)
+    bare = {(EncrId.NULL, 0), *((EncrId.NULL_AUTH_AES_GMAC, bits) for bits in (128, 192, 256))}
+    for offers in OFFERS.values():
+        assert all(bare.isdisjoint(spec.encr) for spec in offers.esp)
 
 
 def test_a_suite_is_written_in_the_notation() -> None:

@@ -6,7 +6,7 @@ import pytest
 from ikeway.model.errors import NoProposalError
 from ikeway.policy.algorithms import ALGORITHMS
 from ikeway.policy.grades import Grade, judge, weaknesses
-from ikeway.policy.proposals import IkeSuite, ProposalSpec, parse_ike
+from ikeway.policy.proposals import IkeSuite, ProposalSpec, parse_esp, parse_ike
 from ikeway.policy.suites import OFFERS, Suites
 from ikeway.wire.registry import EncrId, IntegId, KeMethod, PrfId, TransformType
 
@@ -82,6 +82,27 @@ def test_devices_find_what_they_offer(device: str, suites: Suites, offered: str)
         raise NoProposalError(device)
     weaker = [one for one in Suites if list(Suites).index(one) < list(Suites).index(suites)]
     assert not any(_in_common(spec, peer) for one in weaker for spec in OFFERS[one].ike)
+
+
+@pytest.mark.parametrize(
+    ("device", "suites", "offered"),
+    [
+        ("macOS 14", Suites.MODERN, "aes256gcm16"),
+        ("Azure as it comes", Suites.MODERN, "aes256gcm16"),
+        ("iOS 14", Suites.COMPATIBLE, "aes256-sha256"),
+        ("Windows as it comes", Suites.LEGACY, "aes256-sha1"),
+        ("MikroTik as it comes", Suites.LEGACY, "aes256-sha1"),
+        ("iOS 16.5 typed by hand, last", Suites.LEGACY, "3des-sha1"),
+    ],
+)
+def test_devices_find_what_they_offer_for_child_sas(
+    device: str, suites: Suites, offered: str
+) -> None:
+    peer = parse_esp(f"{offered}-noesn", allow_legacy=True)
+    if not any(_in_common(spec, peer) for spec in OFFERS[suites].esp):
+        raise NoProposalError(device)
+    weaker = [one for one in Suites if list(Suites).index(one) < list(Suites).index(suites)]
+    assert not any(_in_common(spec, peer) for one in weaker for spec in OFFERS[one].esp)
 
 
 def test_a_weak_suite_says_what_is_weak() -> None:
