@@ -43,12 +43,12 @@ SOURCES: Final = {"narrow": (198, 18), "wide": None}
 # The flood, a program of its own ------------------------------------------------------------------
 
 
-def flood(rate: int, port: int, sources: str, mac: str) -> None:
+def flood(rate: int, port: int, sources: str, cookies: str, mac: str) -> None:
     """Send until killed; each second's count goes to standard output."""
     link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     link.bind(("outer0", ETH_P_IP))
     target = bytes.fromhex(mac.replace(":", ""))
-    frames = [frame(target, source(sources), port) for _ in range(FRAMES)]
+    frames = [frame(target, source(sources), port, cookies) for _ in range(FRAMES)]
     begin, sent, told = time.monotonic(), 0, 0
     print("ready", flush=True)
     while True:
@@ -76,9 +76,9 @@ def source(kind: str) -> bytes:
     return bytes((11 + secrets.randbelow(100),)) + secrets.token_bytes(3)
 
 
-def frame(mac: bytes, address: bytes, port: int) -> bytes:
+def frame(mac: bytes, address: bytes, port: int, cookies: str) -> bytes:
     """Return a forged first message of IKE in UDP, IPv4 and Ethernet."""
-    message = (bytes(4) if port == NAT_PORT else b"") + ike_sa_init()
+    message = (bytes(4) if port == NAT_PORT else b"") + ike_sa_init(cookies)
     udp = struct.pack(">HHHH", 1024 + secrets.randbelow(60000), port, 8 + len(message), 0)
     addresses = address + socket.inet_aton("10.9.0.1")
     head = struct.pack(">BBHIBBH", 0x45, 0, 28 + len(message), 0, 64, 17, 0) + addresses
@@ -89,8 +89,11 @@ def frame(mac: bytes, address: bytes, port: int) -> bytes:
     return mac + bytes(6) + struct.pack(">H", ETH_P_IP) + head + udp + message
 
 
-def ike_sa_init() -> bytes:
-    """Return a request that a real initiator could send: SA, KE, nonce, NAT detection."""
+def ike_sa_init(cookies: str) -> bytes:
+    """Return a request that a real initiator could send: SA, KE, nonce, NAT detection.
+
+    A forged cookie stands before them if there are to be cookies.
+    """
     transforms = [(1, 20, b"\x80\x0e\x01\x00"), (2, 5, b""), (4, 31, b"")]
     parts = b"".join(
         struct.pack(">BBHBBH", 0 if kind == 4 else 3, 0, 8 + len(attr), kind, 0, code) + attr
@@ -104,13 +107,20 @@ def ike_sa_init() -> bytes:
         (41, struct.pack(">BBH", 0, 0, 16388) + secrets.token_bytes(20)),
         (41, struct.pack(">BBH", 0, 0, 16389) + secrets.token_bytes(20)),
     ]
+    if cookies == "forged":
+        bodies.insert(0, (41, struct.pack(">BBH", 0, 0, 16390) + secrets.token_bytes(22)))
     kinds = [kind for kind, _ in bodies[1:]] + [0]
     chain = b"".join(
         struct.pack(">BBH", following, 0, 4 + len(body)) + body
         for (_, body), following in zip(bodies, kinds, strict=True)
     )
     spi = secrets.token_bytes(8)
-    return spi + bytes(8) + struct.pack(">BBBBII", 33, 0x20, 34, 8, 0, 28 + len(chain)) + chain
+    return (
+        spi
+        + bytes(8)
+        + struct.pack(">BBBBII", bodies[0][0], 0x20, 34, 8, 0, 28 + len(chain))
+        + chain
+    )
 
 
 def sink() -> None:
@@ -288,7 +298,8 @@ def measure(made: Any, options: argparse.Namespace, what: str) -> dict[str, Any]
             port = SINK_PORT if what == "sink" else options.port
             if what == "sink":
                 stack.enter_context(program(gateway, "--as-sink"))
-            arguments = ("--as-flood", str(options.rate), str(port), options.sources, mac)
+            kinds = options.sources, options.cookies
+            arguments = ("--as-flood", str(options.rate), str(port), *kinds, mac)
             sent = stack.enter_context(program(net, *arguments))
             time.sleep(1.0)
             before = lost(gateway, port)
@@ -321,9 +332,10 @@ def main() -> None:
     parser.add_argument("--connects", type=int, default=5)
     parser.add_argument("--port", type=int, choices=[IKE_PORT, NAT_PORT], default=IKE_PORT)
     parser.add_argument("--sources", choices=sorted(SOURCES), default="narrow")
+    parser.add_argument("--cookies", choices=["none", "forged"], default="none")
     options = parser.parse_args()
     say(f"{os.cpu_count()} cores, kernel {platform.release()}; to port {options.port}")
-    say(f"forged sources: {options.sources}\n")
+    say(f"forged sources: {options.sources}; cookies: {options.cookies}\n")
     titles = "TCP Gbit/s, median (runs)", "sent/s", "lost", "load", "RSS MiB", "connects s"
     say(f"| | {' | '.join(titles)} |")
     say("|---|---|---|---|---|---|---|")
@@ -365,7 +377,7 @@ def say(line: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--as-flood"]:
-        flood(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5])
+        flood(int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:7])
     elif sys.argv[1:2] == ["--as-sink"]:
         sink()
     else:

@@ -4,10 +4,19 @@
 from os import PathLike
 from typing import final
 
-__all__ = ["Engine", "EspSa", "RefusedError", "des_encrypt", "md4"]
+__all__ = ["Door", "Engine", "EspSa", "RefusedError", "des_encrypt", "md4"]
 
 class RefusedError(Exception):
     """A packet went no further; the argument is the reason's name."""
+
+@final
+class Door:
+    """A socket of IKE that is read with few calls."""
+
+    def __new__(cls, descriptor: int, is_marked: bool) -> Door: ...
+    def take(
+        self, challenge: tuple[list[tuple[int, bytes]], bytes] | None
+    ) -> tuple[list[tuple[bytes, bytes | None, bytes, int]], int, bool]: ...
 
 @final
 class Engine:

@@ -6,11 +6,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ikeway.runtime.sockets import _bind_all
+from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Nonce, Notify
 from ikeway.wire.registry import NotifyType
@@ -99,7 +101,10 @@ def test_a_client_gets_in_by_cookie_and_puzzle(
 
 @pytest.mark.parametrize("limits", [{}])
 def test_a_flood_shuts_nobody_out(link: Link, ends: tuple[Daemon, Daemon]) -> None:
-    """I3, I5: forged requests from one address, as fast as a thread sends them."""
+    """I3, I5: forged requests from one address, as fast as a thread sends them.
+
+    Every other one has a forged cookie, and comes where requests with good ones come.
+    """
     client, gateway = ends
     wait_until(lambda: bool(client.children()), 10.0, "the tunnel")
     stop = threading.Event()
@@ -108,7 +113,9 @@ def test_a_flood_shuts_nobody_out(link: Link, ends: tuple[Daemon, Daemon]) -> No
     def flood() -> None:
         while not stop.is_set():
             nonce = Nonce(secrets.token_bytes(32))
-            flooding.sendto(forged(nonce), (link.peer.outer[4], 500))
+            cookie = Notify(NotifyType.COOKIE, secrets.token_bytes(22))
+            for octets in forged(nonce), forged(cookie, nonce):
+                flooding.sendto(octets, (link.peer.outer[4], 500))
 
     thread = threading.Thread(target=flood)
     thread.start()
@@ -128,9 +135,10 @@ def test_a_flood_shuts_nobody_out(link: Link, ends: tuple[Daemon, Daemon]) -> No
         flooding.close()
 
 
-def forged(nonce: Nonce) -> bytes:
-    payloads = tuple(nonce if isinstance(one, Nonce) else one for one in REQUEST.payloads)
-    return Message(REQUEST.header, payloads).encode()
+def forged(*first: Body) -> bytes:
+    """Return a request with these payloads and the others that it needs."""
+    others = tuple(one for one in REQUEST.payloads if not isinstance(one, Nonce))
+    return replace(REQUEST, payloads=(*first, *others)).encode()
 
 
 @pytest.mark.conformance("CF-W09")

@@ -2,10 +2,11 @@
 //! The engine process: a TUN interface, UDP sockets, two packet threads and a control socket.
 //!
 //! `outbound` seals what the TUN interface sends, `inbound` opens what the network brings, `engine`
-//! owns both and `control` is how the daemon speaks to it. All `unsafe` of ikeway is here, at the
-//! system calls.
+//! owns both and `control` is how the daemon speaks to it. `door` is another process's: the daemon's,
+//! for its sockets of IKE. All `unsafe` of ikeway is here, at the system calls.
 
 mod control;
+mod door;
 mod engine;
 mod error;
 mod events;
@@ -20,4 +21,5 @@ mod udp;
 mod wiring;
 
 pub use control::{Server, random_seed};
+pub use door::{Challenge, Door, Letter, Taken};
 pub use error::EngineError;

@@ -2,6 +2,7 @@
 //! The Python module `ikeway._engine`. It converts values and releases the GIL, and does nothing
 //! else.
 
+mod door;
 mod engine;
 mod error;
 mod esp;
@@ -9,9 +10,11 @@ mod mschap;
 
 use pyo3::prelude::*;
 
-/// The Rust side of ikeway: the engine process, ESP packets one at a time, and old ciphers.
+/// The Rust side of ikeway: the engine process, the daemon's sockets, ESP packets one at a time, and
+/// old ciphers.
 #[pymodule]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<door::Door>()?;
     module.add_class::<engine::Engine>()?;
     module.add_class::<esp::EspSa>()?;
     module.add_function(wrap_pyfunction!(mschap::md4, module)?)?;

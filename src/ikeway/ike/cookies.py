@@ -35,6 +35,39 @@ class Terms:
     bits: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What all cookies of a moment are made of and checked with.
+
+    `secrets` are numbered, the one in use first; `head` is what cookies begin with.
+    """
+
+    secrets: tuple[tuple[int, Secret], ...]
+    head: bytes
+
+    def cookie(self, opening: Opening, source: bytes) -> bytes:
+        """Return the cookie for a request from an address, which is as IP headers have it."""
+        _, secret = self.secrets[0]
+        return self.head + code(secret, _bound(self.head, opening, source))
+
+    def check(self, opening: Opening, source: bytes) -> None:
+        """Check the cookie of a request.
+
+        Raises:
+            IntegrityError: it is not of ours, too old, or of another request.
+        """
+        cookie = opening.cookie
+        if len(cookie) != _TERMS.size + CODE_OCTETS:
+            raise IntegrityError("no cookie of ours")
+        head = cookie[: _TERMS.size]
+        for number, secret in self.secrets:
+            if number == head[0]:
+                bound = _bound(head, opening, source)
+                check_code(secret, bound, cookie[_TERMS.size :], "a cookie")
+                return
+        raise IntegrityError("a cookie of a secret that is gone")
+
+
 @dataclass(slots=True)
 class _Generation:
     number: int
@@ -56,10 +89,14 @@ class Cookies:
 
     def make(self, opening: Opening, source: bytes, now: Instant, terms: Terms = Terms()) -> bytes:
         """Return the cookie that this request has to come back with."""
+        return self.challenge(now, terms).cookie(opening, source)
+
+    def challenge(self, now: Instant, terms: Terms = Terms()) -> Challenge:
+        """Return what cookies are made of at this moment."""
         current = self._current(now)
         when = min(int((now - current.since) * _TENTHS), 0xFFFF)
         head = _TERMS.pack(current.number, when, terms.prf, terms.bits)
-        return head + code(current.secret, _bound(head, opening, source))
+        return Challenge(tuple((one.number, one.secret) for one in self._generations), head)
 
     def check(self, opening: Opening, source: bytes, now: Instant) -> Terms:
         """Return what was asked for when the request's cookie was given.
@@ -67,20 +104,11 @@ class Cookies:
         Raises:
             IntegrityError: it is not of ours, too old, of another request, or used up.
         """
-        cookie = opening.cookie
-        if len(cookie) != _TERMS.size + CODE_OCTETS:
-            raise IntegrityError("no cookie of ours")
-        self._current(now)
-        head = cookie[: _TERMS.size]
-        number, _, prf, bits = _TERMS.unpack(head)
-        for known in self._generations:
-            if known.number == number:
-                bound = _bound(head, opening, source)
-                check_code(known.secret, bound, cookie[_TERMS.size :], "a cookie")
-                if cookie in known.spent:
-                    raise IntegrityError("a cookie that has made an IKE SA")
-                return Terms(prf, bits)
-        raise IntegrityError("a cookie of a secret that is gone")
+        self.challenge(now).check(opening, source)
+        if any(opening.cookie in known.spent for known in self._generations):
+            raise IntegrityError("a cookie that has made an IKE SA")
+        _, _, prf, bits = _TERMS.unpack(opening.cookie[: _TERMS.size])
+        return Terms(prf, bits)
 
     def spend(self, cookie: bytes) -> None:
         """Note that a cookie, which was checked, has made an IKE SA."""

@@ -6,8 +6,9 @@ Nothing that is not authentic leaves state behind, but for half-open SAs, whose 
 
 from dataclasses import replace
 
-from ikeway.ike import crash_detection, hints, opening, strangers, succession
+from ikeway.ike import besieged, crash_detection, hints, opening, strangers, succession
 from ikeway.ike.claims import Claims
+from ikeway.ike.cookies import Challenge
 from ikeway.ike.eap_states import AsServer
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import (
@@ -16,7 +17,7 @@ from ikeway.ike.exchanges import (
     ike_session_resume_responder,
 )
 from ikeway.ike.fragment_budget import FragmentBudget
-from ikeway.ike.gate import Admitted, Asked, Gate, Refused
+from ikeway.ike.gate import Admitted, Asked, Demand, Gate, Refused
 from ikeway.ike.half_open import HalfOpen, request_key
 from ikeway.ike.io import (
     Action,
@@ -127,23 +128,21 @@ class Endpoint:
 
     def receive(self, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
         """Take a datagram from the network. Whatever it is, nothing escapes but actions."""
-        hurried = self.hurry(datagram.octets, datagram.peer.address.packed, now)
-        if hurried is not None:
-            answer, told = hurried
-            return (Send(datagram.local, datagram.peer, answer), *told)
+        challenge = self._gate.challenge(now)
+        if challenge is not None:
+            source = datagram.peer.address.packed
+            answer = besieged.answer(datagram.octets, source, challenge)
+            if answer is not None:
+                return (Send(datagram.local, datagram.peer, answer), *self.asked(1, now))
         return self._receive(datagram, now)
 
-    def hurry(
-        self, octets: bytes, source: bytes, now: Instant
-    ) -> tuple[bytes, tuple[Action, ...]] | None:
-        """Return the answer to a request that has to come back with a cookie, and what to tell.
+    def challenge(self, now: Instant) -> Challenge | None:
+        """Return what first requests may be answered with before they come here."""
+        return self._gate.challenge(now)
 
-        None is for `receive`. `source` is the address that it came from, as IP headers have it.
-        """
-        answer = self._gate.hurry(octets, source, now)
-        if answer is None:
-            return None
-        return answer, self._pressure.note("a cookie", len(self._half_open), now)
+    def asked(self, requests: int, now: Instant) -> tuple[Action, ...]:
+        """Note how many first requests were answered with the challenge."""
+        return self._pressure.note(Demand.COOKIE.value, len(self._half_open), now, requests)
 
     def _receive(self, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
         try:

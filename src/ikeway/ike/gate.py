@@ -13,14 +13,14 @@ from typing import Final, TypeAlias
 
 from ikeway.crypto.puzzle import Puzzle, check_solution
 from ikeway.crypto.random import Random
-from ikeway.ike import besieged, puzzles
-from ikeway.ike.cookies import Cookies, Terms
+from ikeway.ike import puzzles
+from ikeway.ike.cookies import Challenge, Cookies, Terms
 from ikeway.ike.half_open import HalfOpen
 from ikeway.ike.io import Datagram
 from ikeway.ike.limits import RateLimit
 from ikeway.ike.opening import Opening, glance, is_resuming
 from ikeway.ike.sources import Meter, Source, source_of
-from ikeway.model.errors import IntegrityError, MalformedError
+from ikeway.model.errors import IntegrityError
 from ikeway.model.time import Instant, Seconds
 from ikeway.policy.limits import Limits
 from ikeway.wire.payloads import Notify
@@ -103,17 +103,11 @@ class Gate:
             return Admitted(opening.cookie, is_pressed=True)
         return self._judge(opening, terms, datagram, now)
 
-    def hurry(self, octets: bytes, source: bytes, now: Instant) -> bytes | None:
-        """Return the short way's answer to a request, if everybody has to return a cookie now."""
-        is_for_all = now < self._flooded_until or len(self._half_open) >= self._limits.cookies_from
-        if not (is_for_all and besieged.is_first(octets)):
-            return None
-        try:
-            opening = glance(octets)
-        except MalformedError:
-            return None
-        answer = besieged.ask(octets, self._cookies.make(opening, source, now))
-        return answer if len(answer) <= len(octets) else None
+    def challenge(self, now: Instant) -> Challenge | None:
+        """Return what everybody has to return a cookie of now; None if not everybody has to."""
+        if now < self._flooded_until or len(self._half_open) >= self._limits.cookies_from:
+            return self._cookies.challenge(now)
+        return None
 
     def spend(self, admitted: Admitted) -> None:
         """Note that a request has made an IKE SA."""

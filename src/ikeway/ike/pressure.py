@@ -17,9 +17,11 @@ class Pressure:
         self._counts: dict[str, int] = {}
         self._told: Instant | None = None
 
-    def note(self, demand: str, half_open: int, now: Instant) -> tuple[Action, ...]:
-        """Note that a request was answered with a demand; return the report if it is time."""
-        self._counts[demand] = self._counts.get(demand, 0) + 1
+    def note(
+        self, demand: str, half_open: int, now: Instant, requests: int = 1
+    ) -> tuple[Action, ...]:
+        """Note that requests were answered with a demand; return the report if it is time."""
+        self._counts[demand] = self._counts.get(demand, 0) + requests
         if self._told is not None and now - self._told < QUIET:
             return ()
         counts, self._counts, self._told = self._counts, {}, now

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ikeway.dataplane.port import DataPlane
+from ikeway.ike.cookies import Challenge
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.io import (
     Action,
@@ -104,7 +105,7 @@ class Driver:
 
     def __init__(self, endpoint: IkeEndpoint, ports: Ports) -> None:
         self.endpoint = endpoint
-        self.transport = UdpTransport(self._received, None if ports.faults else self._hurry)
+        self.transport = UdpTransport(self._received, None if ports.faults else self)
         self._ports = ports
         self._loop = asyncio.get_running_loop()
         self._timers: dict[bytes, asyncio.TimerHandle] = {}
@@ -153,14 +154,13 @@ class Driver:
         """Report something that happened outside any IKE SA."""
         self._ports.listener(Report(b"", Warned(reason)))
 
-    def _hurry(self, octets: bytes, source: bytes) -> bytes | None:
-        """Return the answer to one request of a flood; None where there is more to do."""
-        hurried = self.endpoint.hurry(octets, source, self._now())
-        if hurried is None:
-            return None
-        answer, told = hurried
-        self._perform(told)
-        return answer
+    def challenge(self) -> Challenge | None:
+        """Return what cookies are made of, if all first requests have to bring one now."""
+        return self.endpoint.challenge(self._now())
+
+    def asked(self, requests: int) -> None:
+        """Take how many first requests were asked for a cookie before they came here."""
+        self._perform(self.endpoint.asked(requests, self._now()))
 
     def _received(self, datagram: Datagram) -> None:
         self._enter(datagram)

@@ -12,41 +12,55 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Final, Protocol
 
+from ikeway._engine import Door
+from ikeway.ike.cookies import Challenge
 from ikeway.ike.io import Datagram
 from ikeway.model.address import IKE_PORT, NAT_PORT, Address, Endpoint
 from ikeway.model.errors import HostError
+from ikeway.model.time import Seconds
 from ikeway.runtime import steering
 from ikeway.runtime.network import OUTER_MARK
 from ikeway.wire.message import NAT_KEEPALIVE, NON_ESP_MARKER
 
-RECEIVE_OCTETS = 65_535
-ANCILLARY_OCTETS = 128
-BATCH = 64
 QUEUE_OCTETS = 2 << 20
 """Room for what a flood brings while the processor is busy with others; unused it costs nothing."""
+REST: Final[Seconds] = 0.004
+"""How long a queue is left alone in a flood once it was emptied; it has room for 100 ms.
+
+Else the processor would wake for each datagram, and take it from the packets of tunnels.
+"""
 _IPV6_RECVPKTINFO = 49
 _IP_PKTINFO = 8
-_UDP_GRO = 104
 _SO_RCVBUFFORCE = 33
 
 Receiver = Callable[[Datagram], None]
-Door = Callable[[bytes, bytes], bytes | None]
-"""Takes a message and the address that it came from, and returns the answer if that is all."""
+
+
+class Porter(Protocol):
+    """Says what first requests have to bring before they come in, and hears how many had not."""
+
+    def challenge(self) -> Challenge | None:
+        """Return what cookies are made of, if everybody has to bring one now."""
+
+    def asked(self, requests: int) -> None:
+        """Take how many requests were asked for a cookie since the last time."""
 
 
 class UdpTransport:
     """The sockets of one worker. Datagrams go to `receiver`; what cannot be IKE is dropped.
 
-    Each message meets the `door` before that. In a flood nearly all go no further, and what values
-    they would be put in costs more than their answers.
+    Where there is a porter, requests without the cookie that they have to bring go no further than
+    the extension's `Door`: what values they would be put in costs more than their answers.
     """
 
-    def __init__(self, receiver: Receiver, door: Door | None = None) -> None:
+    def __init__(self, receiver: Receiver, porter: Porter | None = None) -> None:
         self._receiver = receiver
-        self._door = door
+        self._porter = porter
         self._sockets: dict[tuple[int, int], list[socket.socket]] = {}
         self._bound: dict[socket.socket, Endpoint] = {}
+        self._doors: dict[socket.socket, Door] = {}
 
     def listen(self, addresses: Iterable[Address], port: int) -> None:
         """Bind a socket per address, and one more for the first requests of strangers.
@@ -69,6 +83,7 @@ class UdpTransport:
             if bound.address.is_unspecified:
                 _want_destination(sock)
             self._bound[sock] = bound
+            self._doors[sock] = Door(sock.fileno(), is_marked=port == NAT_PORT)
             self._sockets.setdefault((sock.family, port), []).append(sock)
             loop.add_reader(sock.fileno(), self._readable, sock)
 
@@ -78,6 +93,7 @@ class UdpTransport:
         for sock in self._bound:
             loop.remove_reader(sock.fileno())
             sock.close()
+        self._doors.clear()
         self._bound.clear()
         self._sockets.clear()
 
@@ -119,42 +135,26 @@ class UdpTransport:
 
     def _readable(self, sock: socket.socket) -> None:
         """Take what has arrived, but let others have their turn after a while."""
-        for _ in range(BATCH):
-            try:
-                octets, ancillary, _flags, source = sock.recvmsg(RECEIVE_OCTETS, ANCILLARY_OCTETS)
-            except BlockingIOError:
-                return
-            except OSError:
-                continue  # an ICMP error of something sent earlier
-            if self._door is not None and self._turn_away(sock, octets, ancillary, source):
-                continue
-            bound = self._bound[sock]
-            packed = _destination(ancillary)
-            local = _local(packed, bound.port) if packed else bound
-            peer = _peer(source[0], source[1])
-            size = _segment_octets(ancillary) or len(octets) or 1
-            for start in range(0, len(octets), size):
-                self._take(local, peer, octets[start : start + size])
+        bound = self._bound[sock]
+        challenge = None if self._porter is None else self._porter.challenge()
+        letters, asked, is_more = self._doors[sock].take(_spelled(challenge))
+        for octets, destination, host, port in letters:
+            local = bound if destination is None else _place(destination, bound.port)
+            self._take(local, _place(host, port), octets)
+        if self._porter is not None and asked:
+            self._porter.asked(asked)
+            if not is_more:
+                self._rest(sock)
 
-    def _turn_away(
-        self,
-        sock: socket.socket,
-        octets: bytes,
-        ancillary: list[tuple[int, int, bytes]],
-        source: tuple[str, int],
-    ) -> bool:
-        """Answer at the door what is answered there; whether that was so."""
-        marker = NON_ESP_MARKER if self._bound[sock].port == NAT_PORT else b""
-        if self._door is None or not octets.startswith(marker):
-            return False
-        packed = socket.inet_pton(sock.family, source[0].partition("%")[0])
-        answer = self._door(octets[len(marker) :], packed)
-        if answer is None:
-            return False
-        local = _destination(ancillary)
-        with suppress(OSError):  # a lost answer is like any other
-            sock.sendmsg([marker, answer], _leaving_from(local), 0, source)
-        return True
+    def _rest(self, sock: socket.socket) -> None:
+        """Leave the queue that a flood fills alone for a moment."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(sock.fileno())
+        loop.call_later(REST, self._look_again, sock)
+
+    def _look_again(self, sock: socket.socket) -> None:
+        if sock in self._bound:
+            asyncio.get_running_loop().add_reader(sock.fileno(), self._readable, sock)
 
     def _take(self, local: Endpoint, peer: Endpoint, octets: bytes) -> None:
         if local.port == NAT_PORT:
@@ -234,47 +234,26 @@ def _mark_as_outer(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, OUTER_MARK)
 
 
-def _destination(ancillary: list[tuple[int, int, bytes]]) -> bytes | None:
-    """Return the address that a datagram was sent to, as it stands in an IP header."""
-    for level, kind, data in ancillary:
-        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(data) >= 12:
-            return data[8:12]
-        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO and len(data) >= 16:
-            return data[:16]
-    return None
-
-
 # Values of addresses are slow to make. They are kept for a while, which also lets all IKE SAs with
 # one address of ours, and all datagrams of a peer, share one value.
 
 
-@lru_cache(maxsize=1024)
-def _local(packed: bytes, port: int) -> Endpoint:
+@lru_cache(maxsize=4096)
+def _place(packed: bytes, port: int) -> Endpoint:
     return Endpoint(ip_address(packed), port)
 
 
-@lru_cache(maxsize=4096)
-def _peer(host: str, port: int) -> Endpoint:
-    return Endpoint(ip_address(host.split("%", maxsplit=1)[0]), port)
+def _spelled(challenge: Challenge | None) -> tuple[list[tuple[int, bytes]], bytes] | None:
+    """Return a challenge as the extension takes it."""
+    if challenge is None:
+        return None
+    return [(number, secret.octets) for number, secret in challenge.secrets], challenge.head
 
 
 def _target(peer: Endpoint) -> tuple[str, int]:
     """Return a peer as a socket wants it."""
     family = socket.AF_INET if peer.address.version == 4 else socket.AF_INET6
     return socket.inet_ntop(family, peer.address.packed), peer.port
-
-
-def _segment_octets(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """Return how long the datagrams are that the kernel received as one; 0 if it did not."""
-    for level, kind, data in ancillary:
-        if (level, kind) == (socket.IPPROTO_UDP, _UDP_GRO) and len(data) >= 4:
-            return struct.unpack_from("=i", data)[0]  # type: ignore[no-any-return]
-    return 0
-
-
-@lru_cache(maxsize=64)
-def _leaving_from(packed: bytes | None) -> tuple[tuple[int, int, bytes], ...]:
-    return () if packed is None else (_from(ip_address(packed)),)
 
 
 def _from(address: Address) -> tuple[int, int, bytes]:

@@ -8,14 +8,20 @@ from ipaddress import ip_address
 
 import pytest
 
+from ikeway.ike import besieged
+from ikeway.ike.cookies import Challenge
 from ikeway.ike.io import Datagram
 from ikeway.model.address import IKE_PORT, NAT_PORT
-from ikeway.runtime.sockets import UdpTransport
+from ikeway.model.secret import Secret
+from ikeway.runtime.sockets import REST, UdpTransport
 from ikeway.wire.message import NON_ESP_MARKER
+from support.forge import first_message
+from support.hosts import GCM
 
 HOSTS = {"127.0.0.1": "127.0.0.1", "0.0.0.0": "127.0.0.9", "::1": "::1", "::": "::1"}
 """An address that is bound, and one at which it can be reached."""
-KNOCK, OTHER = b"a first request", b"something else"
+KNOCK, OTHER = first_message(GCM.psk()).encode(), b"something else"
+CHALLENGE = Challenge(((7, Secret(b"of our cookies")),), bytes((7, 0, 0, 0, 0, 0)))
 
 
 class Reached:
@@ -23,7 +29,8 @@ class Reached:
 
     def __init__(self, bound: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in bound else socket.AF_INET
-        self.asked: list[tuple[bytes, bytes]] = []
+        self.requests: list[int] = []
+        self.is_besieged = True
         self.received: asyncio.Queue[Datagram] = asyncio.Queue()
         self.ours, self.peer = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(2))
         self.ours.bind((bound, 0))
@@ -31,12 +38,14 @@ class Reached:
         self.at = (HOSTS[bound], self.ours.getsockname()[1])
         self.peer.connect(self.at)
         self.peer.settimeout(2)
-        self.transport = UdpTransport(self.received.put_nowait, self.door)
+        self.transport = UdpTransport(self.received.put_nowait, self)
         self.transport.adopt([self.ours], port)
 
-    def door(self, octets: bytes, source: bytes) -> bytes | None:
-        self.asked.append((octets, source))
-        return b"come again" if octets == KNOCK else None
+    def challenge(self) -> Challenge | None:
+        return CHALLENGE if self.is_besieged else None
+
+    def asked(self, requests: int) -> None:
+        self.requests.append(requests)
 
 
 def run(bound: str, port: int, work: Callable[[Reached], Awaitable[None]]) -> None:
@@ -60,8 +69,9 @@ def test_what_is_answered_at_the_door_goes_no_further(bound: str, port: int) -> 
     async def work(reached: Reached) -> None:
         reached.peer.send(marker + KNOCK)
         answer = await asyncio.to_thread(reached.peer.recv, 100)
-        assert answer == marker + b"come again"
-        assert reached.asked == [(KNOCK, ip_address(HOSTS[bound]).packed)]
+        packed = ip_address(HOSTS[bound]).packed
+        assert answer == marker + (besieged.answer(KNOCK, packed, CHALLENGE) or b"")
+        assert reached.requests == [1]
         assert reached.received.empty()
 
     run(bound, port, work)
@@ -87,7 +97,46 @@ def test_what_has_no_marker_on_port_4500_is_never_looked_at() -> None:
     async def work(reached: Reached) -> None:
         reached.peer.send(KNOCK)
         reached.peer.send(NON_ESP_MARKER + OTHER)
-        await reached.received.get()
-        assert reached.asked == [(OTHER, ip_address("127.0.0.1").packed)]
+        assert (await reached.received.get()).octets == OTHER
+        assert not reached.requests
 
     run("127.0.0.1", NAT_PORT, work)
+
+
+def test_in_quiet_times_nobody_is_asked_for_anything() -> None:
+    async def work(reached: Reached) -> None:
+        reached.is_besieged = False
+        reached.peer.send(KNOCK)
+        assert (await reached.received.get()).octets == KNOCK
+        assert not reached.requests
+
+    run("127.0.0.1", IKE_PORT, work)
+
+
+def test_what_comes_while_a_flood_is_left_alone_is_received_after_that() -> None:
+    """Many datagrams, some of them ours: none is lost, and few looks suffice."""
+
+    async def work(reached: Reached) -> None:
+        for number in range(200):
+            reached.peer.send(KNOCK)
+            if number % 50 == 0:
+                reached.peer.send(OTHER)
+                await asyncio.sleep(REST / 2)
+        for _ in range(4):
+            assert (await reached.received.get()).octets == OTHER
+        for _ in range(100):
+            await asyncio.sleep(REST)
+        assert sum(reached.requests) == 200
+        assert len(reached.requests) <= 10
+
+    run("127.0.0.1", IKE_PORT, work)
+
+
+def test_a_transport_that_is_closed_while_it_rests_stays_closed() -> None:
+    async def work(reached: Reached) -> None:
+        reached.peer.send(KNOCK)
+        await asyncio.to_thread(reached.peer.recv, 100)
+        reached.transport.close()
+        await asyncio.sleep(2 * REST)
+
+    run("127.0.0.1", IKE_PORT, work)

@@ -9,4 +9,4 @@ mod steering;
 
 pub(crate) use receive::{ReceiveBatch, Run};
 pub(crate) use send::{Path, SendBatch};
-pub(crate) use socket::{Listening, last_errno, listen, outcome};
+pub(crate) use socket::{Listening, duplicate, last_errno, listen, outcome};

@@ -3,7 +3,7 @@
 //! for ESP, which stays here.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
@@ -79,6 +79,15 @@ fn set_option(socket: impl AsFd, level: i32, name: i32, value: i32) -> Result<()
         libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw const value).cast(), size)
     };
     outcome(result)
+}
+
+/// Returns another descriptor of a socket that somebody else has.
+pub(crate) fn duplicate(socket: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: the call takes any number, and refuses those that are no descriptor.
+    let made = unsafe { libc::fcntl(socket, libc::F_DUPFD_CLOEXEC, 0) };
+    outcome(made)?;
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(made) })
 }
 
 /// Returns the error of a call that answers -1 for one.
