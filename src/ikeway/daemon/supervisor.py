@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from logging import CRITICAL, DEBUG, ERROR, INFO, WARNING
 from typing import Final
 
 import structlog
@@ -20,6 +19,7 @@ from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
 from ikeway.control.schema import EventLine, Status
 from ikeway.daemon import foundation
+from ikeway.daemon.plane_events import PlaneEvents
 from ikeway.daemon.radius import RadiusOffice
 from ikeway.daemon.roaming import Roaming
 from ikeway.daemon.share import Share
@@ -31,17 +31,11 @@ from ikeway.daemon.status import (
     ike_status,
     retry_status,
 )
+from ikeway.daemon.teller import Teller
 from ikeway.daemon.ticket_keys import TicketKeys
 from ikeway.daemon.traps import TRAP_BITS, Traps
-from ikeway.daemon.watchers import Watchers
 from ikeway.dataplane.port import (
     DataPlane,
-    IkeDatagram,
-    PacketsRefused,
-    PacketWaits,
-    PairSpent,
-    PeerMoved,
-    Refusal,
 )
 from ikeway.ike.children import Wish
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
@@ -52,25 +46,21 @@ from ikeway.ike.io import (
     CloseChild,
     Disconnect,
     FollowRedirect,
-    PeerSeen,
     Report,
     RevokeTicket,
-    Spent,
 )
 from ikeway.ike.reports import (
     ChildEstablished,
     Closed,
-    Dropped,
     Established,
     Event,
-    Pressed,
     Reauthenticating,
     Rekeyed,
 )
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.states import Deleting, Replaced
 from ikeway.ike.states import Established as Up
-from ikeway.model.address import IKE_PORT, NAT_PORT, Endpoint
+from ikeway.model.address import IKE_PORT, NAT_PORT
 from ikeway.model.errors import UsageError
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
@@ -84,10 +74,8 @@ from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.network import HostNetwork
 from ikeway.runtime.pki import Pki
-from ikeway.runtime.story import Quieter, level, tell
 from ikeway.runtime.tokens import Token
 
-LEVELS: Final = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
 OF_LIFE: Final = frozenset({Established, Rekeyed, Reauthenticating, Closed, ChildEstablished})
 """The reports that change what we know of our SAs."""
 FAREWELL = 2.0
@@ -151,10 +139,8 @@ class Supervisor:
         pki = Pki(loaded.private_keys, loaded.credentials.authorities, tokens=tokens)
         facts = {"worker": share.worker} if share.workers > 1 else {}
         self._log = structlog.get_logger("ikeway").bind(**facts)
-        self._least = min(filter(self._log.is_enabled_for, LEVELS.values()), default=CRITICAL)
+        self._teller = Teller(self._log)
         self._plane = plane
-        self._quieter = Quieter()
-        self._watchers = Watchers()
         self._since: dict[bytes, float] = {}
         self._ending = asyncio.Event()
         leases, key_log = share.leases or Leases(loaded.pools), instruments.key_log
@@ -187,6 +173,9 @@ class Supervisor:
         mine = frozenset(one.name for one in loaded.connections if share.starts(one))
         self._traps = Traps(
             self._driver, self._starter, plane, network, mine, share.worker << TRAP_BITS
+        )
+        self._plane_events = PlaneEvents(
+            plane, self._driver, self._traps, loaded.host.listen, self._log
         )
         self._ticket_keys = TicketKeys(self.seal_tickets)
         self._is_first = share.worker == 0
@@ -241,7 +230,7 @@ class Supervisor:
     async def work(self) -> None:
         """Work until told to end."""
         loop = asyncio.get_running_loop()
-        events = loop.create_task(self._plane_events())
+        events = loop.create_task(self._plane_events.follow())
         await self._roaming.begin(self._network)
         if self._radius is not None:
             await self._radius.begin(is_first=self._is_first)
@@ -337,7 +326,7 @@ class Supervisor:
 
     def watch(self) -> AsyncIterator[EventLine]:
         """Return what happens from now on."""
-        return self._watchers.watch()
+        return self._teller.watch()
 
     def shutdown(self) -> None:
         """End the daemon in an orderly way."""
@@ -346,12 +335,11 @@ class Supervisor:
     # What happens -----------------------------------------------------------------------------
 
     def _heard(self, report: Report) -> None:
-        """Take a report. Most are of messages, which nobody but a debugger wants to read."""
+        """Take a report."""
         event = report.event
         if type(event) in OF_LIFE:
             self._note(report, event)
-        if LEVELS[level(event)] >= self._least or self._watchers:
-            self._say(report)
+        self._teller.tell(report)
 
     def _note(self, report: Report, event: Event) -> None:
         if self._radius is not None:
@@ -371,51 +359,6 @@ class Supervisor:
             self._since.pop(report.sa, None)
             self._starter.closed(event.connection, report.sa, event.reason)
             self._traps.closed(event.connection)
-
-    def _say(self, report: Report) -> None:
-        """Put a report in words for the log and for those who watch."""
-        if not self._quieter.allows(report, time.monotonic()):
-            return
-        line = tell(report)
-        facts = dict(line.facts)
-        if isinstance(report.event, Dropped | Pressed) and (missing := self._quieter.missing()):
-            facts["held_back"] = missing
-        getattr(self._log, line.level)(line.text, **facts)
-        if self._watchers:
-            at = time.time()
-            event = EventLine(
-                at=at, level=line.level, event=line.event, text=line.text, facts=facts
-            )
-            self._watchers.tell(event)
-
-    async def _plane_events(self) -> None:
-        async for event in self._plane.events():
-            match event:
-                case IkeDatagram(local, peer, octets):
-                    self._driver.transport.deliver(local, peer, octets)
-                case PacketsRefused(refusal, spi, peer, count):
-                    self._log.warning(
-                        f"packets dropped: {refusal.value}",
-                        spi=f"{spi:08x}",
-                        peer=str(peer) if peer else None,
-                        count=count,
-                    )
-                    if refusal is Refusal.UNKNOWN_SPI and peer is not None:
-                        self._unknown_spi(spi, peer)
-                case PacketWaits():
-                    self._traps.sprung(event)
-                case PairSpent(spi_in, is_over):
-                    self._driver.of_child(Spent(spi_in, is_over))
-                case PeerMoved(spi_in, peer):
-                    # Each second until IKE migrates the pair.
-                    self._driver.of_child(PeerSeen(spi_in, peer))
-
-    def _unknown_spi(self, spi: int, peer: Endpoint) -> None:
-        """Let the peer know; the engine tells of such packets once a second at most."""
-        version = peer.address.version
-        ours = next((one for one in self._loaded.host.listen if one.version == version), None)
-        if ours is not None:
-            self._driver.unknown_packet(spi, Endpoint(ours, NAT_PORT), peer)
 
     async def _farewell(self) -> None:
         """Delete all IKE SAs and give the peers a moment to hear of it."""

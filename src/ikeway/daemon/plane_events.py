@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the data plane tells: packets that wait, are refused or come from elsewhere, spent pairs."""
+
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from ikeway.daemon.traps import Traps
+from ikeway.dataplane.port import (
+    DataPlane,
+    IkeDatagram,
+    PacketsRefused,
+    PacketWaits,
+    PairSpent,
+    PeerMoved,
+    PlaneEvent,
+    Refusal,
+)
+from ikeway.ike.io import PeerSeen, Spent
+from ikeway.model.address import NAT_PORT, Address, Endpoint
+from ikeway.runtime.driver import Driver
+
+
+@dataclass
+class PlaneEvents:
+    """Brings each event to whom it concerns. `listen` are our addresses."""
+
+    plane: DataPlane
+    driver: Driver
+    traps: Traps
+    listen: tuple[Address, ...]
+    log: FilteringBoundLogger
+
+    async def follow(self) -> None:
+        """Take all events, for ever."""
+        async for event in self.plane.events():
+            self._take(event)
+
+    def _take(self, event: PlaneEvent) -> None:
+        match event:
+            case IkeDatagram(local, peer, octets):
+                self.driver.transport.deliver(local, peer, octets)
+            case PacketsRefused():
+                self._refused(event)
+            case PacketWaits():
+                self.traps.sprung(event)
+            case PairSpent(spi_in, is_over):
+                self.driver.of_child(Spent(spi_in, is_over))
+            case PeerMoved(spi_in, peer):
+                # Each second until IKE migrates the pair.
+                self.driver.of_child(PeerSeen(spi_in, peer))
+
+    def _refused(self, event: PacketsRefused) -> None:
+        spi, peer = event.spi, event.peer
+        self.log.warning(
+            f"packets dropped: {event.refusal.value}",
+            spi=f"{spi:08x}",
+            peer=str(peer) if peer else None,
+            count=event.count,
+        )
+        if event.refusal is Refusal.UNKNOWN_SPI and peer is not None:
+            self._unknown_spi(spi, peer)
+
+    def _unknown_spi(self, spi: int, peer: Endpoint) -> None:
+        """Let the peer know; the engine tells of such packets once a second at most."""
+        version = peer.address.version
+        ours = next((one for one in self.listen if one.version == version), None)
+        if ours is not None:
+            self.driver.unknown_packet(spi, Endpoint(ours, NAT_PORT), peer)
