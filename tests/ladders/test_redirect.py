@@ -8,8 +8,8 @@ import pytest
 
 from ikeway.ike.exchanges import informational
 from ikeway.ike.features import redirect
-from ikeway.ike.io import CheckLiveness, Initiate
-from ikeway.ike.reports import MessageSent
+from ikeway.ike.io import CheckLiveness, Initiate, Rekey, SendAway
+from ikeway.ike.reports import MessageSent, SentAway
 from ikeway.ike.states import Established
 from ikeway.ike.trail import PERIOD, REDIRECTS_MOST, Trail
 from ikeway.model.address import IKE_PORT, Address, Endpoint
@@ -298,6 +298,81 @@ def test_what_is_no_redirect_for_us_changes_nothing(
     assert not ladder.left.redirects
     assert ladder.left.established
     assert ExchangeType.INFORMATIONAL.name in ladder.left.said[-1], "it is answered all the same"
+
+
+# Sending clients away -----------------------------------------------------------------------------
+
+
+def send_away(ladder: Ladder, gateway: Gateway | None) -> None:
+    """Let the gateway, the right host, send its only client elsewhere."""
+    (sa,) = (one for one in ladder.right.endpoint.sas if isinstance(one.state, Established))
+    order = SendAway(gateway)
+    ladder.perform(ladder.right, ladder.right.endpoint.handle(sa.spi, order, ladder.now))
+    ladder.settle()
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+def test_a_client_that_is_up_is_sent_to_another_gateway(row: Row, gateway: Gateway) -> None:
+    """§5: "the gateway should send an INFORMATIONAL message with the REDIRECT Notify payload"."""
+    ladder = row.psk(FOLLOWS)
+    ladder.connect()
+    send_away(ladder, gateway)
+    (order,) = ladder.left.redirects
+    assert order.gateway == gateway
+    assert [event.gateway for event in ladder.right.seen(SentAway)] == [str(gateway)]
+    follow(ladder)
+    ladder.settle()
+    ladder.wait(5.0)
+    assert len(ladder.left.endpoint.sas) == len(ladder.left.installed) == 1
+    assert ladder.left.child.spi_in == ladder.right.child.spi_out
+
+
+def test_nothing_is_said_twice(row: Row) -> None:
+    ladder = row.psk(FOLLOWS)
+    ladder.connect()
+    for _ in range(3):
+        send_away(ladder, ELSEWHERE)
+    assert len(ladder.left.redirects) == 1
+
+
+@pytest.mark.parametrize("rekeyed", [False, True])
+def test_a_client_that_does_not_go_is_deleted_after_its_grace(row: Row, rekeyed: bool) -> None:
+    """§5: "This time period should be configurable"; a rekeyed IKE SA is no way around it."""
+    ladder = row.psk(FOLLOWS, {"redirect_grace": 20.0})
+    ladder.connect()
+    send_away(ladder, ELSEWHERE)
+    if rekeyed:
+        spi = ladder.left.endpoint.sas[0].spi
+        ladder.perform(ladder.left, ladder.left.endpoint.handle(spi, Rekey(0), ladder.now))
+    ladder.wait(19.0)
+    assert ladder.left.established
+    assert ladder.left.installed
+    ladder.wait(3.0)
+    assert not ladder.right.established
+    assert not ladder.left.established
+    assert ladder.right.ends[-1].reason == f"it was sent to {ELSEWHERE}, and did not go"
+
+
+def test_a_client_may_stay_after_all(row: Row) -> None:
+    ladder = row.psk(FOLLOWS | {"liveness": 1e5}, {"redirect_grace": 20.0, "liveness": 1e5})
+    ladder.connect()
+    send_away(ladder, ELSEWHERE)
+    send_away(ladder, None)
+    ladder.wait(100.0)
+    assert ladder.left.established
+    send_away(ladder, ELSEWHERE)
+    assert len(ladder.left.redirects) == 2
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_who_cannot_be_sent_away_stays(row: Row, here: bool) -> None:
+    """§3: only who said REDIRECT_SUPPORTED is sent a REDIRECT; and nobody to where he is."""
+    ladder = row.psk(FOLLOWS if here else None)
+    ladder.connect()
+    send_away(ladder, row.addresses[1] if here else ELSEWHERE)
+    assert "REDIRECT" not in " ".join(ladder.right.said)
+    ladder.wait(100.0)
+    assert ladder.right.established
 
 
 def test_an_endless_row_of_redirects_is_not_followed(row: Row) -> None:

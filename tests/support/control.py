@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ikeway.control.rundir import RunDir
-from ikeway.control.schema import EventLine
+from ikeway.control.schema import Drain, Drained, DrainedSa, EventLine, Outcome
 from ikeway.control.status import (
     ChildStatus,
+    DrainStatus,
     IkeStatus,
     NatStatus,
     PartyStatus,
@@ -57,12 +58,13 @@ class FakeDaemon:
     def __init__(self) -> None:
         self.sas = [OFFICE]
         self.retries: list[RetryStatus] = []
+        self.draining: list[DrainStatus] = []
         self.ended = asyncio.Event()
         self.events: asyncio.Queue[EventLine | None] = asyncio.Queue()
         self.watching = 0
 
     async def status(self) -> Status:
-        return Status(ike_sas=self.sas, retries=self.retries)
+        return Status(ike_sas=self.sas, retries=self.retries, draining=self.draining)
 
     async def disconnect(self, target: str) -> list[str]:
         gone = [sa for sa in self.sas if target in {sa.id, sa.connection}]
@@ -80,6 +82,21 @@ class FakeDaemon:
         if name == "broken":
             raise OSError(5, "a fault inside")
         raise UsageError(f"there is no connection {name!r}")
+
+    async def drain(self, order: Drain) -> Drained:
+        if order.connection not in {None, "office"}:
+            raise UsageError(f"no clients come by a connection {order.connection!r}")
+        self.draining = [DrainStatus(connection="office", to=order.to)] if order.to else []
+        outcome: Outcome = "disconnected" if order.disconnect else "sent" if order.to else "stays"
+        said = "it does not follow redirects" if order.disconnect else None
+        who = DrainedSa(
+            id=OFFICE.id,
+            connection="office",
+            peer="laptop.example.com at 192.0.2.1",
+            outcome=outcome,
+            reason=said,
+        )
+        return Drained(ike_sas=[who])
 
     async def watch(self) -> AsyncIterator[EventLine]:
         self.watching += 1

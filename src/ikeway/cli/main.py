@@ -13,6 +13,7 @@ from ikeway.cli.commands import (
     config,
     demo,
     down,
+    drain,
     probe,
     serve,
     status,
@@ -42,6 +43,7 @@ app.command("up", epilog=up.EXAMPLE)(up.up)
 app.command("down", epilog=down.EXAMPLE)(down.down)
 app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("disconnect", epilog=status.DISCONNECT_EXAMPLE)(status.disconnect)
+app.command("drain", epilog=drain.EXAMPLE)(drain.drain)
 app.command("watch", epilog=watch.EXAMPLE)(watch.watch)
 app.command("trace", epilog=trace.EXAMPLE)(trace.trace)
 app.command("probe", epilog=probe.EXAMPLE)(probe.probe)

@@ -109,6 +109,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         resumption=table.resumption,
         redirect=table.redirect,
         redirect_to=table.redirect_to,
+        redirect_grace=table.redirect_grace,
         ticket_lifetime=table.ticket_lifetime,
         groups=tuple(table.groups),
         ppk=table.ppk,

@@ -329,6 +329,9 @@ class ConnectionTable(Table):
     redirect_to: GatewayName | None = None
     """An address or a host name: clients that follow redirects are sent there, others served."""
 
+    redirect_grace: Duration = written("60s")
+    """How long a client that was sent elsewhere may stay until it is up there."""
+
     ticket_lifetime: Duration = written("4h")
     """How long a ticket of ours holds, at most as long as the IKE SA would, and a day."""
 

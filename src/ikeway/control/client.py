@@ -14,6 +14,8 @@ from ikeway.control.schema import (
     Disconnect,
     Disconnected,
     Done,
+    Drain,
+    Drained,
     EventLine,
     Initiate,
     Initiated,
@@ -66,6 +68,10 @@ class ControlClient:
     def initiate(self, connection: str) -> str:
         """Start a connection and return the id of its IKE SA."""
         return self._ask(Initiate(connection=connection), Initiated).id
+
+    def drain(self, order: Drain) -> Drained:
+        """Send clients to another gateway, or stop to; return what becomes of those that are up."""
+        return self._ask(order, Drained)
 
     def shutdown(self) -> None:
         """Tell the daemon to end; it may still be ending when this returns."""

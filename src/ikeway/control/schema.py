@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ikeway.control.status import (
     ChildStatus,
+    DrainStatus,
     IkeStatus,
     Model,
     NatStatus,
@@ -27,12 +28,17 @@ __all__ = (
     "Disconnect",
     "Disconnected",
     "Done",
+    "Drain",
+    "DrainStatus",
+    "Drained",
+    "DrainedSa",
     "EventLine",
     "Failed",
     "IkeStatus",
     "Initiate",
     "Initiated",
     "NatStatus",
+    "Outcome",
     "PartyStatus",
     "Ping",
     "Pong",
@@ -75,6 +81,20 @@ class Initiate(Model):
     connection: Name
 
 
+class Drain(Model):
+    """Send clients to another gateway, of one connection or of all; without `to` stop -> `Drained`.
+
+    Those that are up have `grace` seconds to go, by default those of their connection. Who does not
+    follow redirects stays, or is cut off with `disconnect`.
+    """
+
+    request: Literal["drain"] = "drain"
+    to: Name | None = None
+    connection: Name | None = None
+    grace: Annotated[float, Field(ge=0, le=86400)] | None = None
+    disconnect: bool = False
+
+
 class Shutdown(Model):
     """End the daemon: delete every IKE SA, undo what was done to the host -> `Done`."""
 
@@ -93,7 +113,7 @@ class Ping(Model):
     request: Literal["ping"] = "ping"
 
 
-Request: TypeAlias = StatusRequest | Disconnect | Initiate | Shutdown | Watch | Ping
+Request: TypeAlias = StatusRequest | Disconnect | Initiate | Drain | Shutdown | Watch | Ping
 
 
 class Done(Model):
@@ -118,6 +138,25 @@ class Initiated(Done):
     """The id of the IKE SA that was started."""
 
     id: str
+
+
+Outcome: TypeAlias = Literal["sent", "stays", "disconnected"]
+
+
+class DrainedSa(Model):
+    """What becomes of an IKE SA whose connection is drained, and why where that is not plain."""
+
+    id: str
+    connection: str
+    peer: str
+    outcome: Outcome
+    reason: str | None = None
+
+
+class Drained(Done):
+    """What becomes of the IKE SAs that are up."""
+
+    ike_sas: list[DrainedSa]
 
 
 class Pong(Done):

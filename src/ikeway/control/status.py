@@ -78,8 +78,19 @@ class RetryStatus(Model):
     reason: str
 
 
+class DrainStatus(Model):
+    """A connection whose clients are sent to another gateway."""
+
+    connection: str
+    to: str
+
+
 class Status(Model):
-    """Every IKE SA of the daemon, and the connections that wait for their next start."""
+    """Every IKE SA of the daemon, and the connections that wait for their next start.
+
+    `draining` are those whose clients are sent elsewhere.
+    """
 
     ike_sas: list[IkeStatus] = []
     retries: list[RetryStatus] = []
+    draining: list[DrainStatus] = []

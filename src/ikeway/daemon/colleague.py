@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ikeway.daemon.channel import Channel
+from ikeway.daemon.draining import Orders
 from ikeway.daemon.ticket_keys import TicketKeys
 from ikeway.dataplane.port import DataPlane
 from ikeway.ike.io import RevokeTicket
@@ -28,6 +29,7 @@ class Resources:
     network: HostNetwork | None
     leases: Leases
     tickets: TicketKeys
+    drains: Orders
 
 
 class Crewmates(Protocol):
@@ -74,13 +76,15 @@ class Colleague:
         asyncio.get_running_loop().call_later(0.1, self.channel.tell, "watch", True)
 
     async def brief(self) -> None:
-        """Tell the worker what the others know of tickets: each is as good here as there."""
+        """Tell the worker what the others know: of tickets, and of where clients are to go."""
         await self.channel.opened()
         tickets = self._resources.tickets
         for secret in tickets.secrets:
             self.channel.tell("seal", secret)
         for spi, issued in tickets.revoked:
             self.channel.tell("revoked", RevokeTicket(spi, issued))
+        for order in self._resources.drains:
+            await self.channel.ask("drain", order.model_dump_json())
 
     async def answer(self, question: str, *values: Any) -> Any:
         """Do for the worker what only the supervisor can.

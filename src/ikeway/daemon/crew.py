@@ -15,9 +15,10 @@ import uvloop
 
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
-from ikeway.control.schema import EventLine, Status
+from ikeway.control.schema import Drain, Drained, EventLine, Status
 from ikeway.daemon import foundation
 from ikeway.daemon.colleague import Colleague, Resources
+from ikeway.daemon.draining import Orders
 from ikeway.daemon.moves import Moves
 from ikeway.daemon.nursery import Nursery
 from ikeway.daemon.share import keeper
@@ -88,7 +89,7 @@ class Crew:
         self._log = structlog.get_logger("ikeway").bind()
         self._loaded = loaded
         tickets = TicketKeys(self._seal_tickets)
-        self._resources = Resources(plane, network, Leases(loaded.pools), tickets)
+        self._resources = Resources(plane, network, Leases(loaded.pools), tickets, Orders())
         self._nursery = nursery
         self._watchers = Watchers()
         self._ending = asyncio.Event()
@@ -253,6 +254,7 @@ class Crew:
         return Status(
             ike_sas=[sa for status in found for sa in status.ike_sas],
             retries=[retry for status in found for retry in status.retries],
+            draining=next((status.draining for status in found), []),
         )
 
     async def disconnect(self, target: str) -> list[str]:
@@ -281,6 +283,17 @@ class Crew:
             raise HostError("the worker of that connection is just being started")
         spi: str = await worker.channel.ask("initiate", name)
         return spi
+
+    async def drain(self, order: Drain) -> Drained:
+        """Have all workers send their clients to another gateway, or stop to.
+
+        Raises:
+            UsageError: there is no such connection, or nowhere to go.
+        """
+        answers = await self._ask_all("drain", order.model_dump_json())
+        self._resources.drains.note(order)
+        found = map(Drained.model_validate_json, answers)
+        return Drained(ike_sas=[sa for drained in found for sa in drained.ike_sas])
 
     def watch(self) -> AsyncIterator[EventLine]:
         """Return what happens from now on, in all workers."""

@@ -17,6 +17,8 @@ from ikeway.control.schema import (
     Disconnect,
     Disconnected,
     Done,
+    Drain,
+    Drained,
     EventLine,
     Failed,
     Initiate,
@@ -61,6 +63,14 @@ class Daemon(Protocol):
         Raises:
             UsageError: there is no such connection, or it only answers.
             HostError: there is no way to the peer.
+        """
+        ...
+
+    async def drain(self, order: Drain) -> Drained:
+        """Send clients to another gateway, or stop to; return what becomes of those that are up.
+
+        Raises:
+            UsageError: there is no such connection, or nowhere to go.
         """
         ...
 
@@ -148,7 +158,7 @@ class ControlServer:
         return True
 
     async def _perform(
-        self, request: StatusRequest | Disconnect | Initiate | Shutdown | Ping
+        self, request: StatusRequest | Disconnect | Initiate | Drain | Shutdown | Ping
     ) -> Reply:
         try:
             match request:
@@ -159,15 +169,20 @@ class ControlServer:
                     return Disconnected(disconnected=gone)
                 case Initiate():
                     return Initiated(id=await self._daemon.initiate(request.connection))
-                case Shutdown():
-                    self._daemon.shutdown()
-                    return Done()
-                case Ping():
-                    return Pong(version=release(), pid=os.getpid())
+                case Drain():
+                    return await self._daemon.drain(request)
+                case Shutdown() | Ping():
+                    return self._of_process(request)
         except IkewayError:
             raise
         except Exception as error:  # noqa: BLE001 - I1: no request ends the daemon
             return Failed(error=_fault(error))
+
+    def _of_process(self, request: Shutdown | Ping) -> Reply:
+        if isinstance(request, Ping):
+            return Pong(version=release(), pid=os.getpid())
+        self._daemon.shutdown()
+        return Done()
 
 
 async def _stream(

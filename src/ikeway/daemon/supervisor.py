@@ -17,8 +17,9 @@ from ikeway.auth.eap.accounts import Accounts
 from ikeway.auth.eap.means import Means
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
-from ikeway.control.schema import EventLine, Status
+from ikeway.control.schema import Drain, Drained, EventLine, Status
 from ikeway.daemon import foundation
+from ikeway.daemon.draining import Draining
 from ikeway.daemon.plane_events import PlaneEvents
 from ikeway.daemon.radius import RadiusOffice
 from ikeway.daemon.roaming import Roaming
@@ -174,6 +175,7 @@ class Supervisor:
         self._traps = Traps(
             self._driver, self._starter, plane, network, mine, share.worker << TRAP_BITS
         )
+        self._draining = Draining(self._driver, loaded.connections, loaded.host.listen)
         self._plane_events = PlaneEvents(
             plane, self._driver, self._traps, loaded.host.listen, self._log
         )
@@ -271,6 +273,7 @@ class Supervisor:
         return Status(
             ike_sas=[status for status in known if status is not None],
             retries=[retry_status(retry, clocks) for retry in self._starter.waiting],
+            draining=self._draining.status,
         )
 
     async def disconnect(self, target: str) -> list[str]:
@@ -311,6 +314,14 @@ class Supervisor:
                 return sa.spi.hex()
         return (await self._starter.initiate(connection, Wish(child))).hex()
 
+    async def drain(self, order: Drain) -> Drained:
+        """Send clients to another gateway, or stop to; return what becomes of those that are up.
+
+        Raises:
+            UsageError: there is no such connection, or nowhere to go.
+        """
+        return self._draining.order(order)
+
     def is_up(self, name: str) -> bool:
         """Whether an IKE SA is established with a peer that the connection is for."""
         connection = self._starter.connections.get(name)
@@ -348,6 +359,7 @@ class Supervisor:
             self._since[report.sa] = time.time()
             self._starter.established(event.connection, report.sa)
             self._traps.established(event.connection, report.sa)
+            self._draining.established(event.connection, report.sa)
             if event.replaces_others and self._others is not None:
                 self._others.contacted(event.local_id, event.peer_id)
         elif isinstance(event, Rekeyed):

@@ -12,6 +12,7 @@ from typing import Any
 import uvloop
 
 from ikeway.config.load import Loaded
+from ikeway.control.schema import Drain
 from ikeway.daemon.channel import Channel
 from ikeway.daemon.distant import DistantLeases, DistantNetwork, DistantOthers, DistantPlane
 from ikeway.daemon.foundation import spare_the_collector
@@ -105,6 +106,9 @@ class Worker:
                 with suppress(UsageError):
                     return await self._supervisor.disconnect(*values)
                 return None
+            case "drain":
+                order = Drain.model_validate_json(*values)
+                return (await self._supervisor.drain(order)).model_dump_json()
             case "initiate":
                 return await self._supervisor.initiate(*values)
             case "is_up":

@@ -16,10 +16,9 @@ from ikeway.model.time import Instant
 
 def due(state: Established, now: Instant) -> Step:
     """Do what the clock calls for: rekey what is old, drop what is too old."""
-    if now >= state.expires_at:
-        return ending.delete(state, "its lifetime is over and it could not be rekeyed", now)
-    if now >= state.authenticity.until:
-        return ending.delete(state, "its identities were not proven anew in time", now)
+    over = _over_because(state, now)
+    if over is not None:
+        return ending.delete(state, over, now)
     if now >= state.authenticity.renew_at:
         return reauthentication.begin(state, now)
     looking, asks = standing.due(state, now)
@@ -37,6 +36,17 @@ def due(state: Established, now: Instant) -> Step:
         elif now >= child.rekey_at:
             after = _old(after, child)
     return Step(after, asks)
+
+
+def _over_because(state: Established, now: Instant) -> str | None:
+    """Return why an IKE SA ends now, if it does."""
+    if now >= state.expires_at:
+        return "its lifetime is over and it could not be rekeyed"
+    if now >= state.parting.until:
+        return f"it was sent to {state.parting.to}, and did not go"
+    if now >= state.authenticity.until:
+        return "its identities were not proven anew in time"
+    return None
 
 
 def spent(state: State, event: Spent, now: Instant) -> Step:

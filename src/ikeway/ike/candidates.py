@@ -31,6 +31,7 @@ from ikeway.ike.io import (
     Rekey,
     Report,
     Retire,
+    SendAway,
     Spent,
     Synchronize,
     TimerFired,
@@ -93,6 +94,7 @@ def advance(state: Candidates, event: Input, now: Instant, inner: Advance) -> St
             | Spent()
             | AddChild()
             | CloseChild()
+            | SendAway()
             | PeerSeen()
             | AddressesChanged()
             | Retire()

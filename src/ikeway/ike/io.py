@@ -10,7 +10,7 @@ from ikeway.ike.reports import Event
 from ikeway.ike.trail import Trail
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.esp import ChildSa, Encapsulation
-from ikeway.model.time import Instant
+from ikeway.model.time import Instant, Seconds
 from ikeway.policy.connection import Connection, Gateway
 from ikeway.wire.message import Header
 
@@ -119,6 +119,17 @@ class CloseChild:
 
 
 @dataclass(frozen=True, slots=True)
+class SendAway:
+    """Tell a client to go to another gateway (RFC 5685 §5); None lets it stay after all.
+
+    It has the grace of its connection to go, unless another one is given.
+    """
+
+    gateway: Gateway | None
+    grace: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Retire:
     """Another IKE SA took this one's place, with its identities proven anew (RFC 7296 §2.8.3).
 
@@ -142,7 +153,7 @@ class Initiate:
 
 
 Command: TypeAlias = (
-    Disconnect | CheckLiveness | Rekey | Synchronize | Spent | AddChild | CloseChild
+    Disconnect | CheckLiveness | Rekey | Synchronize | Spent | AddChild | CloseChild | SendAway
 )
 Input: TypeAlias = Received | TimerFired | Answered | PeerSeen | AddressesChanged | Command | Retire
 

@@ -22,6 +22,7 @@ from ikeway.ike.io import (
     Initiate,
     PeerSeen,
     Rekey,
+    SendAway,
     Spent,
     Synchronize,
     TimerFired,
@@ -44,7 +45,7 @@ from ikeway.model.errors import UsageError
 from ikeway.model.esp import Usage
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector, Trigger
-from ikeway.policy.connection import Connection
+from ikeway.policy.connection import Connection, PeerAddress
 
 Plain = dict[str, Any]
 
@@ -105,6 +106,14 @@ def _command(event: Command) -> Plain:
             return {"rekey": spi_in}
         case Spent(spi_in, is_over):
             return {"spent": spi_in, "is_over": is_over}
+        case SendAway(gateway, grace):
+            return {"send_away": None if gateway is None else str(gateway), "grace": grace}
+        case AddChild() | CloseChild():
+            return _of_child(event)
+
+
+def _of_child(event: AddChild | CloseChild) -> Plain:
+    match event:
         case AddChild(wish):
             return {"add_child": True} | _wish(wish)
         case CloseChild(spi_in, with_last):
@@ -220,6 +229,10 @@ def _read_wanted(plain: Plain) -> SaInput:
         return AddChild(_read_wish(plain))
     if "close_child" in plain:
         return CloseChild(plain["close_child"], plain["with_last"])
+    if "send_away" in plain:
+        to = plain["send_away"]
+        gateway = None if to is None else PeerAddress.parse(to).target
+        return SendAway(gateway, plain["grace"])
     if "seen" in plain:
         return PeerSeen(plain["seen"], _read_end(plain["peer"]))
     return next((kind() for kind, word in _BARE.items() if word in plain), TimerFired())

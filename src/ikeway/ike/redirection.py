@@ -6,25 +6,23 @@ identity. A redirect that nobody has authenticated only counts with the nonce of
 """
 
 from dataclasses import replace
-from typing import Final
 
 from ikeway.ike.children import Wish
+from ikeway.ike.exchanges import informational
 from ikeway.ike.features import redirect
-from ikeway.ike.io import FollowRedirect
-from ikeway.ike.reports import Warned
+from ikeway.ike.io import FollowRedirect, SendAway
+from ikeway.ike.parting import NEVER, Parting
+from ikeway.ike.reports import SentAway, Warned
 from ikeway.ike.session import Session
-from ikeway.ike.states import Established, Step
+from ikeway.ike.states import Established, State, Step
 from ikeway.ike.trail import Trail
 from ikeway.model.address import Address
 from ikeway.model.errors import MalformedError
-from ikeway.model.time import Instant, Seconds
+from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection, Gateway, Redirects
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import NotifyType
-
-GRACE: Final[Seconds] = 60.0
-"""How long a redirected client has to go, before its IKE SA ends here (§5)."""
 
 # As client ----------------------------------------------------------------------------------------
 
@@ -93,6 +91,30 @@ def of_all(candidates: tuple[Connection, ...], request: Message, local: Address)
     return None if gateway == local else gateway
 
 
-def leaving(state: Established, now: Instant) -> Established:
-    """Return an IKE SA whose client was told to go elsewhere."""
-    return replace(state, expires_at=min(state.expires_at, now + GRACE))
+def send_away(state: State, order: SendAway, now: Instant) -> Step:
+    """Tell the client of an IKE SA that is up to go elsewhere, if it follows (§5); None is to stay.
+
+    It was told already where it is on its way; then nothing is said again.
+    """
+    gateway = order.gateway
+    if not isinstance(state, Established):
+        return Step(state)
+    if gateway is None:
+        return Step(replace(state, parting=NEVER))
+    is_there = gateway == state.session.link.local.address
+    if not can_leave(state) or is_there or state.parting.to == str(gateway):
+        return Step(state)
+    told = informational.ask(state, (Notify(NotifyType.REDIRECT, redirect.data(gateway)),))
+    said = state.session.report(SentAway(state.connection.name, str(gateway)))
+    grace = state.connection.redirect_grace if order.grace is None else order.grace
+    return Step(replace(told, parting=Parting(str(gateway), now + grace)), (said,))
+
+
+def can_leave(state: Established) -> bool:
+    """Whether a client goes where it is sent: it said so when it came (§3)."""
+    return state.session.agreed.redirect and not state.is_provisional
+
+
+def leaving(state: Established, gateway: Gateway, now: Instant) -> Established:
+    """Return an IKE SA whose client was told in IKE_AUTH to go elsewhere."""
+    return replace(state, parting=Parting(str(gateway), now + state.connection.redirect_grace))

@@ -139,6 +139,14 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class SentAway:
+    """A client was told to go to another gateway (RFC 5685 §5)."""
+
+    connection: str
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reauthenticating:
     """Identities are being proven anew; `successor` is our SPI of the IKE SA that does so."""
 
@@ -194,6 +202,7 @@ Event: TypeAlias = (
     | Established
     | Rekeyed
     | Moved
+    | SentAway
     | Reauthenticating
     | ChildEstablished
     | ChildFailed

@@ -14,6 +14,7 @@ from ikeway.ike import (
     moving,
     paths,
     reauthentication,
+    redirection,
     succession,
     wanted,
 )
@@ -32,6 +33,7 @@ from ikeway.ike.io import (
     Received,
     Rekey,
     Retire,
+    SendAway,
     SetTimer,
     Spent,
     Synchronize,
@@ -181,6 +183,8 @@ def _command(state: State, command: Command, now: Instant) -> Step:
     match command:
         case Disconnect(reason):
             return ending.disconnect(state, reason, now)
+        case SendAway():
+            return redirection.send_away(state, command, now)
         case CheckLiveness() | Rekey() | AddChild() | CloseChild():
             return agenda.command(state, command, now)
         case Synchronize():

@@ -16,6 +16,7 @@ from ikeway.ike.invalid_message_id import Complained
 from ikeway.ike.io import Action
 from ikeway.ike.mobility import Mobility
 from ikeway.ike.pace import Pace
+from ikeway.ike.parting import NEVER, Parting
 from ikeway.ike.pulse import Pulse
 from ikeway.ike.resumption import NONE, Resumption
 from ikeway.ike.rounds import Round
@@ -236,7 +237,7 @@ class Established:
     a synchronisation of the peer's began with (RFC 6311 §5.1).
     `standing` is what its identity rests on where that may be taken back.
     `crash_tokens` are the peer's, told in the clear when it has lost this IKE SA (RFC 6290).
-    `resumption` is what is known of its ticket (RFC 5723).
+    `resumption` is what is known of its ticket (RFC 5723). `parting` is where its client was sent.
     """
 
     session: Session
@@ -267,6 +268,7 @@ class Established:
     authenticity: Authenticity = field(default=Authenticity())
     resumption: Resumption = NONE
     pace: Pace = field(default=Pace())
+    parting: Parting = NEVER
 
     def asking(self, kind: type[A]) -> tuple[A, ...]:
         """Return what we have asked of a kind and have no answer to, the oldest first."""

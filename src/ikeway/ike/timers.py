@@ -145,4 +145,5 @@ def next_age(state: states.Established) -> Instant:
         if child.is_installed and not child.is_deleting
     ]
     ours = state.wanted.next_at, state.authenticity.next, postponing.next_at(state)
-    return min(state.standing.look_at, state.rekey_at, state.expires_at, *ours, *children)
+    ends = state.expires_at, state.parting.until
+    return min(state.standing.look_at, state.rekey_at, *ends, *ours, *children)

@@ -193,7 +193,8 @@ class Connection:
     that need a larger IP datagram than `fragment_size` are fragmented (RFC 7383); with 0 none are.
     Without `children` the connection has a single Child SA, which is as its own fields say.
     `revocation` is how much is to be known of whether the peer's certificate was taken back.
-    `redirect` is whether we go where the peer sends us; clients are sent to `redirect_to` instead.
+    `redirect` is whether we go where the peer sends us; clients are sent to `redirect_to` instead,
+    and have `redirect_grace` to go if they are up.
     `resumption` is whether tickets are asked for and given, for `ticket_lifetime` (RFC 5723).
     `return_routability` is whether a peer that has moved must show that it gets our packets there.
     `groups` are those of which a user that RADIUS has proven has to be in one, if there are any.
@@ -249,6 +250,7 @@ class Connection:
     groups: tuple[str, ...] = ()
     redirect: Redirects = Redirects.DENY
     redirect_to: Gateway | None = None
+    redirect_grace: Seconds = 60.0
     child_policies: tuple[ChildPolicy, ...] = field(init=False, repr=False, compare=False)
     """The Child SAs that this connection may have, in the order of the file."""
 

@@ -109,9 +109,8 @@ def _lifecycle(event: reports.Event) -> tuple[str, dict[str, object]]:
         case reports.Rekeyed(connection, successor, suite):
             facts = {"connection": connection, "suite": suite}
             return f"IKE SA rekeyed, it goes on as {successor.hex()}", facts
-        case reports.Moved(connection, local, peer, reason):
-            facts = {"connection": connection, "local": str(local), "peer": str(peer)}
-            return f"IKE SA moved: {reason}", facts
+        case reports.Moved() | reports.SentAway():
+            return _whereabouts(event)
         case reports.Reauthenticating(connection, successor):
             text = f"proving identities anew, by IKE SA {successor.hex()}"
             return text, {"connection": connection}
@@ -120,6 +119,16 @@ def _lifecycle(event: reports.Event) -> tuple[str, dict[str, object]]:
             return f"IKE SA closed: {reason}", facts
         case _:
             return _child(event)
+
+
+def _whereabouts(event: reports.Moved | reports.SentAway) -> tuple[str, dict[str, object]]:
+    facts: dict[str, object]
+    match event:
+        case reports.Moved(connection, local, peer, reason):
+            facts = {"connection": connection, "local": str(local), "peer": str(peer)}
+            return f"IKE SA moved: {reason}", facts
+        case reports.SentAway(connection, gateway):
+            return f"the client is sent to {gateway}", {"connection": connection}
 
 
 def _child(event: reports.Event) -> tuple[str, dict[str, object]]:

@@ -28,6 +28,7 @@ def test_the_version_is_printed(ikeway: Runner) -> None:
         ["down"],
         ["status"],
         ["disconnect"],
+        ["drain"],
         ["watch"],
         ["config", "check"],
         ["config", "show"],
@@ -82,7 +83,7 @@ def test_status_shows_what_a_person_wants_to_know(ikeway: Runner, tmp_path: Path
 def test_status_as_json_is_the_promised_object(ikeway: Runner, tmp_path: Path) -> None:
     with running_daemon(tmp_path):
         ran = ikeway("status", "--json", "--run-dir", tmp_path)
-    assert json.loads(ran.out) == {"ike_sas": [OFFICE.model_dump()], "retries": []}
+    assert json.loads(ran.out) == {"ike_sas": [OFFICE.model_dump()], "retries": [], "draining": []}
 
 
 def test_status_without_ike_sas_says_so(ikeway: Runner, tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_status_without_ike_sas_says_so(ikeway: Runner, tmp_path: Path) -> None:
         daemon.sas = []
         assert ikeway("status", "--run-dir", tmp_path).out == "no IKE SAs\n"
         printed = ikeway("status", "--json", "--run-dir", tmp_path).out
-    assert json.loads(printed) == {"ike_sas": [], "retries": []}
+    assert json.loads(printed) == {"ike_sas": [], "retries": [], "draining": []}
 
 
 def test_status_says_when_a_connection_is_tried_again_and_why_it_is_down(
@@ -267,3 +268,28 @@ def test_a_plain_name_is_a_connection_even_beside_a_file_of_that_name(
     monkeypatch.setattr("ikeway.cli.commands.up.DEFAULT_CONFIG", tmp_path / "default.toml")
     ran = ikeway("up", "b", "--run-dir", tmp_path / "run")
     assert (ran.status, "default.toml" in ran.err) == (1, True)
+
+
+def test_draining_names_who_goes_and_who_stays(ikeway: Runner, tmp_path: Path) -> None:
+    with running_daemon(tmp_path):
+        ran = ikeway("drain", "--to", "vpn2.example.com", "office", "--run-dir", tmp_path)
+        assert ran.status == 0
+        assert "office: laptop.example.com at 192.0.2.1 (0102030405060708) sent\n" in ran.out
+        assert "new clients are sent to vpn2.example.com" in ran.out
+        shown = ikeway("status", "--run-dir", tmp_path)
+        assert "office: drained to vpn2.example.com\n" in shown.out
+        ran = ikeway("drain", "--to", "192.0.2.9", "--disconnect", "--json", "--run-dir", tmp_path)
+        (sa,) = json.loads(ran.out)["ike_sas"]
+        assert (sa["outcome"], sa["reason"]) == ("disconnected", "it does not follow redirects")
+        ran = ikeway("drain", "--stop", "--run-dir", tmp_path)
+        assert "new clients are served here" in ran.out
+        assert "drained" not in ikeway("status", "--run-dir", tmp_path).out
+        assert ikeway("drain", "--to", "x", "nobody", "--run-dir", tmp_path).status == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--stop", "--to", "a.b"], ["--stop", "--grace", "3"], ["--to", "a.b", "--grace", "-1"]],
+)
+def test_draining_needs_a_place_or_an_end(ikeway: Runner, words: list[str]) -> None:
+    assert ikeway("drain", *words).status == 2

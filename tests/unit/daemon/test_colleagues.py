@@ -15,6 +15,7 @@ from ikeway.daemon import starter
 from ikeway.daemon.channel import Channel
 from ikeway.daemon.colleague import Colleague, Resources
 from ikeway.daemon.distant import DistantNetwork, DistantOthers
+from ikeway.daemon.draining import Orders
 from ikeway.daemon.moves import Moves
 from ikeway.daemon.share import Share, keeper
 from ikeway.daemon.ticket_keys import TicketKeys
@@ -76,7 +77,7 @@ def between(story: Story) -> None:
         ours, theirs = socket.socketpair()
         mates, far = Mates(), Far()
         tickets = TicketKeys(lambda _secret: None)
-        resources = Resources(NullDataPlane(()), None, Leases({}), tickets)
+        resources = Resources(NullDataPlane(()), None, Leases({}), tickets, Orders())
         colleague = Colleague(ours, resources, lambda _line: None, lambda _ticket: None, mates)
         channel = Channel(far, theirs)
         far.network = DistantNetwork(channel)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ikeway.ike.io import Action, Ask, InstallChild, Send, Spent
+from ikeway.ike.io import Action, Ask, InstallChild, Send, SendAway, Spent
 from ikeway.ike.journal import Entry, Journal, RecordingEndpoint, replay
 from ikeway.ike.journal_lines import entry_line, read, seed_line
 from ikeway.ike.questions import Refused
@@ -46,6 +46,11 @@ def a_day(ladder: Ladder) -> None:
     ladder.wait(100)
     ladder.check_liveness(ladder.right)
     ladder.settle()
+    for away in (SendAway("vpn2.example.com", 50.0), SendAway(None)):
+        for host in (ladder.left, ladder.right):
+            (sa,) = host.endpoint.sas
+            ladder.perform(host, host.endpoint.handle(sa.spi, away, ladder.now))
+            ladder.settle()
     for host in (ladder.left, ladder.right):
         spent = Spent(host.child.spi_in, is_over=False)
         ladder.perform(host, host.endpoint.of_child(spent, ladder.now))

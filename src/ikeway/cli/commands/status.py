@@ -29,6 +29,8 @@ def status(*, run_dir: RunDirOption = DEFAULT, json: JsonOption = False) -> None
     out = console()
     if not found.ike_sas:
         out.print("no IKE SAs")
+    for drain in found.draining:
+        out.print(f"{plain(drain.connection)}: drained to {plain(drain.to)}", style="bold")
     for retry in found.retries:
         out.print(f"{plain(retry.connection)}: {_next_attempt(retry)}", style="bold")
         out.print(f"  {'reason':9} {plain(retry.reason)}")

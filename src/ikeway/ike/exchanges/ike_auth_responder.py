@@ -334,8 +334,9 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
     )
     children = (outcome.child.installed(),) if outcome.child else ()
     established, report = ike_auth.establish(proven, children, outcome.virtual_ips, now)
-    if redirection.elsewhere(state.session, connection, request.local.address) is not None:
-        established = redirection.leaving(established, now)
+    gateway = redirection.elsewhere(state.session, connection, request.local.address)
+    if gateway is not None:
+        established = redirection.leaving(established, gateway, now)
     else:
         established = wanted.adopt(established)
     return Step(established, (*actions, report, *_child_reports(session, connection, outcome)))

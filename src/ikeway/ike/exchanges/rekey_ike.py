@@ -209,6 +209,7 @@ def _make(
         standing=state.standing,
         resumption=state.resumption.succeeded(),
         pace=state.pace,
+        parting=state.parting,
     )
     return Made(ending.aging(fresh, now), lowest(*nonces))
 
