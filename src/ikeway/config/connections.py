@@ -184,7 +184,11 @@ def _check_local_proof(path: KeyPath, connection: Connection, around: Surroundin
     if connection.local_auth.eap_method:
         return
     declared = around.document.credentials
-    if declared.certificate is None and declared.key is None:
+    if connection.local_auth is Proof.PUBKEY:
+        if declared.key is None:
+            findings.error((*path, "local_auth"), "we have no key; set key in [credentials]")
+        return
+    if declared.certificate is None:
         findings.error(
             (*path, "local_auth"),
             "we have no certificate; set certificate and key in [credentials]",
@@ -207,8 +211,18 @@ def _check_peer_proof(path: KeyPath, connection: Connection, around: Surrounding
             (*path, "peer_auth"),
             "no peer's certificate can be checked; set authorities in [credentials]",
         )
-    if Proof.PSK in accepted and connection.local_auth is Proof.CERTIFICATE:
+    if Proof.PUBKEY in accepted:
+        _check_public_keys((*path, "peer_auth"), connection, around)
+    if Proof.PSK in accepted and connection.local_auth in {Proof.CERTIFICATE, Proof.PUBKEY}:
         _check_secret((*path, "peer_auth"), connection, around)
+
+
+def _check_public_keys(path: KeyPath, connection: Connection, around: Surroundings) -> None:
+    known = [entry.id for entry in around.document.credentials.public_keys]
+    if not any(connection.peer_id.matches(one) for one in known):
+        around.findings.error(
+            path, f"no public key for {connection.peer_id}; add [[credentials.public_keys]]"
+        )
 
 
 def _check_secret(path: KeyPath, connection: Connection, around: Surroundings) -> None:

@@ -2,7 +2,7 @@
 """The keys of `[credentials]`: who we are and whom we believe."""
 
 from ikeway.config.parsed import written
-from ikeway.config.terms import CertificateUrl, Duration, Pattern, Table, Text, Wait
+from ikeway.config.terms import CertificateUrl, Duration, Id, Pattern, Table, Text, Wait
 
 
 class Secret(Table):
@@ -54,6 +54,17 @@ class RevocationTable(Table):
     """A folder in which CRLs that were fetched survive a restart."""
 
 
+class PublicKey(Table):
+    """A peer's public key, which proves its identity without a certificate (RFC 7670)."""
+
+    id: Id
+    """Whose it is; it proves no other identity. A peer may have several."""
+
+    key: Text
+    """The file with it, in PEM or DER: a SubjectPublicKeyInfo, as `ikeway cert public` and
+    `openssl pkey -pubout` write it."""
+
+
 class CredentialsTable(Table):
     """Who we are and whom we believe. Paths are relative to the configuration file."""
 
@@ -62,7 +73,8 @@ class CredentialsTable(Table):
 
     key: Text | None = None
     """The file with its private key, in PEM or DER: RSA, ECDSA, Ed25519, Ed448 or ML-DSA. Or a key
-    in a token: `pkcs11:token=NAME;object=LABEL?module-path=/path/of/library.so` (RFC 7512)."""
+    in a token: `pkcs11:token=NAME;object=LABEL?module-path=/path/of/library.so` (RFC 7512). Without
+    a certificate it is for connections with `local_auth = "pubkey"`."""
 
     key_password: Text | None = None
     """What the key's file is encrypted with, if it is, or the PIN of its token: as `psk`."""
@@ -74,6 +86,9 @@ class CredentialsTable(Table):
     """Where a peer may have its certificate instead of sending it (hash and URL): the beginnings of
     URLs, `http://certs.example.com/ike/`. Others are never fetched, and without any peers are told
     to send theirs."""
+
+    public_keys: list[PublicKey] = []
+    """`[[credentials.public_keys]]`: public keys of peers, for `peer_auth = ["pubkey"]`."""
 
     revocation: RevocationTable = RevocationTable()
     """`[credentials.revocation]`: how it is found out whether a certificate was revoked."""

@@ -22,8 +22,10 @@ BY_PASSWORD: Final = frozenset(
     }
 )
 """Methods that need a password, or the USIM, of each user."""
-BY_KEY: Final = frozenset({Proof.CERTIFICATE, Proof.PSK})
+BY_KEY: Final = frozenset({Proof.CERTIFICATE, Proof.PUBKEY, Proof.PSK})
 """What a responder may prove itself by."""
+SIGNED: Final = frozenset({Proof.CERTIFICATE, Proof.PUBKEY})
+"""What it proves itself by before EAP."""
 TUNNELS: Final = frozenset({Proof.EAP_TTLS, Proof.EAP_PEAP})
 """Methods in which only the server shows a certificate."""
 
@@ -86,9 +88,10 @@ def _check_gateway(path: KeyPath, connection: Connection, findings: Findings) ->
         findings.error(
             where, f"{own.value} proves an initiator only; a responder needs a certificate"
         )
-    if Proof.CERTIFICATE not in connection.peer_auth and not is_alone:
+    if SIGNED.isdisjoint(connection.peer_auth) and not is_alone:
         findings.error(
-            (*path, "peer_auth"), f"before {own.value} the peer has to prove itself by certificate"
+            (*path, "peer_auth"),
+            f"before {own.value} the peer has to prove itself by certificate or pubkey",
         )
 
 

@@ -9,10 +9,9 @@ from ikeway.policy.connection import Proof, Twofold
 LATER: Final = {
     "eap-": "the part on EAP",
     "null": "the part on null authentication (RFC 7619)",
-    "pubkey": "the part on raw public keys",
 }
 """Words, or beginnings of words, that this release lacks, and what they wait for."""
-FIRSTS: Final = (Proof.CERTIFICATE, Proof.PSK)
+FIRSTS: Final = (Proof.CERTIFICATE, Proof.PUBKEY, Proof.PSK)
 """What may come before another proof."""
 KNOWN: Final = tuple(proof.value for proof in Proof)
 WORDS: Final = f"{', '.join(f'`{word}`' for word in KNOWN)}, or two with `+` between"
@@ -30,8 +29,8 @@ def proofs(text: str) -> Proof | Twofold:
     both = Twofold(_proof(first), _proof("+".join(then)))
     if both.first not in FIRSTS or not both.then.eap_method:
         raise ConfigError(
-            f"{text!r}: of two proofs the first is by certificate or psk, the second by EAP, as in"
-            " certificate+eap-mschapv2"
+            f"{text!r}: of two proofs the first is by certificate, pubkey or psk, the second by"
+            " EAP, as in certificate+eap-mschapv2"
         )
     return both
 

@@ -78,8 +78,13 @@ def _credentials(credentials: Credentials) -> Iterator[str]:
         names = ", ".join(map(str, own.leaf.sans)) or "no names"
         lines.append(f"# our certificate: {own.leaf.subject} ({names})")
         lines.append(f"key = {literal(own.key)}")
+    certified = {own.key for own in credentials.certificates}
+    lines += [f"key = {literal(own.key)}" for own in credentials.keys if own.key not in certified]
     lines += [f"# authority: {authority.subject}" for authority in credentials.authorities]
     yield "\n".join([*lines, ""])
+    for known in credentials.public_keys:
+        named = f"id = {literal(identity_text(known.peer))}"
+        yield f"[[credentials.public_keys]]\n{named}\n# key: {known.public.algorithm.value}\n"
     for entry in credentials.secrets:
         pair = f"id = {literal(entry.peer.text)}\nlocal = {literal(entry.local.text)}"
         yield f"[[credentials.secrets]]\n{pair}\n# psk: {len(entry.secret)} octets\n"

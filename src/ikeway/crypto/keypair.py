@@ -130,6 +130,10 @@ class PublicKey:
         """The SubjectPublicKeyInfo."""
         return self.handle.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
+    def pem(self) -> bytes:
+        """Return its SubjectPublicKeyInfo in PEM."""
+        return self.handle.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
 
 @dataclass(frozen=True)
 class PrivateKey:

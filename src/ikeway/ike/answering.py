@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the answer to a question does in each state. Answers that nobody waits for are dropped."""
 
-from ikeway.ike import installing, liveness, paths, proof, standing
+from ikeway.ike import installing, liveness, paths, peer_certificates, signing, standing
 from ikeway.ike.eap_states import AnsweringEap, AskingEap, SigningEap, SigningFirst
 from ikeway.ike.exchanges import (
     another_auth_responder,
@@ -58,9 +58,9 @@ def _is(ticket: Ticket, session: Session, purpose: str) -> bool:
 def _as_initiator(state: OnInitiator, ticket: Ticket, given: Answer, now: Instant) -> Step:
     try:
         match state:
-            case SigningRequest() if _is(ticket, state.session, proof.SIGN):
+            case SigningRequest() if _is(ticket, state.session, signing.SIGN):
                 return ike_auth_initiator.signed(state, given, now)
-            case CheckingResponder() if _is(ticket, state.session, proof.VERIFY):
+            case CheckingResponder() if _is(ticket, state.session, peer_certificates.VERIFY):
                 return ike_auth_initiator.checked(state, given, now)
             case AnsweringEap() if _is(ticket, state.session, eap_initiator.TALK):
                 return eap_initiator.answered(state, given, now)
@@ -74,11 +74,11 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
     session = state.session
     try:
         match state:
-            case CheckingInitiator() if _is(ticket, session, proof.VERIFY):
+            case CheckingInitiator() if _is(ticket, session, peer_certificates.VERIFY):
                 return ike_auth_responder.checked(state, given, now)
             case LeasingAddress() if _is(ticket, session, ike_auth_responder.LEASE):
                 return ike_auth_responder.leased(state, given, now)
-            case SigningResponse() if _is(ticket, session, proof.SIGN):
+            case SigningResponse() if _is(ticket, session, signing.SIGN):
                 return ike_auth_responder.signed(state, given, now)
             case InstallingFirst(outcome=outcome) if (
                 outcome.child is not None
@@ -97,9 +97,9 @@ def _of_eap(
 ) -> Step:
     try:
         match state:
-            case SigningFirst() if _is(ticket, state.session, proof.SIGN):
+            case SigningFirst() if _is(ticket, state.session, signing.SIGN):
                 return another_auth_responder.signed(state, given, now)
-            case SigningEap() if _is(ticket, state.session, proof.SIGN):
+            case SigningEap() if _is(ticket, state.session, signing.SIGN):
                 return eap_responder.signed(state, given, now)
             case AskingEap() if _is(ticket, state.session, eap_responder.TALK):
                 return eap_responder.answered(state, given, now)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ikeway.crypto.ticket_seal import NONCE_OCTETS
-from ikeway.ike import tickets
+from ikeway.ike import proof, tickets
 from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.session import Session
 from ikeway.ike.shape import need
@@ -16,7 +16,7 @@ from ikeway.model.time import Instant, Seconds
 from ikeway.policy.connection import Connection, Proof
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Authentication, IdI, Notify
-from ikeway.wire.registry import AuthMethod, NotifyType
+from ikeway.wire.registry import NotifyType
 
 LIFETIME_MOST: Final[Seconds] = 24 * 3600.0
 """As long as a secret is kept at least after the last ticket that was sealed with it (§6.2)."""
@@ -138,8 +138,7 @@ def _evidence(session: Session, request: AuthRequest, now: Instant) -> Evidence 
         by_eap = [proof for proof in request.connection.peer_auth if proof.eap_method]
         return None if REVOCABLE & {*by_eap} else Evidence(by_eap[0], now, said)
     auth = need(request.message, Authentication)
-    is_shared = auth.method is AuthMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE
-    return Evidence(Proof.PSK if is_shared else Proof.CERTIFICATE, now, said)
+    return Evidence(proof.kind(auth, request.message, request.connection.peer_auth), now, said)
 
 
 def answer(known: Resumption, subject: Subject, request: Message, now: Instant) -> Answer:

@@ -3,10 +3,13 @@
 
 from dataclasses import dataclass
 
+from ikeway.policy.credentials import LocalCertificate, LocalKey
+
 
 @dataclass(frozen=True, slots=True)
 class SigningScheme:
-    """The authentication method of our AUTH and the signature scheme behind it."""
+    """The authentication method of our AUTH, the signature scheme behind it, and with which key."""
 
     method: int
     scheme: str
+    own: LocalCertificate | LocalKey

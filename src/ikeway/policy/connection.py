@@ -34,6 +34,7 @@ class Proof(Enum):
 
     PSK = "psk"
     CERTIFICATE = "certificate"
+    PUBKEY = "pubkey"
     EAP_TLS = "eap-tls"
     EAP_TTLS = "eap-ttls"
     EAP_PEAP = "eap-peap"
@@ -296,6 +297,11 @@ class Connection:
     def eap_methods_after(self, first: Proof) -> tuple[str, ...]:
         """Return the EAP methods that may prove a peer's user once its device has proven itself."""
         return tuple(both.then.eap_method for both in self.peer_twofold if both.first is first)
+
+    @property
+    def peer_firsts(self) -> tuple[Proof, ...]:
+        """Return what may be the first of two proofs of the peer."""
+        return tuple(dict.fromkeys(both.first for both in self.peer_twofold))
 
     @property
     def eap_proof(self) -> Proof:

@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from typing_extensions import override
 
 from ikeway.crypto.certificate import Certificate, distinguished_name, names_equal
+from ikeway.crypto.keypair import PublicKey
 from ikeway.crypto.milenage import Usim
 from ikeway.model.errors import ConfigError
 from ikeway.model.identity import Identity, IdType
@@ -102,6 +103,27 @@ class LocalCertificate:
         """The certificate with our identity."""
         return self.chain[0]
 
+    @property
+    def public(self) -> PublicKey:
+        """The public key that its private key belongs to."""
+        return self.leaf.public_key
+
+
+@dataclass(frozen=True, slots=True)
+class LocalKey:
+    """A public key of ours without a certificate, and the name of its private key (RFC 7670)."""
+
+    public: PublicKey
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerKey:
+    """A public key that proves one identity, because the operator says so (RFC 7670 §4)."""
+
+    peer: Identity
+    public: PublicKey
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -124,7 +146,8 @@ class Ppk:
 class Credentials:
     """Everything that proves an identity, ours or a peer's.
 
-    `certificate_urls` begin those at which a peer may have its certificate (RFC 7296 §3.6).
+    `certificates` are ours and `keys` those of ours that count without one; `public_keys` are the
+    peers'. `certificate_urls` begin those at which a peer may have its certificate (RFC 7296 §3.6).
     """
 
     certificates: tuple[LocalCertificate, ...] = ()
@@ -133,6 +156,14 @@ class Credentials:
     certificate_urls: tuple[str, ...] = ()
     accounts: tuple[Account, ...] = ()
     ppks: tuple[Ppk, ...] = ()
+    keys: tuple[LocalKey, ...] = ()
+    public_keys: tuple[PeerKey, ...] = ()
+
+    def keys_of(self, peer: Identity) -> tuple[PublicKey, ...]:
+        """Return the public keys that prove this identity."""
+        return tuple(
+            entry.public for entry in self.public_keys if identities_equal(entry.peer, peer)
+        )
 
     def ppk(self, name: bytes) -> Secret | None:
         """Return the postquantum preshared key of that name."""

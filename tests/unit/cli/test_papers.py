@@ -97,6 +97,12 @@ def test_every_kind_of_key_can_be_issued_and_can_issue(
     assert read(home / "a.test.crt").public_key.algorithm.value == kind.value
 
 
+def test_the_public_key_of_a_private_one_is_what_openssl_says(ikeway: Runner, home: Path) -> None:
+    assert ikeway("cert", "key", "site.key").status == 0
+    ran = ikeway("cert", "public", "site.key")
+    assert ran.out == openssl("pkey", "-in", str(home / "site.key"), "-pubout")
+
+
 def test_an_authority_below_another_is_believed_through_it(ikeway: Runner, made: Path) -> None:
     assert ikeway("ca", "create", "Top", "--dir", "top", "--path-length", 1).status == 0
     ran = ikeway("ca", "create", "Low", "--dir", "low", "--below", "top", "--permit", "example.com")

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ikeway.config.findings import InvalidConfigError
 from ikeway.config.load import load
 from ikeway.crypto.authority import issue, pem
 from ikeway.crypto.key_algorithm import KeyAlgorithm
-from ikeway.crypto.keypair import generate_key
+from ikeway.crypto.keypair import PublicKey, generate_key
 from ikeway.crypto.revoking import make_crl
 from ikeway.model.identity import Identity
 from ikeway.policy.revocation import Revocation
@@ -189,7 +190,80 @@ def test_a_certificate_without_key_and_a_key_without_certificate_are_refused(
     assert "a certificate without key" in found
     text = CERTIFICATE.replace('certificate = "server.crt"\n', "") + 'local_id = "x"'
     (found,) = errors(tmp_path, text)
-    assert "a key without certificate" in found
+    assert "we have no certificate; set certificate and key" in found
+
+
+PUBKEY = """
+[credentials]
+key = "server.key"
+[[credentials.public_keys]]
+id = "b.example.com"
+key = "b.pub"
+[connections.b]
+peer = "203.0.113.7"
+local_id = "a.example.com"
+local_auth = "pubkey"
+peer_auth = ["pubkey"]
+peer_id = "b.example.com"
+"""
+
+
+@pytest.mark.parametrize("form", ["PEM", "DER"])
+def test_public_keys_need_no_certificates(tmp_path: Path, form: str) -> None:
+    """RFC 7670: ours is that of the private key, the peer's is in a file."""
+    _, key = server()
+    peer = generate_key(KeyAlgorithm.ECDSA_256).public
+    (tmp_path / "b.pub").write_bytes(peer.pem() if form == "PEM" else peer.der)
+    found = loaded(tmp_path, PUBKEY)
+    (own,) = found.credentials.keys
+    assert own.public.der == key.public.der
+    assert found.private_keys[own.key].public.der == key.public.der
+    assert [each.der for each in found.credentials.keys_of(Identity.parse("b.example.com"))] == [
+        peer.der
+    ]
+    assert not found.credentials.keys_of(Identity.parse("c.example.com"))
+    assert not found.credentials.certificates
+
+
+def test_the_key_of_our_certificate_may_prove_us_without_it(tmp_path: Path) -> None:
+    found = loaded(tmp_path, CERTIFICATE)
+    (own,) = found.credentials.keys
+    assert own.public.der == server()[0].public_key.der
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('key = "server.key"', "", "we have no key; set key in [credentials]"),
+        ('key = "b.pub"', 'key = "none.pub"', "cannot read 'none.pub'"),
+        ('key = "b.pub"', 'key = "ca.crt"', "no public key that we can use"),
+        (
+            'id = "b.example.com"\nkey',
+            'id = "c.example.com"\nkey',
+            "no public key for b.example.com",
+        ),
+        ('id = "b.example.com"', 'id = ""', "credentials.public_keys[0].id"),
+        (
+            '"server.key"',
+            '"pkcs11:token=a;object=b?module-path=/x.so"',
+            "a key in a token without its certificate",
+        ),
+    ],
+)
+def test_a_public_key_that_is_missing_or_none_is_refused(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    (tmp_path / "b.pub").write_bytes(generate_key(KeyAlgorithm.ECDSA_256).public.pem())
+    assert words in errors(tmp_path, PUBKEY.replace(old, new))[0]
+
+
+def test_a_weak_public_key_is_refused(tmp_path: Path) -> None:
+    """RSA with the exponent 1 verifies everything."""
+    numbers = rsa.RSAPublicNumbers(3, (1 << 2047) + 1)
+    handle = numbers.public_key()
+    (tmp_path / "b.pub").write_bytes(PublicKey(KeyAlgorithm.RSA, handle).pem())
+    (found,) = errors(tmp_path, PUBKEY)
+    assert "an RSA key with the public exponent 3" in found
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ def test_what_the_design_has_and_this_release_lacks_is_named_with_what_it_waits_
     (eap,) = errors(tmp_path, DESIGN.replace('"eap-mschapv2"', '"eap-fast"'))
     assert eap == (
         "19: connections.staff.peer_auth[0]: 'eap-fast' is not in this release, it waits for"
-        " the part on EAP; allowed now: psk, certificate, eap-tls, eap-ttls, eap-peap,"
-        " eap-aka-prime, eap-aka, eap-mschapv2, eap-md5, eap-gtc, eap-radius"
+        " the part on EAP; allowed now: psk, certificate, pubkey, eap-tls, eap-ttls,"
+        " eap-peap, eap-aka-prime, eap-aka, eap-mschapv2, eap-md5, eap-gtc, eap-radius"
     )
 
 

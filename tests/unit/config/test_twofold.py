@@ -44,7 +44,10 @@ def test_what_is_in_force_is_shown_as_it_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (GATEWAY.replace("certificate+eap", "eap-md5+eap"), "the first is by certificate or psk"),
+        (
+            GATEWAY.replace("certificate+eap", "eap-md5+eap"),
+            "the first is by certificate, pubkey or psk",
+        ),
         (GATEWAY.replace("+eap-mschapv2", "+psk"), "the second by EAP"),
         (GATEWAY.replace("+eap-mschapv2", "+eap-md5+eap-gtc"), "waits for the part on EAP"),
         (GATEWAY.replace("+eap-mschapv2", "+x"), "'x' is not known; allowed: psk"),

@@ -31,6 +31,7 @@ _VERIFY: Final = (
     "Example: ikeway cert verify server.crt --authority ca.crt --for server --name vpn.example.com"
 )
 _KEY: Final = "Example: ikeway cert key site.key --key ed25519"
+_PUBLIC: Final = "Example: ikeway cert public site.key > site.pub"
 _REQUEST: Final = "Example: ikeway cert request site.example.com --key-file site.key > site.csr"
 
 app = typer.Typer(help="Certificates, keys and requests.", no_args_is_help=True)
@@ -125,6 +126,17 @@ def key_(
         raise UsageError(f"{file} is there already, and stays")
     write_file(file, new_key(key).pem(password(secret)), is_secret=True)
     print(f"{file}: {key.value}{', encrypted' if secret else ''}")
+
+
+@app.command(epilog=_PUBLIC)
+def public(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The private key.")],
+    secret: PasswordOption = None,
+) -> None:
+    """Print the public key of a private one, for `[[credentials.public_keys]]` of a peer."""
+    from ikeway.crypto.keypair import PrivateKey
+
+    print(PrivateKey.load(read(file), password(secret)).public.pem().decode(), end="")
 
 
 @app.command(epilog=_REQUEST)

@@ -6,7 +6,7 @@ Nothing is given for the first proof alone. Who has both is decided on once both
 
 from dataclasses import replace
 
-from ikeway.ike import messages, ppk, proof
+from ikeway.ike import messages, ppk, proof, signing
 from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.eap_states import Applicant, AwaitSecond, SigningFirst
 from ikeway.ike.exchanges import eap_responder, ike_auth
@@ -28,7 +28,10 @@ from ikeway.wire.payloads import Authentication, IdI, IdR
 
 
 def expect(
-    candidates: tuple[Connection, ...], device: Identity, id_r: IdR | None, kind: Proof
+    candidates: tuple[Connection, ...],
+    device: Identity,
+    id_r: IdR | None,
+    kinds: tuple[Proof, ...],
 ) -> tuple[Connection, ...]:
     """Return the connections that a device may be for, the most exact first.
 
@@ -37,17 +40,19 @@ def expect(
     Raises:
         AuthenticationError: there are none.
     """
-    fitting = [
-        connection
-        for connection in candidates
-        if connection.device_id.matches(device)
-        and connection.eap_methods_after(kind)
-        and (id_r is None or identities_equal(connection.local_id, id_r.identity))
-    ]
-    if not fitting:
-        raise AuthenticationError(f"no connection is for {device} by {kind.value} and another one")
-    fitting.sort(key=lambda connection: connection.device_id.rank)
-    return tuple(one for one in fitting if _face(one) == _face(fitting[0]))
+    for kind in kinds:
+        fitting = [
+            connection
+            for connection in candidates
+            if connection.device_id.matches(device)
+            and connection.eap_methods_after(kind)
+            and (id_r is None or identities_equal(connection.local_id, id_r.identity))
+        ]
+        if fitting:
+            fitting.sort(key=lambda connection: connection.device_id.rank)
+            return tuple(one for one in fitting if _face(one) == _face(fitting[0]))
+    by = " or ".join(kind.value for kind in kinds)
+    raise AuthenticationError(f"no connection is for {device} by {by} and another one")
 
 
 def _face(connection: Connection) -> tuple[object, ...]:
@@ -66,15 +71,16 @@ def prove(session: Session, transcript: Transcript, request: AuthRequest, now: I
         AuthenticationError: we cannot.
     """
     connection = request.connection
-    first = proof.kind(need(request.message, Authentication))
+    auth = need(request.message, Authentication)
+    first = proof.kind(auth, request.message, connection.peer_firsts)
     known = replace(request, device=request.id_i)
     applicant = Applicant(known, request.alternatives, now + (EAP.length or 0.0), first)
     ours = proof.claim(session, transcript, eap_responder.our_id(connection), is_local=True)
     if connection.local_auth is Proof.PSK:
         secret = proof.find_psk(session, connection.local_id, request.id_i)
-        auth = proof.psk_proof(session, ours, secret)
-        return _tell(session, transcript, applicant, auth, now)
-    scheme, ask = proof.ask_signature(session, ours, connection.local_id)
+        ours_by_key = proof.psk_proof(session, ours, secret)
+        return _tell(session, transcript, applicant, ours_by_key, now)
+    scheme, ask = signing.ask(session, connection, ours)
     expires = now + (HALF_OPEN.length or 0.0)
     return Step(SigningFirst(session, transcript, applicant, scheme, expires), (ask,))
 
@@ -88,8 +94,7 @@ def signed(state: SigningFirst, answer: Answer, now: Instant) -> Step:
     if not isinstance(answer, Signed):
         reason = answer.reason if isinstance(answer, Refused) else "no signature"
         raise AuthenticationError(f"cannot sign: {reason}")
-    local_id = state.applicant.request.connection.local_id
-    auth = proof.signature_proof(state.session, local_id, state.scheme, answer.signature)
+    auth = signing.proof(state.scheme, answer.signature)
     return _tell(state.session, state.transcript, state.applicant, auth, now)
 
 

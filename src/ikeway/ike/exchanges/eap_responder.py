@@ -9,7 +9,7 @@ from dataclasses import replace
 from ikeway.auth.eap import identity
 from ikeway.auth.eap.methods import may_stand_alone
 from ikeway.auth.eap.progress import Failure, Progress, Success
-from ikeway.ike import ending, messages, proof
+from ikeway.ike import ending, messages, proof, signing
 from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.eap_states import (
     Applicant,
@@ -56,7 +56,7 @@ def respond(
     if connection.local_auth.eap_method:
         return _ask(session, transcript, applicant, (our_id(connection),), b"", now)
     ours = proof.claim(session, transcript, our_id(connection), is_local=True)
-    scheme, ask = proof.ask_signature(session, ours, connection.local_id)
+    scheme, ask = signing.ask(session, connection, ours)
     expires = _expires(applicant, now)
     return Step(SigningEap(session, transcript, applicant, scheme, expires), (ask,))
 
@@ -89,9 +89,13 @@ def choose(
     if not fitting:
         raise AuthenticationError("the initiator wants EAP, which no connection allows")
     first = likely(tuple(fitting), id_i)
-    face = first.local_id, bool(first.local_auth.eap_method)
-    alike = [one for one in fitting if (one.local_id, bool(one.local_auth.eap_method)) == face]
-    return first, tuple(alike)
+    return first, tuple(one for one in fitting if _face(one) == _face(first))
+
+
+def _face(connection: Connection) -> tuple[Identity, str]:
+    """Return what an initiator sees of us before EAP: who we are, and by what; alone if by EAP."""
+    own = connection.local_auth
+    return connection.local_id, "" if own.eap_method else own.value
 
 
 def likely(candidates: tuple[Connection, ...], id_i: Identity) -> Connection:
@@ -125,8 +129,7 @@ def signed(state: SigningEap, answer: Answer, now: Instant) -> Step:
         reason = answer.reason if isinstance(answer, Refused) else "no signature"
         raise AuthenticationError(f"cannot sign: {reason}")
     connection, session = state.applicant.request.connection, state.session
-    auth = proof.signature_proof(session, connection.local_id, state.scheme, answer.signature)
-    shown = (our_id(connection), *auth)
+    shown = (our_id(connection), *signing.proof(state.scheme, answer.signature))
     return _ask(session, state.transcript, state.applicant, shown, b"", now)
 
 

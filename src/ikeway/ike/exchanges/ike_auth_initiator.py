@@ -5,15 +5,19 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from ikeway.ike import (
+    certificate_requests,
     crash_detection,
     ending,
     first_child,
     messages,
     mobility,
+    peer_certificates,
     ppk,
     proof,
+    public_keys,
     redirection,
     resumption,
+    signing,
     wanted,
     window_size,
 )
@@ -25,7 +29,6 @@ from ikeway.ike.exchanges import (
     ike_auth,
     informational,
 )
-from ikeway.ike.exchanges.ike_sa_init import certificate_request
 from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
 from ikeway.ike.features import message_id_sync, multiple_auth
 from ikeway.ike.io import Action, FollowRedirect, InstallChild
@@ -74,11 +77,11 @@ def request(connection: Connection, agreement: Agreement, wish: Wish, now: Insta
         return Step(step.state, agreement.reports + step.actions)
     session = ppk.use(session, connection)
     unsent = replace(unsent, session=session)
-    if connection.local_auth is Proof.CERTIFICATE:
+    if connection.local_auth is not Proof.PSK:
         # Where the peer may do without our PPK, the signature without it comes first.
         without = ppk.may_do_without(session, connection)
         first = ours if without else _claim(session, unsent)
-        scheme, ask = proof.ask_signature(session, first, connection.local_id)
+        scheme, ask = signing.ask(session, connection, first)
         expires = now + (HALF_OPEN.length or 0.0)
         waiting = SigningRequest(session, transcript, connection, child, scheme, expires)
         return Step(waiting, (*agreement.reports, ask))
@@ -116,9 +119,9 @@ def signed(state: SigningRequest, answer: Answer, now: Instant) -> Step:
     if not isinstance(answer, Signed):
         reason = answer.reason if isinstance(answer, Refused) else "no signature"
         return ending.give_up(state, connection.name, f"cannot sign: {reason}")
-    auth = proof.signature_proof(session, connection.local_id, state.scheme, answer.signature)
+    auth = signing.proof(state.scheme, answer.signature)
     if ppk.may_do_without(session, connection) and not state.without_ppk:
-        scheme, ask = proof.ask_signature(session, _claim(session, state), connection.local_id)
+        scheme, ask = signing.ask(session, connection, _claim(session, state))
         return Step(replace(state, scheme=scheme, without_ppk=_data(auth)), (ask,))
     unsent = AwaitAuthResponse(session, state.transcript, connection, state.child)
     return _send(unsent, auth, now, state.without_ppk)
@@ -136,7 +139,7 @@ def _send(
         *message_id_sync.offer(),
         *certificates,
         *((Notify(NotifyType.INITIAL_CONTACT),) if connection.initial_contact else ()),
-        *(() if past else certificate_request(session.env, (connection,))),
+        *(() if past else certificate_requests.ask(session.env, (connection,))),
         *((IdR(wanted.type, wanted.data),) if wanted else ()),
         *((authentication,) if authentication else eap_initiator.announce(connection)),
         *(() if past else multiple_auth.first_of_two(connection)),
@@ -184,19 +187,23 @@ def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
         theirs = proof.claim(state.session, state.transcript, need(reply, IdR), is_local=False)
         proof.check_resumed(state.session, theirs, auth, (identity, past.id_r))
         return _establish(state, identity, reply, now)
-    accepted = {Proof.CERTIFICATE} & {*connection.peer_auth} if wants_eap else connection.peer_auth
-    if proof.kind(auth) not in accepted:
-        raise AuthenticationError(f"the peer proves itself by {auth.method.name}")
-    if proof.kind(auth) is Proof.PSK:
-        theirs = proof.claim(state.session, state.transcript, need(reply, IdR), is_local=False)
-        proof.check_psk(state.session, theirs, auth, (connection.local_id, identity))
-        return _proven(state, Responder(need(reply, IdR), _NO_STANDING), reply, now)
-    ask = proof.ask_certificate(state.session, connection, reply, "server")
-    expires = now + (HALF_OPEN.length or 0.0)
-    waiting = CheckingResponder(
-        state.session, state.transcript, connection, state.child, reply, expires
+    accepted = tuple(
+        each for each in connection.peer_auth if each is not Proof.PSK or not wants_eap
     )
-    return Step(waiting, (ask,))
+    kind = proof.kind(auth, reply, accepted)
+    if kind is Proof.CERTIFICATE:
+        ask = peer_certificates.ask(state.session, connection, reply, "server")
+        expires = now + (HALF_OPEN.length or 0.0)
+        waiting = CheckingResponder(
+            state.session, state.transcript, connection, state.child, reply, expires
+        )
+        return Step(waiting, (ask,))
+    theirs = proof.claim(state.session, state.transcript, need(reply, IdR), is_local=False)
+    if kind is Proof.PUBKEY:
+        public_keys.check(state.session, connection, theirs, identity, reply)
+    else:
+        proof.check_psk(state.session, theirs, auth, (connection.local_id, identity))
+    return _proven(state, Responder(need(reply, IdR), _NO_STANDING), reply, now)
 
 
 def checked(state: CheckingResponder, answer: Answer, now: Instant) -> Step:
@@ -209,22 +216,21 @@ def checked(state: CheckingResponder, answer: Answer, now: Instant) -> Step:
         reason = answer.reason if isinstance(answer, Refused) else "it could not be checked"
         raise AuthenticationError(f"the peer's certificate is refused: {reason}")
     identity = need(state.reply, IdR)
-    proof.check_identity(identity.identity, answer.certificate)
-    theirs = proof.claim(state.session, state.transcript, identity, is_local=False)
+    peer_certificates.check_identity(identity.identity, answer.certificate)
+    session, connection = state.session, state.connection
+    theirs = proof.claim(session, state.transcript, identity, is_local=False)
     auth = need(state.reply, Authentication)
-    proof.check_signature(state.session, state.connection, theirs, auth, answer.certificate)
-    question = proof.certificate_question(state.session, state.connection, state.reply, "server")
-    standing = Standing.of(question, answer, now)
-    responder = Responder(identity, standing)
-    if state.connection.local_auth.eap_method:
-        return eap_initiator.begin(state, responder, state.reply, now)
-    return _proven(state, responder, state.reply, now)
+    peer_certificates.check_signature(session, connection, theirs, auth, answer.certificate)
+    question = peer_certificates.question_of(session, connection, state.reply, "server")
+    return _proven(state, Responder(identity, Standing.of(question, answer, now)), state.reply, now)
 
 
 def _proven(
     state: AwaitAuthResponse | CheckingResponder, responder: Responder, reply: Message, now: Instant
 ) -> Step:
     """Go on with a responder that knows us by one proof, which may be the first of two."""
+    if state.connection.local_auth.eap_method:
+        return eap_initiator.begin(state, responder, reply, now)
     another_auth_initiator.check_reply(state.connection, reply)
     if state.connection.local_then is not None:
         return another_auth_initiator.follow(state, responder, now)

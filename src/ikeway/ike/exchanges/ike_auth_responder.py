@@ -10,10 +10,13 @@ from ikeway.ike import (
     first_child,
     messages,
     mobility,
+    peer_certificates,
     ppk,
     proof,
+    public_keys,
     redirection,
     resumption,
+    signing,
     wanted,
     window_size,
 )
@@ -70,11 +73,12 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
     if auth is None:
         connection, candidates = eap_responder.choose(state.candidates, id_i, message)
     elif multiple_auth.another_follows(message):
-        kind, id_r = proof.kind(auth), message.one(IdR)
-        candidates = another_auth_responder.expect(state.candidates, id_i, id_r, kind)
+        kinds, id_r = proof.kinds(auth, message), message.one(IdR)
+        candidates = another_auth_responder.expect(state.candidates, id_i, id_r, kinds)
         connection = candidates[0]
     else:
-        connection = _connection(state.candidates, id_i, message.one(IdR), proof.kind(auth))
+        kinds = proof.kinds(auth, message)
+        connection = _connection(state.candidates, id_i, message.one(IdR), kinds)
     if connection.does_mobike:
         mobike.check_no_nats(message, datagram.peer, datagram.local)
     session = ike_auth.moved(state.session, datagram.local, datagram.peer)
@@ -88,12 +92,29 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
         return eap_responder.respond(session, state.transcript, request, now)
     if not candidates:
         _check_childless(request)
-    if proof.kind(auth) is Proof.PSK:
-        theirs = proof.claim(session, state.transcript, need(message, IdI), is_local=False)
-        proof.check_psk(session, theirs, auth, (connection.local_id, id_i))
-        return _authentic(session, state.transcript, request, now)
-    ask = proof.ask_certificate(session, connection, message, "client")
-    return Step(CheckingInitiator(session, state.transcript, request, _expires(now)), (ask,))
+    return _check(session, state.transcript, request, auth, now)
+
+
+def _check(
+    session: Session,
+    transcript: Transcript,
+    request: AuthRequest,
+    auth: Authentication,
+    now: Instant,
+) -> Step:
+    """Check AUTH, at once or when its certificate is known; of two proofs it is the first."""
+    connection, message = request.connection, request.message
+    accepted = connection.peer_firsts if request.alternatives else connection.peer_auth
+    kind = proof.kind(auth, message, accepted)
+    if kind is Proof.CERTIFICATE:
+        ask = peer_certificates.ask(session, connection, message, "client")
+        return Step(CheckingInitiator(session, transcript, request, _expires(now)), (ask,))
+    theirs = proof.claim(session, transcript, need(message, IdI), is_local=False)
+    if kind is Proof.PUBKEY:
+        public_keys.check(session, connection, theirs, request.id_i, message)
+    else:
+        proof.check_psk(session, theirs, auth, (connection.local_id, request.id_i))
+    return _authentic(session, transcript, request, now)
 
 
 def _check_childless(request: AuthRequest) -> None:
@@ -157,20 +178,22 @@ def _check_resumed(
 
 
 def _connection(
-    candidates: tuple[Connection, ...], id_i: Identity, id_r: IdR | None, kind: Proof
+    candidates: tuple[Connection, ...], id_i: Identity, id_r: IdR | None, kinds: tuple[Proof, ...]
 ) -> Connection:
     """Return the connection that fits the identities best: an exact peer before a wildcard."""
-    fitting = [
-        connection
-        for connection in candidates
-        if connection.peer_id.matches(id_i)
-        and kind in connection.peer_auth
-        and (id_r is None or identities_equal(connection.local_id, id_r.identity))
-    ]
-    if not fitting:
-        asked = f" asking for {id_r.identity}" if id_r else ""
-        raise AuthenticationError(f"no connection is for {id_i} by {kind.value}{asked}")
-    return min(fitting, key=lambda connection: connection.peer_id.rank)
+    for kind in kinds:
+        fitting = [
+            connection
+            for connection in candidates
+            if connection.peer_id.matches(id_i)
+            and kind in connection.peer_auth
+            and (id_r is None or identities_equal(connection.local_id, id_r.identity))
+        ]
+        if fitting:
+            return min(fitting, key=lambda connection: connection.peer_id.rank)
+    asked = f" asking for {id_r.identity}" if id_r else ""
+    by = " or ".join(kind.value for kind in kinds)
+    raise AuthenticationError(f"no connection is for {id_i} by {by}{asked}")
 
 
 def checked(state: CheckingInitiator, answer: Answer, now: Instant) -> Step:
@@ -183,11 +206,11 @@ def checked(state: CheckingInitiator, answer: Answer, now: Instant) -> Step:
         reason = answer.reason if isinstance(answer, Refused) else "it could not be checked"
         raise AuthenticationError(f"the peer's certificate is refused: {reason}")
     request, session = state.request, state.session
-    proof.check_identity(request.id_i, answer.certificate)
+    peer_certificates.check_identity(request.id_i, answer.certificate)
     theirs = proof.claim(session, state.transcript, need(request.message, IdI), is_local=False)
     auth = need(request.message, Authentication)
-    proof.check_signature(session, request.connection, theirs, auth, answer.certificate)
-    question = proof.certificate_question(session, request.connection, request.message, "client")
+    peer_certificates.check_signature(session, request.connection, theirs, auth, answer.certificate)
+    question = peer_certificates.question_of(session, request.connection, request.message, "client")
     vouched = replace(request, standing=Standing.of(question, answer, now))
     return _authentic(session, state.transcript, vouched, now)
 
@@ -251,7 +274,7 @@ def _prove_for(
     if connection.local_auth is Proof.PSK:
         secret = proof.find_psk(session, connection.local_id, request.id_i)
         return _prove(session, request, outcome, proof.psk_proof(session, ours, secret), now)
-    scheme, ask = proof.ask_signature(session, ours, connection.local_id)
+    scheme, ask = signing.ask(session, connection, ours)
     return Step(SigningResponse(session, request, outcome, scheme, _expires(now)), (ask,))
 
 
@@ -272,8 +295,7 @@ def signed(state: SigningResponse, answer: Answer, now: Instant) -> Step:
     if not isinstance(answer, Signed):
         reason = answer.reason if isinstance(answer, Refused) else "no signature"
         raise AuthenticationError(f"cannot sign: {reason}")
-    local_id = state.request.connection.local_id
-    auth = proof.signature_proof(state.session, local_id, state.scheme, answer.signature)
+    auth = signing.proof(state.scheme, answer.signature)
     return _prove(state.session, state.request, state.outcome, auth, now)
 
 

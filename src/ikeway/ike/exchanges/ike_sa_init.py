@@ -12,17 +12,14 @@ from ikeway.ike.io import Report
 from ikeway.ike.reports import SuiteChosen, Warned
 from ikeway.ike.session import Link, Session
 from ikeway.ike.shape import Shape, one
-from ikeway.policy.connection import Connection, Proof
+from ikeway.policy.connection import Connection
 from ikeway.policy.grades import is_post_quantum, weaknesses
-from ikeway.wire.codec import Body
 from ikeway.wire.payloads import (
-    CertificateRequest,
     KeyExchange,
     Nonce,
-    Notify,
     SecurityAssociation,
 )
-from ikeway.wire.registry import CertEncoding, ExchangeType, NotifyType
+from ikeway.wire.registry import ExchangeType
 
 TYPE: Final = ExchangeType.IKE_SA_INIT
 REQUEST: Final = Shape(one(SecurityAssociation), one(KeyExchange), one(Nonce))
@@ -54,22 +51,3 @@ def floated(link: Link, env: Environment, connection: Connection, agreed: Agreed
         return link
     port = env.nat_port
     return replace(link, local=float_port(link.local, port), peer=float_port(link.peer, port))
-
-
-def certificate_request(
-    env: Environment, connections: tuple[Connection, ...], most: int | None = None
-) -> tuple[Body, ...]:
-    """Return the CERTREQ with the authorities that we believe, where certificates count (§3.7).
-
-    `most` limits how many it names. Where URLs may be fetched, the peer may name its certificate by
-    one (§3.6).
-    """
-    is_wanted = any(Proof.CERTIFICATE in connection.accepted for connection in connections)
-    authorities = env.credentials.authorities[:most]
-    if not (is_wanted and authorities):
-        return ()
-    hashes = b"".join(authority.subject_key_hash for authority in authorities)
-    asked = CertificateRequest(CertEncoding.X509_SIGNATURE, hashes)
-    if not env.credentials.certificate_urls:
-        return (asked,)
-    return asked, Notify(NotifyType.HTTP_CERT_LOOKUP_SUPPORTED)

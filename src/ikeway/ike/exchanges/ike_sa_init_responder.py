@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import features, messages, negotiate, redirection
+from ikeway.ike import certificate_requests, features, messages, negotiate, redirection
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_intermediate_responder, ike_sa_init
 from ikeway.ike.features import intermediate, multiple_auth, redirect
@@ -122,7 +122,7 @@ def _answer(env: Environment, asked: Asked, link: Link, public: bytes) -> tuple[
         Nonce(env.random.octets(NONCE_OCTETS)),
         *features.answer(asked.message, context),
         *multiple_auth.announce(asked.candidates),
-        *ike_sa_init.certificate_request(env, asked.candidates, AUTHORITIES_MOST),
+        *certificate_requests.ask(env, asked.candidates, AUTHORITIES_MOST),
     )
 
 

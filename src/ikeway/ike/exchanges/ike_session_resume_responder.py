@@ -63,6 +63,8 @@ def _connection(env: Environment, past: Past, datagram: Datagram) -> Connection:
     is_by_key = Proof.PSK in {past.proof, connection.local_auth}
     if is_by_key and env.credentials.psk(past.id_r, past.id_i) is None:
         raise AuthenticationError(f"no pre-shared key is for {past.id_i} any more")
+    if past.proof is Proof.PUBKEY and not env.credentials.keys_of(past.id_i):
+        raise AuthenticationError(f"no public key is for {past.id_i} any more")
     return connection
 
 
