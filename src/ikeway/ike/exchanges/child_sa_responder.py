@@ -130,14 +130,14 @@ def _grant(state: Established, message: Message, datagram: Datagram, old: Child 
 def _check_crossing(state: Established, policy: ChildPolicy) -> None:
     """Let only one of two requests for the same Child SA succeed that have crossed (§2.25).
 
-    That of the initiator of the IKE SA goes through; the other one is not needed any more.
+    That of the initiator of the IKE SA goes through, if one is enough for it.
 
     Raises:
         BusyError: the peer asks for what we have asked for, and we go first.
     """
     asked = (*state.asking(AskedChild), *state.series.our_children)
     is_asked = any(
-        each.policy.name == policy.name and not each.replaces and each.trigger is None
+        each.policy.name == policy.name and not each.replaces and each.unless_present
         for each in asked
     )
     if is_asked and state.session.link.is_initiator:
