@@ -212,7 +212,8 @@ class ConnectionTable(Table):
     """How we prove our password inside EAP-TTLS."""
 
     ask_eap_identity: bool = False
-    """Ask a peer for its name in EAP, also where its ID looks like one."""
+    """Ask a peer for its user's name in EAP, also where its ID looks like one. One whose ID is an
+    address, a subject or a domain name with dots is asked in any case."""
 
     revocation: Annotated[Revocation, choice(Revocation)] = written("lenient")
     """Whether the peer's certificate, and those above it, may have been revoked: `strict` believes

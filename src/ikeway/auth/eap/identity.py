@@ -28,6 +28,15 @@ def from_idi(identity: Identity) -> bytes:
     return identity.data if identity.type in _NAMES else b""
 
 
+def surely_of_user(identity: Identity) -> bytes:
+    """Return the name of the user that IDi says; empty where that may be a device's (§3.16).
+
+    NAIs are mailboxes or opaque (§3.5); a domain name with dots is what phones call themselves.
+    """
+    is_host = identity.type is IdType.FQDN and b"." in identity.data
+    return b"" if is_host else from_idi(identity)
+
+
 def without_domain(name: bytes) -> bytes:
     r"""Return the user of `DOMAIN\user`."""
     return name.rpartition(b"\\")[2]

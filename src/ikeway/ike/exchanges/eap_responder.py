@@ -5,6 +5,7 @@ We prove ourselves first. Policy goes by who EAP has proven, never by IDi.
 """
 
 from dataclasses import replace
+from typing import Final
 
 from ikeway.auth.eap import identity
 from ikeway.auth.eap.methods import may_stand_alone
@@ -38,6 +39,10 @@ from ikeway.wire.payloads import Eap, IdR
 from ikeway.wire.registry import NotifyType
 
 TALK = "eap"
+RELAYED: Final = "radius"
+"""The name of whatever method a RADIUS server likes, which does not go with others."""
+SHOWS_CERTIFICATE: Final = frozenset({"tls"})
+"""Methods in which the peer's certificate may have been revoked."""
 
 
 def respond(
@@ -158,11 +163,11 @@ def _ask(
     now: Instant,
 ) -> Step:
     request = applicant.request
-    name = b"" if request.connection.ask_eap_identity else identity.from_idi(request.id_i)
+    name = _name(request)
     visit = Visit(request.connection.name, request.local, request.peer)
     question = Converse(
         True,
-        _methods(request.connection, applicant.first),
+        _offered(applicant, name),
         name,
         packet,
         revocation=request.connection.revocation,
@@ -170,6 +175,30 @@ def _ask(
     )
     waiting = AskingEap(session, transcript, applicant, shown, _expires(applicant, now))
     return Step(waiting, (Ask(session.ticket(TALK), question),))
+
+
+def _name(request: AuthRequest) -> bytes:
+    """Return who the initiator says it is; empty where it is to be asked."""
+    is_asked = request.connection.ask_eap_identity
+    return b"" if is_asked else identity.surely_of_user(request.id_i)
+
+
+def _offered(applicant: Applicant, name: bytes) -> tuple[str, ...]:
+    """Return the methods of all connections that it may be for, those of the likely one first.
+
+    One that is asked for its name may be for any. What proves it has to be right for that one.
+    """
+    id_i = applicant.request.id_i
+    named = [one for one in applicant.candidates if name and _is_named(one, id_i)]
+    others = sorted(named or applicant.candidates, key=lambda one: one.peer_id.rank)
+    found = [
+        method
+        for one in (applicant.request.connection, *others)
+        for method in _methods(one, applicant.first)
+    ]
+    if found[0] == RELAYED:
+        return (RELAYED,)
+    return tuple(dict.fromkeys(method for method in found if method != RELAYED))
 
 
 def _expires(applicant: Applicant, now: Instant) -> Instant:
@@ -216,14 +245,19 @@ def _succeed(state: AskingEap, success: Success, eap: Eap, now: Instant) -> Step
 
 
 def _connection(applicant: Applicant, user: Identity, success: Success) -> Connection:
-    """Return the connection for who has been proven, an exact peer or a group before others."""
+    """Return the connection for who has been proven, an exact peer or a group before others.
+
+    A certificate was checked as the likely one wants: others that trust less or more stay closed.
+    """
     method, groups = success.method, success.groups
+    looked = applicant.request.connection.revocation
     fitting = [
         one
         for one in applicant.candidates
         if method in _methods(one, applicant.first)
         and one.peer_id.matches(user)
         and one.takes(groups)
+        and (one.revocation is looked or method not in SHOWS_CERTIFICATE)
     ]
     if not fitting:
         among = f" in {', '.join(groups)}" if groups else ""

@@ -137,6 +137,8 @@ def respond_after_eap(
         raise AuthenticationError("EAP made no key")
     if first.device is None:
         session, message = ppk.accept(session, first.connection, message)
+    if first.connection.does_mobike:
+        mobike.check_no_nats(first.message, first.peer, first.local)
     if multiple_auth.another_follows(message):
         raise AuthenticationError("the peer has more proofs than the connection takes")
     theirs = proof.claim(session, state.transcript, need(first.message, IdI), is_local=False)
