@@ -77,6 +77,41 @@ def test_strongswan_proves_identities_anew(
     assert pair.ikeway.established()[0].virtual_ips == [address]
 
 
+@pytest.mark.parametrize("role", [INITIATOR, RESPONDER])
+def test_a_gateway_says_how_long_proofs_count(tunnel: Tunnel, role: str) -> None:
+    """RFC 4478: the client has no limit of its own; the gateway's makes it begin in time."""
+    if role == INITIATOR:
+        lab: dict[str, Any] = {
+            "reauth_time": "9s",
+            "over_time": "30s",
+            "rand_time": "0s",
+            "pools": "pool4",
+        }
+        lab["children"] = {"net": {"remote_ts": None}}
+        pools = {"pool4": {"addrs": POOL}}
+        case = Case(
+            ikeway={"virtual_ips": ["0.0.0.0"], "local_ts": ["dynamic"]},
+            swanctl={"connections": {"lab": lab}, "pools": pools},
+        )
+    else:
+        case = Case(
+            ikeway={"lifetimes": {"reauth": "9s"}, "pool": "staff", "peer_ts": ["dynamic"]},
+            ikeway_top={"pools": {"staff": {"ranges": [POOL]}}},
+            swanctl={"connections": {"lab": {"vips": "0.0.0.0", "children": _DYNAMIC}}},
+        )
+    pair = tunnel(case)
+    pair.witness.watch_also(POOL)
+    pair.connect()
+    (first,) = [sa.id for sa in pair.ikeway.established()]
+    wait_until(
+        lambda: first not in {sa.id for sa in pair.ikeway.sas()} and pair.is_up(),
+        14.0,
+        "another IKE SA in place of the first",
+    )
+    says = "received AUTH_LIFETIME of" if role == RESPONDER else "N(AUTH_LFT)"
+    assert says in pair.peer.log()
+
+
 _DYNAMIC: Final = {"net": {"local_ts": None}}
 
 

@@ -103,7 +103,8 @@ class LifetimesTable(Table):
 
     reauth: OptionalDuration = written("none")
     """Identities are proven anew: a new IKE SA comes up beside the old one, which then goes. The
-    side that can start the connection does so; the other ends it when it is overdue."""
+    side that can start the connection does so; the other tells it how long it has (RFC 4478), and
+    ends it when it is overdue."""
 
     jitter: float = Field(default=0.1, ge=0.0, le=0.5)
     """By how much each is cut at random, as a part of it: two sides then seldom rekey at once."""

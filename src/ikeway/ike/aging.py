@@ -8,9 +8,10 @@ from ikeway.ike import ending, postponing, reauthentication, standing, wanted
 from ikeway.ike.agenda import want
 from ikeway.ike.children import Child
 from ikeway.ike.exchanges import child_sa
+from ikeway.ike.features import auth_lifetime
 from ikeway.ike.io import Spent
 from ikeway.ike.states import Established, State, Step
-from ikeway.ike.tasks import AskedChild, DeleteChild, RekeyChild, RekeyIke
+from ikeway.ike.tasks import AskedChild, DeleteChild, Inform, RekeyChild, RekeyIke
 from ikeway.model.time import Instant
 
 
@@ -21,21 +22,36 @@ def due(state: Established, now: Instant) -> Step:
         return ending.delete(state, over, now)
     if now >= state.authenticity.renew_at:
         return reauthentication.begin(state, now)
+    if now >= state.authenticity.remind_at:
+        state = _remind(state)
     looking, asks = standing.due(state, now)
     after = wanted.due(postponing.due(looking, now), now)
     if now >= state.rekey_at:
         after = want(replace(after, rekey_at=state.expires_at), RekeyIke())
+    step = _children(after, now)
+    return replace(step, actions=asks + step.actions)
+
+
+def _children(state: Established, now: Instant) -> Step:
+    """Rekey each Child SA that is old, and end those that are over."""
+    after = state
     for child in state.children:
         if child.is_deleting or not child.is_installed:
             continue
         if now >= child.expires_at:
             step = _over(after, child, now)
             if not isinstance(step.state, Established):
-                return replace(step, actions=asks + step.actions)
+                return step
             after = step.state
         elif now >= child.rekey_at:
             after = _old(after, child)
-    return Step(after, asks)
+    return Step(after)
+
+
+def _remind(state: Established) -> Established:
+    """Tell a client that its proof counts no longer; it has until the hard limit (RFC 4478 §2)."""
+    told = replace(state, authenticity=state.authenticity.reminded())
+    return want(told, Inform((auth_lifetime.notify(0.0),)))
 
 
 def _over_because(state: Established, now: Instant) -> str | None:

@@ -19,6 +19,7 @@ from ikeway.ike.states import Established, Offspring, State, Step
 from ikeway.ike.tasks import AskedChild, CreateChild, DeleteChild, End, Inform, Wanted
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
+from ikeway.wire.message import Message
 
 REASON = "its identities were proven anew"
 
@@ -32,6 +33,13 @@ def begin(state: Established, now: Instant) -> Step:
     waiting = replace(state, authenticity=state.authenticity.renewing(now))
     said = session.report(Reauthenticating(state.connection.name, spi))
     return Step(waiting, (*asked.actions, said), (Offspring(spi, asked.state),))
+
+
+def heed(state: Established, message: Message, now: Instant) -> Established:
+    """Take what the gateway says of how long our proof counts, at any time (RFC 4478 §2)."""
+    random = state.session.env.random
+    heard = state.authenticity.heard(state.connection, message, random, now)
+    return state if heard == state.authenticity else replace(state, authenticity=heard)
 
 
 def _anew(state: Established) -> Connection:

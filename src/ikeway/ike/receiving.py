@@ -16,6 +16,7 @@ from ikeway.ike import (
     messages,
     moving,
     paths,
+    reauthentication,
     redirection,
     window_size,
 )
@@ -272,7 +273,7 @@ def _request_established(
             said = address_update.respond(state, message, datagram, now)
             step = informational.respond(said.change.state, message, datagram, said.payloads, now)
             step = replace(step, actions=(*said.change.actions, *step.actions))
-            return _redirected(step, message, now)
+            return _renewed(_redirected(step, message, now), message, now)
         case ExchangeType.CREATE_CHILD_SA:
             return create_child_sa.respond(state, message, datagram, now)
         case ExchangeType.IKE_FOLLOWUP_KE:
@@ -287,6 +288,13 @@ def _redirected(step: Step, message: Message, now: Instant) -> Step:
         return step
     heeded = redirection.heed(step.state, message, now)
     return replace(step, state=heeded.state, actions=(*step.actions, *heeded.actions))
+
+
+def _renewed(step: Step, message: Message, now: Instant) -> Step:
+    """Prove our identity anew when an answered request says so (RFC 4478)."""
+    if not isinstance(step.state, Established):
+        return step
+    return replace(step, state=reauthentication.heed(step.state, message, now))
 
 
 def _request_while_deleting(

@@ -104,7 +104,10 @@ def establish(
     aging = tuple(
         child.aging(connection.child(child.name).lifetimes, random, now) for child in children
     )
-    authenticity = Authenticity.begin(connection, random, resumed.proven if resumed else now)
+    proven_at = resumed.proven if resumed else now
+    is_client = session.link.is_initiator
+    authenticity = Authenticity.begin(connection, random, proven_at, is_client=is_client)
+    authenticity = authenticity.heard(connection, proven.message, random, now)
     rekey_at, expires_at = ending.ages(connection, random, now)
     state = Established(
         session=session,

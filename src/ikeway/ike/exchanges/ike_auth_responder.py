@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 from ikeway.ike import (
+    authenticity,
     configuration,
     crash_detection,
     ending,
@@ -330,7 +331,7 @@ def installed(state: InstallingFirst, answer: Answer, now: Instant) -> Step:
 
 def _finish(state: InstallingFirst, now: Instant) -> Step:
     request, outcome = state.request, state.outcome
-    connection = request.connection
+    connection, past = request.connection, state.session.resumed
     ticket = resumption.answer_first(state.session, request, now)
     payloads: tuple[Body, ...] = (
         *(() if request.keys else (_identity(connection),)),
@@ -342,6 +343,7 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
         *window_size.announce(connection),
         *_mobike(state),
         *ppk.answer(state.session),
+        *authenticity.announce(connection, past.proven if past else now, now),
     )
     path = request.local, request.peer
     session, actions = messages.respond(state.session, request.message.header, payloads, path)

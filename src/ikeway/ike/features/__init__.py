@@ -9,6 +9,7 @@ from typing import Final
 
 from ikeway.crypto.sign import SignatureHash
 from ikeway.ike.features import (
+    auth_lifetime,
     childless,
     fragmentation,
     full_transcript,
@@ -37,8 +38,8 @@ FEATURES: Final = (
 )
 OF_THE_CLIENT: Final = (redirect,)
 """Extensions that depend on where the client comes from."""
-OF_THE_GATEWAY: Final = (multiple_auth,)
-"""Extensions that the responder speaks of first."""
+OF_THE_GATEWAY: Final = (multiple_auth, auth_lifetime)
+"""Extensions of which the responder speaks unasked."""
 IN_IKE_AUTH: Final = (message_id_sync,)
 """Extensions that are agreed on in IKE_AUTH, not in IKE_SA_INIT."""
 
