@@ -52,7 +52,14 @@ ESP = (
     "aes256-sha256",
     "aes256-sha384",
     "aes256-sha512",
+    "aes128gcm12",
+    "aes256ccm12",
+    "aes192ccm8",
+    "aes128-aesxcbc",
+    "aes256-aescmac",
+    "null-sha256",
 )
+LEGACY_ESP = ("aes256-sha1", "3des-sha256")
 
 
 @pytest.mark.conformance("CF-H07", "CF-H09")
@@ -75,6 +82,15 @@ def test_old_algorithms_serve_where_the_operator_says_so(tunnel: Tunnel, suite: 
 @pytest.mark.parametrize("suite", ESP)
 def test_a_child_sa_uses_the_only_suite_offered(tunnel: Tunnel, suite: str) -> None:
     pair = _agree(tunnel, Case(esp=suite, inside=(4, 6)))
+    (child,) = pair.ikeway.children()
+    assert child.suite == suite
+
+
+@pytest.mark.parametrize("suite", LEGACY_ESP)
+def test_old_algorithms_serve_child_sas_where_the_operator_says_so(
+    tunnel: Tunnel, suite: str
+) -> None:
+    pair = _agree(tunnel, Case(esp=suite, ikeway={"legacy": True}))
     (child,) = pair.ikeway.children()
     assert child.suite == suite
 

@@ -22,6 +22,8 @@ SUITES = (
     "aes128-sha256-noesn",
     "aes256-sha384-esn",
     "aes256-sha512-esn",
+    "aes128gmac-esn",
+    "aes256ccm16-noesn",
 )
 
 
