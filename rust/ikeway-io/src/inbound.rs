@@ -14,13 +14,11 @@ use crate::mailbox::{Inbox, Mailbox};
 use crate::moves::Told;
 use crate::tun::{Coalescer, Tun};
 use crate::udp::{ReceiveBatch, Run};
-use crate::wiring::{Wiring, is_ready};
+use crate::wiring::{Wiring, exhaust, is_ready};
 
 /// A packet with an unknown SPI may draw a notify of so many octets, marker and all (RFC 7296 §1.5):
 /// nobody gets more out of us than they sent. ESP of a tunnel is never shorter, inner headers and all.
 const ANSWERABLE: usize = 44;
-/// Calls on one socket before the others and the mailbox have their turn.
-const CALLS: usize = 16;
 
 /// The thread: what it shares with the others, and its mail.
 pub(crate) struct Inbound {
@@ -52,7 +50,7 @@ impl Inbound {
             // An interrupted wait is a short wait.
             let _ = poll(&mut ready, None);
             for (listening, _) in listening.iter().zip(&ready).filter(|(_, fd)| is_ready(fd)) {
-                lane.drain(listening.address, listening.esp.as_fd(), &mut batch);
+                exhaust(|| lane.drain(listening.address, listening.esp.as_fd(), &mut batch));
             }
             // Last, so that an SA that is removed has taken what had arrived before.
             if ready.last().is_some_and(is_ready) {
@@ -105,22 +103,24 @@ impl Opened {
 }
 
 impl Lane<'_> {
-    fn drain(&mut self, local: SocketAddr, socket: BorrowedFd<'_>, batch: &mut ReceiveBatch) {
-        for _ in 0..CALLS {
-            // An error belongs to a datagram that we sent before (ICMP); the next call goes on.
-            let is_more = batch.receive(socket).unwrap_or(true);
-            let (runs, octets) = batch.parts();
-            for run in runs {
-                for place in run.datagrams() {
-                    self.take(local, run, octets, place);
-                }
-            }
-            self.coalescer.flush(self.tun, octets);
-            self.anew.flush(self.tun);
-            if !is_more {
-                break;
+    /// Takes what is there, up to a batch. Returns whether there was anything.
+    fn drain(
+        &mut self,
+        local: SocketAddr,
+        socket: BorrowedFd<'_>,
+        batch: &mut ReceiveBatch,
+    ) -> bool {
+        // An error belongs to a datagram that we sent before (ICMP); the next call goes on.
+        let has_some = batch.receive(socket).unwrap_or(true);
+        let (runs, octets) = batch.parts();
+        for run in runs {
+            for place in run.datagrams() {
+                self.take(local, run, octets, place);
             }
         }
+        self.coalescer.flush(self.tun, octets);
+        self.anew.flush(self.tun);
+        has_some
     }
 
     /// Takes one datagram: ESP is opened and passed on, IKE goes to the daemon, a keepalive to

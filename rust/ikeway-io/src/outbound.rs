@@ -14,7 +14,7 @@ use crate::kept::Kept;
 use crate::mailbox::Inbox;
 use crate::tun::{HEADER_OCTETS, Handed};
 use crate::udp::{Listening, Path, SendBatch};
-use crate::wiring::{Wiring, is_ready};
+use crate::wiring::{Wiring, exhaust, is_ready};
 
 /// The longest packet that the interface hands over, with its header.
 const READ_OCTETS: usize = HEADER_OCTETS + (1 << 16);
@@ -48,15 +48,19 @@ impl Outbound {
                 self.inbox.run(&mut lane.table);
                 lane.release();
             }
-            self.drain(&mut lane, &mut buffer);
+            exhaust(|| self.drain(&mut lane, &mut buffer));
         });
     }
 
-    /// Reads what is there, up to a batch, and sends it.
-    fn drain(&self, lane: &mut Lane<'_>, buffer: &mut [u8]) {
+    /// Reads what is there, up to a batch, and sends it. Returns whether there was anything.
+    fn drain(&self, lane: &mut Lane<'_>, buffer: &mut [u8]) -> bool {
+        let mut has_read = false;
         for _ in 0..READS {
             match self.wiring.tun.read(buffer) {
-                Ok(length) => lane.take(buffer.get_mut(..length).unwrap_or_default()),
+                Ok(length) => {
+                    has_read = true;
+                    lane.take(buffer.get_mut(..length).unwrap_or_default());
+                }
                 Err(Errno::AGAIN) => break,
                 Err(Errno::INTR) => (),
                 Err(_) => {
@@ -67,6 +71,7 @@ impl Outbound {
             }
         }
         lane.sender.flush();
+        has_read
     }
 }
 

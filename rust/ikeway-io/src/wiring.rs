@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::yield_now;
 
 use rustix::event::PollFd;
 
@@ -14,6 +15,25 @@ use crate::udp::Listening;
 /// Whether `poll` found something to do there, be it an error to hear of.
 pub(crate) fn is_ready(fd: &PollFd<'_>) -> bool {
     !fd.revents().is_empty()
+}
+
+/// Drainings before a thread looks at its mail and its other descriptors.
+const DRAININGS: usize = 64;
+
+/// Calls `drain`, which says whether it found something, until it finds nothing; then it lets the
+/// others run, and looks once more before it gives up.
+///
+/// Whoever sent a moment ago is likely to send again, and that a thread sleeps and is woken costs
+/// both sides more than that look does.
+pub(crate) fn exhaust(mut drain: impl FnMut() -> bool) {
+    for _ in 0..DRAININGS {
+        if !drain() {
+            yield_now();
+            if !drain() {
+                break;
+            }
+        }
+    }
 }
 
 #[derive(Clone)]
