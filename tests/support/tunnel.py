@@ -71,13 +71,13 @@ class Host:
         self.side = side
         self.config = PlaneConfig(LISTEN)
         self.events: list[PlaneEvent] = []
-        self._loop = asyncio.new_event_loop()
+        self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
-            target=lambda: namespace.inside(self._loop.run_forever), daemon=True
+            target=lambda: namespace.inside(self.loop.run_forever), daemon=True
         )
         self._thread.start()
         self.plane = self.call(lambda: EngineDataPlane.start(run_dir, self.config))
-        self._watch = asyncio.run_coroutine_threadsafe(self._gather(), self._loop)
+        self._watch = asyncio.run_coroutine_threadsafe(self._gather(), self.loop)
         self._route()
 
     def call(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -86,7 +86,7 @@ class Host:
         async def run() -> T:
             return await work()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(30)
 
     def install(self, child: ChildSa, *, standby: bool = False) -> None:
         """Install a pair of SAs."""
@@ -101,9 +101,9 @@ class Host:
         """Stop engine, loop and thread."""
         self.call(self.plane.close)
         self._watch.cancel()
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(10)
-        self._loop.close()
+        self.loop.close()
 
     async def _gather(self) -> None:
         async for event in self.plane.events():

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What passed through an SA and what did not, counted without locks.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::budget::{Budget, Limit};
@@ -27,6 +28,8 @@ impl Tally {
     }
 }
 
+type Refused = [AtomicU64; Refusal::ALL.len()];
+
 /// The counters of a pair of SAs.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -36,7 +39,8 @@ pub struct Counters {
     pub sent: Tally,
     /// What the pair may carry.
     pub budget: Budget,
-    refused: [AtomicU64; Refusal::ALL.len()],
+    /// Made with the first refusal: most pairs never see one.
+    refused: OnceLock<Box<Refused>>,
 }
 
 impl Counters {
@@ -58,13 +62,15 @@ impl Counters {
 
     /// Counts a packet that went no further.
     pub fn refuse(&self, refusal: Refusal) {
-        if let Some(counter) = self.refused.get(refusal.index()) {
+        let refused = self.refused.get_or_init(Box::default);
+        if let Some(counter) = refused.get(refusal.index()) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Returns how many packets went no further for that reason.
     pub fn refused(&self, refusal: Refusal) -> u64 {
-        self.refused.get(refusal.index()).map_or(0, |counter| counter.load(Ordering::Relaxed))
+        let counter = self.refused.get().and_then(|refused| refused.get(refusal.index()));
+        counter.map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 }

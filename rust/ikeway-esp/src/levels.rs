@@ -79,7 +79,8 @@ impl Levels {
         };
         let Some(level) = self.levels.get_mut(place) else { return };
         let Some(key) = level.key(selector.range().0) else { return };
-        let entries = level.entries.entry(key).or_default();
+        // Most selectors have one SA; a vector that grows would begin with room for four.
+        let entries = level.entries.entry(key).or_insert_with(|| Vec::with_capacity(1));
         let place = entries.partition_point(|other| other.rank > entry.rank);
         entries.insert(place, entry);
     }

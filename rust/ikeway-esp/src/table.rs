@@ -17,7 +17,8 @@ use crate::traps::Traps;
 /// The SAs that we receive on, by our SPI.
 #[derive(Default)]
 pub struct InboundTable {
-    sas: FxHashMap<u32, InboundSa>,
+    // Boxed, so that little moves when the table grows under traffic.
+    sas: FxHashMap<u32, Box<InboundSa>>,
 }
 
 impl InboundTable {
@@ -30,13 +31,13 @@ impl InboundTable {
         if self.sas.contains_key(&spi) {
             return Err(InstallError::SpiInUse(spi));
         }
-        self.sas.insert(spi, sa);
+        self.sas.insert(spi, Box::new(sa));
         Ok(())
     }
 
     /// Returns the SA with this SPI.
     pub fn get_mut(&mut self, spi: u32) -> Option<&mut InboundSa> {
-        self.sas.get_mut(&spi)
+        self.sas.get_mut(&spi).map(AsMut::as_mut)
     }
 
     /// Removes the SA with this SPI, if there is one.

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the engine holds: its interface and sockets, its two packet threads, and the pairs of SAs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use ikeway_esp::{Counters, InboundSa, InboundTable, OutboundSa, OutboundTable, Policy};
+use ikeway_esp::{
+    Counters, InboundSa, InboundTable, InstallError, OutboundSa, OutboundTable, Policy,
+};
 
 use crate::error::{Attempt, EngineError};
 use crate::events::Reporter;
@@ -46,6 +48,10 @@ pub(crate) struct Engine {
     outbound: Mailbox<OutboundTable>,
     counters: BTreeMap<u32, Arc<Counters>>,
     threads: Vec<JoinHandle<()>>,
+    /// Whether pairs come or go that the threads have not all seen yet.
+    is_unsettled: bool,
+    /// Those that go, by their inbound SPI.
+    leaving: BTreeSet<u32>,
 }
 
 impl Engine {
@@ -65,7 +71,16 @@ impl Engine {
             Inbound { wiring: wiring.clone(), inbox: arriving, outbound: outbound.clone() };
         let sending = Outbound { wiring: wiring.clone(), inbox: leaving };
         let (counters, threads) = (BTreeMap::new(), Vec::new());
-        let mut engine = Self { configuration, wiring, inbound, outbound, counters, threads };
+        let mut engine = Self {
+            configuration,
+            wiring,
+            inbound,
+            outbound,
+            counters,
+            threads,
+            is_unsettled: false,
+            leaving: BTreeSet::new(),
+        };
         engine.spawn("ikeway-in", move || receiving.run())?;
         engine.spawn("ikeway-out", move || sending.run())?;
         Ok(engine)
@@ -96,23 +111,59 @@ impl Engine {
         self.wiring.is_stopping()
     }
 
-    /// Installs a pair; both directions carry packets when this returns, or the inbound one alone.
+    /// Installs a pair; both directions, or the inbound one alone, carry packets from
+    /// [`Engine::settle`] on.
+    ///
+    /// The receiving thread has its half first, and passes the other on: no packet asks for an
+    /// answer that we could not take, and no proof of the peer's comes before what it activates.
     pub(crate) fn install(&mut self, pair: Pair) -> Result<(), EngineError> {
         let path = pair.outbound.path();
         self.check_path(path)?;
         let Pair { mut inbound, outbound, counters, is_standby } = pair;
         let spi_in = inbound.spi();
-        inbound.expect_from(path.1);
-        self.inbound.call(move |table| table.insert(inbound))??;
-        if is_standby {
-            self.outbound.call(move |table| table.insert_standby(spi_in, outbound))?;
-            // Last, so that there is something to activate when the proof comes.
-            self.inbound.call(move |table| table.get_mut(spi_in).map(InboundSa::await_proof))?;
-        } else {
-            self.outbound.call(move |table| table.insert(spi_in, outbound))?;
+        if self.counters.contains_key(&spi_in) {
+            return Err(InstallError::SpiInUse(spi_in).into());
         }
+        inbound.expect_from(path.1);
+        if is_standby {
+            inbound.await_proof();
+        }
+        if self.leaving.contains(&spi_in) {
+            self.settle()?;
+        }
+        let sending = self.outbound.clone();
+        self.change(|engine| {
+            engine.inbound.post(move |table| {
+                // No other thread installs, and the SPI was free.
+                let _ = table.insert(inbound);
+                sending.post(move |table| {
+                    if is_standby {
+                        table.insert_standby(spi_in, outbound);
+                    } else {
+                        table.insert(spi_in, outbound);
+                    }
+                });
+            });
+        });
         self.counters.insert(spi_in, counters);
         Ok(())
+    }
+
+    /// Waits until the threads have seen every pair that came or went.
+    pub(crate) fn settle(&mut self) -> Result<(), EngineError> {
+        if std::mem::take(&mut self.is_unsettled) {
+            self.leaving.clear();
+            // What a thread passes on stands before the answer of the next.
+            self.inbound.call(|_| ())?;
+            self.outbound.call(|_| ())?;
+            self.inbound.call(|_| ())?;
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, post: impl FnOnce(&Self)) {
+        post(self);
+        self.is_unsettled = true;
     }
 
     /// Changes where both ends of a pair are; keys, numbers and counters stay.
@@ -122,6 +173,7 @@ impl Engine {
         (local, peer): (SocketAddr, SocketAddr),
     ) -> Result<(), EngineError> {
         self.check_path((local, peer))?;
+        self.settle()?;
         if !self.outbound.call(move |table| table.migrate(spi_in, (local, peer)))? {
             return Err(EngineError::UnknownSpi(spi_in));
         }
@@ -130,17 +182,31 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes a pair and returns its counters.
+    /// Removes a pair and returns its counters, which are final from [`Engine::settle`] on.
     pub(crate) fn remove(&mut self, spi_in: u32) -> Result<Arc<Counters>, EngineError> {
         let counters = self.counters.remove(&spi_in).ok_or(EngineError::UnknownSpi(spi_in))?;
-        self.outbound.call(move |table| table.remove(spi_in))?;
-        self.inbound.call(move |table| table.remove(spi_in))?;
-        self.wiring.reporter.forget_move(spi_in);
+        self.leaving.insert(spi_in);
+        let (receiving, reporter) = (self.inbound.clone(), self.wiring.reporter.clone());
+        let receives_no_more = move |table: &mut InboundTable| {
+            table.remove(spi_in);
+            reporter.forget_move(spi_in);
+        };
+        // Not sooner than all that was to be installed is: it is passed on by the other thread.
+        self.change(|engine| {
+            let sending = engine.outbound.clone();
+            engine.inbound.post(move |_| {
+                sending.post(move |table| {
+                    table.remove(spi_in);
+                    receiving.post(receives_no_more);
+                });
+            });
+        });
         Ok(counters)
     }
 
     /// Has the packets of a policy want an SA while there is none; `number` names it.
-    pub(crate) fn trap(&self, number: u32, policy: Policy) -> Result<(), EngineError> {
+    pub(crate) fn trap(&mut self, number: u32, policy: Policy) -> Result<(), EngineError> {
+        self.settle()?;
         self.outbound.call(move |table| table.trap(number, policy))
     }
 
@@ -151,6 +217,7 @@ impl Engine {
 
     /// Removes every pair and trap.
     pub(crate) fn reset(&mut self) -> Result<(), EngineError> {
+        self.settle()?;
         self.counters.clear();
         self.outbound.call(OutboundTable::clear)?;
         self.inbound.call(InboundTable::clear)?;

@@ -3,8 +3,10 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ikeway_esp::Counters;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use zeroize::Zeroize;
 
@@ -17,6 +19,8 @@ use crate::events::{Reporter, Reports, reports};
 use crate::mailbox::Bell;
 use crate::signals;
 
+/// Requests about pairs that are carried out before they are answered.
+const TOGETHER: usize = 64;
 /// How often refusals and moves are told: one event a second for each SA and kind.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -127,24 +131,49 @@ impl Server {
         self.controller = Some(connection);
     }
 
-    /// Answers what the controller asks, one request after the other.
+    /// Answers what the controller asks, one request after the other. Of pairs that come or go the
+    /// packet threads are waited for once for all requests that are there.
     fn serve(&mut self, buffer: &mut [u8]) {
+        let mut done = Vec::new();
         while let Some(controller) = self.controller.take() {
             match controller.receive(buffer) {
                 Heard::End => self.alone_since = Instant::now(),
                 Heard::Nothing => {
                     self.controller = Some(controller);
+                    self.settle(&mut done);
                     return;
                 }
                 Heard::Message(length) => {
+                    self.controller = Some(controller);
                     let message = buffer.get_mut(..length);
-                    let reply = self.reply(message.as_deref());
+                    done.push(self.take(message.as_deref()));
                     if let Some(octets) = message {
                         octets.zeroize();
                     }
-                    self.answer(controller, &reply);
+                    // What is no matter of pairs is answered at once.
+                    let may_wait = done.last().is_some_and(|one| one.outcome.is_pair());
+                    if done.len() >= TOGETHER || !may_wait {
+                        self.settle(&mut done);
+                    }
                 }
             }
+        }
+    }
+
+    /// Waits for the packet threads, and answers.
+    fn settle(&mut self, done: &mut Vec<Taken>) {
+        let is_settled = self.engine.as_mut().map_or(Ok(()), Engine::settle).is_ok();
+        for Taken { id, outcome } in done.drain(..) {
+            let outcome = match outcome {
+                Taking::Done(outcome) => outcome,
+                _ if !is_settled => EngineError::LaneEnded.into(),
+                Taking::Installed => Outcome::Ok(Success::Done {}),
+                Taking::Removed { spi_in, counters } => {
+                    Outcome::Ok(self.counted(vec![Usage::of(spi_in, &counters)], None))
+                }
+            };
+            let Some(controller) = self.controller.take() else { return };
+            self.answer(controller, &Reply { id, outcome });
         }
     }
 
@@ -164,7 +193,7 @@ impl Server {
         self.engine.as_ref().map(Engine::ike_sockets).unwrap_or_default()
     }
 
-    fn reply(&mut self, message: Option<&[u8]>) -> Reply {
+    fn take(&mut self, message: Option<&[u8]>) -> Taken {
         let parsed = match message {
             Some(octets) => {
                 serde_json::from_slice::<Request>(octets).map_err(|error| error.to_string())
@@ -174,29 +203,41 @@ impl Server {
         match parsed {
             Ok(request) => {
                 let id = Some(request.id());
-                Reply { id, outcome: self.perform(request).map_or_else(Outcome::from, Outcome::Ok) }
+                let failed = |error: EngineError| Taking::Done(error.into());
+                Taken { id, outcome: self.perform(request).unwrap_or_else(failed) }
             }
-            Err(reason) => Reply { id: None, outcome: EngineError::Request(reason).into() },
+            Err(reason) => {
+                Taken { id: None, outcome: Taking::Done(EngineError::Request(reason).into()) }
+            }
         }
     }
 
-    fn perform(&mut self, request: Request) -> Result<Success, EngineError> {
+    fn perform(&mut self, request: Request) -> Result<Taking, EngineError> {
+        let success = match request {
+            Request::Install { child, standby, .. } => {
+                self.configured()?.install(install::pair(*child, standby)?)?;
+                return Ok(Taking::Installed);
+            }
+            Request::Remove { spi_in, .. } => {
+                let counters = self.configured()?.remove(spi_in)?;
+                return Ok(Taking::Removed { spi_in, counters });
+            }
+            other => self.perform_at_once(other)?,
+        };
+        Ok(Taking::Done(Outcome::Ok(success)))
+    }
+
+    fn perform_at_once(&mut self, request: Request) -> Result<Success, EngineError> {
         match request {
+            Request::Install { .. } | Request::Remove { .. } => (),
             Request::Hello { .. } => return Ok(self.hello()),
             Request::Configure { listen, port, workers, tun, mtu, .. } => {
                 return self.configure(Configuration { listen, port, workers, tun, mtu });
             }
             Request::Usage { spi_in, .. } => return self.usage(spi_in),
             Request::Usages { start, .. } => return self.usages(start),
-            Request::Install { child, standby, .. } => {
-                self.configured()?.install(install::pair(*child, standby)?)?;
-            }
             Request::Migrate { spi_in, local, peer, .. } => {
                 self.configured()?.migrate(spi_in, (local.into(), peer.into()))?;
-            }
-            Request::Remove { spi_in, .. } => {
-                let counters = self.configured()?.remove(spi_in)?;
-                return Ok(self.counted(vec![Usage::of(spi_in, &counters)], None));
             }
             Request::Trap { trap, local_ts, peer_ts, .. } => {
                 let policy = install::policy(&local_ts, &peer_ts)?;
@@ -278,6 +319,25 @@ impl Server {
         if let Some(controller) = &self.controller {
             controller.tell(&encode(event));
         }
+    }
+}
+
+/// A request that was carried out, and is to be answered.
+struct Taken {
+    id: Option<u64>,
+    outcome: Taking,
+}
+
+/// How it went. Pairs come and go with [`Engine::settle`], and what a pair carried is known then.
+enum Taking {
+    Done(Outcome),
+    Installed,
+    Removed { spi_in: u32, counters: Arc<Counters> },
+}
+
+impl Taking {
+    const fn is_pair(&self) -> bool {
+        matches!(self, Self::Installed | Self::Removed { .. })
     }
 }
 
