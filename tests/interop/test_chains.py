@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ikeway.crypto.authority import pem
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.model.identity import Identity
@@ -23,6 +24,12 @@ from support.softhsm import PIN, SoftHsm
 
 PORT = 8099
 CERTS = f"http://127.0.0.1:{PORT}"
+
+FETCHING = (
+    "random nonce x509 revocation constraints pubkey pkcs1 pkcs8 pem openssl kdf drbg curve25519"
+    " sha1 sha2 mgf1 hmac gcm curl kernel-libipsec kernel-netlink socket-default vici"
+)
+"""Plugins of strongSwan: those that a tunnel needs, and one that fetches."""
 
 pytestmark = [pytest.mark.interop, pytest.mark.system]
 
@@ -146,6 +153,43 @@ def test_strongswan_names_its_certificate_by_hash_and_url(
         pair.connect()
         pair.carry()
     pair.strongswan.wait_for_log("hash-and-url")
+
+
+@pytest.mark.conformance("CF-I20")
+def test_strongswan_fetches_ours_by_hash_and_url(tunnel: Tunnel, role: str, tmp_path: Path) -> None:
+    """It says that it fetches, and gets a URL instead of our certificate."""
+    papers = Papers(tmp_path, role, tower(0))
+    leaf, _ = papers.ours
+    listed = papers.credentials()
+    one = {"certificate": listed["certificate"], "key": listed["key"], "url": f"{CERTS}/own.der"}
+    credentials = {"authorities": listed["authorities"], "certificates": [one]}
+    more = tmp_path / "charon.conf"
+    more.write_text(f"hash_and_url = yes\nload = {FETCHING}\n")
+    (tmp_path / "own.der").write_bytes(leaf.der)
+    pair = tunnel(papers.case(credentials, papers.swanctl(), charon_conf=str(more)))
+    with served(tmp_path, pair.link.peer.namespace):
+        pair.connect()
+        pair.carry()
+    pair.strongswan.wait_for_log(f'received hash-and-url for end entity cert "{CERTS}/own.der"')
+
+
+@pytest.mark.conformance("CF-I21")
+def test_of_our_certificates_strongswan_gets_the_one_that_it_asks_for(
+    tunnel: Tunnel, role: str, tmp_path: Path
+) -> None:
+    """The first is of an authority that it does not believe; its CERTREQ names the other."""
+    papers = Papers(tmp_path, role, tower(0))
+    listed = papers.credentials()
+    stranger = Papers(tmp_path, role, tower(0, "Other"))
+    leaf, key = stranger.ours
+    (tmp_path / "other.crt").write_bytes(pem(leaf, stranger.authorities[0].certificate))
+    secret(tmp_path / "other.key", key.pem())
+    first = {"certificate": str(tmp_path / "other.crt"), "key": str(tmp_path / "other.key")}
+    second = {"certificate": listed["certificate"], "key": listed["key"]}
+    credentials = {"authorities": listed["authorities"], "certificates": [second]} | first
+    pair = tunnel(papers.case(credentials, papers.swanctl()))
+    pair.connect()
+    pair.carry()
 
 
 @contextmanager

@@ -185,23 +185,23 @@ def _check_local_proof(path: KeyPath, connection: Connection, around: Surroundin
         return
     declared = around.document.credentials
     if connection.local_auth is Proof.PUBKEY:
-        if declared.key is None:
+        if declared.key is None and not declared.certificates:
             findings.error((*path, "local_auth"), "we have no key; set key in [credentials]")
         return
-    if declared.certificate is None:
+    if declared.certificate is None and not declared.certificates:
         findings.error(
             (*path, "local_auth"),
             "we have no certificate; set certificate and key in [credentials]",
         )
-    for own in credentials.certificates:
-        if connection.local_id is NOBODY or identity_matches(connection.local_id, own.leaf):
-            continue
-        names = ", ".join(map(str, own.leaf.sans)) or "none"
-        findings.warn(
-            path,
-            f"our certificate is not for {connection.local_id}, so that peers may refuse it; it is"
-            f" for: {names}",
-        )
+    ours, local_id = credentials.certificates, connection.local_id
+    if not ours or local_id is NOBODY or any(identity_matches(local_id, own.leaf) for own in ours):
+        return
+    sans = dict.fromkeys(str(name) for own in ours for name in own.leaf.sans)
+    names = ", ".join(sans) or "none"
+    findings.warn(
+        path,
+        f"our certificate is not for {local_id}, so that peers may refuse it; it is for: {names}",
+    )
 
 
 def _check_peer_proof(path: KeyPath, connection: Connection, around: Surroundings) -> None:

@@ -54,6 +54,23 @@ class RevocationTable(Table):
     """A folder in which CRLs that were fetched survive a restart."""
 
 
+class OwnCertificate(Table):
+    """One more certificate of ours, of which the one is shown that suits the peer."""
+
+    certificate: Text
+    """A file with it, in PEM or DER; behind it in the file its intermediates."""
+
+    key: Text
+    """Its private key, as `key` of `[credentials]`."""
+
+    key_password: Text | None = None
+    """As `key_password` of `[credentials]`."""
+
+    url: CertificateUrl | None = None
+    """Where peers can have this certificate, in DER. Those that say that they fetch get the URL and
+    a hash instead of it (hash and URL)."""
+
+
 class PublicKey(Table):
     """A peer's public key, which proves its identity without a certificate (RFC 7670)."""
 
@@ -78,6 +95,9 @@ class CredentialsTable(Table):
 
     key_password: Text | None = None
     """What the key's file is encrypted with, if it is, or the PIN of its token: as `psk`."""
+
+    certificates: list[OwnCertificate] = []
+    """`[[credentials.certificates]]`: more certificates of ours."""
 
     authorities: list[Text] = []
     """Files with the certificates, one or more each, that a peer's chain must lead to."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our own certificates and keys in a configuration, and whether they belong together."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -30,48 +31,81 @@ class OwnKeys:
     private: dict[str, PrivateKey | TokenKey] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What is named in one place of the file."""
+
+    path: KeyPath
+    certificate: str | None
+    key: str
+    password: str | None
+    url: str = ""
+
+    def at(self, name: str) -> KeyPath:
+        return (*self.path, name)
+
+
 def own_keys(table: CredentialsTable, sources: Sources) -> OwnKeys:
     """Return what is ours. What is wrong goes to the findings; what is returned then is not whole.
 
     A key without a certificate is for connections that prove us by the key alone.
     """
-    if table.key is None:
-        if table.certificate is not None:
-            words = "a certificate without key; set credentials.key"
-            sources.findings.error((*_AT, "certificate"), words)
+    found = OwnKeys()
+    for entry in _entries(table, sources):
+        one = _one(entry, sources)
+        found = OwnKeys(
+            found.certificates + one.certificates,
+            found.keys + tuple(each for each in one.keys if each.key not in found.private),
+            found.private | one.private,
+        )
+    return found
+
+
+def _entries(table: CredentialsTable, sources: Sources) -> Iterator[_Entry]:
+    """Return what the file names, in the order in which it counts."""
+    if table.key is not None:
+        yield _Entry(_AT, table.certificate, table.key, table.key_password)
+    elif table.certificate is not None:
+        words = "a certificate without key; set credentials.key"
+        sources.findings.error((*_AT, "certificate"), words)
+    for index, one in enumerate(table.certificates):
+        path = (*_AT, "certificates", index)
+        yield _Entry(path, one.certificate, one.key, one.key_password, one.url or "")
+
+
+def _one(entry: _Entry, sources: Sources) -> OwnKeys:
+    chain = _chain(entry.certificate, entry, sources) if entry.certificate else ()
+    key = _key(entry, sources)
+    if key is None or (entry.certificate and not chain):
         return OwnKeys()
-    chain = _chain(table.certificate, sources) if table.certificate else ()
-    key = _key(table.key, table.key_password, sources)
-    if key is None or (table.certificate and not chain):
-        return OwnKeys()
-    with sources.findings.at((*_AT, "key")):
+    with sources.findings.at(entry.at("key")):
         if chain:
-            return _certified(chain, key, table.key, table.certificate or "")
+            return _certified(chain, key, entry)
         if isinstance(key, TokenKey):
             raise ConfigError("a key in a token without its certificate; set it beside the key")
-        return OwnKeys((), (LocalKey(key.public, table.key),), {table.key: key})
+        return OwnKeys((), (LocalKey(key.public, entry.key),), {entry.key: key})
     return OwnKeys()
 
 
 def _certified(
-    chain: tuple[Certificate, ...], key: PrivateKey | TokenKey, name: str, file: str
+    chain: tuple[Certificate, ...], key: PrivateKey | TokenKey, entry: _Entry
 ) -> OwnKeys:
-    own = LocalCertificate(chain, name)
+    own = LocalCertificate(chain, entry.key, entry.url)
     try:
         public = own.public
     except AuthenticationError as error:
-        raise ConfigError(f"{file!r}: {error.reason}") from error
+        raise ConfigError(f"{entry.certificate!r}: {error.reason}") from error
     # A token is asked when the daemon starts.
     if isinstance(key, PrivateKey) and public.der != key.public.der:
         raise ConfigError(
-            f"{name!r} is not the private key of {own.leaf.subject}, the first certificate in"
-            f" {file!r}"
+            f"{entry.key!r} is not the private key of {own.leaf.subject}, the first certificate in"
+            f" {entry.certificate!r}"
         )
-    return OwnKeys((own,), (LocalKey(public, name),), {name: key})
+    return OwnKeys((own,), (LocalKey(public, entry.key),), {entry.key: key})
 
 
-def _chain(file: str, sources: Sources) -> tuple[Certificate, ...]:
-    path = (*_AT, "certificate")
+def _chain(file: str, entry: _Entry, sources: Sources) -> tuple[Certificate, ...]:
+    path = entry.at("certificate")
     with sources.findings.at(path):
         chain = load_certificates(sources.read(file, path))
         check_dates(chain, path, sources)
@@ -80,13 +114,14 @@ def _chain(file: str, sources: Sources) -> tuple[Certificate, ...]:
     return ()
 
 
-def _key(name: str, password: str | None, sources: Sources) -> PrivateKey | TokenKey | None:
-    with sources.findings.at((*_AT, "key_password")):
-        secret = sources.secret(password, (*_AT, "key_password")) if password else None
-        with sources.findings.at((*_AT, "key")):
-            if name.startswith(SCHEME):
-                return TokenKey.parse(name, secret)
-            return PrivateKey.load(sources.read(name, (*_AT, "key"), is_secret=True), secret)
+def _key(entry: _Entry, sources: Sources) -> PrivateKey | TokenKey | None:
+    at_password, at_key = entry.at("key_password"), entry.at("key")
+    with sources.findings.at(at_password):
+        secret = sources.secret(entry.password, at_password) if entry.password else None
+        with sources.findings.at(at_key):
+            if entry.key.startswith(SCHEME):
+                return TokenKey.parse(entry.key, secret)
+            return PrivateKey.load(sources.read(entry.key, at_key, is_secret=True), secret)
     return None
 
 

@@ -74,14 +74,15 @@ def literal(value: Value) -> str:
 
 def _credentials(credentials: Credentials) -> Iterator[str]:
     lines = ["[credentials]"]
-    for own in credentials.certificates:
-        names = ", ".join(map(str, own.leaf.sans)) or "no names"
-        lines.append(f"# our certificate: {own.leaf.subject} ({names})")
-        lines.append(f"key = {literal(own.key)}")
     certified = {own.key for own in credentials.certificates}
     lines += [f"key = {literal(own.key)}" for own in credentials.keys if own.key not in certified]
     lines += [f"# authority: {authority.subject}" for authority in credentials.authorities]
     yield "\n".join([*lines, ""])
+    for own in credentials.certificates:
+        names = ", ".join(map(str, own.leaf.sans)) or "no names"
+        named = f"# our certificate: {own.leaf.subject} ({names})\nkey = {literal(own.key)}\n"
+        at = f"url = {literal(own.url)}\n" if own.url else ""
+        yield f"[[credentials.certificates]]\n{named}{at}"
     for known in credentials.public_keys:
         named = f"id = {literal(identity_text(known.peer))}"
         yield f"[[credentials.public_keys]]\n{named}\n# key: {known.public.algorithm.value}\n"

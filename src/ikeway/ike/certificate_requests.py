@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CERTREQ: what we ask of a peer's certificate (RFC 7296 §3.7, RFC 7670 §3)."""
+"""CERTREQ: what we ask of a peer's certificate, and it of ours (RFC 7296 §3.7, RFC 7670 §3)."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
+from ikeway.crypto.certificate import Certificate, names_equal
 from ikeway.ike.environment import Environment
 from ikeway.policy.connection import Connection, Proof
 from ikeway.wire.codec import Body
+from ikeway.wire.message import Message
 from ikeway.wire.payloads import CertificateRequest, Notify
 from ikeway.wire.registry import CertEncoding, NotifyType
 
@@ -35,3 +39,42 @@ def _certificates(env: Environment, most: int | None) -> Iterator[Body]:
     yield CertificateRequest(CertEncoding.X509_SIGNATURE, hashes)
     if env.credentials.certificate_urls:
         yield Notify(NotifyType.HTTP_CERT_LOOKUP_SUPPORTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a peer says about certificates of ours; none of it binds us (§3.7).
+
+    `authorities` are those it believes, by their hashes: only such as ours lead to. `by_url` is
+    whether it fetches certificates (§3.6).
+    """
+
+    authorities: frozenset[bytes] = frozenset()
+    by_url: bool = False
+
+
+def learn(env: Environment, message: Message) -> Wishes:
+    """Return what the peer says with its certificate requests."""
+    asked = {
+        one
+        for request in message.all(CertificateRequest)
+        if request.encoding is CertEncoding.X509_SIGNATURE
+        for one in request.hashes
+    }
+    credentials = env.credentials
+    ours = [issuers(own.chain, credentials.authorities) for own in credentials.certificates]
+    by_url = message.notify(NotifyType.HTTP_CERT_LOOKUP_SUPPORTED) is not None
+    return Wishes(frozenset(asked).intersection(frozenset[bytes]().union(*ours)), by_url)
+
+
+@lru_cache(maxsize=64)
+def issuers(
+    chain: tuple[Certificate, ...], authorities: tuple[Certificate, ...]
+) -> frozenset[bytes]:
+    """Return the hashes of the authorities of a chain: those in it, and those that we believe."""
+    above = [
+        authority
+        for authority in authorities
+        if any(names_equal(authority.subject_der, each.issuer_der) for each in chain)
+    ]
+    return frozenset(each.subject_key_hash for each in (*chain[1:], *above))

@@ -4,6 +4,7 @@
 from dataclasses import dataclass, field
 
 from ikeway.crypto.keys import IkeKeys
+from ikeway.ike.certificate_requests import Wishes
 from ikeway.ike.environment import Environment
 from ikeway.ike.features import Agreed
 from ikeway.ike.features.fragmentation import LEAST, room
@@ -59,6 +60,7 @@ class Session:
     `branch` tells apart those who answered the same IKE_SA_INIT request of ours (§2.4). `outdated`
     is what protected the peer's last request, where its answer led to new keys (RFC 9242 §3.3.1).
     `trail` is which gateway sent us here (RFC 5685).
+    `wishes` are the peer's about certificates of ours.
     `resumed` is what the IKE SA was before, until it is established again (RFC 5723).
     """
 
@@ -73,6 +75,7 @@ class Session:
     ppk: MixedIn | None = None
     resumed: Past | None = None
     trail: Trail = field(default=Trail())
+    wishes: Wishes = field(default=Wishes())
 
     @property
     def sa(self) -> bytes:

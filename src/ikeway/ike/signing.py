@@ -3,12 +3,14 @@
 
 from ikeway.auth import signatures
 from ikeway.auth.certificates import identity_matches
+from ikeway.ike.certificate_requests import issuers
 from ikeway.ike.io import Ask
 from ikeway.ike.proof import Claim
-from ikeway.ike.questions import Sign
+from ikeway.ike.questions import Sign, Signed
 from ikeway.ike.session import Session
 from ikeway.ike.signing_scheme import SigningScheme
 from ikeway.model.errors import AuthenticationError
+from ikeway.model.reference import refer
 from ikeway.policy.connection import Connection, Proof
 from ikeway.policy.credentials import LocalCertificate, LocalKey
 from ikeway.wire.codec import Body
@@ -22,41 +24,74 @@ def ask(session: Session, connection: Connection, ours: Claim) -> tuple[SigningS
     """Return how we sign and the question that makes the shell do it.
 
     Raises:
-        AuthenticationError: we have no key, or the peer accepts nothing that it signs.
+        AuthenticationError: we have no key, or the peer accepts nothing that ours sign.
     """
-    own = _own(session, connection)
-    # INTEROP apple: certificate clients announce no hashes, so RSA keys sign by method 1 for them.
-    hashes = session.agreed.peer_hashes
-    method, name = signatures.choose(own.public, hashes, allow_sha1=True)
-    question = Sign(own.key, name, ours.octets(session))
-    return SigningScheme(method, name, own), Ask(session.ticket(SIGN), question)
+    chosen = _choose(session, connection)
+    question = Sign(chosen.own.key, chosen.scheme, ours.octets(session))
+    return chosen, Ask(session.ticket(SIGN), question)
 
 
-def _own(session: Session, connection: Connection) -> LocalCertificate | LocalKey:
-    """Return our certificate for this identity, or the first one; or the key that does without.
+def _choose(session: Session, connection: Connection) -> SigningScheme:
+    """Return the best of our keys of which the peer understands a signature.
 
     Raises:
-        AuthenticationError: we have none.
+        AuthenticationError: there is none.
     """
+    by, reason = connection.local_auth, ""
+    fitting: list[SigningScheme] = []
+    for own in _ours(session, by):
+        try:
+            # INTEROP apple: certificate clients announce no hashes, so RSA signs by method 1 there.
+            how = signatures.choose(own.public, session.agreed.peer_hashes, allow_sha1=True)
+        except AuthenticationError as error:
+            reason = reason or error.reason
+        else:
+            fitting.append(SigningScheme(*how, own))
+    if not fitting:
+        lacking = f"the connection proves our identity by {by.value}, but there is none"
+        raise AuthenticationError(reason or lacking)
+    if len(fitting) == 1:
+        return fitting[0]
+    return min(fitting, key=lambda each: _rank(session, connection, each))
+
+
+def _ours(session: Session, by: Proof) -> tuple[LocalCertificate | LocalKey, ...]:
     credentials = session.env.credentials
-    if connection.local_auth is Proof.PUBKEY and credentials.keys:
-        return credentials.keys[0]
-    ours = credentials.certificates
-    if connection.local_auth is Proof.PUBKEY or not ours:
-        by = connection.local_auth.value
-        raise AuthenticationError(f"the connection proves our identity by {by}, but there is none")
-    local = connection.local_id
-    return next((own for own in ours if identity_matches(local, own.leaf)), ours[0])
+    return credentials.keys if by is Proof.PUBKEY else credentials.certificates
 
 
-def proof(scheme: SigningScheme, signature: bytes) -> tuple[Body, ...]:
+def _rank(
+    session: Session, connection: Connection, chosen: SigningScheme
+) -> tuple[bool, bool, bool]:
+    """Return how well a key of ours suits, smaller being better; the first listed of equal ones.
+
+    It has to be for our identity, by which the responder was asked for (IDr). Then comes whether
+    the peer names an authority of its (§3.7), then whether it signs without SHA-1.
+    """
+    own, is_weak = chosen.own, chosen.method == signatures.RSA_SHA1
+    if isinstance(own, LocalKey):
+        return False, False, is_weak
+    known = issuers(own.chain, session.env.credentials.authorities)
+    is_ours = identity_matches(connection.local_id, own.leaf)
+    return not is_ours, known.isdisjoint(session.wishes.authorities), is_weak
+
+
+def proof(session: Session, scheme: SigningScheme, answer: Signed) -> tuple[Body, ...]:
     """Return our certificates, or our key, and our AUTH with this signature."""
-    data = signatures.encode(scheme.method, scheme.scheme, signature)
-    return (*_shown(scheme.own), Authentication(AuthMethod(scheme.method), data))
+    data = signatures.encode(scheme.method, scheme.scheme, answer.signature)
+    shown = _shown(scheme.own, by_url=session.wishes.by_url)
+    return (*shown, Authentication(AuthMethod(scheme.method), data))
 
 
-def _shown(own: LocalCertificate | LocalKey) -> tuple[Body, ...]:
-    """Return our CERT payloads: always, since clients fail to ask, ours first (§3.6)."""
+def _shown(own: LocalCertificate | LocalKey, *, by_url: bool) -> tuple[Body, ...]:
+    """Return our CERT payloads: always, since clients fail to ask, ours first (§3.6).
+
+    A peer that fetches gets the URL of ours, if it has one; intermediates always go whole.
+    """
     if isinstance(own, LocalKey):
         return (Certificate(CertEncoding.RAW_PUBLIC_KEY, own.public.der),)
-    return tuple(Certificate(CertEncoding.X509_SIGNATURE, each.der) for each in own.chain)
+    whole = [Certificate(CertEncoding.X509_SIGNATURE, each.der) for each in own.chain]
+    if own.url and by_url:
+        named = refer(own.leaf.der, own.url)
+        whole[0] = Certificate(CertEncoding.HASH_AND_URL_X509, named)
+    return tuple(whole)

@@ -2,9 +2,15 @@
 """A certificate that a peer names by its hash and a URL, instead of sending it (RFC 7296 §3.6)."""
 
 from dataclasses import dataclass
+from hashlib import sha1
 from urllib.parse import unquote, urlsplit
 
 HASH_OCTETS = 20
+
+
+def refer(content: bytes, url: str) -> bytes:
+    """Return the Certificate Data that names a content at a URL: its SHA-1, then the URL."""
+    return sha1(content, usedforsecurity=False).digest() + url.encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

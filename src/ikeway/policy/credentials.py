@@ -93,10 +93,14 @@ class PreSharedKey:
 
 @dataclass(frozen=True, slots=True)
 class LocalCertificate:
-    """Our certificate, the intermediates that go with it, and the name of its private key."""
+    """Our certificate, the intermediates that go with it, and the name of its private key.
+
+    At `url`, if there is one, peers can have the certificate itself (RFC 7296 §3.6).
+    """
 
     chain: tuple[Certificate, ...]
     key: str
+    url: str = ""
 
     @property
     def leaf(self) -> Certificate:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from ikeway.config.findings import InvalidConfigError
 from ikeway.config.load import load
 from ikeway.crypto.authority import issue, pem
+from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.key_algorithm import KeyAlgorithm
 from ikeway.crypto.keypair import PublicKey, generate_key
 from ikeway.crypto.revoking import make_crl
@@ -191,6 +192,66 @@ def test_a_certificate_without_key_and_a_key_without_certificate_are_refused(
     text = CERTIFICATE.replace('certificate = "server.crt"\n', "") + 'local_id = "x"'
     (found,) = errors(tmp_path, text)
     assert "we have no certificate; set certificate and key" in found
+
+
+SEVERAL = (
+    CERTIFICATE
+    + """
+[[credentials.certificates]]
+certificate = "more.crt"
+key = "more.key"
+url = "http://certs.example.com/more.der"
+"""
+)
+
+
+def add_another(folder: Path, name: str = "vpn.example.com") -> Certificate:
+    key = generate_key(KeyAlgorithm.ECDSA_256)
+    names = [Identity.parse(name)]
+    made = issue(authority(), key.public, names, "server", datetime.now(UTC), 90)
+    (folder / "more.crt").write_bytes(pem(made))
+    secret(folder / "more.key", key.pem())
+    return made
+
+
+def test_we_may_have_several_certificates(tmp_path: Path) -> None:
+    made = add_another(tmp_path)
+    found = loaded(tmp_path, SEVERAL)
+    first, second = found.credentials.certificates
+    assert (first.url, second.url) == ("", "http://certs.example.com/more.der")
+    assert second.leaf == made
+    assert found.private_keys[second.key].public.der == made.public_key.der
+    assert found.private_keys[first.key].public.der == first.public.der
+    assert [own.key for own in found.credentials.keys] == [first.key, second.key]
+    assert not found.warnings
+
+
+def test_a_list_alone_will_do(tmp_path: Path) -> None:
+    add_another(tmp_path)
+    text = SEVERAL.replace('certificate = "server.crt"\nkey = "server.key"\n', "")
+    (own,) = loaded(tmp_path, text).credentials.certificates
+    assert own.key == "more.key"
+
+
+def test_one_certificate_for_our_identity_is_enough(tmp_path: Path) -> None:
+    add_another(tmp_path, "other.example.com")
+    assert not loaded(tmp_path, SEVERAL).warnings
+    (warning,) = loaded(tmp_path, SEVERAL + '[host]\nidentity = "x.example"\n').warnings
+    assert "it is for: vpn.example.com, 192.0.2.1, other.example.com" in warning
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"more.key"', '"server.key"', "credentials.certificates[0].key: 'server.key' is not"),
+        ('"more.crt"', '"none.crt"', "credentials.certificates[0].certificate: cannot read"),
+        ('key = "more.key"\n', "", "credentials.certificates[0].key"),
+        ("http://certs", "https://certs", "is not http://HOST/PATH"),
+    ],
+)
+def test_each_of_several_has_to_be_whole(tmp_path: Path, old: str, new: str, words: str) -> None:
+    add_another(tmp_path)
+    assert words in errors(tmp_path, SEVERAL.replace(old, new))[0]
 
 
 PUBKEY = """

@@ -94,7 +94,7 @@ def signed(state: SigningFirst, answer: Answer, now: Instant) -> Step:
     if not isinstance(answer, Signed):
         reason = answer.reason if isinstance(answer, Refused) else "no signature"
         raise AuthenticationError(f"cannot sign: {reason}")
-    auth = signing.proof(state.scheme, answer.signature)
+    auth = signing.proof(state.session, state.scheme, answer)
     return _tell(state.session, state.transcript, state.applicant, auth, now)
 
 

@@ -134,7 +134,7 @@ def signed(state: SigningEap, answer: Answer, now: Instant) -> Step:
         reason = answer.reason if isinstance(answer, Refused) else "no signature"
         raise AuthenticationError(f"cannot sign: {reason}")
     connection, session = state.applicant.request.connection, state.session
-    shown = (our_id(connection), *signing.proof(state.scheme, answer.signature))
+    shown = (our_id(connection), *signing.proof(session, state.scheme, answer))
     return _ask(session, state.transcript, state.applicant, shown, b"", now)
 
 

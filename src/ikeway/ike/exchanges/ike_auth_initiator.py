@@ -119,7 +119,7 @@ def signed(state: SigningRequest, answer: Answer, now: Instant) -> Step:
     if not isinstance(answer, Signed):
         reason = answer.reason if isinstance(answer, Refused) else "no signature"
         return ending.give_up(state, connection.name, f"cannot sign: {reason}")
-    auth = signing.proof(state.scheme, answer.signature)
+    auth = signing.proof(session, state.scheme, answer)
     if ppk.may_do_without(session, connection) and not state.without_ppk:
         scheme, ask = signing.ask(session, connection, _claim(session, state))
         return Step(replace(state, scheme=scheme, without_ppk=_data(auth)), (ask,))

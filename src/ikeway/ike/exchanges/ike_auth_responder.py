@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from ikeway.ike import (
     authenticity,
+    certificate_requests,
     configuration,
     crash_detection,
     ending,
@@ -84,6 +85,7 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
         mobike.check_no_nats(message, datagram.peer, datagram.local)
     session = ike_auth.moved(state.session, datagram.local, datagram.peer)
     session = ike_auth.sized(session, connection)
+    session = replace(session, wishes=certificate_requests.learn(session.env, message))
     if auth is not None:
         session, message = ppk.accept(session, connection, message)
         auth = need(message, Authentication)
@@ -298,7 +300,7 @@ def signed(state: SigningResponse, answer: Answer, now: Instant) -> Step:
     if not isinstance(answer, Signed):
         reason = answer.reason if isinstance(answer, Refused) else "no signature"
         raise AuthenticationError(f"cannot sign: {reason}")
-    auth = signing.proof(state.scheme, answer.signature)
+    auth = signing.proof(state.session, state.scheme, answer)
     return _prove(state.session, state.request, state.outcome, auth, now)
 
 

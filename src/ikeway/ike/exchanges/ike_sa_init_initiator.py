@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import features, messages, negotiate, puzzles, redirection
+from ikeway.ike import certificate_requests, features, messages, negotiate, puzzles, redirection
 from ikeway.ike.children import Wish
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_sa_init, ike_session_resume, ike_session_resume_initiator
@@ -337,7 +337,14 @@ def _agree(
     link = ike_sa_init.floated(link, state.env, state.connection, agreed)
     keyring = _keyring(state, link, suite, message)
     session = Session(
-        state.env, link, branch, keyring, Window(next_request=1), agreed, trail=state.trail
+        state.env,
+        link,
+        branch,
+        keyring,
+        Window(next_request=1),
+        agreed,
+        trail=state.trail,
+        wishes=certificate_requests.learn(state.env, message),
     )
     octets, attempt = received.datagram.octets, state.attempt
     nonce_r = need(message, Nonce).data
