@@ -9,6 +9,7 @@ from ikeway.auth.eap.packet import Code, Packet
 from ikeway.ike.eap_states import AwaitSecond
 from ikeway.ike.questions import Converse, Lease, Sign, Ticket
 from ikeway.ike.reports import DeviceProven
+from ikeway.ike.tickets import TicketSecrets
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Connection, Proof, Twofold
@@ -442,8 +443,6 @@ def test_a_device_that_is_checked_less_does_not_open_what_checks_more() -> None:
 def test_there_is_no_ticket_for_two_proofs() -> None:
     """RFC 5723 §5: a ticket says how one identity was proven."""
     ladder = twofold(left={"resumption": True}, right={"resumption": True})
-    from ikeway.ike.tickets import TicketSecrets
-
     env = ladder.right.endpoint.env
     ladder.right.endpoint.env = replace(env, tickets=TicketSecrets((Secret(bytes(32)),)))
     ladder.connect()

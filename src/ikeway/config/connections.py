@@ -11,11 +11,12 @@ from ikeway.config.children import build_children, check_children
 from ikeway.config.complaints import suggestion
 from ikeway.config.eap import check_eap, check_radius
 from ikeway.config.findings import Findings
+from ikeway.config.null_auth import check_null
 from ikeway.config.positions import KeyPath
 from ikeway.config.proposals import legacy_words, unencrypted_words
 from ikeway.config.schema import Backend, ConnectionTable, Document
 from ikeway.config.twofold import check_twofold
-from ikeway.model.identity import Identity, IdType
+from ikeway.model.identity import ANONYMOUS, Identity, IdType
 from ikeway.policy.connection import Connection, Encapsulate, Proof, Role, Start, Twofold, UsePpk
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
@@ -46,6 +47,7 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     _check_references(path, connection, around)
     _check_local_proof(path, connection, around)
     _check_peer_proof(path, connection, around)
+    check_null(path, connection, around.findings)
     check_twofold(path, connection, around.findings)
     check_eap(path, connection, around.credentials, around.findings)
     check_radius(path, connection, around.findings)
@@ -124,6 +126,8 @@ def _local_id(path: KeyPath, table: ConnectionTable, around: Surroundings) -> Id
     first = own.first if isinstance(own, Twofold) else own
     if first.eap_method and table.eap_identity and table.local_id is None:
         return to_idi(table.eap_identity)
+    if first is Proof.NULL:
+        return table.local_id or ANONYMOUS
     if chosen is not None:
         return chosen
     if first is Proof.CERTIFICATE:
@@ -181,7 +185,7 @@ def _check_local_proof(path: KeyPath, connection: Connection, around: Surroundin
     if connection.local_auth is Proof.PSK:
         _check_secret((*path, "local_auth"), connection, around)
         return
-    if connection.local_auth.eap_method:
+    if connection.local_auth.eap_method or connection.local_auth is Proof.NULL:
         return
     declared = around.document.credentials
     if connection.local_auth is Proof.PUBKEY:

@@ -13,6 +13,7 @@ from ikeway.config.complaints import complain
 from ikeway.config.connections import Surroundings, build_connection
 from ikeway.config.credentials import build_credentials, build_sources
 from ikeway.config.findings import Finding, Findings, InvalidConfigError
+from ikeway.config.null_auth import check_pools
 from ikeway.config.positions import positions
 from ikeway.config.radius import build_radius
 from ikeway.config.schema import Document, StoreTable
@@ -129,6 +130,7 @@ def _build(document: Document, findings: Findings) -> Loaded:
     connections = tuple(
         build_connection(name, table, around) for name, table in document.connections.items()
     )
+    check_pools(connections, findings)
     if not connections:
         findings.warn((), "there are no connections; add [connections.NAME]")
     _check_store(document.store.url, findings)

@@ -8,7 +8,6 @@ from ikeway.policy.connection import Proof, Twofold
 
 LATER: Final = {
     "eap-": "the part on EAP",
-    "null": "the part on null authentication (RFC 7619)",
 }
 """Words, or beginnings of words, that this release lacks, and what they wait for."""
 FIRSTS: Final = (Proof.CERTIFICATE, Proof.PUBKEY, Proof.PSK)

@@ -189,7 +189,8 @@ class ConnectionTable(Table):
     `eap-mschapv2` and the weaker `eap-md5` and `eap-gtc`, or `eap-ttls` with the password inside
     TLS, with a certificate `eap-tls`. A responder may use the last two as well (RFC 5998). An
     initiator may have two proofs (RFC 4739), as in `certificate+eap-mschapv2`: of the device, then
-    of its user, who is `eap_identity`."""
+    of its user, who is `eap_identity`. With `null` we do not prove it at all (RFC 7619), and say
+    none unless `local_id` is set."""
 
     peer_id: Pattern = written("*")
     """Who the peer must be: an identity, or a pattern: `*`, `*.example.com`, `*@example.com`."""
@@ -197,7 +198,8 @@ class ConnectionTable(Table):
     peer_auth: list[Proofs] = written(["certificate"], min_length=1)
     """What we accept as proof of that, the methods of EAP in the order in which to offer them. A
     responder proves itself by certificate before EAP. Of `certificate+eap-mschapv2` both have to
-    come: `device_id` is for the first, `peer_id` for the user whom the second one proves."""
+    come: `device_id` is for the first, `peer_id` for the user whom the second one proves. With
+    `null`, alone, anybody may use the connection."""
 
     device_id: Pattern = written("*")
     """Which devices a peer with two proofs may use: whom the first one has to prove."""

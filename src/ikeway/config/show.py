@@ -11,7 +11,7 @@ from ikeway.config.proposals import words
 from ikeway.config.schema import LimitsTable
 from ikeway.config.values import PROTOCOLS, span
 from ikeway.crypto.names import name_text
-from ikeway.model.identity import Identity, IdType
+from ikeway.model.identity import ANONYMOUS, Identity, IdType
 from ikeway.model.selectors import PORT_MAX
 from ikeway.model.time import Seconds
 from ikeway.policy.connection import (
@@ -168,7 +168,7 @@ def _connection(connection: Connection) -> Table:
         "role": connection.role.value,
         "peer": _peer(connection.peer),
         "local_address": None if local is None else str(local),
-        "local_id": identity_text(connection.local_id),
+        "local_id": _named(connection.local_id),
         "local_auth": _own(connection),
         "peer_id": connection.peer_id.text,
         "peer_auth": [
@@ -208,6 +208,10 @@ def _connection(connection: Connection) -> Table:
         "ppk": connection.ppk.value,
         "ppk_id": connection.ppk_id or None,
     }
+
+
+def _named(identity: Identity) -> str | None:
+    return None if identity == ANONYMOUS else identity_text(identity)
 
 
 def _own(connection: Connection) -> str:

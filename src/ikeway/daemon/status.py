@@ -18,6 +18,8 @@ from ikeway.ike.states import (
     State,
 )
 from ikeway.model.esp import ChildSa, Usage
+from ikeway.model.identity import ANONYMOUS
+from ikeway.policy.connection import Proof
 from ikeway.policy.grades import is_post_quantum, weaknesses
 from ikeway.policy.proposals import esp_words
 from ikeway.runtime.upkeep import Retry
@@ -70,7 +72,7 @@ def _status(
         peer=_party(link.peer.address, link.peer.port, established and established.peer_id),
         virtual_ips=[str(address) for address in established.virtual_ips] if established else [],
         suite=str(session.keyring.suite) if session else None,
-        weak=list(weaknesses(session.keyring.suite)) if session else [],
+        weak=_weak(session, established),
         post_quantum=_is_post_quantum(session) if session else False,
         established_at=clocks.since.get(sa.spi),
         rekey_at=None if established is None else established.rekey_at + clocks.offset,
@@ -86,6 +88,16 @@ def _status(
             if child.is_installed
         ],
     )
+
+
+def _weak(session: Session | None, established: Established | None) -> list[str]:
+    """Return what is weak in an IKE SA: its algorithms, and who has proven nothing."""
+    found = list(weaknesses(session.keyring.suite)) if session else []
+    if established is not None and established.peer_id == ANONYMOUS:
+        found.append("null authentication: anybody could be the peer")
+    if established is not None and established.connection.local_auth is Proof.NULL:
+        found.append("null authentication: we have not proven who we are")
+    return found
 
 
 def _is_post_quantum(session: Session) -> bool:

@@ -31,7 +31,7 @@ class Claim:
         A peer that comes back may take what it had; two connections with the same address are what
         the operator wrote.
         """
-        if self.connection != other.connection or self.peer == other.peer:
+        if self.connection != other.connection or self.peer.is_surely(other.peer):
             return False
         sides = (
             (self.child.local_ts, other.child.local_ts),

@@ -137,6 +137,8 @@ def kinds(auth: Authentication, message: Message) -> tuple[Proof, ...]:
     """
     if auth.method is AuthMethod.SHARED_KEY_MESSAGE_INTEGRITY_CODE:
         return (Proof.PSK,)
+    if auth.method is AuthMethod.NULL:
+        return (Proof.NULL,)
     encodings = {payload.encoding for payload in message.all(Certificate)}
     if encodings <= _WITHOUT_CERTIFICATE:
         return Proof.PUBKEY, Proof.CERTIFICATE

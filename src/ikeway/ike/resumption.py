@@ -138,7 +138,8 @@ def _evidence(session: Session, request: AuthRequest, now: Instant) -> Evidence 
         by_eap = [proof for proof in request.connection.peer_auth if proof.eap_method]
         return None if REVOCABLE & {*by_eap} else Evidence(by_eap[0], now, said)
     auth = need(request.message, Authentication)
-    return Evidence(proof.kind(auth, request.message, request.connection.peer_auth), now, said)
+    kind = proof.kind(auth, request.message, request.connection.peer_auth)
+    return None if kind is Proof.NULL else Evidence(kind, now, said)
 
 
 def answer(known: Resumption, subject: Subject, request: Message, now: Instant) -> Answer:

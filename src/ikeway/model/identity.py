@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
 
 from typing_extensions import override
 
@@ -67,13 +68,21 @@ class Identity:
         wanted = lengths.get(self.type)
         if wanted is not None and len(self.data) != wanted:
             raise MalformedError(f"ID_{self.type.name} of {len(self.data)} octets, not {wanted}")
+        if self.type is IdType.NULL and self.data:
+            raise MalformedError(f"ID_NULL with {len(self.data)} octets (RFC 7619 §2.2)")
         if self.type in {IdType.FQDN, IdType.RFC822_ADDR} and (
             not self.data or any(octet in self.data for octet in b"\0\r\n")
         ):
             raise MalformedError(f"ID_{self.type.name} is empty or has a terminator: {self.data!r}")
 
+    def is_surely(self, other: "Identity") -> bool:
+        """Whether both are one peer: two that have proven nothing are not (RFC 7619 §2.3)."""
+        return self == other and self.type is not IdType.NULL
+
     @override
     def __str__(self) -> str:
+        if self.type is IdType.NULL:
+            return "(anonymous)"
         if self.type is IdType.IPV4_ADDR and len(self.data) == 4:
             return str(IPv4Address(self.data))
         if self.type is IdType.IPV6_ADDR and len(self.data) == 16:
@@ -85,3 +94,7 @@ class Identity:
             if self.type is IdType.KEY_ID
             else f"{self.type.name}:{self.data.hex()}"
         )
+
+
+ANONYMOUS: Final = Identity(IdType.NULL, b"")
+"""Who has proven nothing (RFC 7619 §2.2). Two of these are not the same peer."""

@@ -44,6 +44,7 @@ class Proof(Enum):
     EAP_MD5 = "eap-md5"
     EAP_GTC = "eap-gtc"
     EAP_RADIUS = "eap-radius"
+    NULL = "null"
 
     @property
     def eap_method(self) -> str:

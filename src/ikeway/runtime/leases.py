@@ -172,7 +172,7 @@ class Leases(Lender):
             if address is None or not any(one.has(address) for one in ranges):
                 continue
             held = self._held.get(address)
-            if held is None or (address == wanted and held.identity == identity):
+            if held is None or (address == wanted and held.identity.is_surely(identity)):
                 return address
         found = (one.next_free(self._held) for one in ranges)
         return next((address for address in found if address is not None), None)

@@ -11,6 +11,7 @@ from ikeway.ike import reports
 from ikeway.ike.io import Report
 from ikeway.ike.limits import RateLimit
 from ikeway.ike.sources import source_of
+from ikeway.model.identity import ANONYMOUS
 from ikeway.model.time import Instant, Seconds
 
 REMEMBERED_MOST = 4096
@@ -46,6 +47,8 @@ def level(event: reports.Event) -> str:
     kind = type(event)
     if kind is reports.Closed:
         return "error" if event.is_failure else "info"  # type: ignore[union-attr]
+    if kind is reports.Established and event.peer_id == ANONYMOUS:  # type: ignore[union-attr]
+        return "warning"
     return _LEVELS.get(kind, "info")
 
 
@@ -105,7 +108,10 @@ def _lifecycle(event: reports.Event) -> tuple[str, dict[str, object]]:
             if event.virtual_ips:
                 facts["virtual_ips"] = " ".join(map(str, event.virtual_ips))
             how = "resumed" if event.resumed else "established"
-            return f"IKE SA {how} with {event.peer_id}", facts
+            named = str(event.peer_id)
+            if event.peer_id == ANONYMOUS:
+                named = "somebody who has proven nothing (null authentication)"
+            return f"IKE SA {how} with {named}", facts
         case reports.Rekeyed(connection, successor, suite):
             facts = {"connection": connection, "suite": suite}
             return f"IKE SA rekeyed, it goes on as {successor.hex()}", facts

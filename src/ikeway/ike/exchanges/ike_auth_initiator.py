@@ -11,6 +11,7 @@ from ikeway.ike import (
     first_child,
     messages,
     mobility,
+    null_auth,
     peer_certificates,
     ppk,
     proof,
@@ -52,6 +53,8 @@ from ikeway.wire.registry import NotifyType, ProtocolId
 
 INSTALLING = "install"
 _NO_STANDING = Standing()
+_NOT_BEFORE_EAP = {Proof.PSK, Proof.NULL}
+"""What does not prove a responder well enough to say anything of EAP to it (RFC 7619 §2)."""
 
 Asking: TypeAlias = AwaitAuthResponse | CheckingResponder | AwaitEapProof
 """The states in which the responder has answered IKE_AUTH."""
@@ -77,6 +80,11 @@ def request(connection: Connection, agreement: Agreement, wish: Wish, now: Insta
         return Step(step.state, agreement.reports + step.actions)
     session = ppk.use(session, connection)
     unsent = replace(unsent, session=session)
+    if connection.local_auth is Proof.NULL:
+        optional = ppk.may_do_without(session, connection)
+        fallback = _data(null_auth.prove(session, ours)) if optional else b""
+        step = _send(unsent, null_auth.prove(session, _claim(session, unsent)), now, fallback)
+        return Step(step.state, agreement.reports + step.actions)
     if connection.local_auth is not Proof.PSK:
         # Where the peer may do without our PPK, the signature without it comes first.
         without = ppk.may_do_without(session, connection)
@@ -138,7 +146,7 @@ def _send(
         _identity(connection),
         *message_id_sync.offer(),
         *certificates,
-        *((Notify(NotifyType.INITIAL_CONTACT),) if connection.initial_contact else ()),
+        *_initial_contact(connection),
         *(() if past else certificate_requests.ask(session.env, (connection,))),
         *((IdR(wanted.type, wanted.data),) if wanted else ()),
         *((authentication,) if authentication else eap_initiator.announce(connection)),
@@ -154,6 +162,12 @@ def _send(
         session, ike_auth.TYPE, payloads, connection.retransmission, now
     )
     return Step(replace(state, session=after), actions)
+
+
+def _initial_contact(connection: Connection) -> tuple[Notify, ...]:
+    """Return the notify; who proves nothing cannot mean anybody's IKE SAs (RFC 7619 §2.3)."""
+    is_said = connection.initial_contact and connection.local_auth is not Proof.NULL
+    return (Notify(NotifyType.INITIAL_CONTACT),) if is_said else ()
 
 
 def _wanted(state: AwaitAuthResponse) -> tuple[Body, ...]:
@@ -175,8 +189,8 @@ def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
     wants_eap = past is None and bool(state.connection.local_auth.eap_method)
     (ike_auth.EAP_RESPONSE if wants_eap else ike_auth.RESPONSE).check(reply)
     state = replace(state, session=ppk.concluded(state.session, state.connection, reply))
-    identity = need(reply, IdR).identity
-    identity.check()
+    need(reply, IdR).identity.check()
+    identity = null_auth.identity(reply.one(Authentication), need(reply, IdR).identity)
     connection = state.connection
     if not connection.peer_id.matches(identity):
         raise AuthenticationError(f"the peer is {identity}, expected was {connection.peer_id}")
@@ -188,7 +202,7 @@ def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
         proof.check_resumed(state.session, theirs, auth, (identity, past.id_r))
         return _establish(state, identity, reply, now)
     accepted = tuple(
-        each for each in connection.peer_auth if each is not Proof.PSK or not wants_eap
+        each for each in connection.peer_auth if each not in _NOT_BEFORE_EAP or not wants_eap
     )
     kind = proof.kind(auth, reply, accepted)
     if kind is Proof.CERTIFICATE:
@@ -199,6 +213,9 @@ def conclude(state: AwaitAuthResponse, reply: Message, now: Instant) -> Step:
         )
         return Step(waiting, (ask,))
     theirs = proof.claim(state.session, state.transcript, need(reply, IdR), is_local=False)
+    if kind is Proof.NULL:
+        null_auth.check(state.session, theirs, auth)
+        return _proven(state, Responder(IdR(identity.type, b""), None), reply, now)
     if kind is Proof.PUBKEY:
         public_keys.check(state.session, connection, theirs, identity, reply)
     else:
@@ -233,6 +250,8 @@ def _proven(
         return eap_initiator.begin(state, responder, reply, now)
     another_auth_initiator.check_reply(state.connection, reply)
     if state.connection.local_then is not None:
+        if responder.standing is None:
+            raise AuthenticationError("the peer wants EAP before it has proven itself")
         return another_auth_initiator.follow(state, responder, now)
     standing = responder.standing or _NO_STANDING
     return _establish(state, responder.id_r.identity, reply, now, standing)

@@ -12,6 +12,7 @@ from ikeway.ike import (
     first_child,
     messages,
     mobility,
+    null_auth,
     peer_certificates,
     ppk,
     proof,
@@ -45,7 +46,7 @@ from ikeway.ike.timers import HALF_OPEN
 from ikeway.ike.vouched import Standing
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import AuthenticationError, MalformedError, PeerError
-from ikeway.model.identity import Identity
+from ikeway.model.identity import ANONYMOUS, Identity
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Childless, Connection, Proof
 from ikeway.policy.credentials import identities_equal
@@ -66,12 +67,12 @@ def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: 
     """
     ike_auth.REQUEST.check(message)
     auth = message.one(Authentication)
-    id_i = need(message, IdI).identity
-    id_i.check()
+    need(message, IdI).identity.check()
     candidates = tuple[Connection, ...]()
     past = state.session.resumed
     if past is not None:
         return _resume(state, past, message, datagram, now)
+    id_i = null_auth.identity(auth, need(message, IdI).identity)
     if auth is None:
         connection, candidates = eap_responder.choose(state.candidates, id_i, message)
     elif multiple_auth.another_follows(message):
@@ -113,6 +114,9 @@ def _check(
         ask = peer_certificates.ask(session, connection, message, "client")
         return Step(CheckingInitiator(session, transcript, request, _expires(now)), (ask,))
     theirs = proof.claim(session, transcript, need(message, IdI), is_local=False)
+    if kind is Proof.NULL:
+        null_auth.check(session, theirs, auth)
+        return _authentic(session, transcript, request, now)
     if kind is Proof.PUBKEY:
         public_keys.check(session, connection, theirs, request.id_i, message)
     else:
@@ -276,6 +280,8 @@ def _prove_for(
     if session.resumed is not None:
         covers = _check_resumed(session, session.resumed, transcript, request.message)
         return _prove(session, request, outcome, proof.resumed_proof(session, ours, covers), now)
+    if connection.local_auth is Proof.NULL:
+        return _prove(session, request, outcome, null_auth.prove(session, ours), now)
     if connection.local_auth is Proof.PSK:
         secret = proof.find_psk(session, connection.local_id, request.id_i)
         return _prove(session, request, outcome, proof.psk_proof(session, ours, secret), now)
@@ -349,7 +355,8 @@ def _finish(state: InstallingFirst, now: Instant) -> Step:
     )
     path = request.local, request.peer
     session, actions = messages.respond(state.session, request.message.header, payloads, path)
-    replaces = request.message.notify(NotifyType.INITIAL_CONTACT) is not None
+    is_alone = request.message.notify(NotifyType.INITIAL_CONTACT) is not None
+    replaces = is_alone and request.id_i != ANONYMOUS
     ids = connection.local_id, request.id_i
     proven = ike_auth.Proven(
         session,
