@@ -94,6 +94,7 @@ impl InboundSa {
     ///
     /// # Errors
     /// [`Refusal`] says why the packet goes no further.
+    #[inline]
     pub fn verify(&mut self, packet: &mut [u8]) -> Result<Verified, Refusal> {
         let plaintext = self.body(packet.len())?;
         let low = low_sequence(packet).ok_or(Refusal::Malformed)?;
@@ -143,6 +144,7 @@ impl InboundSa {
     ///
     /// # Errors
     /// [`Refusal`] says why the packet goes no further.
+    #[inline]
     pub fn admit(&self, verified: &Verified, packet: &[u8]) -> Result<Range<usize>, Refusal> {
         let Range { start, end } = verified.plaintext;
         let length = self.inner(packet.get(start..end).ok_or(Refusal::Malformed)?)?;
@@ -155,7 +157,7 @@ impl InboundSa {
         let start = ESP_HEADER + shape.iv_octets();
         let end = length.checked_sub(shape.icv_octets).ok_or(Refusal::Malformed)?;
         let octets = end.checked_sub(start).ok_or(Refusal::Malformed)?;
-        let is_whole = octets >= TRAILER && octets.is_multiple_of(shape.alignment);
+        let is_whole = octets >= TRAILER && shape.aligned(octets) == octets;
         if is_whole { Ok(start..end) } else { Err(Refusal::Malformed) }
     }
 
@@ -172,7 +174,7 @@ impl InboundSa {
         }
         let length = inner_length(payload)?;
         let inner = payload.get(..length).ok_or(Refusal::Malformed)?;
-        if self.shared.policy.admits(&Flow::read(inner)?) {
+        if Flow::judge(inner, |flow| self.shared.policy.admits(flow))? {
             Ok(length)
         } else {
             Err(Refusal::SelectorMismatch)

@@ -53,9 +53,18 @@ impl Flow {
     /// # Errors
     /// [`Refusal::Malformed`] if its headers are not whole.
     pub fn read(octets: &[u8]) -> Result<Self, Refusal> {
+        Self::judge(octets, |flow| *flow)
+    }
+
+    /// Returns what `judgement` says of the selectors of the IP packet that `octets` start with.
+    ///
+    /// Each IP version has a way of its own, so that on neither the selectors are in memory: to
+    /// write them in parts and read them as a whole takes longer than to judge them.
+    #[inline]
+    pub(crate) fn judge<T>(octets: &[u8], judgement: impl Fn(&Self) -> T) -> Result<T, Refusal> {
         match octets.first().map(|first| first >> 4) {
-            Some(4) => read_ipv4(octets),
-            Some(6) => read_ipv6(octets),
+            Some(4) => read_ipv4(octets).map(|flow| judgement(&flow)),
+            Some(6) => read_ipv6(octets).map(|flow| judgement(&flow)),
             _ => None,
         }
         .ok_or(Refusal::Malformed)
@@ -66,6 +75,7 @@ impl Flow {
 ///
 /// # Errors
 /// [`Refusal::Malformed`] if it is shorter than its header or longer than `octets`.
+#[inline]
 pub fn inner_length(octets: &[u8]) -> Result<usize, Refusal> {
     let length = match octets.first().map(|first| first >> 4) {
         Some(4) => ipv4_length(octets),
@@ -84,16 +94,19 @@ pub(crate) fn next_header(octets: &[u8]) -> Option<u8> {
     }
 }
 
+#[inline]
 fn ipv4_length(octets: &[u8]) -> Option<usize> {
     let header = ipv4_header(octets)?;
     word(octets, 2).map(usize::from).filter(|length| *length >= header)
 }
 
+#[inline]
 fn ipv4_header(octets: &[u8]) -> Option<usize> {
     let header = usize::from(octets.first()? & 0x0f) * 4;
     (header >= IPV4_HEADER && header <= octets.len()).then_some(header)
 }
 
+#[inline]
 fn read_ipv4(octets: &[u8]) -> Option<Flow> {
     let header = ipv4_header(octets)?;
     let is_later_fragment = word(octets, 6)? & 0x1fff != 0;
@@ -142,6 +155,7 @@ fn skip_extensions(mut protocol: u8, mut octets: &[u8]) -> Option<(u8, Option<&[
     None
 }
 
+#[inline]
 fn ports(protocol: u8, upper: Option<&[u8]>) -> [Port; 2] {
     let known =
         |offset| upper.and_then(|octets| word(octets, offset)).map_or(Port::Hidden, Port::Known);

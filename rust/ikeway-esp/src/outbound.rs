@@ -116,7 +116,7 @@ impl OutboundSa {
     }
 
     fn padded_length(&self, inner: usize) -> usize {
-        (inner + TRAILER).next_multiple_of(self.transform.shape().alignment)
+        self.transform.shape().aligned(inner + TRAILER)
     }
 
     /// Writes SPI, number and IV.

@@ -52,11 +52,23 @@ impl Selector {
         (self.protocol != 0, PORT_MAX - span)
     }
 
+    #[inline]
     fn matches(&self, protocol: u8, address: IpAddr, port: Port) -> bool {
-        self.matches_protocol(protocol)
-            && self.start <= address
-            && address <= self.end
-            && self.matches_port(port)
+        self.matches_protocol(protocol) && self.holds(address) && self.matches_port(port)
+    }
+
+    /// Compares as numbers, which takes a fraction of the time of comparing octets in order.
+    #[inline]
+    const fn holds(&self, address: IpAddr) -> bool {
+        match (self.start, address, self.end) {
+            (IpAddr::V4(start), IpAddr::V4(address), IpAddr::V4(end)) => {
+                start.to_bits() <= address.to_bits() && address.to_bits() <= end.to_bits()
+            }
+            (IpAddr::V6(start), IpAddr::V6(address), IpAddr::V6(end)) => {
+                start.to_bits() <= address.to_bits() && address.to_bits() <= end.to_bits()
+            }
+            _ => false,
+        }
     }
 
     const fn matches_protocol(&self, protocol: u8) -> bool {
@@ -109,6 +121,7 @@ impl Policy {
 
     /// Whether a packet that arrived may pass: from the peer's side to ours (RFC 4301 §5.2).
     #[must_use]
+    #[inline]
     pub fn admits(&self, flow: &Flow) -> bool {
         covers(&self.peer, flow.protocol, flow.source, flow.source_port)
             && covers(&self.local, flow.protocol, flow.destination, flow.destination_port)
@@ -122,6 +135,7 @@ impl Policy {
     }
 }
 
+#[inline]
 fn covers(selectors: &[Selector], protocol: u8, address: IpAddr, port: Port) -> bool {
     selectors.iter().any(|selector| selector.matches(protocol, address, port))
 }

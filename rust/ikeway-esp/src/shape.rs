@@ -25,6 +25,13 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Returns the next multiple of the alignment, which is a power of two: a division would take
+    /// longer than all else that is done for the length.
+    pub(crate) const fn aligned(&self, octets: usize) -> usize {
+        let mask = self.alignment.wrapping_sub(1);
+        octets.wrapping_add(mask) & !mask
+    }
+
     /// Returns how many octets of IV there are in a packet.
     pub(crate) const fn iv_octets(&self) -> usize {
         match self.iv {
