@@ -250,6 +250,55 @@ def test_disconnecting_drops_all_answers(row: Row) -> None:
     assert [end.is_failure for end in ladder.left.ends] == [False]
 
 
+def disconnected_in_ike_auth(ladder: Ladder) -> None:
+    """Let the left host be told to go once it has asked IKE_AUTH, and the rest happen."""
+    ladder.initiate()
+    for _ in range(2):
+        ladder.deliver(*ladder.wire.popleft())
+    (_, asked) = ladder.wire[0]
+    assert asked.octets[18] == ExchangeType.IKE_AUTH
+    ladder.disconnect(ladder.left)
+    assert [end.is_failure for end in ladder.left.ends] == [False]
+
+
+@WAYS
+def test_who_was_asked_ike_auth_is_told_that_it_is_over(row: Row, start: Start) -> None:
+    """§1.4.1: it may be established with us, and would send through its Child SA into the void; the
+    Delete has to wait for the response (§2.3)."""
+    ladder = start(row)
+    disconnected_in_ike_auth(ladder)
+    ladder.settle()
+    assert ladder.left.endpoint.sas == ()
+    assert len(ladder.right.ends) == 1
+    assert ladder.right.installed == ladder.left.installed == {}
+    ladder.wait(16)
+    assert ladder.right.endpoint.sas == ()
+    assert len(ladder.left.ends) == 1
+
+
+def test_who_never_answers_is_told_nothing_after_a_while(row: Row) -> None:
+    """§2.4: what is over here does not wait for ever."""
+    ladder = row.psk()
+    disconnected_in_ike_auth(ladder)
+    ladder.fate = lambda _host, _datagram: []
+    ladder.wire.clear()
+    ladder.wait(60)
+    assert ladder.left.endpoint.sas == ()
+    assert len(ladder.left.ends) == 1
+
+
+def test_who_has_refused_us_is_told_nothing(row: Row) -> None:
+    """§2.21.2: there is no IKE SA that could be deleted."""
+    ladder = Ladder(row.psk().left, mallory(row), row.addresses)
+    disconnected_in_ike_auth(ladder)
+    ladder.settle()
+    assert ladder.left.endpoint.sas == ()
+    assert [Message.decode(sent.octets).header.exchange for _, sent in ladder.sent[2:]] == [
+        ExchangeType.IKE_AUTH,
+        ExchangeType.IKE_AUTH,
+    ]
+
+
 @pytest.mark.conformance("CF-E03")
 @pytest.mark.parametrize(
     "change",

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias, TypeVar
 
 from ikeway.ike import ending
+from ikeway.ike.eap_states import AwaitEapProof
 from ikeway.ike.exchanges import (
     ike_intermediate_initiator,
     ike_sa_init,
@@ -38,10 +39,12 @@ from ikeway.ike.io import (
 )
 from ikeway.ike.reports import Closed, Dropped, Warned
 from ikeway.ike.states import (
+    AwaitAuthResponse,
     AwaitInitResponse,
     AwaitIntermediateResponse,
     Branch,
     Candidates,
+    CheckingResponder,
     Deleting,
     Established,
     Gone,
@@ -54,9 +57,14 @@ from ikeway.ike.timers import ANOTHER_ANSWER
 from ikeway.model.errors import PeerError
 from ikeway.model.time import Instant
 from ikeway.wire.message import Header
+from ikeway.wire.payloads import Delete
+from ikeway.wire.registry import ProtocolId
 
 ANSWERS_MOST: Final = 4
 """How many answers are followed up: each costs a key exchange and draws a request."""
+
+MayBeUp: TypeAlias = AwaitAuthResponse | CheckingResponder | AwaitEapProof
+"""The states in which the peer may have let us in."""
 
 Advance = Callable[[State, Input, Instant], Step]
 
@@ -85,8 +93,7 @@ def advance(state: Candidates, event: Input, now: Instant, inner: Advance) -> St
             step = _move(state, event, now, inner, lambda _: True)
             return _end_if_due(step, now)
         case Disconnect(reason):
-            closed = _closed(state, reason, is_failure=False)
-            return Step(Gone(), (closed,))
+            return _disconnect(state, reason, now)
         case (
             CheckLiveness()
             | Rekey()
@@ -267,6 +274,22 @@ def _end_if_due(step: Step, now: Instant) -> Step:
         return step
     rest = next((branch for branch in state.branches if isinstance(branch, Deleting)), Gone())
     return Step(rest, (*step.actions, _closed(state, state.failure, is_failure=True)))
+
+
+def _disconnect(state: Candidates, reason: str, now: Instant) -> Step:
+    """End it because somebody here wants it.
+
+    Who was asked IKE_AUTH may be established with us by now, and send through its Child SA: it is
+    told as soon as it has answered (§1.4.1, §2.3). Of several one at most is the peer, and nobody
+    knows which.
+    """
+    closed = _closed(state, reason, is_failure=False)
+    asked = [branch for branch in state.branches if isinstance(branch, MayBeUp)]
+    if len(asked) != 1:
+        return Step(Gone(), (closed,))
+    end = (Delete(ProtocolId.IKE, 0, ()),)
+    step = ending.tell(asked[0].session, state.connection, end, now)
+    return Step(step.state, (closed, *step.actions))
 
 
 def _closed(state: Candidates, reason: str, *, is_failure: bool) -> Report:

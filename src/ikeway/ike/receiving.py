@@ -74,7 +74,7 @@ from ikeway.ike.tasks import (
 from ikeway.model.errors import MalformedError, PeerError
 from ikeway.model.time import Instant
 from ikeway.wire.message import Message
-from ikeway.wire.payloads import Notify
+from ikeway.wire.payloads import Authentication, Notify
 from ikeway.wire.registry import ExchangeType, NotifyType
 
 Waiting = TypeVar(
@@ -322,9 +322,17 @@ def _response(state: Keyed, message: Message, datagram: Datagram, now: Instant) 
         case Established():
             return _response_established(_heard(state, message, now), message, datagram, now)
         case Deleting():
-            return ending.farewell(_concluded(state, message), now)
+            return _response_while_deleting(state, message, now)
         case _:
             return _not_now(state, message, datagram)
+
+
+def _response_while_deleting(state: Deleting, message: Message, now: Instant) -> Step:
+    """Go on saying goodbye, unless the peer never let us in (§2.21.2)."""
+    is_refused = message.header.exchange is ExchangeType.IKE_AUTH and not message.all(
+        Authentication
+    )
+    return Step(Gone()) if is_refused else ending.farewell(_concluded(state, message), now)
 
 
 def _response_half_open(state: AsInitiator, message: Message, now: Instant) -> Step:
