@@ -123,7 +123,7 @@ def _connect(world: "World", number: int, *, from_left: bool) -> None:
     host, name = (pair.left, pair.left_name) if from_left else (pair.right, pair.right_name)
     connection = next(c for c in world.hosts[host].place.connections if c.name == name)
     if connection.may_initiate:
-        world.hosts[host].connect(connection)
+        world.hosts[host].starter.connect(connection)
 
 
 def _order(world: "World", action: Order | Liveness) -> None:

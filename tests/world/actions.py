@@ -220,6 +220,7 @@ def parse(data: list[Any]) -> Act:
 NOISE: Final = ("noise", "header", "flip", "cut", "replay", "notify", "flood")
 ANSWERS: Final = ("no proposal", "invalid ke", "cookie", "mallory", "noise")
 EXCHANGES: Final = ("IKE_SA_INIT", "IKE_AUTH", "INFORMATIONAL", "CREATE_CHILD_SA", None)
+LATER_EXCHANGES: Final = ("IKE_INTERMEDIATE", "IKE_FOLLOWUP_KE", "IKE_SESSION_RESUME")
 COMMANDS: Final = ("Rekey", "Rekey", "AddChild", "CloseChild")
 
 
@@ -230,13 +231,13 @@ def _storm(prng: Prng) -> Act:
     return Storm(loss, prng.pick((0.0, 0.3)), jitter, delay, seconds)
 
 
-def _message_fault(prng: Prng) -> Act:
+def _message_fault(prng: Prng, exchanges: tuple[str | None, ...] = EXCHANGES) -> Act:
     effect = prng.pick(("drop", "delay", "duplicate", "corrupt"))
     return Strike(
         prng.below(8),
         prng.pick(("sent", "received")),
         effect,
-        exchange=prng.pick(EXCHANGES),
+        exchange=prng.pick(exchanges),
         kind=prng.pick(("request", "response", None)),
         nth=1 + prng.below(3),
         count=1 + prng.below(4),
@@ -266,7 +267,14 @@ def _order(prng: Prng) -> Act:
     return Order(prng.below(8), prng.below(4), prng.pick(COMMANDS), child, after)
 
 
-DRAWS: Final[tuple[tuple[int, Callable[[Prng], Act]], ...]] = (
+def _crossing(prng: Prng) -> Act:
+    """Both sides rekey at nearly the same moment: the IKE SA, or one of its Child SAs each."""
+    child = prng.weighted([(2, -1), (1, prng.below(4))])
+    return Order(prng.below(8), prng.below(4), "Rekey", child, round(prng.between(0, 0.25), 3))
+
+
+Draw: TypeAlias = tuple[int, Callable[[Prng], Act]]
+DRAWS: Final[tuple[Draw, ...]] = (
     (30, lambda prng: Idle(round(prng.spread(0.01, 30), 3))),
     (30, lambda prng: Idle(round(prng.spread(30, 24 * HOUR)))),
     (8, lambda prng: Connect(prng.below(8), prng.chance(0.6))),
@@ -288,13 +296,24 @@ DRAWS: Final[tuple[tuple[int, Callable[[Prng], Act]], ...]] = (
 )
 
 
-def draw(seed: int, hours: float, pace: float = 1.0) -> tuple[Act, ...]:
+LATER: Final = (
+    *DRAWS,
+    (6, lambda prng: _message_fault(prng, LATER_EXCHANGES)),
+    (6, _crossing),
+    (4, lambda prng: Cut(prng.below(8), round(prng.spread(60, 600), 1))),
+)
+"""With what has come later: longer series of messages, and IKE SAs that are lost, not ended."""
+
+
+def draw(
+    seed: int, hours: float, pace: float = 1.0, draws: tuple[Draw, ...] = DRAWS
+) -> tuple[Act, ...]:
     """Return what happens in the world of a seed; its long pauses are `pace` times as long."""
     prng = Prng(seed, "actions")
     acts: list[Act] = []
     passed = 0.0
     while passed < hours * HOUR:
-        act = prng.weighted(DRAWS)(prng)
+        act = prng.weighted(draws)(prng)
         if isinstance(act, Idle):
             passed += act.seconds
             act = Idle(max(round(act.seconds * pace, 3), min(act.seconds, 30.0)))

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ikeway.auth.eap.accounts import Accounts
 from ikeway.auth.eap.means import Means
 from ikeway.crypto.puzzle import solve
+from ikeway.crypto.tokens import SECRET_OCTETS
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import (
@@ -51,28 +52,27 @@ from ikeway.ike.reports import (
     Closed,
     Established,
     MessageReceived,
-    Reauthenticating,
     Rekeyed,
     Retransmitted,
 )
 from ikeway.ike.states import AwaitAuthResponse, Candidates, State
 from ikeway.ike.states import Established as EstablishedState
 from ikeway.ike.tasks import AskedChild
-from ikeway.model.address import IKE_PORT, Address, Endpoint
-from ikeway.policy.connection import Connection, Start
+from ikeway.model.address import Address
+from ikeway.model.secret import Secret
 from ikeway.runtime.driver import GRACE
 from ikeway.runtime.eap import Conversations
 from ikeway.runtime.faults import Faults, Thing
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.pki import Pki
-from ikeway.runtime.upkeep import Upkeep
 from support.shell import TODAY, find_paths
 from world.identities import authority, key
-from world.layout import Place
+from world.layout import Place, Tickets
 from world.network import Packet
 from world.plane import Plane
-from world.prng import core_random
+from world.prng import Prng, core_random
 from world.seals import Broken
+from world.starter import Starter
 
 LATENCY = 0.002
 """How long the data plane and the keeper of keys take for an answer."""
@@ -113,7 +113,7 @@ class Counters:
 class Host:
     """One host. All that it knows is lost when it is restarted, except for its configuration."""
 
-    def __init__(self, place: Place, number: int, world: Surroundings) -> None:
+    def __init__(self, place: Place, number: int, world: Surroundings, packet_octets: int) -> None:
         self.place, self.number, self.world = place, number, world
         self.counters = Counters()
         self.lives = 0
@@ -122,7 +122,9 @@ class Host:
         self.disturbed = 0.0
         self.addresses = place.addresses
         self.faults = Faults((), lambda _: None)
-        self.plane = Plane(place.name)
+        self.revoked: list[RevokeTicket] = []
+        self.lost: set[int] = set()
+        self.plane = Plane(place.name, packet_octets=packet_octets)
         self._boot()
 
     # Life -----------------------------------------------------------------------------------------
@@ -141,6 +143,7 @@ class Host:
             crash_secrets=place.crash_secrets,
         )
         self.endpoint = IkeEndpoint(env)
+        self._remember_tickets()
         self.timers: dict[bytes, float] = {}
         self.asked: set[Ticket] = set()
         self.working = 0
@@ -156,15 +159,26 @@ class Host:
         self.pki = Pki(keys, trusted, lambda: TODAY)
         means = Means(Accounts(env.credentials.accounts), random)
         self.eap = Conversations(means, env.limits.eap_rounds)
-        self.wanted = {c.name: c for c in place.connections if c.start is Start.NOW}
-        self.upkeep = Upkeep(self.wanted, lambda: 0.5)
+        self.starter = Starter(self)
         self.is_up = True
-        for number, name in enumerate(self.wanted):
-            self._start_later(name, 0.01 * number)
+        self.starter.begin()
+
+    def _remember_tickets(self) -> None:
+        """Get what workers of the same host know of tickets, or begin anew as after a restart."""
+        kept = self.place.tickets
+        if kept is Tickets.NONE:
+            return
+        life = 0 if kept is Tickets.KEPT else self.lives
+        drawn = Prng(self.world.seed, f"ticket secret/{self.place.name}/{life}")
+        self.endpoint.seal_tickets(Secret(drawn.octets(SECRET_OCTETS)))
+        for event in self.revoked if kept is Tickets.KEPT else ():
+            self.endpoint.ticket_revoked(event, self.world.now)
 
     def crash(self, down: float) -> None:
         """Lose everything, and come back after a while."""
         self.is_up = False
+        asked = (drafts(sa.state) for sa in self.endpoint.sas)
+        self.lost = self.lost.union(self.plane.children, *asked)
         self.lives += 1
         self.timers.clear()
         self.at(down, self._boot)
@@ -183,24 +197,17 @@ class Host:
         return self.is_up and self.world.now >= self.asleep_until
 
     @property
-    def _until_awake(self) -> float:
+    def until_awake(self) -> float:
         """How long until it is worth a look whether the host has been woken."""
         return min(60.0, max(0.1, self.asleep_until - self.world.now))
 
     # Inputs ---------------------------------------------------------------------------------------
 
-    def connect(self, connection: Connection) -> bytes | None:
-        """Start a connection; return our SPI."""
-        peer = connection.peer.target
-        if not self.hears or peer is None or isinstance(peer, str):
-            return None
-        local = connection.local_address or next(
-            address for address in self.addresses if address.version == peer.version
-        )
-        command = Initiate(connection, Endpoint(local, IKE_PORT), Endpoint(peer, IKE_PORT))
+    def initiate(self, command: Initiate, started: Callable[[str, bytes], None]) -> bytes:
+        """Start an IKE SA; `started` hears of it before anybody else does. Return our SPI."""
         spi: bytes
         spi, actions = self._guard(self.endpoint.initiate, command)
-        self.upkeep.started(connection.name, spi)
+        started(command.connection.name, spi)
         self.perform(actions)
         return spi
 
@@ -217,7 +224,7 @@ class Host:
             is_taken = self.plane.open(packet.content)
             if is_taken and self.plane.has_moved(packet.content, packet.source):
                 self._work(self._hear, PeerSeen(packet.content.spi, packet.source))
-            if is_taken:
+            if is_taken or self.plane.is_over(packet.content.spi):
                 self.look_at_limits(packet.content.spi)
             else:
                 path = packet.target, packet.source
@@ -238,8 +245,9 @@ class Host:
     def look_at_limits(self, spi_in: int) -> None:
         """Tell IKE of a Child SA that has carried what it may, as the data plane does."""
         installed = self.plane.children.get(spi_in)
-        if installed is not None and installed.becomes_spent():
-            self._work(self._hear, Spent(spi_in, is_over=False))
+        if installed is not None:
+            for is_over in installed.news(self.plane.packet_octets):
+                self._work(self._hear, Spent(spi_in, is_over=is_over))
 
     def enter(self, event: Datagram | Answered) -> None:
         """Take an input, as far as faults let it through."""
@@ -268,7 +276,7 @@ class Host:
         if self.timers.get(spi) != at:
             return
         if not self.hears:
-            self.at(self._until_awake, self._fire, spi, at)
+            self.at(self.until_awake, self._fire, spi, at)
             return
         del self.timers[spi]
         sa = self.endpoint.find(spi)
@@ -351,43 +359,32 @@ class Host:
                 self.at(LATENCY, self._answered, ticket, Solved(solve(puzzle)))
 
     def _tell(self, report: Report | RevokeTicket | FollowRedirect) -> None:
-        if not isinstance(report, Report):
-            return  # a host of the world has one endpoint, and no gateway sends it elsewhere
+        if isinstance(report, FollowRedirect):
+            self.starter.follow(report)
+            return
+        if isinstance(report, RevokeTicket):
+            self.revoked.append(report)
+            return
         event = report.event
         name = type(event).__name__
         self.counters.reports[name] = self.counters.reports.get(name, 0) + 1
         if isinstance(event, Established):
             self.counters.established += 1
-            self.upkeep.established(event.connection, report.sa, self.world.now)
         elif isinstance(event, Closed):
             self.leases.release(report.sa)
             self._ended.add(report.sa)
             if event.is_failure:
                 self._give_up(report.sa)
-            wait = self.upkeep.closed(event.connection, report.sa, event.reason, self.world.now)
-            self._start_later(event.connection, wait)
         elif isinstance(event, Retransmitted) and report.sa in self._ended:
             self._give_up(report.sa)  # the peer has not heard yet that it is over
         elif isinstance(event, Rekeyed):
             self.leases.pass_on(report.sa, event.successor)
-            self.upkeep.rekeyed(event.connection, report.sa, event.successor, self.world.now)
-        elif isinstance(event, Reauthenticating):
-            self.upkeep.started(event.connection, event.successor)
+        self.starter.tell(report)
         self.world.told(self, report)
 
     def _give_up(self, sa: bytes) -> None:
         gone = self._taken_out.get(sa, set())
         self.given_up |= dict.fromkeys(gone, self.world.now)
-
-    def _start_later(self, name: str, wait: float | None) -> None:
-        if wait is not None:
-            self.at(wait, self._start, name)
-
-    def _start(self, name: str) -> None:
-        if not self.hears:
-            self.at(self._until_awake, self._start, name)
-        elif self.upkeep.begin(name):
-            self.connect(self.wanted[name])
 
     def _forget(self, sa: bytes) -> None:
         self.timers.pop(sa, None)
@@ -451,6 +448,7 @@ def drafts(state: State) -> set[int]:
         case AwaitAuthResponse(child=child):
             return {child.spi_in}
         case EstablishedState():
-            return {asked.spi_in for asked in state.asking(AskedChild)}
+            asked = *state.asking(AskedChild), *state.series.our_children
+            return {each.spi_in for each in asked}
         case _:
             return set()

@@ -2,6 +2,7 @@
 """Which hosts a world has and how they are to be connected: drawn from its seed."""
 
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cache
 from ipaddress import ip_address, ip_network
 from typing import Final
@@ -49,6 +50,14 @@ UNHURRIED: Final = 2 * 3600.0
 POOL: Final = "roamers"
 
 
+class Tickets(Enum):
+    """Whether a host gives tickets, and whether their secrets outlive it, as with workers."""
+
+    NONE = 0
+    KEPT = 1
+    LOST = 2
+
+
 @dataclass
 class Place:
     """A host before it is switched on.
@@ -66,6 +75,7 @@ class Place:
     pools: dict[str, Pool] = field(default_factory=dict)
     certified: bool = False
     limits: Limits = field(default=Limits())
+    tickets: Tickets = Tickets.NONE
 
     @property
     def identity(self) -> Identity:
@@ -93,12 +103,16 @@ class Pair:
 
 @dataclass
 class Layout:
-    """All places, what joins them, and the public address of each NAT."""
+    """All places, what joins them, and the public address of each NAT.
+
+    `packet_octets` is how much a packet of the model of traffic stands for.
+    """
 
     places: list[Place] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     nats: list[Address] = field(default_factory=list)
     keepalive: float = KEEPALIVE
+    packet_octets: int = 100
 
     @property
     def pace(self) -> float:
@@ -306,3 +320,18 @@ def _join(
     there.certified = certified or there.certified
     layout.places.append(place)
     layout.pairs.append(Pair(len(layout.places) - 1, gateway, left.name, right.name))
+
+
+def sides(drawn: Layout, pair: Pair) -> tuple[Connection, Connection]:
+    """Return the two connections of a pair, as each of its hosts has it."""
+    there, here = drawn.places[pair.left].connections, drawn.places[pair.right].connections
+    left = next(each for each in there if each.name == pair.left_name)
+    return left, next(each for each in here if each.name == pair.right_name)
+
+
+def put(drawn: Layout, pair: Pair, left: Connection, right: Connection) -> None:
+    """Give the two hosts of a pair other connections of the same names."""
+    for place, made in ((drawn.places[pair.left], left), (drawn.places[pair.right], right)):
+        place.connections[:] = [
+            made if each.name == made.name else each for each in place.connections
+        ]

@@ -28,14 +28,21 @@ class Installed:
     newest: int = 0
     is_newest: bool = False
     is_retired: bool = False
-    is_spent: bool = False
+    told: set[bool] = field(default_factory=set)
 
-    def becomes_spent(self) -> bool:
-        """Whether it has just now carried what it may; that is told once."""
-        most = self.child.limits.soft_packets
-        is_new = bool(most) and max(self.sequence, self.received) >= most and not self.is_spent
-        self.is_spent = self.is_spent or is_new
-        return is_new
+    def news(self, packet_octets: int) -> list[bool]:
+        """Return which limits it has just now reached, the hard one as True; each is told once."""
+        found = [hard for hard in (False, True) if self.is_at(packet_octets, is_hard=hard)]
+        new = [hard for hard in found if hard not in self.told]
+        self.told.update(new)
+        return new
+
+    def is_at(self, packet_octets: int, *, is_hard: bool) -> bool:
+        """Whether either direction has carried what the soft, or the hard, limit says."""
+        known, carried = self.child.limits, max(self.sequence, self.received)
+        packets = known.hard_packets if is_hard else known.soft_packets
+        octets = known.hard_octets if is_hard else known.soft_octets
+        return 0 < packets <= carried or 0 < octets <= carried * packet_octets
 
 
 @dataclass
@@ -46,6 +53,7 @@ class Plane:
     children: dict[int, Installed] = field(default_factory=dict)
     ever: set[bytes] = field(default_factory=set)
     unknown: int = 0
+    packet_octets: int = 100
 
     def install(self, child: ChildSa, *, is_standby: bool = False) -> str | None:
         """Take a pair of SAs; return why not if it is refused."""
@@ -57,6 +65,11 @@ class Plane:
         self.ever.add(key)
         self.children[child.spi_in] = Installed(child, is_standby)
         return None
+
+    @property
+    def all(self) -> tuple[Installed, ...]:
+        """All pairs, the oldest first."""
+        return tuple(self.children.values())
 
     def migrate(self, action: MigrateChild) -> None:
         """Change where a pair's ends are; its numbers stay (I7)."""
@@ -83,10 +96,18 @@ class Plane:
         found = [self.children[spi] for spi in spis if spi in self.children]
         received = sum(each.received for each in found)
         sent = sum(each.sequence for each in found)
-        return Usage(received, received * 100, sent, sent * 100)
+        octets = self.packet_octets
+        return Usage(received, received * octets, sent, sent * octets)
 
-    def seal(self, installed: Installed) -> EspPacket:
-        """Return the next packet of an outbound SA."""
+    def is_over(self, spi_in: int) -> bool:
+        """Whether a pair has carried all that it may, so that it carries nothing any more."""
+        installed = self.children.get(spi_in)
+        return installed is not None and installed.is_at(self.packet_octets, is_hard=True)
+
+    def seal(self, installed: Installed) -> EspPacket | None:
+        """Return the next packet of an outbound SA, unless it has carried all that it may."""
+        if installed.is_at(self.packet_octets, is_hard=True):
+            return None
         installed.sequence += 1
         child = installed.child
         return EspPacket(child.spi_out, child.keys_out.encr.octets, installed.sequence)
@@ -98,6 +119,8 @@ class Plane:
             self.unknown += 1
             return False
         if installed.child.keys_in.encr.octets != packet.key:
+            return False
+        if installed.is_at(self.packet_octets, is_hard=True):
             return False
         installed.received += 1
         installed.is_newest = packet.sequence > installed.newest

@@ -163,7 +163,9 @@ def _down(world: "World", host: Host) -> list[str]:
         if isinstance(sa.state, Established)
         and (sa.state.children or (host.number, sa.spi) in world.dismissed)
     }
-    return [f"{host.place.name}: {name} is not up" for name in host.wanted if name not in up]
+    return [
+        f"{host.place.name}: {name} is not up" for name in host.starter.wanted if name not in up
+    ]
 
 
 def _check_traffic(world: "World") -> None:
@@ -184,7 +186,7 @@ def _check_traffic(world: "World") -> None:
 
 def _end(world: "World") -> None:
     for host in world.hosts:
-        host.upkeep = type(host.upkeep)((), lambda: 0.5)
+        host.starter.end()
         for sa in host.endpoint.sas:
             host.command(sa.spi, io.Disconnect("all is over"))
     world.run(GIVE_UP)

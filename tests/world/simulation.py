@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from typing import Any, Final
 
 from ikeway.ike.io import Datagram, Report, Send
-from ikeway.ike.reports import Reauthenticating, Rekeyed
+from ikeway.ike.reports import Established, Reauthenticating, Rekeyed
 from ikeway.model.address import Address, Endpoint
 from ikeway.wire.message import NAT_KEEPALIVE
 from world import acting, actions, layout, reference, traffic, variety
@@ -76,7 +76,9 @@ class World:
         self.forger = Forger(seed, Prng(seed, "forger"))
         self.dismissed: set[tuple[int, bytes]] = set()
         self.probes = traffic.Probes(self)
-        self.hosts = [Host(place, n, self) for n, place in enumerate(self.layout.places)]
+        self.resumed: set[tuple[int, bytes]] = set()
+        octets = self.layout.packet_octets
+        self.hosts = [Host(place, n, self, octets) for n, place in enumerate(self.layout.places)]
         self._by_address = {
             address: host
             for host in self.hosts
@@ -180,6 +182,10 @@ class World:
         is_dismissed = (host.number, report.sa) in self.dismissed
         if is_dismissed and isinstance(event, Rekeyed | Reauthenticating):
             self.dismissed.add((host.number, event.successor))
+        if isinstance(event, Established) and event.resumed:
+            if (host.number, event.resumed) in self.resumed:
+                raise Broken("tickets", f"{host.place.name} takes the ticket of an SA twice")
+            self.resumed.add((host.number, event.resumed))
 
     def disturb(self) -> None:
         """Note that something happened that may cost packets."""
@@ -194,7 +200,8 @@ class World:
 def written(seed: int, hours: float, generation: int = variety.PROVEN) -> Script:
     """Return the script of a seed."""
     pace = variety.draw(seed, generation).pace
-    return Script(seed, actions.draw(seed, hours, pace), generation)
+    draws = actions.LATER if generation >= variety.ABILITIES else actions.DRAWS
+    return Script(seed, actions.draw(seed, hours, pace, draws), generation)
 
 
 def play(script: Script) -> Outcome:

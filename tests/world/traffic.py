@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Inner packets: they leave through an SA or not at all (I6), and the peer has that SA too."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ikeway.ike.states import Established
@@ -21,12 +21,16 @@ SETTLED: Final = 120.0
 
 @dataclass
 class Probes:
-    """Packets of the pairs of a world. `held` had no SA to leave through."""
+    """Packets of the pairs of a world. `held` had no SA to leave through.
+
+    `beside` are those that left although a newer pair waits for the peer's first packet on it.
+    """
 
     world: "World"
     sent: int = 0
     taken: int = 0
     held: int = 0
+    beside: set[tuple[int, int]] = field(default_factory=set)
 
     def order(self, pair: int, packets: int, gap: float) -> None:
         """Let a pair exchange packets."""
@@ -47,10 +51,14 @@ class Probes:
         if found is None or not sender.hears:
             self.held += 1
             return False
+        child, content = found.child, sender.plane.seal(found)
+        if content is None:
+            self.held += 1
+            return False
         self.sent += 1
-        child = found.child
-        packet = Packet(child.local, child.peer, sender.plane.seal(found))
-        self.world.carry(sender, packet)
+        if any(each.is_standby and _leads_to(each, receiver) for each in sender.plane.all):
+            self.beside.add((content.spi, content.sequence))
+        self.world.carry(sender, Packet(child.local, child.peer, content))
         sender.look_at_limits(child.spi_in)
         return True
 
@@ -63,15 +71,22 @@ class Probes:
         if is_taken:
             self.taken += 1
             return
-        if self.is_settled and host.hears and self._should_know(host, sender, packet.spi):
+        if self.is_settled and host.hears and self._should_know(host, sender, packet):
             what = f"{host.place.name} does not know the SA that {sender.place.name} sends through"
             raise Broken("traffic", f"{what} (SPI {packet.spi:#010x})")
 
-    def _should_know(self, host: Host, sender: Host, spi: int) -> bool:
+    def _should_know(self, host: Host, sender: Host, packet: EspPacket) -> bool:
         """Whether a host has an SA with the sender, who cannot but know that this one is gone.
 
         What the host gave up, because the sender did not answer, the sender learns of when it asks.
+        What it lost when it crashed has the traffic until there is another pair, or until it has
+        sent something through one that waits for that (§2.8).
         """
+        spi = packet.spi
+        if spi in host.lost and (spi, packet.sequence) in self.beside:
+            return False
+        if host.plane.is_over(spi):
+            return False
         given_up = host.given_up.get(spi)
         if given_up is not None and self.world.now - given_up < self.world.layout.silence:
             return False

@@ -18,15 +18,17 @@ from ikeway.policy.connection import (
     Start,
 )
 from ikeway.policy.lifetimes import Lifetimes
-from world import layout
-from world.layout import Layout, Pair
+from world import abilities, layout
+from world.layout import Layout, put, sides
 from world.prng import Prng
 
 FIRST: Final = 1
 LENGTHS: Final = 2
-NEWEST: Final = 3
-PROVEN: Final = LENGTHS
-"""What is drawn unless somebody asks for more: thousands of seeds of it have been run."""
+LIVES: Final = 3
+ABILITIES: Final = 4
+NEWEST: Final = ABILITIES
+PROVEN: Final = LIVES
+"""What is drawn unless somebody asks for more: hundreds of seeds of it have been run."""
 
 HOUR: Final = 3600.0
 LONG: Final = (
@@ -43,10 +45,12 @@ def draw(seed: int, generation: int = PROVEN) -> Layout:
     drawn = layout.draw(seed)
     if generation >= LENGTHS:
         _vary_lengths(drawn, Prng(seed, "lengths"))
-    if generation >= NEWEST:
+    if generation >= LIVES:
         _vary_lives(drawn, Prng(seed, "lives"))
         _vary_children(drawn, Prng(seed, "children"))
         _vary_places(drawn, Prng(seed, "places"))
+    if generation >= ABILITIES:
+        abilities.vary(drawn, seed)
     return drawn
 
 
@@ -83,28 +87,15 @@ def _vary_lives(drawn: Layout, prng: Prng) -> None:
 def _vary_children(drawn: Layout, prng: Prng) -> None:
     """Let some pairs begin without a Child SA, have several, or wrap packets in transport mode."""
     for pair in drawn.pairs:
-        left, right = _sides(drawn, pair)
+        left, right = sides(drawn, pair)
         kind = prng.weighted([(6, "one"), (2, "several"), (1, "transport"), (1, "childless")])
         if kind == "childless":
             begins = prng.pick((Childless.PREFER, Childless.FORCE))
-            _put(drawn, pair, replace(left, childless=begins), right)
+            put(drawn, pair, replace(left, childless=begins), right)
         elif kind == "several" and right.pool is None:
-            _put(drawn, pair, _several(left), _several(right))
+            put(drawn, pair, _several(left), _several(right))
         elif kind == "transport" and right.pool is None:
-            _put(drawn, pair, _transport(left), _transport(right))
-
-
-def _sides(drawn: Layout, pair: Pair) -> tuple[Connection, Connection]:
-    there, here = drawn.places[pair.left].connections, drawn.places[pair.right].connections
-    left = next(each for each in there if each.name == pair.left_name)
-    return left, next(each for each in here if each.name == pair.right_name)
-
-
-def _put(drawn: Layout, pair: Pair, left: Connection, right: Connection) -> None:
-    for place, made in ((drawn.places[pair.left], left), (drawn.places[pair.right], right)):
-        place.connections[:] = [
-            made if each.name == made.name else each for each in place.connections
-        ]
+            put(drawn, pair, _transport(left), _transport(right))
 
 
 def _several(connection: Connection) -> Connection:
@@ -141,10 +132,10 @@ def _vary_places(drawn: Layout, prng: Prng) -> None:
         if place.addresses[0].version == 4 and prng.chance(0.7):
             place.others = (*within, public)
     for pair in drawn.pairs:
-        left, right = _sides(drawn, pair)
+        left, right = sides(drawn, pair)
         if drawn.places[pair.left].others and right.start is not Start.NOW:
             right = replace(right, peer=PeerAddress.parse("any"))
-        _put(drawn, pair, left, replace(right, local_address=None))
+        put(drawn, pair, left, replace(right, local_address=None))
     for pair in drawn.pairs:
-        if _sides(drawn, pair)[1].start is Start.NOW:
+        if sides(drawn, pair)[1].start is Start.NOW:
             drawn.places[pair.left].others = ()
