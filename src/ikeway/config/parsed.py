@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Types of the schema: strings that become values while pydantic checks them."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -14,9 +14,6 @@ from ikeway.model.errors import ConfigError
 
 OWN_WORDS: Final = "ikeway"
 """The type of pydantic errors whose text is already ours."""
-
-Later: TypeAlias = Mapping[str, str]
-"""Values of the design that this release lacks, and what they wait for; `x*` is a beginning."""
 
 
 @dataclass(frozen=True)
@@ -50,28 +47,21 @@ class Parsed:
 @dataclass(frozen=True, eq=False)
 class _Choice:
     kind: type[Enum]
-    later: Later = field(default_factory=dict)
 
     def __call__(self, text: str) -> Enum:
         if text in self.allowed:
             return self.kind(text)
-        allowed = ", ".join(self.allowed)
-        for pattern, part in self.later.items():
-            if text == pattern or (pattern.endswith("*") and text.startswith(pattern[:-1])):
-                raise ConfigError(
-                    f"{text!r} is not in this release, it waits for {part}; allowed now: {allowed}"
-                )
-        raise ConfigError(f"{text!r} is not known; allowed: {allowed}")
+        raise ConfigError(f"{text!r} is not known; allowed: {', '.join(self.allowed)}")
 
     @property
     def allowed(self) -> tuple[str, ...]:
-        """The words of this release."""
-        return tuple(str(member.value) for member in self.kind if member.value not in self.later)
+        """The words that there are."""
+        return tuple(str(member.value) for member in self.kind)
 
 
-def choice(kind: type[Enum], later: Later | None = None) -> Parsed:
+def choice(kind: type[Enum]) -> Parsed:
     """Return the type of a field that names a member of `kind`."""
-    parse = _Choice(kind, later or {})
+    parse = _Choice(kind)
     return Parsed(parse, "a word", parse.allowed)
 
 

@@ -47,6 +47,7 @@ class Backend(Enum):
     """What carries the packets."""
 
     ENGINE = "engine"
+    XFRM = "xfrm"
     NULL = "null"
 
 
@@ -356,10 +357,9 @@ class ConnectionTable(Table):
 class DataPlaneTable(Table):
     """What carries the packets."""
 
-    backend: Annotated[Backend, choice(Backend, {"xfrm": "the part on the kernel's IPsec"})] = (
-        written("engine")
-    )
-    """`engine`: our own, in user space; `null`: negotiate, carry nothing, for tests and audits."""
+    backend: Annotated[Backend, choice(Backend)] = written("engine")
+    """`engine`: our own, in user space; `xfrm`: the Linux kernel's IPsec; `null`: negotiate, carry
+    nothing, for tests and audits."""
 
     interface: str = written("ikeway0", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$")
     """The name of the tunnel's network interface."""

@@ -5,20 +5,16 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Self
+from typing import Self
 
 from typing_extensions import override
 
-from ikeway.dataplane.advice import host_error
 from ikeway.dataplane.port import DataPlane, PacketWaits, PairSpent, PlaneConfig, PlaneEvent
-from ikeway.model.address import Address, Endpoint
+from ikeway.dataplane.sockets import bind, close
+from ikeway.model.address import Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
 from ikeway.model.selectors import Selectors, Trigger
-
-# Linux's numbers; Python names them only since 3.12 and 3.14.
-_IP_PKTINFO: Final = 8
-_IPV6_RECVPKTINFO: Final = 49
 
 
 @dataclass
@@ -58,15 +54,7 @@ class NullDataPlane(DataPlane):
         Raises:
             HostError: an address or port cannot be bound.
         """
-        bound: list[socket.socket] = []
-        for address in config.listen:
-            try:
-                bound += _bind_group(address, config)
-            except OSError as error:
-                _close(bound)
-                what = f"UDP port {config.port} of {address}: {error.strerror}"
-                raise host_error(what, error.errno, config) from error
-        return cls(tuple(bound))
+        return cls(bind(config))
 
     @property
     @override
@@ -154,35 +142,4 @@ class NullDataPlane(DataPlane):
     @override
     async def detach(self) -> None:
         self._events.put_nowait(None)
-        _close(self._sockets)
-
-
-def _bind_group(address: Address, config: PlaneConfig) -> list[socket.socket]:
-    """Return the sockets of an address; who shares a port would join whoever shares it already."""
-    if config.ike_sockets == 1:
-        return [_bind(address, config.port)]
-    _bind(address, config.port).close()
-    return [_bind(address, config.port, is_shared=True) for _ in range(config.ike_sockets)]
-
-
-def _bind(address: Address, port: int, *, is_shared: bool = False) -> socket.socket:
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    made = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    try:
-        if is_shared:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET:
-            made.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        else:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            made.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
-        made.bind((str(address), port))
-    except OSError:
-        made.close()
-        raise
-    return made
-
-
-def _close(sockets: list[socket.socket] | tuple[socket.socket, ...]) -> None:
-    for each in sockets:
-        each.close()
+        close(self._sockets)

@@ -6,6 +6,7 @@ from pathlib import Path
 from ikeway.dataplane.engine import EngineDataPlane
 from ikeway.dataplane.null import NullDataPlane
 from ikeway.dataplane.port import DataPlane, PlaneConfig
+from ikeway.dataplane.xfrm import XfrmDataPlane
 from ikeway.model.errors import ConfigError
 
 
@@ -21,5 +22,8 @@ async def open_plane(backend: str, run_dir: Path, config: PlaneConfig) -> DataPl
             return await EngineDataPlane.start(run_dir, config)
         case "null":
             return await NullDataPlane.start(config)
+        case "xfrm":
+            return await XfrmDataPlane.start(config)
         case _:
-            raise ConfigError(f"no data plane is called {backend!r}; there are engine and null")
+            names = "engine, xfrm and null"
+            raise ConfigError(f"no data plane is called {backend!r}; there are {names}")

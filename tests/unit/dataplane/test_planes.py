@@ -18,6 +18,7 @@ from ikeway.model.errors import ConfigError, HostError
 from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Limits, Mode, Usage
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector, Trigger
+from support.own_kernel import HAS_ESP
 from support.netns import namespaces
 
 CONFIG = PlaneConfig((ip_address("127.0.0.1"), ip_address("::1")))
@@ -40,9 +41,22 @@ Work = Callable[[DataPlane], Awaitable[None]]
 Try = Callable[[Work], None]
 
 
-@pytest.fixture(params=["null", pytest.param("engine", marks=pytest.mark.system)])
+PLANES = [
+    "null",
+    pytest.param("engine", marks=pytest.mark.system),
+    pytest.param(
+        "xfrm",
+        marks=[
+            pytest.mark.system,
+            pytest.mark.skipif(not HAS_ESP, reason="tests/system/test_xfrm.py has a kernel for it"),
+        ],
+    ),
+]
+
+
+@pytest.fixture(params=PLANES)
 def attempt(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Try]:
-    """Run a piece of work with a fresh data plane, the engine's in a namespace of its own."""
+    """Run a piece of work with a fresh data plane, a real one in a namespace of its own."""
     backend = request.param
 
     async def run(work: Work) -> None:
@@ -120,7 +134,7 @@ def test_an_inbound_spi_is_taken_once(attempt: Try) -> None:
         await plane.install(CHILD)
         with pytest.raises(HostError, match="0x00001000"):
             await plane.install(CHILD)
-        await plane.install(replace(CHILD, spi_in=0x1001))
+        await plane.install(replace(CHILD, spi_in=0x1001, spi_out=0x2001))
         assert set(await plane.usages()) == {0x1000, 0x1001}
 
     attempt(work)
@@ -138,9 +152,9 @@ def test_a_pair_that_is_not_there_is_an_error(attempt: Try) -> None:
 def test_a_pair_on_standby_is_a_pair_like_others(attempt: Try) -> None:
     async def work(plane: DataPlane) -> None:
         await plane.install(CHILD)
-        await plane.install(replace(CHILD, spi_in=0x1001), standby=True)
+        await plane.install(replace(CHILD, spi_in=0x1001, spi_out=0x2001), standby=True)
         with pytest.raises(HostError, match="0x00001001"):
-            await plane.install(replace(CHILD, spi_in=0x1001), standby=True)
+            await plane.install(replace(CHILD, spi_in=0x1001, spi_out=0x2001), standby=True)
         assert await plane.usages() == {0x1000: Usage(), 0x1001: Usage()}
         assert await plane.remove(0x1000) == Usage()
         assert await plane.remove(0x1001) == Usage()
@@ -165,7 +179,7 @@ def test_many_pairs_are_all_counted(attempt: Try) -> None:
     async def work(plane: DataPlane) -> None:
         spis = range(0x1000, 0x1000 + 1000)
         for spi in spis:
-            await plane.install(replace(CHILD, spi_in=spi))
+            await plane.install(replace(CHILD, spi_in=spi, spi_out=spi))
         assert list(await plane.usages()) == list(spis)
 
     attempt(work)
@@ -174,7 +188,7 @@ def test_many_pairs_are_all_counted(attempt: Try) -> None:
 def test_reset_removes_every_pair(attempt: Try) -> None:
     async def work(plane: DataPlane) -> None:
         for spi in range(0x1000, 0x1010):
-            await plane.install(replace(CHILD, spi_in=spi))
+            await plane.install(replace(CHILD, spi_in=spi, spi_out=spi))
         await plane.reset()
         assert await plane.usages() == {}
         await plane.install(CHILD)
@@ -239,7 +253,7 @@ def test_the_null_plane_tells_of_limits_as_if_it_had_carried_something() -> None
 
 
 def test_an_unknown_backend_is_the_operator_s_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="engine and null"):
+    with pytest.raises(ConfigError, match="engine, xfrm and null"):
         asyncio.run(open_plane("none", tmp_path, CONFIG))
 
 

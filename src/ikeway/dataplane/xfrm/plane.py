@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data plane that is the Linux kernel: XFRM SAs, policies and an interface (RFC 4301, 3948).
+
+Sequence numbers stay with the kernel. An SA whose addresses change is made anew from where it was
+and jumps ahead, so that no number is used twice (I7).
+"""
+
+import asyncio
+import errno
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final, Self
+
+from typing_extensions import override
+
+from ikeway.dataplane.port import DataPlane, PlaneConfig, PlaneEvent
+from ikeway.dataplane.sockets import bind, close
+from ikeway.dataplane.xfrm import interface, messages
+from ikeway.dataplane.xfrm.channel import Channel, KernelRefusedError
+from ikeway.dataplane.xfrm.flows import Flow
+from ikeway.dataplane.xfrm.messages import Direction, Found, FoundPolicy, Kind, Sa
+from ikeway.dataplane.xfrm.policies import Claim, Generation, Policies
+from ikeway.dataplane.xfrm.sas import sas
+from ikeway.dataplane.xfrm.told import Told
+from ikeway.model.address import Endpoint
+from ikeway.model.errors import HostError
+from ikeway.model.esp import ChildSa, Encapsulation, Usage
+from ikeway.model.selectors import Selectors
+
+_UDP_ENCAP: Final = 100
+_ESP_IN_UDP: Final = 2
+_JUMP: Final = 1 << 16
+"""More packets than leave between the reading of an SA and its end."""
+_LOOK_SECONDS: Final = 0.05
+
+
+class XfrmDataPlane(DataPlane):
+    """The pairs that we have given to the kernel."""
+
+    def __init__(
+        self, config: PlaneConfig, sockets: tuple[socket.socket, ...], channel: Channel
+    ) -> None:
+        self._config = config
+        self._if_id = interface.number_of(config.tun)
+        self._sockets = sockets
+        self._channel = channel
+        self._policies = Policies()
+        self._told = Told(self._policies)
+        self._installed: dict[Flow, Claim] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._events: asyncio.Queue[PlaneEvent | None] = asyncio.Queue()
+        self._is_closed = False
+
+    @classmethod
+    async def start(cls, config: PlaneConfig) -> Self:
+        """Make the interface, and the IKE sockets with ESP in UDP for the kernel.
+
+        Raises:
+            HostError: the kernel has no IPsec, or an address or port cannot be bound.
+        """
+        sockets = bind(config)
+        try:
+            _encapsulate(sockets)
+            plane = cls(config, sockets, Channel())
+            await plane.reset()
+            await asyncio.to_thread(interface.make, config.tun, config.mtu)
+        except HostError:
+            close(sockets)
+            raise
+        plane._channel.listen(plane._hear)
+        return plane
+
+    @property
+    @override
+    def interface(self) -> str | None:
+        return self._config.tun
+
+    @override
+    def ike_sockets(self) -> tuple[socket.socket, ...]:
+        return self._sockets
+
+    @override
+    async def install(self, child: ChildSa, *, standby: bool = False) -> None:
+        if child.spi_in in self._policies.pairs:
+            raise HostError(f"SPI {child.spi_in:#010x} is in use")
+        pair = self._policies.add(child, is_standby=standby)
+        made: list[Sa] = []
+        try:
+            for sa in self._sas(pair):
+                self._ask(Kind.NEWSA, sa.pack(), f"SPI {sa.spi:#010x}")
+                made.append(sa)
+            self._follow(pair.flows)
+        except HostError:
+            self._policies.drop(child.spi_in)
+            for sa in made:
+                self._forget(Kind.DELSA, sa.name)
+            self._follow(pair.flows)
+            raise
+        if standby and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._watch())
+
+    @override
+    async def migrate(
+        self,
+        spi_in: int,
+        local: Endpoint,
+        peer: Endpoint,
+        encapsulation: Encapsulation = Encapsulation.UDP,
+    ) -> None:
+        pair = self._pair(spi_in)
+        before = self._sas(pair)
+        moved = replace(pair.child, local=local, peer=peer, encapsulation=encapsulation)
+        pair.child = moved
+        for old, new, jump in zip(before, self._sas(pair), (0, _JUMP), strict=True):
+            self._move(old, new, jump)
+        self._follow(pair.flows)
+
+    @override
+    async def remove(self, spi_in: int) -> Usage:
+        usage = await self.usage(spi_in)
+        pair = self._policies.drop(spi_in)
+        self._follow(pair.flows)
+        for sa in self._sas(pair):
+            self._forget(Kind.DELSA, sa.name)
+            self._told.ended.pop(sa.name, None)
+        self._told.forget(spi_in)
+        return usage
+
+    @override
+    async def trap(self, number: int, local_ts: Selectors, peer_ts: Selectors) -> None:
+        self._follow(self._policies.trap(number, local_ts, peer_ts))
+
+    @override
+    async def untrap(self, number: int) -> None:
+        self._follow(self._policies.untrap(number))
+
+    @override
+    async def usage(self, spi_in: int) -> Usage:
+        inbound, outbound = (self._find(sa) for sa in self._sas(self._pair(spi_in)))
+        return Usage(inbound.packets, inbound.octets, outbound.packets, outbound.octets)
+
+    @override
+    async def usages(self) -> Mapping[int, Usage]:
+        return {spi_in: await self.usage(spi_in) for spi_in in self._policies.pairs}
+
+    @override
+    async def reset(self) -> None:
+        self._policies = Policies()
+        self._told = Told(self._policies)
+        self._installed.clear()
+        for found in map(FoundPolicy.read, self._channel.all(Kind.GETPOLICY)):
+            if found.if_id == self._if_id:
+                self._forget(Kind.DELPOLICY, found.name)
+        for sa in map(Found.read, self._channel.all(Kind.GETSA)):
+            if sa.if_id == self._if_id:
+                self._forget(Kind.DELSA, sa.name)
+
+    @override
+    async def events(self) -> AsyncIterator[PlaneEvent]:
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    @override
+    async def close(self) -> None:
+        if self._is_closed:
+            return
+        await self.reset()
+        await asyncio.to_thread(interface.remove, self._config.tun)
+        await self.detach()
+
+    @override
+    async def detach(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._looking is not None:
+            self._looking.cancel()
+        self._events.put_nowait(None)
+        self._channel.close()
+        close(self._sockets)
+
+    # SAs ------------------------------------------------------------------------------------------
+
+    def _pair(self, spi_in: int) -> Generation:
+        pair = self._policies.pairs.get(spi_in)
+        if pair is None:
+            raise HostError(f"no SA has the inbound SPI {spi_in:#010x}")
+        return pair
+
+    def _sas(self, pair: Generation) -> tuple[Sa, Sa]:
+        return sas(pair.child, pair.reqid, self._if_id)
+
+    def _find(self, sa: Sa) -> Found:
+        """Return an SA as it is, or as it was when a hard limit ended it."""
+        with suppress(KernelRefusedError):
+            return Found.read(self._channel.get(Kind.GETSA, sa.name))
+        return self._told.ended.get(sa.name, Found.nothing(sa))
+
+    def _move(self, old: Sa, new: Sa, jump: int) -> None:
+        """Make an SA anew elsewhere, with its counts, and its numbers so many ahead."""
+        before = self._find(old)
+        self._forget(Kind.DELSA, old.name)
+        self._ask(Kind.NEWSA, new.pack(before, jump), f"SPI {new.spi:#010x}")
+
+    def _ask(self, kind: Kind, body: bytes, what: str) -> None:
+        try:
+            self._channel.ask(kind, body)
+        except KernelRefusedError as refusal:
+            if refusal.number == errno.EEXIST:
+                raise HostError(f"{what} is in use") from refusal
+            name = errno.errorcode.get(refusal.number, str(refusal.number))
+            raise HostError(f"{what}: the kernel says {refusal} ({name})") from refusal
+
+    def _forget(self, kind: Kind, name: bytes) -> None:
+        """Take something away that may be gone."""
+        with suppress(KernelRefusedError):
+            self._channel.ask(kind, name)
+
+    # Policies -------------------------------------------------------------------------------------
+
+    def _follow(self, flows: tuple[Flow, ...]) -> None:
+        """Let the kernel's policies of these flows be what they are to be."""
+        for flow in flows:
+            before, wish = self._installed.get(flow), self._policies.wish(flow)
+            if wish == before:
+                continue
+            for direction in Direction:
+                self._set(flow, direction, before, wish)
+            if wish is None:
+                del self._installed[flow]
+            else:
+                self._installed[flow] = wish
+
+    def _set(
+        self, flow: Flow, direction: Direction, before: Claim | None, wish: Claim | None
+    ) -> None:
+        old = before.towards(direction) if before is not None else None
+        new = wish.towards(direction) if wish is not None else None
+        if wish is not None and new is not None:
+            body = messages.policy(flow, direction, wish.priority, new, self._if_id)
+            self._ask(Kind.UPDPOLICY, body, f"a policy for {flow.peer}")
+        elif old is not None:
+            self._forget(Kind.DELPOLICY, messages.policy_name(flow, direction, self._if_id))
+
+    # What happens ---------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Let pairs on standby send once their peer has used them, until none is left.
+
+        The kernel does not tell of an SA's first packet.
+        """
+        while waiting := self._policies.standing_by():
+            for spi_in in waiting:
+                if (await self.usage(spi_in)).packets_in:
+                    self._policies.wake(spi_in)
+                    self._follow(self._policies.pairs[spi_in].flows)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _hear(self, kind: int, octets: bytes) -> None:
+        event = self._told.hear(kind, octets)
+        if event is not None:
+            self._events.put_nowait(event)
+
+
+def _encapsulate(sockets: tuple[socket.socket, ...]) -> None:
+    """Have the kernel take ESP out of UDP, and leave IKE to us (RFC 3948 §2)."""
+    try:
+        for each in sockets:
+            each.setsockopt(socket.IPPROTO_UDP, _UDP_ENCAP, _ESP_IN_UDP)
+    except OSError as error:
+        raise HostError(f"this kernel has no ESP in UDP ({error.strerror}): use the engine") from (
+            error
+        )

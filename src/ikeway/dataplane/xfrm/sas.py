@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two SAs of a pair as the kernel takes them."""
+
+from dataclasses import replace
+from typing import Final
+
+from ikeway.dataplane.xfrm.algorithms import KernelSuite
+from ikeway.dataplane.xfrm.messages import Sa
+from ikeway.model.errors import HostError
+from ikeway.model.esp import ChildSa, Encapsulation
+
+OUTER_MARK: Final = 4500
+"""That of packets that belong into no tunnel; see `runtime.network`."""
+WINDOW_MOST: Final = 4096
+_OUTBOUND_WINDOW: Final = 32
+"""The kernel wants one where sequence numbers are extended, though it checks nothing there."""
+
+
+def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
+    """Return the SA of what comes in, and that of what leaves.
+
+    Raises:
+        HostError: the kernel cannot do what the pair asks for.
+    """
+    if child.replay_window > WINDOW_MOST:
+        raise HostError(f"the kernel's replay window is {WINDOW_MOST} packets at most")
+    suite = KernelSuite(child.suite)
+    inbound = Sa(
+        spi=child.spi_in,
+        source=child.peer,
+        target=child.local,
+        mode=child.mode,
+        reqid=reqid,
+        is_in_udp=child.encapsulation is Encapsulation.UDP,
+        has_esn=child.suite.esn,
+        window=child.replay_window,
+        limits=child.limits,
+        algorithms=suite.attributes(child.keys_in),
+        if_id=if_id,
+    )
+    outbound = replace(
+        inbound,
+        spi=child.spi_out,
+        source=child.local,
+        target=child.peer,
+        window=_OUTBOUND_WINDOW,
+        algorithms=suite.attributes(child.keys_out),
+        mark=OUTER_MARK,
+    )
+    return inbound, outbound
