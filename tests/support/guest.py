@@ -18,8 +18,9 @@ from support.strongswan import StrongSwan
 from support.traffic import PINGS, ping
 from support.vici import Vici
 
-NAME: Final = "g"
-OUTER: Final = f"lg{NAME}0"
+NAMES: Final = {"uml": "g", "tcg": "k"}
+"""By kind: user-mode Linux starts in seconds, QEMU's interpreter has all of Linux."""
+OUTER: Final = f"lg{NAMES['uml']}0"
 RELAY_PORT: Final = 4502
 MODULES: Final = ("esp4", "esp6", "xfrm_user", "authenc", "gcm", "chacha20poly1305", "seqiv")
 FILE_OCTETS: Final = 300_000
@@ -52,17 +53,20 @@ serve(int(sys.argv[4]), give)
 class Guest:
     """A running guest. It sees this machine's files, and has `/out` in common with `folder`."""
 
-    def __init__(self, lab: Path, run: Path, namespace: Namespace) -> None:
+    def __init__(self, lab: Path, run: Path, namespace: Namespace, kind: str = "uml") -> None:
+        self._kind, self.name = kind, NAMES[kind]
+        self.outer = f"lg{self.name}0"
         self.lab = lab
         self.namespace = namespace
-        self.folder = run / f"guest-{NAME}" / "out"
+        self.folder = run / f"guest-{self.name}" / "out"
         self._env = os.environ | {"LAB_RUN": str(run)}
 
     def up(self) -> None:
         """Boot, with a cable to the namespace that has the outer addresses."""
         cable = f"{FIRST[4]}/24,{SECOND[4]}/24"
-        self._labguest("up", NAME, "--netns", self.namespace.name, "--nic", cable)
-        self.namespace.add_address(OUTER, f"{FIRST[6]}/64")
+        where = ["--kind", self._kind, "--netns", self.namespace.name]
+        self._labguest("up", self.name, *where, "--nic", cable)
+        self.namespace.add_address(self.outer, f"{FIRST[6]}/64")
         for module in MODULES:
             self.run("modprobe", module)
         self.run("ip", "address", "add", f"{SECOND[6]}/64", "dev", "eth0", "nodad")
@@ -74,15 +78,15 @@ class Guest:
 
     def run(self, *command: str) -> str:
         """Run a command in the guest; it must succeed."""
-        return self._labguest("exec", "--env", "LAB_RUN=/out", NAME, "--", *command)
+        return self._labguest("exec", "--env", "LAB_RUN=/out", self.name, "--", *command)
 
     def start(self, log: str, *command: str) -> None:
         """Start a command in the guest, which ends with it."""
-        self._labguest("exec", "--bg", log, NAME, "--", *command)
+        self._labguest("exec", "--bg", log, self.name, "--", *command)
 
     def down(self) -> None:
         """Switch the guest off."""
-        self._labguest("down", NAME)
+        self._labguest("down", self.name)
 
     def _labguest(self, *arguments: str) -> str:
         tool = str(self.lab / "labguest")
@@ -91,7 +95,7 @@ class Guest:
             check=False,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             env=self._env,
         )
         assert done.returncode == 0, f"labguest {arguments}: {done.stdout}{done.stderr}"
@@ -139,9 +143,9 @@ class GuestPair(Pair):
 
 
 @contextmanager
-def booted(lab: Path, folder: Path, namespace: Namespace) -> Iterator[Guest]:
+def booted(lab: Path, folder: Path, namespace: Namespace, kind: str = "uml") -> Iterator[Guest]:
     """A guest with a cable to a namespace, which gets the inner addresses of our end."""
-    guest = Guest(lab, folder, namespace)
+    guest = Guest(lab, folder, namespace, kind)
     for address in OURS_INNER.values():
         namespace.add_address("lo", address)
     guest.up()

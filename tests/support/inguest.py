@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from typing_extensions import override
 
-from support.guest import NAME, Guest, GuestPair
+from support.guest import Guest, GuestPair
 from support.link import SECOND
 from support.pair import INITIATOR, RESPONDER, Case
 from support.peer import Peer
@@ -48,7 +48,7 @@ class InGuest(Peer):
         self._is_up = True
         words = [(f"--{key.replace('_', '-')}", value) for key, value in options.items()]
         flags = [word if value == FLAG else f"{word}={value}" for word, value in words]
-        self._tool("up", NAME, *flags)
+        self._tool("up", self.guest.name, *flags)
 
     @override
     def sas(self) -> list[PeerSa]:

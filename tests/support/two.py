@@ -22,12 +22,12 @@ class Two:
         self.ours = Daemon(
             folder / "ours",
             link.ours.namespace,
-            _config("ours", link.seen_as["peer"][4], secret, _networks(link, "ours") | ours),
+            config("ours", link.seen_as["peer"][4], secret, networks(link, "ours") | ours),
         )
         self.peer = Daemon(
             folder / "peer",
             link.peer.namespace,
-            _config("peer", "any", secret, _networks(link, "peer") | {"role": "responder"} | peer),
+            config("peer", "any", secret, networks(link, "peer") | {"role": "responder"} | peer),
         )
         self.witness = Witness(link.ours, OUTER)
         for daemon in (self.peer, self.ours):
@@ -50,12 +50,14 @@ class Two:
         transfer((ours.namespace, ours.inner[4]), (peer.namespace, peer.inner[4]))
 
 
-def _networks(link: Link, side: str) -> Table:
+def networks(link: Link, side: str) -> Table:
+    """Return the traffic selectors of one of both."""
     here, there = (link.ours, link.peer) if side == "ours" else (link.peer, link.ours)
     return {"local_ts": [here.networks[4]], "peer_ts": [there.networks[4]]}
 
 
-def _config(name: str, peer: str, secret: Path, connection: Table) -> Table:
+def config(name: str, peer: str, secret: Path, connection: Table) -> Table:
+    """Return the configuration of one of both."""
     other = {"ours": "peer", "peer": "ours"}[name]
     return {
         "host": {"identity": f"{name}.lab", "listen": ["0.0.0.0"]},

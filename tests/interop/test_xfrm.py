@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ikeway with a Linux kernel as its data plane, and ikeway with its own engine as the peer."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.daemon import PROGRAM, Daemon, toml
+from support.guest import Guest, booted
+from support.link import FIRST, SECOND, hosts, linked
+from support.strongswan import wait_until
+from support.traffic import ping
+from support.two import Table, config, networks
+
+pytestmark = [pytest.mark.interop, pytest.mark.system, pytest.mark.xdist_group("guest")]
+
+ROOT = Path(__file__).parents[2]
+MODULES = ("xfrm_interface", "ccm", "cmac", "xcbc")
+MOVED = "10.77.0.77"
+OFTEN = {"ike": "1h", "child": "10s", "jitter": 0.0}
+PATIENCE = 90.0
+"""The guest's processor is interpreted."""
+
+
+@pytest.fixture(scope="module")
+def kernel(lab: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
+    """A guest whose kernel has XFRM interfaces."""
+    if shutil.which("qemu-system-x86_64") is None:
+        install = [str(lab / "labguest"), "install", "qemu"]
+        if subprocess.run(install, check=False, capture_output=True).returncode != 0:
+            pytest.skip("needs QEMU and Debian's kernel, which cannot be installed here")
+    folder = tmp_path_factory.mktemp("k")
+    with hosts("ours") as (namespace,), booted(lab, folder, namespace, "tcg") as guest:
+        for module in MODULES:
+            guest.run("modprobe", module)
+        yield guest
+
+
+def test_the_adapter_does_what_every_data_plane_does(kernel: Guest) -> None:
+    """The suite of all adapters, where there is a kernel for this one."""
+    suite = f"cd {ROOT} && {sys.executable} -m pytest -q -p no:cacheprovider -p no:xdist"
+    said = kernel.run("sh", "-c", f"{suite} tests/unit/dataplane/test_planes.py -k xfrm 2>&1")
+    assert " passed" in said
+    assert "failed" not in said
+
+
+@pytest.fixture
+def ours(kernel: Guest, tmp_path: Path) -> Iterator[Daemon]:
+    """Our daemon with the engine; that of the guest, with the kernel, runs too."""
+    link = linked(kernel.namespace, kernel.namespace)
+    secrets = tmp_path / "psk", kernel.folder / "psk"
+    for secret in secrets:
+        secret.write_text("0123456789abcdef0123")
+        secret.chmod(0o600)
+    wanted: Table = {"role": "both", "peer": FIRST[4], "start": "demand"}
+    theirs = config("peer", FIRST[4], Path("/out/psk"), networks(link, "peer") | wanted)
+    theirs["dataplane"] = {"backend": "xfrm"}
+    (kernel.folder / "ikeway.toml").write_text(toml(theirs))
+    command = [PROGRAM, "serve", "-c", "/out/ikeway.toml", "--run-dir", "/run/ikeway"]
+    log = ["--log-format", "json", "--log-level", "debug"]
+    kernel.start("ikeway", *command, *log)
+    table = networks(link, "ours") | {"role": "responder", "lifetimes": OFTEN}
+    daemon = Daemon(tmp_path / "ours", kernel.namespace, config("ours", "any", secrets[0], table))
+    daemon.begin()
+    daemon.ready()
+    try:
+        yield daemon
+    finally:
+        daemon.stop()
+        kernel.run("pkill", "-f", "ikeway serve")
+
+
+def test_a_packet_starts_a_tunnel_that_is_rekeyed_and_moves(kernel: Guest, ours: Daemon) -> None:
+    """Acquire, ESP in UDP, a rekey under traffic, a move by MOBIKE, and the end."""
+    link = linked(kernel.namespace, kernel.namespace)
+    here, there = link.ours.inner[4], link.peer.inner[4]
+    wait_until(lambda: "dir out" in kernel.run("ip", "xfrm", "policy"), PATIENCE, "the trap")
+    pinged = kernel.run("ping", "-n", "-q", "-c", "20", "-i", "1", "-I", there, here)
+    assert "0 received" not in pinged
+    wait_until(lambda: bool(ours.children()), PATIENCE, "the Child SA")
+    assert ping(kernel.namespace, here, there, 5, 5.0) == 5
+    first = {child.spi_in for child in ours.children()}
+    wait_until(lambda: not first & {child.spi_in for child in ours.children()}, PATIENCE, "a rekey")
+    assert ping(kernel.namespace, here, there, 5, 5.0) == 5
+    kernel.run(
+        "sh", "-c", f"ip address del {SECOND[4]}/24 dev eth0; ip address add {MOVED}/24 dev eth0"
+    )
+    wait_until(lambda: ours.established()[0].peer.address == MOVED, PATIENCE, "the move")
+    assert ping(kernel.namespace, here, there, 5, 5.0) == 5
+    for child in ours.children():
+        assert child.packets_in
+    ours.disconnect()
+    wait_until(lambda: "spi" not in kernel.run("ip", "xfrm", "state"), PATIENCE, "the end")
+    assert "Traceback" not in (kernel.folder / "ikeway").read_text()
