@@ -18,8 +18,8 @@ from ikeway.model.errors import ConfigError, HostError
 from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Limits, Mode, Usage
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector, Trigger
-from support.own_kernel import HAS_ESP
 from support.netns import namespaces
+from support.own_kernel import HAS_ESP
 
 CONFIG = PlaneConfig((ip_address("127.0.0.1"), ip_address("::1")))
 KEYS = EspKeys(Secret(bytes(36)), Secret(b""))
