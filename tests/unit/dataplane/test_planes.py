@@ -48,7 +48,9 @@ PLANES = [
         "xfrm",
         marks=[
             pytest.mark.system,
-            pytest.mark.skipif(not HAS_ESP, reason="tests/system/test_xfrm.py has a kernel for it"),
+            pytest.mark.skipif(
+                not HAS_ESP, reason="tests/interop/test_xfrm.py has a kernel for it"
+            ),
         ],
     ),
 ]
