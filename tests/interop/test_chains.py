@@ -21,15 +21,10 @@ from support.pair import INITIATOR, Tunnel
 from support.papers import Papers, tower
 from support.pki import certificate, private_key
 from support.softhsm import PIN, SoftHsm
+from support.strongswan import FETCHING
 
 PORT = 8099
 CERTS = f"http://127.0.0.1:{PORT}"
-
-FETCHING = (
-    "random nonce x509 revocation constraints pubkey pkcs1 pkcs8 pem openssl kdf drbg curve25519"
-    " sha1 sha2 mgf1 hmac gcm curl kernel-libipsec kernel-netlink socket-default vici"
-)
-"""Plugins of strongSwan: those that a tunnel needs, and one that fetches."""
 
 pytestmark = [pytest.mark.interop, pytest.mark.system]
 

@@ -3,8 +3,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +14,12 @@ from ikeway.crypto.authority import pem
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.fields import Places
 from ikeway.crypto.revoking import Revoked, make_crl
+from support.link import Link, cable
 from support.listening import listening
 from support.netns import Namespace
 from support.pair import INITIATOR, RESPONDER, Case, Tunnel
 from support.papers import Papers, now, tower
-from support.strongswan import wait_until
+from support.strongswan import FETCHING, FLAG, wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.system]
 
@@ -109,6 +112,57 @@ def test_a_responder_that_is_not_there_counts_by_policy(
     pair.fails()
     pair.nothing_is_left()
     pair.ikeway.wait_for_log("is it revoked?")
+
+
+def test_strongswan_6_believes_the_status_that_we_show(
+    tunnel: Tunnel, role: str, tmp_path: Path
+) -> None:
+    """RFC 4806: it cannot fetch, insists on a status, and asks us for it."""
+    papers = Papers(tmp_path, role, tower(0))
+    papers.ours = papers.leaf(papers.us, places=Places(ocsp=(RESPONDER_URL,)))
+    made = papers.case(papers.credentials(), papers.swanctl(), v6=FLAG)
+    link = cable_to_responder(papers, "ours")
+    pair = tunnel(replace(made, swanctl=asking("request", papers)), link)
+    pair.connect()
+    pair.carry()
+    pair.strongswan.wait_for_log("ocsp response")
+
+
+def test_strongswan_6_shows_us_its_status(tunnel: Tunnel, role: str, tmp_path: Path) -> None:
+    """We fetch nothing, and insist on a status: what it has fetched itself will do."""
+    papers = Papers(tmp_path, role, tower(0))
+    papers.peer = papers.leaf(papers.them, places=Places(ocsp=(RESPONDER_URL,)))
+    credentials = papers.credentials(revocation={"fetch": False})
+    more = tmp_path / "charon.conf"
+    more.write_text(f"load = {FETCHING}\n")
+    made = papers.case(credentials, papers.swanctl(), STRICT, v6=FLAG, charon_conf=str(more))
+    pair = tunnel(
+        replace(made, swanctl=asking("reply", papers)), cable_to_responder(papers, "peer")
+    )
+    pair.connect()
+    pair.carry()
+
+
+@contextmanager
+def cable_to_responder(papers: Papers, side: str) -> Iterator[Link]:
+    """A cable with a responder at one end, which is there before the daemons and knows that end."""
+    about = papers.ours if side == "ours" else papers.peer
+    with cable() as link, responder(papers, getattr(link, side).namespace, about[0], "good"):
+        yield link
+
+
+def asking(ocsp: str, papers: Papers) -> dict[str, Any]:
+    """What strongSwan does with OCSP in IKEv2."""
+    strict = {"revocation": "strict"} if ocsp == "request" else {}
+    return {
+        "connections": {
+            "lab": {
+                "ocsp": ocsp,
+                "local": {"auth": "pubkey", "certs": f"lab-{papers.them}.crt"},
+                "remote": {"auth": "pubkey", **strict},
+            }
+        }
+    }
 
 
 @contextmanager

@@ -15,6 +15,11 @@ from support.netns import Namespace
 from support.vici import Message, Vici
 
 INITIATE_MS: Final = 6000
+FETCHING: Final = (
+    "random nonce x509 revocation constraints pubkey pkcs1 pkcs8 pem openssl kdf drbg curve25519"
+    " sha1 sha2 mgf1 hmac gcm curl kernel-libipsec kernel-netlink socket-default vici"
+)
+"""Plugins for the `load` of its charon.conf: what a tunnel needs, and one that fetches."""
 FLAG: Final = "<flag>"
 """The value of options that take none."""
 

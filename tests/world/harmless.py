@@ -14,7 +14,7 @@ from ikeway.wire.registry import ExchangeType
 from world.host import Host
 from world.seals import Broken
 
-CERTREQ_MOST: Final = 5 + 20 * 12
+CERTREQ_MOST: Final = 5 + 20 * 12 + 5
 """By how much an IKE_SA_INIT answer may be longer: peers ask for our certificate only if asked for
 theirs, so that the answer names our authorities (I2 is kept where there are none)."""
 

@@ -28,15 +28,16 @@ _SINGLES_MOST: Final = 64
 _SHA1: Final = hashes.SHA1()  # noqa: S303 - it names a certificate, as every responder knows it
 
 
-def request(certificate: Certificate, issuer: Certificate, nonce: bytes) -> bytes:
-    """Return the request for the status of a certificate (§4.1)."""
+def request(certificate: Certificate, issuer: Certificate, nonce: bytes | None) -> bytes:
+    """Return the request for the status of a certificate (§4.1).
+
+    Without a nonce the answer may be one that others have got as well, and may be passed on.
+    """
     builder = ocsp.OCSPRequestBuilder()
     asked = builder.add_certificate(certificate.handle, issuer.handle, _SHA1)
-    return (
-        asked.add_extension(x509.OCSPNonce(nonce), critical=False)
-        .build()
-        .public_bytes(Encoding.DER)
-    )
+    if nonce is not None:
+        asked = asked.add_extension(x509.OCSPNonce(nonce), critical=False)
+    return asked.build().public_bytes(Encoding.DER)
 
 
 def status(

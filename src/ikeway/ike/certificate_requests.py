@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CERTREQ: what we ask of a peer's certificate, and it of ours (RFC 7296 §3.7, RFC 7670 §3)."""
+"""CERTREQ: what we ask of a peer's certificate, and it of ours (RFC 7296 §3.7, RFC 4806, 7670)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from functools import lru_cache
 from ikeway.crypto.certificate import Certificate, names_equal
 from ikeway.ike.environment import Environment
 from ikeway.policy.connection import Connection, Proof
+from ikeway.policy.revocation import Revocation
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import CertificateRequest, Notify
@@ -25,9 +26,17 @@ def ask(
     asked: list[Body] = []
     if Proof.CERTIFICATE in proofs:
         asked += _certificates(env, most)
+    if asked and any(map(_looks, connections)):
+        asked.append(CertificateRequest(CertEncoding.OCSP_CONTENT, b""))
     if Proof.PUBKEY in proofs:
         asked.append(CertificateRequest(CertEncoding.RAW_PUBLIC_KEY, b""))
     return tuple(asked)
+
+
+def _looks(connection: Connection) -> bool:
+    """Whether OCSP responses of a peer's would be looked at; we trust no responder by itself."""
+    is_certified = Proof.CERTIFICATE in connection.accepted
+    return is_certified and connection.revocation is not Revocation.OFF
 
 
 def _certificates(env: Environment, most: int | None) -> Iterator[Body]:
@@ -46,25 +55,28 @@ class Wishes:
     """What a peer says about certificates of ours; none of it binds us (§3.7).
 
     `authorities` are those it believes, by their hashes: only such as ours lead to. `by_url` is
-    whether it fetches certificates (§3.6).
+    whether it fetches certificates (§3.6), `ocsp` whether it wants their status (RFC 4806 §3.1).
     """
 
     authorities: frozenset[bytes] = frozenset()
     by_url: bool = False
+    ocsp: bool = False
 
 
 def learn(env: Environment, message: Message) -> Wishes:
     """Return what the peer says with its certificate requests."""
+    requests = message.all(CertificateRequest)
     asked = {
         one
-        for request in message.all(CertificateRequest)
+        for request in requests
         if request.encoding is CertEncoding.X509_SIGNATURE
         for one in request.hashes
     }
+    ocsp = any(request.encoding is CertEncoding.OCSP_CONTENT for request in requests)
     credentials = env.credentials
     ours = [issuers(own.chain, credentials.authorities) for own in credentials.certificates]
     by_url = message.notify(NotifyType.HTTP_CERT_LOOKUP_SUPPORTED) is not None
-    return Wishes(frozenset(asked).intersection(frozenset[bytes]().union(*ours)), by_url)
+    return Wishes(frozenset(asked).intersection(frozenset[bytes]().union(*ours)), by_url, ocsp)
 
 
 @lru_cache(maxsize=64)

@@ -155,8 +155,9 @@ def _outcome(outcome: Outcome | None) -> Plain:
 
 def _brief(answer: Signed | Solved | Paths | Installed | Refused) -> Plain:
     match answer:
-        case Signed(signature):
-            return {"signed": signature.hex()}
+        case Signed(signature, ocsp):
+            more: Plain = {"ocsp": [each.hex() for each in ocsp]} if ocsp else {}
+            return {"signed": signature.hex()} | more
         case Solved(solution):
             return {"solved": solution.hex()}
         case Paths(found):
@@ -244,7 +245,8 @@ def _read_answer(plain: Plain) -> Answer:
         fetched = tuple(bytes.fromhex(der) for der in plain.get("fetched", ()))
         return Trusted(certificate, plain.get("again_after", math.inf), fetched)
     if "signed" in plain:
-        return Signed(bytes.fromhex(plain["signed"]))
+        ocsp = tuple(bytes.fromhex(each) for each in plain.get("ocsp", ()))
+        return Signed(bytes.fromhex(plain["signed"]), ocsp)
     if "leased" in plain:
         addresses, dns = (tuple(map(ip_address, plain[key])) for key in ("leased", "dns"))
         return Leased(addresses, dns, tuple(plain["domains"]))

@@ -45,11 +45,15 @@ class VerifyCertificate:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Sign `octets` with the private key of that name -> `Signed`."""
+    """Sign `octets` with the private key of that name -> `Signed`.
+
+    Of the certificates in `chain`, which are ours, the peer wants to hear their status (RFC 4806).
+    """
 
     key: str
     scheme: str
     octets: bytes
+    chain: tuple[Certificate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +144,10 @@ class Trusted:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature."""
+    """A signature, and OCSP responses about our certificates as far as they are at hand."""
 
     signature: bytes
+    ocsp: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

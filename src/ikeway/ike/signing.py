@@ -27,7 +27,9 @@ def ask(session: Session, connection: Connection, ours: Claim) -> tuple[SigningS
         AuthenticationError: we have no key, or the peer accepts nothing that ours sign.
     """
     chosen = _choose(session, connection)
-    question = Sign(chosen.own.key, chosen.scheme, ours.octets(session))
+    own = chosen.own
+    chain = own.chain if isinstance(own, LocalCertificate) and session.wishes.ocsp else ()
+    question = Sign(own.key, chosen.scheme, ours.octets(session), chain)
     return chosen, Ask(session.ticket(SIGN), question)
 
 
@@ -77,10 +79,11 @@ def _rank(
 
 
 def proof(session: Session, scheme: SigningScheme, answer: Signed) -> tuple[Body, ...]:
-    """Return our certificates, or our key, and our AUTH with this signature."""
+    """Return our certificates with what is known of their status, or our key, and our AUTH."""
     data = signatures.encode(scheme.method, scheme.scheme, answer.signature)
     shown = _shown(scheme.own, by_url=session.wishes.by_url)
-    return (*shown, Authentication(AuthMethod(scheme.method), data))
+    status = [Certificate(CertEncoding.OCSP_CONTENT, each) for each in answer.ocsp]
+    return (*shown, *status, Authentication(AuthMethod(scheme.method), data))
 
 
 def _shown(own: LocalCertificate | LocalKey, *, by_url: bool) -> tuple[Body, ...]:

@@ -64,6 +64,7 @@ from ikeway.runtime.references import References
 from ikeway.runtime.revocation import StatusDesk
 from ikeway.runtime.sockets import UdpTransport
 from ikeway.runtime.solver import Solver
+from ikeway.runtime.stapling import Stapler
 from ikeway.runtime.verifier import Verifier
 
 Listener = Callable[[Report], None]
@@ -112,12 +113,15 @@ class Driver:
         self._fading: dict[int, asyncio.TimerHandle] = {}
         self._work: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._solver = Solver()
+        credentials = endpoint.env.credentials
         self._verifier = Verifier(
             ports.pki,
             StatusDesk(ports.sources),
             self.warn,
-            References(endpoint.env.credentials.certificate_urls, ports.sources.timeout),
+            References(credentials.certificate_urls, ports.sources.timeout),
+            Stapler(ports.sources, credentials.authorities, self.warn),
         )
+        self._verifier.prepare(own.chain for own in credentials.certificates)
         self._worker = self._loop.create_task(self._work_off())
         self._forgotten = asyncio.Event()
         self._held: set[int] = set()

@@ -2,18 +2,20 @@
 """Answers what takes its time: whether nobody revoked a certificate, and signatures of tokens."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from ikeway.crypto.certificate import Certificate
 from ikeway.ike.limits import RateLimit
-from ikeway.ike.questions import Answer, Refused, Sign, Trusted, VerifyCertificate
+from ikeway.ike.questions import Answer, Refused, Sign, Signed, Trusted, VerifyCertificate
 from ikeway.model.errors import AuthenticationError
-from ikeway.policy.revocation import Revocation
+from ikeway.policy.revocation import Revocation, StatusSources
 from ikeway.runtime.pki import Holds, Pki
 from ikeway.runtime.references import References
 from ikeway.runtime.revocation import StatusDesk
+from ikeway.runtime.stapling import Stapler
 
 AT_ONCE: Final = 1024
 """How many peers may wait for the status of their certificates; strangers are among them."""
@@ -33,10 +35,12 @@ class Verifier:
         desk: StatusDesk,
         warn: Callable[[str], None],
         references: References | None = None,
+        stapler: Stapler | None = None,
     ) -> None:
         self._pki = pki
         self._references = references or References((), 1.0)
         self._desk = desk
+        self._stapler = stapler or Stapler(StatusSources(fetch=False), (), warn)
         self._warn = warn
         self._tasks: set[asyncio.Task[None]] = set()
         self._rate = RateLimit(DOUBTS_A_SECOND, DOUBTS_AT_ONCE)
@@ -106,14 +110,29 @@ class Verifier:
 
     def sign(self, question: Sign, tell: Tell) -> None:
         """Tell a signature of ours; one of a token comes later, from another thread."""
-        loop = asyncio.get_running_loop()
-        if not self._pki.is_slow(question):
-            loop.call_soon(tell, self._pki.sign(question))
+        if self._pki.is_slow(question) or self._stapler.is_awaited(question.chain):
+            self._begin(self._sign(question, tell), tell)
             return
-        self._begin(self._sign(question, tell), tell)
+        answer = self._stapled(question, self._pki.sign(question))
+        asyncio.get_running_loop().call_soon(tell, answer)
 
     async def _sign(self, question: Sign, tell: Tell) -> None:
-        tell(await asyncio.to_thread(self._pki.sign, question))
+        is_slow = self._pki.is_slow(question)
+        answer = await asyncio.to_thread(self._pki.sign, question) if is_slow else None
+        if self._stapler.is_awaited(question.chain):
+            await self._stapler.first()
+        tell(self._stapled(question, answer or self._pki.sign(question)))
+
+    def _stapled(self, question: Sign, answer: Answer) -> Answer:
+        """Return our signature with the status of our certificates, where the peer asks for it."""
+        if not isinstance(answer, Signed) or not question.chain:
+            return answer
+        return replace(answer, ocsp=self._stapler.of(question.chain, self._pki.today()))
+
+    def prepare(self, chains: Iterable[Sequence[Certificate]]) -> None:
+        """Have the status of our certificates at hand before the first peer asks for it."""
+        for chain in chains:
+            self._stapler.of(chain, self._pki.today())
 
     def _doubt(self, doubt: str) -> None:
         """Warn of a status that is not known: not a line for each of the peers that come (I5)."""
@@ -129,6 +148,7 @@ class Verifier:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stapler.close()
 
 
 def _seconds(now: datetime, until: datetime) -> float:
