@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sealing what only we shall read again, in the hands of others: tickets (RFC 5723 §6.1).
+"""Sealing what only we shall read again: tickets (RFC 5723 §6.1), passwords at rest.
 
 Each seal has a key of its own, made from the secret and a nonce, so that no IV ever repeats.
 """
