@@ -7,8 +7,11 @@ import pytest
 
 from ikeway.auth.eap.packet import Code, EapType, Packet
 from ikeway.auth.eap.progress import Progress, Success
-from ikeway.ike.eap_states import AwaitEapResponse
+from ikeway.ike.admission import Admit
+from ikeway.ike.eap_states import AdmittingUser, AwaitEapResponse
+from ikeway.ike.io import Disconnect
 from ikeway.ike.questions import Answer, Converse, Sign, Ticket
+from ikeway.ike.reports import Established as EstablishedReport
 from ikeway.ike.reports import MessageSent
 from ikeway.ike.states import Established
 from ikeway.model.identity import Identity, IdType
@@ -509,4 +512,24 @@ def test_a_proxy_without_the_msk_gets_nothing() -> None:
     ladder.connect()
     assert not ladder.right.established
     assert not ladder.left.established
+    assert is_down(ladder)
+
+
+@pytest.mark.parametrize("proof", METHODS)
+def test_who_was_taken_away_while_it_logged_in_does_not_come_in(row: Row, proof: Proof) -> None:
+    ladder = eap(row, proof)
+    ladder.right.barred = (Identity.parse("carol"),)
+    ladder.connect()
+    assert is_down(ladder)
+    assert not ladder.right.seen(EstablishedReport)
+
+
+@pytest.mark.parametrize("proof", METHODS)
+def test_who_is_being_asked_about_can_be_sent_away(row: Row, proof: Proof) -> None:
+    ladder = eap(row, proof)
+    ladder.right.holds = (Admit,)
+    ladder.connect()
+    (sa,) = ladder.right.endpoint.sas
+    assert isinstance(sa.state, AdmittingUser)
+    ladder.perform(ladder.right, sa.handle(Disconnect("disabled"), ladder.now))
     assert is_down(ladder)

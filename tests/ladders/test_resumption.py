@@ -570,3 +570,20 @@ def test_after_eap_the_ticket_comes_last_and_is_of_who_was_authenticated(
     assert resumed(ladder.left)
     assert state(ladder.right).peer_id == who
     assert who != Identity(IdType.KEY_ID, b"carol"), "IDi was another one"
+
+
+@pytest.mark.parametrize("proof", [Proof.EAP_MSCHAPV2, Proof.EAP_GTC])
+def test_a_ticket_of_a_user_who_was_taken_away_opens_nothing(row: Row, proof: Proof) -> None:
+    """RFC 5723 §9.8: a gateway that learns that a user may not come in has to heed it."""
+    ladder = secrets(eap(row, proof, left=ON, right=ON))
+    ladder.connect()
+    lost(ladder)
+    ladder.right.barred = (Identity.parse("carol"),)
+    ladder.connect()
+    assert not ladder.right.established
+    assert not ladder.right.installed
+    assert any("may not come in: it is disabled" in reason for reason in refusals(ladder.right))
+
+
+def refusals(host: Host) -> list[str]:
+    return [event.reason for event in host.seen(RefusedRequest)]

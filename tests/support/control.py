@@ -66,6 +66,9 @@ class FakeDaemon:
     async def status(self) -> Status:
         return Status(ike_sas=self.sas, retries=self.retries, draining=self.draining)
 
+    async def users_changed(self) -> list[str]:
+        return [sa.id for sa in self.sas]
+
     async def disconnect(self, target: str) -> list[str]:
         gone = [sa for sa in self.sas if target in {sa.id, sa.connection}]
         if not gone:
@@ -121,7 +124,7 @@ def running_daemon(run_dir: Path) -> Iterator[FakeDaemon]:
     async def live() -> None:
         daemon = FakeDaemon()
         found.append((daemon, asyncio.get_running_loop()))
-        server = ControlServer(run_dir, daemon)
+        server = ControlServer(run_dir, daemon, daemon.users_changed)
         with RunDir(run_dir).claim():
             await server.open()
             begun.set()

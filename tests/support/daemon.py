@@ -70,7 +70,9 @@ class Daemon:
         wait_until(answers, START, "ikeway to answer")
         self.is_ready = True
 
-    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def command(
+        self, *arguments: str, stdin: str | None = None
+    ) -> "subprocess.CompletedProcess[str]":
         """Run an ikeway command against this daemon."""
         environment = os.environ | {"IKEWAY_RUN_DIR": str(self.run_dir)}
         return subprocess.run(
@@ -80,7 +82,16 @@ class Daemon:
             text=True,
             timeout=30,
             env=environment,
+            input=stdin,
         )
+
+    def user(self, *arguments: str, password: str | None = None) -> str:
+        """Run `ikeway user` with this daemon's configuration; return what it printed."""
+        more = [] if password is None else ["--password-stdin"]
+        where = ["-c", str(self._file)]
+        done = self.command("user", *arguments, *more, *where, stdin=password)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def initiate(self, connection: str = "lab") -> str:
         """Start a connection."""

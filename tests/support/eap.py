@@ -24,6 +24,7 @@ class Users:
     """Names and passwords, in clear."""
 
     known: dict[bytes, str] = field(default_factory=dict)
+    wrong: list[bytes] = field(default_factory=list)
 
     def name(self, identity: bytes) -> bytes:
         return identity
@@ -41,6 +42,12 @@ class Users:
 
     def accepts(self, identity: bytes, password: Secret) -> bool:
         return self.clear(identity) == password
+
+    def failed(self, identity: bytes) -> None:
+        self.wrong.append(identity)
+
+    def groups(self, _identity: bytes) -> tuple[str, ...]:
+        return ()
 
 
 @dataclass

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ikeway.crypto.puzzle import solve
+from ikeway.ike.admission import Admit, Welcome
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.io import Ask, FollowRedirect, InstallChild, MigrateChild
 from ikeway.ike.questions import (
@@ -34,6 +35,7 @@ from ikeway.ike.reports import (
 from ikeway.ike.states import Established, State
 from ikeway.model.address import Address, Path
 from ikeway.model.esp import ChildSa, Usage
+from ikeway.model.identity import Identity
 from ikeway.runtime.eap import Conversations
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.pki import Pki
@@ -61,6 +63,7 @@ class Host:
     holds: tuple[type, ...] = ()
     asked: list[type] = field(default_factory=list)
     held: list[Question] = field(default_factory=list)
+    barred: tuple[Identity, ...] = ()
     refuse_install: str | None = None
     usage: Usage = field(default=Usage())
     redirects: list[FollowRedirect] = field(default_factory=list)
@@ -79,18 +82,23 @@ class Host:
                 return self.pki.sign(question)
             case VerifyCertificate():
                 return self.pki.verify(question)
-            case Converse():
-                return self.eap.turn(asked.ticket, question)
+            case Converse() | Admit():
+                return self._of_user(asked, question)
             case Lease():
                 return self.leases.lease(asked.ticket.sa, question)
             case MeasureUsage():
                 return Measured(self.usage)
-            case SolvePuzzle(puzzle):
-                return Solved(solve(puzzle))
+            case SolvePuzzle():
+                return Solved(solve(question.puzzle))
             case FindPaths():
                 return find_paths(question, self.addresses)
             case InstallChild():
                 return self._install(question)
+
+    def _of_user(self, asked: Ask, question: Converse | Admit) -> Answer:
+        if isinstance(question, Converse):
+            return self.eap.turn(asked.ticket, question)
+        return Refused("it is disabled") if question.user in self.barred else Welcome()
 
     def _install(self, action: InstallChild) -> Answer:
         self.installs.append(action)

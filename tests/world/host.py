@@ -9,6 +9,7 @@ from ikeway.auth.eap.accounts import Accounts
 from ikeway.auth.eap.means import Means
 from ikeway.crypto.puzzle import solve
 from ikeway.crypto.tokens import SECRET_OCTETS
+from ikeway.ike.admission import Admit, Welcome
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import (
@@ -348,6 +349,8 @@ class Host:
                 self.at(LATENCY, self._answered, ticket, self.pki.verify(question))
             case Converse():
                 self.at(LATENCY, self._answered, ticket, self.eap.turn(ticket, question))
+            case Admit():
+                self.at(LATENCY, self._answered, ticket, Welcome())
             case Lease():
                 self.at(LATENCY, self._answered, ticket, self.leases.lease(ticket.sa, question))
             case FindPaths():

@@ -37,6 +37,7 @@ class Surroundings:
     document: Document
     credentials: Credentials
     findings: Findings
+    has_store: bool = False
 
 
 def build_connection(name: str, table: ConnectionTable, around: Surroundings) -> Connection:
@@ -49,7 +50,7 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     _check_peer_proof(path, connection, around)
     check_null(path, connection, around.findings)
     check_twofold(path, connection, around.findings)
-    check_eap(path, connection, around.credentials, around.findings)
+    check_eap(path, connection, around.credentials, around.findings, has_store=around.has_store)
     check_radius(path, connection, around.findings)
     _check_proposals(path, table, around.findings)
     _check_ppk(path, connection, around)

@@ -6,7 +6,7 @@ from typing import Final
 
 from ikeway.config.credential_tables import CredentialsTable, RevocationTable
 from ikeway.config.own_keys import check_dates, own_keys
-from ikeway.config.secrets import SHORT_OCTETS, Sources
+from ikeway.config.secrets import ADVICE, SHORT_OCTETS, Sources
 from ikeway.crypto.certificate import Certificate, load_certificates
 from ikeway.crypto.crl import Crl
 from ikeway.crypto.keypair import PrivateKey, PublicKey
@@ -18,6 +18,9 @@ from ikeway.policy.revocation import StatusSources
 from ikeway.policy.token_key import TokenKey
 
 _AT: Final = ("credentials",)
+_TO_STORE: Final = (
+    'keep it in the store, hashed and sealed (`ikeway user import`), or in a file ("file:PATH")'
+)
 _USIM: Final = re.compile(r"([0-9A-Fa-f]{32}):([0-9A-Fa-f]{32})")
 PPK_OCTETS: Final = 32
 """RFC 8784 §6: 256 bits of entropy, for 128 bits of security against a quantum computer."""
@@ -151,7 +154,8 @@ def _accounts(table: CredentialsTable, sources: Sources) -> tuple[Account, ...]:
             sources.findings.error(where, f"a second password for {name}; remove one of them")
         path = (*where, "password" if entry.password else "usim")
         with sources.findings.at(path):
-            secret = sources.secret(entry.password or entry.usim or "", path)
+            advice = _TO_STORE if entry.password else ADVICE
+            secret = sources.secret(entry.password or entry.usim or "", path, advice)
             usim = _usim(secret) if entry.usim else None
             found[name.lower()] = Account(name, secret, usim)
     return tuple(found.values())

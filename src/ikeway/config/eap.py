@@ -31,16 +31,26 @@ TUNNELS: Final = frozenset({Proof.EAP_TTLS, Proof.EAP_PEAP})
 
 
 def check_eap(
-    path: KeyPath, connection: Connection, credentials: Credentials, findings: Findings
+    path: KeyPath,
+    connection: Connection,
+    credentials: Credentials,
+    findings: Findings,
+    *,
+    has_store: bool,
 ) -> None:
-    """Note what EAP lacks in a connection."""
+    """Note what EAP lacks in a connection; `has_store` is whether there is a database of users."""
     _check_certificates(path, connection, credentials, findings)
     if connection.eap_proof.eap_method:
         _check_ours(path, connection, credentials, findings)
     elif connection.eap_identity:
         findings.error((*path, "eap_identity"), "only with local_auth by EAP")
     if any(proof.eap_method for proof in connection.accepted):
-        _check_theirs(path, connection, credentials, findings)
+        _check_theirs(path, connection, findings)
+        has_users = has_store or bool(credentials.accounts)
+        if BY_PASSWORD.intersection(connection.accepted) and not has_users:
+            findings.warn(
+                (*path, "peer_auth"), "no user has a password yet; make one with `ikeway user add`"
+            )
 
 
 def check_radius(path: KeyPath, connection: Connection, findings: Findings) -> None:
@@ -57,8 +67,8 @@ def check_radius(path: KeyPath, connection: Connection, findings: Findings) -> N
             (*path, "resumption"),
             "a ticket would let users in without asking the RADIUS server; leave it out",
         )
-    if connection.groups and Proof.EAP_RADIUS not in accepted:
-        findings.error((*path, "groups"), "only with eap-radius in peer_auth")
+    if connection.groups and not methods:
+        findings.error((*path, "groups"), "only with EAP in peer_auth: others are in no group")
 
 
 def _check_ours(
@@ -111,9 +121,7 @@ def _check_certificates(
         findings.error(path, "EAP with TLS needs authorities in [credentials]")
 
 
-def _check_theirs(
-    path: KeyPath, connection: Connection, credentials: Credentials, findings: Findings
-) -> None:
+def _check_theirs(path: KeyPath, connection: Connection, findings: Findings) -> None:
     where = (*path, "peer_auth")
     if connection.role is Role.INITIATOR and not connection.local_auth.eap_method:
         findings.error(where, "a responder does not prove itself by EAP; use certificate")
@@ -132,5 +140,3 @@ def _check_theirs(
         findings.error(
             where, "before EAP we have to prove ourselves by certificate, not by a shared key"
         )
-    if BY_PASSWORD.intersection(connection.accepted) and not credentials.accounts:
-        findings.warn(where, "no user has a password yet; add [[credentials.secrets]]")

@@ -16,8 +16,9 @@ from ikeway.config.findings import Finding, Findings, InvalidConfigError
 from ikeway.config.null_auth import check_pools
 from ikeway.config.positions import positions
 from ikeway.config.radius import build_radius
-from ikeway.config.schema import Document, StoreTable
+from ikeway.config.schema import Document
 from ikeway.config.secrets import Sources
+from ikeway.config.store import build_store, names_of
 from ikeway.crypto.keypair import PrivateKey
 from ikeway.model.address import Address
 from ikeway.model.errors import ConfigError
@@ -28,9 +29,11 @@ from ikeway.policy.limits import Limits
 from ikeway.policy.pools import Pool
 from ikeway.policy.radius import RadiusSettings
 from ikeway.policy.revocation import StatusSources
+from ikeway.policy.store import StoreSettings
 from ikeway.policy.token_key import TokenKey
 
 FILE_OCTETS: Final = 16 << 20
+NO_STORE: Final = StoreSettings(Path("/nonexistent"), Path("/nonexistent"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Loaded:
     warnings: tuple[str, ...]
     sources: StatusSources = field(default=StatusSources())
     radius: RadiusSettings | None = None
+    store: StoreSettings = field(default=NO_STORE)
 
 
 def load(path: Path) -> Loaded:
@@ -93,6 +97,34 @@ def load(path: Path) -> Loaded:
     loaded = _build(document, findings)
     findings.raise_errors()
     return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Where users are kept, and `taken`, the names that the configuration itself has."""
+
+    settings: StoreSettings
+    taken: frozenset[str]
+
+
+def load_book(path: Path) -> Book:
+    """Return where a configuration keeps its users, whatever else is wrong with it.
+
+    Raises:
+        ConfigError: the file cannot be read, is no TOML, or its `[store]` is wrong.
+    """
+    text = _read(path)
+    content = _parse(path, text)
+    findings = Findings(path, positions(text))
+    try:
+        document = Document.model_validate({"store": content.get("store", {})})
+    except ValidationError as error:
+        complain(error, findings)
+        findings.raise_errors()
+        raise ConfigError(f"{path}: {error}") from error
+    settings = _store(document, findings)
+    findings.raise_errors()
+    return Book(settings, frozenset(names_of(content)))
 
 
 def _read(path: Path) -> str:
@@ -124,16 +156,15 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 
 
 def _build(document: Document, findings: Findings) -> Loaded:
-    sources = Sources(findings.file.parent, findings)
+    sources, store = Sources(findings.file.parent, findings), _store(document, findings)
     credentials, keys = build_credentials(document.credentials, sources)
-    around = Surroundings(document, credentials, findings)
+    around = Surroundings(document, credentials, findings, store.file.exists())
     connections = tuple(
         build_connection(name, table, around) for name, table in document.connections.items()
     )
     check_pools(connections, findings)
     if not connections:
         findings.warn((), "there are no connections; add [connections.NAME]")
-    _check_store(document.store.url, findings)
     radius = build_radius(document, connections, sources)
     plane = document.dataplane
     return Loaded(
@@ -149,6 +180,7 @@ def _build(document: Document, findings: Findings) -> Loaded:
         warnings=tuple(map(str, findings.warnings)),
         sources=build_sources(document.credentials.revocation, sources),
         radius=radius,
+        store=store,
     )
 
 
@@ -183,12 +215,7 @@ def _pools(document: Document, findings: Findings) -> dict[str, Pool]:
     return pools
 
 
-def _check_store(url: str, findings: Findings) -> None:
-    scheme = url.split(":", maxsplit=1)[0]
-    if scheme != "sqlite":
-        findings.error(
-            ("store", "url"),
-            f"{scheme!r} is not in this release, it waits for the part on the store; leave it out",
-        )
-    elif url != StoreTable().url:
-        findings.warn(("store", "url"), "not used in this release: leases are kept in memory")
+def _store(document: Document, findings: Findings) -> StoreSettings:
+    with findings.at(("store", "url")):
+        return build_store(document.store, findings.file.parent)
+    return NO_STORE

@@ -235,8 +235,8 @@ class ConnectionTable(Table):
     """The pool that the peer's virtual addresses come from."""
 
     groups: list[Text] = []
-    """With `eap-radius`, only for users that are in one of these groups: the server says so by
-    Class or Filter-Id."""
+    """Only for users that are in one of these groups: with `eap-radius` the server says so by
+    Class or Filter-Id, with other methods `ikeway user`."""
 
     require_address_request: bool = False
     """Refuse peers that do not ask for a virtual address (FAILED_CP_REQUIRED)."""
@@ -412,15 +412,31 @@ class LimitsTable(Table):
     eap_rounds: int = Field(default=50, ge=10, le=200)
     """How many requests an EAP conversation may take, on either side."""
 
+    user_guesses: int = Field(default=10, ge=1, le=10_000)
+    """How many wrong passwords for one user are looked at in a `guess_window`. A source from which
+    the user has come in before has a count of its own, so that strangers lock nobody out of there.
+    """
+
+    source_guesses: int = Field(default=100, ge=1, le=100_000)
+    """How many wrong passwords of one source, for whatever user, in a `guess_window`."""
+
+    guess_window: Wait = written("10m")
+    """The time for these numbers. Each worker counts for itself."""
+
     solve_bits: int = Field(default=22, ge=0, le=32)
     """Up to how many bits we solve puzzles of others; to harder ones we return the cookie only."""
 
 
 class StoreTable(Table):
-    """Where leases and sessions are kept. This release keeps them in memory."""
+    """Where users are kept. Leases and sessions are in memory in this release."""
 
     url: Text = "sqlite:///var/lib/ikeway/ikeway.db"
-    """A database. Accepted for later releases: an SQLite URL is not opened, others are refused."""
+    """An SQLite file that `ikeway user` makes: `sqlite:///PATH`, or `sqlite:FILE` beside this
+    one."""
+
+    key: Text | None = None
+    """The file with the key that passwords are sealed with, made if it is not there; by default
+    beside the database, with `.key` at its end."""
 
 
 class Document(Table):

@@ -22,6 +22,8 @@ FILE_OCTETS: Final = 1 << 20
 SHORT_OCTETS: Final = 16
 """A shorter secret can be guessed by whoever sat in the middle of one handshake."""
 
+ADVICE: Final = 'put it in a file of its own ("file:PATH")'
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:
@@ -30,8 +32,8 @@ class Sources:
     folder: Path
     findings: Findings
 
-    def secret(self, text: str, path: KeyPath) -> Secret:
-        """Return the secret that a setting means.
+    def secret(self, text: str, path: KeyPath, advice: str = ADVICE) -> Secret:
+        """Return the secret that a setting means; `advice` is for who has written it down here.
 
         Raises:
             ConfigError: the file or variable is not there, the digits are wrong, or it is empty.
@@ -45,7 +47,7 @@ class Sources:
             self.findings.warn(
                 path,
                 "the secret itself stands in this file, which is easily copied to where it should"
-                ' not be; put it in a file of its own ("file:PATH")',
+                f" not be; {advice}",
             )
         if not octets:
             raise ConfigError("the secret is empty")

@@ -23,6 +23,7 @@ from ikeway.policy.connection import (
 )
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
+from ikeway.policy.limits import Limits
 from ikeway.policy.pools import Pool
 from ikeway.policy.radius import RadiusSettings
 from ikeway.policy.revocation import StatusSources
@@ -51,12 +52,18 @@ def show(loaded: Loaded) -> str:
         *(table(f"pools.{name}", _pool(pool)) for name, pool in loaded.pools.items()),
         *(part for each in loaded.connections for part in _connection_tables(each)),
         *_radius(loaded.radius),
-        table("limits", {key: getattr(loaded.limits, key) for key in LimitsTable.model_fields}),
+        table("limits", _limits(loaded.limits)),
         table(
             "dataplane", {"backend": plane.backend, "interface": plane.interface, "mtu": plane.mtu}
         ),
+        table("store", {"url": f"sqlite://{loaded.store.file}", "key": str(loaded.store.key)}),
     ]
     return "\n".join(parts)
+
+
+def _limits(limits: Limits) -> Table:
+    values = {key: getattr(limits, key) for key in LimitsTable.model_fields}
+    return {**values, "guess_window": span(limits.guess_window)}
 
 
 def table(title: str, values: Table) -> str:

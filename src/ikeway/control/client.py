@@ -26,6 +26,7 @@ from ikeway.control.schema import (
     Status,
     StatusReply,
     StatusRequest,
+    UsersChanged,
     Watch,
     encode,
     parse_reply,
@@ -64,6 +65,10 @@ class ControlClient:
     def disconnect(self, target: str) -> list[str]:
         """Delete IKE SAs by the name of their connection or by id; return the ids."""
         return self._ask(Disconnect(target=target), Disconnected).disconnected
+
+    def users_changed(self) -> list[str]:
+        """Have the IKE SAs end of users who may not be there any more; return the ids."""
+        return self._ask(UsersChanged(), Disconnected).disconnected
 
     def initiate(self, connection: str) -> str:
         """Start a connection and return the id of its IKE SA."""

@@ -49,6 +49,7 @@ __all__ = (
     "Status",
     "StatusReply",
     "StatusRequest",
+    "UsersChanged",
     "Watch",
     "encode",
     "parse_reply",
@@ -72,6 +73,12 @@ class Disconnect(Model):
 
     request: Literal["disconnect"] = "disconnect"
     target: Name
+
+
+class UsersChanged(Model):
+    """Users were taken away: look who has to go, and delete their IKE SAs -> `Disconnected`."""
+
+    request: Literal["users_changed"] = "users_changed"
 
 
 class Initiate(Model):
@@ -113,7 +120,9 @@ class Ping(Model):
     request: Literal["ping"] = "ping"
 
 
-Request: TypeAlias = StatusRequest | Disconnect | Initiate | Drain | Shutdown | Watch | Ping
+Request: TypeAlias = (
+    StatusRequest | Disconnect | UsersChanged | Initiate | Drain | Shutdown | Watch | Ping
+)
 
 
 class Done(Model):

@@ -18,6 +18,7 @@ from ikeway.control.rundir import RunDir
 from ikeway.control.schema import Drain, Drained, EventLine, Status
 from ikeway.daemon import foundation
 from ikeway.daemon.colleague import Colleague, Resources
+from ikeway.daemon.departures import Leaving
 from ikeway.daemon.draining import Orders
 from ikeway.daemon.moves import Moves
 from ikeway.daemon.nursery import Nursery
@@ -267,6 +268,10 @@ class Crew:
         if not known:
             raise UsageError(f"no IKE SA is called {target!r}; `ikeway status` shows them")
         return [spi for found in known for spi in found]
+
+    async def depart(self, leaving: list[Leaving]) -> list[str]:
+        """Delete the IKE SAs of users, in all workers; return their ids."""
+        return [spi for found in await self._ask_all("depart", leaving) for spi in found]
 
     async def initiate(self, name: str) -> str:
         """Have the worker that keeps a connection up start it, or one Child SA of it.

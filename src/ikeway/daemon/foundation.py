@@ -6,9 +6,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final, Protocol
 
+from structlog import get_logger
+
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
 from ikeway.daemon import server
+from ikeway.daemon.departures import Departures, Leaving
 from ikeway.dataplane import open_plane
 from ikeway.dataplane.port import DataPlane, PlaneConfig
 from ikeway.model.address import NAT_PORT
@@ -32,6 +35,10 @@ class Daemon(server.Daemon, Protocol):
 
     async def serve(self) -> None:
         """Work until told to end, by a signal or a request."""
+        ...
+
+    async def depart(self, leaving: list[Leaving]) -> list[str]:
+        """Delete the IKE SAs of users; return their ids."""
         ...
 
     async def close(self) -> None:
@@ -69,7 +76,10 @@ async def serve(
         daemon = make(plane)
         stack.push_async_callback(daemon.close)
         daemon.begin()
-        control = server.ControlServer(run_dir.path, daemon)
+        departures = Departures(loaded.store, daemon.depart, get_logger("ikeway").warning)
+        stack.push_async_callback(departures.close)
+        departures.begin()
+        control = server.ControlServer(run_dir.path, daemon, departures.look)
         await control.open()
         stack.push_async_callback(control.close)
         spare_the_collector()

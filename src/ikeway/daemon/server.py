@@ -5,7 +5,7 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -30,6 +30,7 @@ from ikeway.control.schema import (
     Status,
     StatusReply,
     StatusRequest,
+    UsersChanged,
     Watch,
     encode,
     parse_request,
@@ -83,12 +84,21 @@ class Daemon(Protocol):
         ...
 
 
+UsersChange = Callable[[], Awaitable[list[str]]]
+
+
+async def _nobody() -> list[str]:
+    return []
+
+
 class ControlServer:
     """Listens on `RUN_DIR/control.sock` until it is closed."""
 
-    def __init__(self, run_dir: Path, daemon: Daemon) -> None:
+    def __init__(self, run_dir: Path, daemon: Daemon, users_changed: UsersChange = _nobody) -> None:
+        """`users_changed` ends the IKE SAs of users who were taken away, and returns their ids."""
         self._path = RunDir(run_dir).socket
         self._daemon = daemon
+        self._users_changed = users_changed
         self._server: asyncio.Server | None = None
         self._callers: set[asyncio.Task[None]] = set()
 
@@ -158,15 +168,15 @@ class ControlServer:
         return True
 
     async def _perform(
-        self, request: StatusRequest | Disconnect | Initiate | Drain | Shutdown | Ping
+        self,
+        request: StatusRequest | Disconnect | UsersChanged | Initiate | Drain | Shutdown | Ping,
     ) -> Reply:
         try:
             match request:
                 case StatusRequest():
                     return StatusReply(status=await self._daemon.status())
-                case Disconnect():
-                    gone = await self._daemon.disconnect(request.target)
-                    return Disconnected(disconnected=gone)
+                case Disconnect() | UsersChanged():
+                    return Disconnected(disconnected=await self._end(request))
                 case Initiate():
                     return Initiated(id=await self._daemon.initiate(request.connection))
                 case Drain():
@@ -183,6 +193,11 @@ class ControlServer:
             return Pong(version=release(), pid=os.getpid())
         self._daemon.shutdown()
         return Done()
+
+    async def _end(self, request: Disconnect | UsersChanged) -> list[str]:
+        if isinstance(request, UsersChanged):
+            return await self._users_changed()
+        return await self._daemon.disconnect(request.target)
 
 
 async def _stream(

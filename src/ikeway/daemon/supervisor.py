@@ -13,13 +13,13 @@ from typing import Final
 import structlog
 import uvloop
 
-from ikeway.auth.eap.accounts import Accounts
-from ikeway.auth.eap.means import Means
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
 from ikeway.control.schema import Drain, Drained, EventLine, Status
 from ikeway.daemon import foundation
+from ikeway.daemon.departures import Leaving, depart
 from ikeway.daemon.draining import Draining
+from ikeway.daemon.eap import open_desk
 from ikeway.daemon.plane_events import PlaneEvents
 from ikeway.daemon.radius import RadiusOffice
 from ikeway.daemon.roaming import Roaming
@@ -57,6 +57,7 @@ from ikeway.ike.reports import (
     Event,
     Reauthenticating,
     Rekeyed,
+    Warned,
 )
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.states import Deleting, Replaced
@@ -68,7 +69,6 @@ from ikeway.model.secret import Secret
 from ikeway.policy.connection import Start
 from ikeway.runtime import steering
 from ikeway.runtime.driver import Driver, Ports
-from ikeway.runtime.eap import Conversations, sequence
 from ikeway.runtime.entropy import SystemRandom
 from ikeway.runtime.faults import Fault, Faults
 from ikeway.runtime.keylog import KeyLog
@@ -146,7 +146,7 @@ class Supervisor:
         self._ending = asyncio.Event()
         leases, key_log = share.leases or Leases(loaded.pools), instruments.key_log
         faults = Faults(instruments.faults, self._struck) if instruments.faults else None
-        talks, sources = _eap(loaded, pki), loaded.sources
+        talks, sources = open_desk(loaded, pki, self._warn_of), loaded.sources
         self._radius = self._radius_office(plane)
         ports = Ports(
             plane,
@@ -199,6 +199,9 @@ class Supervisor:
         if instruments.faults:
             warning = "FAULTS ARE BEING INJECTED: this daemon loses and corrupts what it handles"
             self._log.warning(warning, rules=len(instruments.faults))
+
+    def _warn_of(self, reason: str) -> None:
+        self._heard(Report(b"", Warned(reason)))
 
     def _struck(self, what: str) -> None:
         self._log.warning(what)
@@ -300,6 +303,10 @@ class Supervisor:
             raise UsageError(f"no SA is called {target!r}; `ikeway status` shows them")
         return [sa.spi.hex() for sa in whole] + [f"{spi:08x}" for _, spi in children]
 
+    async def depart(self, leaving: list[Leaving]) -> list[str]:
+        """Delete the IKE SAs of users; return their ids."""
+        return depart(self._driver, leaving)
+
     async def initiate(self, name: str) -> str:
         """Start a connection, or one Child SA of it, and return the id of its IKE SA.
 
@@ -390,12 +397,3 @@ def _ended(sas: Iterable[IkeSa], going: Iterable[IkeSa]) -> set[str]:
     others = (sa.state for sa in sas if sa.spi not in gone)
     left = {connection_of(state) for state in others if not isinstance(state, Deleting | Replaced)}
     return {name for sa in going if (name := connection_of(sa.state))} - left
-
-
-def _eap(loaded: Loaded, pki: Pki) -> Conversations:
-    identity = loaded.host.identity
-    name = b"ikeway" if identity is None else identity.data
-    credentials = loaded.credentials
-    tls = pki.tls(credentials.certificates)
-    means = Means(Accounts(credentials.accounts), SystemRandom(), name, tls, sequence=sequence)
-    return Conversations(means, loaded.limits.eap_rounds)

@@ -102,6 +102,16 @@ class Worker:
         match question:
             case "status":
                 return (await self._supervisor.status()).model_dump_json()
+            case "initiate":
+                return await self._supervisor.initiate(*values)
+            case "is_up":
+                return self._supervisor.is_up(*values)
+            case _:
+                return await self._end(question, *values)
+
+    async def _end(self, question: str, *values: Any) -> Any:
+        """Let IKE SAs go, whoever wants that."""
+        match question:
             case "disconnect":
                 with suppress(UsageError):
                     return await self._supervisor.disconnect(*values)
@@ -109,10 +119,8 @@ class Worker:
             case "drain":
                 order = Drain.model_validate_json(*values)
                 return (await self._supervisor.drain(order)).model_dump_json()
-            case "initiate":
-                return await self._supervisor.initiate(*values)
-            case "is_up":
-                return self._supervisor.is_up(*values)
+            case "depart":
+                return await self._supervisor.depart(*values)
             case _:
                 raise UsageError(f"a worker is not asked {question!r}")
 

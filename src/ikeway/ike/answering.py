@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the answer to a question does in each state. Answers that nobody waits for are dropped."""
 
-from ikeway.ike import installing, liveness, paths, peer_certificates, signing, standing
-from ikeway.ike.eap_states import AnsweringEap, AskingEap, SigningEap, SigningFirst
+from ikeway.ike import admission, installing, liveness, paths, peer_certificates, signing, standing
+from ikeway.ike.eap_states import AdmittingUser, AnsweringEap, AskingEap, SigningEap, SigningFirst
 from ikeway.ike.exchanges import (
     another_auth_responder,
     eap_initiator,
@@ -30,7 +30,7 @@ from ikeway.model.errors import PeerError
 from ikeway.model.time import Instant
 
 OnInitiator = SigningRequest | CheckingResponder | AnsweringEap
-OnResponder = CheckingInitiator | LeasingAddress | SigningResponse | InstallingFirst
+OnResponder = CheckingInitiator | AdmittingUser | LeasingAddress | SigningResponse | InstallingFirst
 
 
 def answer(state: State, event: Answered, now: Instant) -> Step:
@@ -43,7 +43,13 @@ def answer(state: State, event: Answered, now: Instant) -> Step:
             return _as_initiator(state, ticket, given, now)
         case SigningFirst() | SigningEap() | AskingEap():
             return _of_eap(state, ticket, given, now)
-        case CheckingInitiator() | LeasingAddress() | SigningResponse() | InstallingFirst():
+        case (
+            CheckingInitiator()
+            | AdmittingUser()
+            | LeasingAddress()
+            | SigningResponse()
+            | InstallingFirst()
+        ):
             return _as_responder(state, ticket, given, now)
         case Established():
             return _established(state, ticket, given, now)
@@ -74,8 +80,8 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
     session = state.session
     try:
         match state:
-            case CheckingInitiator() if _is(ticket, session, peer_certificates.VERIFY):
-                return ike_auth_responder.checked(state, given, now)
+            case CheckingInitiator() | AdmittingUser():
+                return _of_whom(state, ticket, given, now)
             case LeasingAddress() if _is(ticket, session, ike_auth_responder.LEASE):
                 return ike_auth_responder.leased(state, given, now)
             case SigningResponse() if _is(ticket, session, signing.SIGN):
@@ -90,6 +96,17 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
     except PeerError as error:
         path = state.request.local, state.request.peer
         return ike_auth_responder.reject(session, state.request.message, path, error, now)
+
+
+def _of_whom(
+    state: CheckingInitiator | AdmittingUser, ticket: Ticket, given: Answer, now: Instant
+) -> Step:
+    """Take what is known of the initiator."""
+    if isinstance(state, AdmittingUser):
+        is_asked = _is(ticket, state.session, admission.ADMIT)
+        return ike_auth_responder.admitted(state, given, now) if is_asked else Step(state)
+    is_asked = _is(ticket, state.session, peer_certificates.VERIFY)
+    return ike_auth_responder.checked(state, given, now) if is_asked else Step(state)
 
 
 def _of_eap(

@@ -24,8 +24,9 @@ class AuthRequest:
     """An IKE_AUTH request that is being answered, and where to.
 
     After EAP it is the first and the last request in one: the payloads of both, the last header.
-    `id_i` is who is authentic then, whatever IDi says, and `keys` are there. `device` is who has
-    proven itself before that, and `alternatives` are connections that it may be for (RFC 4739).
+    `id_i` is who is authentic then, whatever IDi says, by `method`, and `keys` are there. `device`
+    is who has proven itself before that, and `alternatives` are connections that it may be for (RFC
+    4739).
     """
 
     message: Message
@@ -34,6 +35,7 @@ class AuthRequest:
     id_i: Identity
     connection: Connection
     keys: EapKeys | None = None
+    method: str = ""
     standing: Standing = field(default=Standing())
     framed: tuple[Address, ...] = ()
     """Addresses that the initiator is to get, whatever the pool has."""

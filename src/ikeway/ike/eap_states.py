@@ -130,6 +130,16 @@ class AwaitEapResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class AdmittingUser:
+    """The initiator is a user, proven now or before its ticket: may it still come in?"""
+
+    session: Session
+    transcript: Transcript
+    request: AuthRequest
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitEapAuth:
     """We sent EAP Success and wait for AUTH: the request says already who is proven."""
 
@@ -141,7 +151,7 @@ class AwaitEapAuth:
 
 Hearing: TypeAlias = AwaitSecond | AwaitEapResponse | AwaitEapAuth
 """The states of a responder that waits for more of an initiator."""
-AsServer: TypeAlias = SigningFirst | SigningEap | AskingEap | Hearing
+AsServer: TypeAlias = SigningFirst | SigningEap | AskingEap | Hearing | AdmittingUser
 """All states of a responder with an initiator that EAP is to prove."""
 AsPeer: TypeAlias = AnsweringEap | AwaitEapRequest | AwaitEapProof
 """All states of an initiator that EAP is to prove."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ikeway.auth.eap.progress import Failure, Outcome, Progress, Success
 from ikeway.crypto.certificate import Certificate
+from ikeway.ike.admission import Welcome
 from ikeway.ike.children import Wish
 from ikeway.ike.io import (
     AddChild,
@@ -140,12 +141,14 @@ def _answer(answer: Answer) -> Plain:
 
 def _outcome(outcome: Outcome | None) -> Plain:
     match outcome:
-        case Success(identity, msk, method, chain):
+        case Success(identity, msk, method, chain, groups, addresses):
             return {
                 "proven": identity.hex(),
                 "msk": None if msk is None else msk.octets.hex(),
                 "method": method,
                 "chain": [one.hex() for one in chain],
+                "groups": list(groups),
+                "addresses": [str(one) for one in addresses],
             }
         case Failure(reason, is_said):
             return {"failed": reason, "is_said": is_said}
@@ -153,7 +156,7 @@ def _outcome(outcome: Outcome | None) -> Plain:
             return {}
 
 
-def _brief(answer: Signed | Solved | Paths | Installed | Refused) -> Plain:
+def _brief(answer: Signed | Solved | Paths | Installed | Welcome | Refused) -> Plain:
     match answer:
         case Signed(signature, ocsp):
             more: Plain = {"ocsp": [each.hex() for each in ocsp]} if ocsp else {}
@@ -164,6 +167,8 @@ def _brief(answer: Signed | Solved | Paths | Installed | Refused) -> Plain:
             return {"paths": [[str(path.local), str(path.peer)] for path in found]}
         case Installed():
             return {"installed": True}
+        case Welcome():
+            return {"welcome": True}
         case Refused(reason):
             return {"refused": reason}
 
@@ -263,7 +268,9 @@ def _read_eap(plain: Plain) -> Progress:
     if "proven" in plain:
         msk = None if plain["msk"] is None else Secret(bytes.fromhex(plain["msk"]))
         chain = tuple(map(bytes.fromhex, plain["chain"]))
-        return Progress(reply, Success(bytes.fromhex(plain["proven"]), msk, plain["method"], chain))
+        name, more = bytes.fromhex(plain["proven"]), (plain["method"], chain)
+        addresses = tuple(map(ip_address, plain["addresses"]))
+        return Progress(reply, Success(name, msk, *more, tuple(plain["groups"]), addresses))
     if "failed" in plain:
         return Progress(reply, Failure(plain["failed"], plain["is_said"]))
     return Progress(reply)
@@ -272,6 +279,8 @@ def _read_eap(plain: Plain) -> Progress:
 def _read_brief(plain: Plain) -> Answer:
     if "solved" in plain:
         return Solved(bytes.fromhex(plain["solved"]))
+    if "welcome" in plain:
+        return Welcome()
     return Installed() if "installed" in plain else Refused(plain["refused"])
 
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from ikeway.auth.eap.progress import Progress
 from ikeway.crypto.certificate import Certificate
 from ikeway.crypto.puzzle import Puzzle
+from ikeway.ike.admission import Admit, Welcome
 from ikeway.model.address import Address, Endpoint, Path
 from ikeway.model.esp import Usage
 from ikeway.model.identity import Identity
@@ -122,7 +123,7 @@ class Visit:
 
 
 Question: TypeAlias = (
-    VerifyCertificate | Sign | Lease | MeasureUsage | SolvePuzzle | FindPaths | Converse
+    VerifyCertificate | Sign | Lease | MeasureUsage | SolvePuzzle | FindPaths | Converse | Admit
 )
 
 
@@ -196,5 +197,5 @@ class Refused:
 
 
 Answer: TypeAlias = (
-    Trusted | Signed | Leased | Measured | Solved | Paths | Progress | Installed | Refused
+    Trusted | Signed | Leased | Measured | Solved | Paths | Progress | Installed | Welcome | Refused
 )

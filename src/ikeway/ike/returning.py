@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from ikeway.ike.eap_states import AdmittingUser
 from ikeway.ike.io import RevokeTicket
 from ikeway.ike.revoked import Revoked
 from ikeway.ike.states import (
@@ -27,7 +28,14 @@ from ikeway.model.address import Address
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
 
-Proving = (AwaitAuthRequest, CheckingInitiator, LeasingAddress, SigningResponse, InstallingFirst)
+Proving = (
+    AwaitAuthRequest,
+    CheckingInitiator,
+    AdmittingUser,
+    LeasingAddress,
+    SigningResponse,
+    InstallingFirst,
+)
 """The states of a responder that has keys."""
 
 

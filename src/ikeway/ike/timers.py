@@ -74,6 +74,7 @@ def deadline(state: states.State) -> tuple[str, Instant] | None:
             | eap_states.AskingEap(expires=at)
             | eap_states.AwaitEapResponse(expires=at)
             | eap_states.AwaitEapAuth(expires=at)
+            | eap_states.AdmittingUser(expires=at)
             | states.AwaitAuthRequest(expires=at)
             | states.CheckingInitiator(expires=at)
             | states.LeasingAddress(expires=at)

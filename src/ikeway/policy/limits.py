@@ -19,6 +19,10 @@ class Limits:
     `puzzle_bits` is how hard a puzzle of ours is at most; harder ones than `solve_bits` are left
     unsolved. An EAP conversation has at most `eap_rounds` requests.
 
+    For a user's password there may be `user_guesses` wrong ones in `guess_window` seconds, from all
+    sources that have never shown the right one together; from a source `source_guesses`, for all
+    users.
+
     `answers_per_second` and `answers_burst` bound the messages that belong to no IKE SA and still
     get an answer; `tokens_per_second` and `tokens_burst` those that get a crash token (RFC 6290
     §8.1), of which all peers of a gateway that restarted want one at once.
@@ -36,6 +40,9 @@ class Limits:
     puzzle_bits: int = 18
     solve_bits: int = 22
     eap_rounds: int = 50
+    user_guesses: int = 10
+    source_guesses: int = 100
+    guess_window: float = 600.0
     answers_per_second: float = 10.0
     answers_burst: int = 20
     tokens_per_second: float = 200.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ikeway.dataplane.port import DataPlane
+from ikeway.ike.admission import Admit
 from ikeway.ike.cookies import Challenge
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.io import (
@@ -52,7 +53,8 @@ from ikeway.model.errors import HostError
 from ikeway.model.esp import Usage
 from ikeway.model.time import Instant, Seconds
 from ikeway.policy.revocation import StatusSources
-from ikeway.runtime.eap import Conversations, to_verify, verified
+from ikeway.runtime.eap import to_verify, verified
+from ikeway.runtime.eap_desk import EapDesk
 from ikeway.runtime.faults import Due, Faults, Thing
 from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Lender
@@ -87,7 +89,7 @@ class Ports:
 
     plane: DataPlane
     pki: Pki
-    eap: Conversations
+    eap: EapDesk
     leases: Lender
     network: HostNetwork | None
     listener: Listener
@@ -280,6 +282,8 @@ class Driver:
                 self._verifier.verify(question, partial(self._answered, ticket))
             case Converse():
                 self._converse(ticket, question)
+            case Admit():
+                self._ports.eap.admit(question, partial(self._answered, ticket))
             case Lease():
                 self._work.put_nowait(partial(self._lend, ticket, question))
             case FindPaths():
@@ -294,10 +298,12 @@ class Driver:
         if relay is not None and question.methods == (METHOD,):
             relay.turn(ticket, question, partial(self._answered, ticket))
             return
-        answer = self._ports.eap.turn(ticket, question)
+        self._ports.eap.turn(ticket, question, partial(self._said, ticket, question))
+
+    def _said(self, ticket: Ticket, question: Converse, answer: Answer) -> None:
         doubt = to_verify(question, answer)
         if doubt is None:
-            self._later(ticket, answer)
+            self._answered(ticket, answer)
         else:
             tell = partial(self._verified, ticket, answer)
             self._verifier.verify(doubt, tell)
@@ -415,6 +421,7 @@ class Driver:
         self.transport.close()
         await self._solver.close()
         await self._verifier.close()
+        await self._ports.eap.close()
         await self.drain()
         self._worker.cancel()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ikeway.config.findings import InvalidConfigError
-from ikeway.config.load import DataPlaneSettings, load
+from ikeway.config.load import DataPlaneSettings, load, load_book
 from ikeway.model.errors import ConfigError
 from ikeway.model.identity import Identity, IdType
 from ikeway.policy.connection import Connection, PeerAddress, Proof, Role, Start
@@ -88,7 +88,7 @@ def test_the_configuration_of_the_design_is_understood_whole(tmp_path: Path) -> 
     found = loaded(tmp_path, DESIGN)
     staff, site_b = found.connections
     assert [warning.split(": ")[-1] for warning in found.warnings] == [
-        "no user has a password yet; add [[credentials.secrets]]"
+        "no user has a password yet; make one with `ikeway user add`"
     ]
     assert found.host.listen == (ip_address("0.0.0.0"), ip_address("::"))
     assert found.pools["staff"].domains == ("corp.example.com",)
@@ -115,7 +115,7 @@ def test_a_setting_of_a_later_release_says_so(
 
 def test_other_stores_are_of_later_releases(tmp_path: Path) -> None:
     (store,) = errors(tmp_path, PSK + '[store]\nurl = "postgresql://db/ikeway"')
-    assert "waits for the part on the store" in store
+    assert "waits for the part on fleets; write sqlite:///PATH" in store
 
 
 @pytest.mark.parametrize("backend", ["null", "xfrm"])
@@ -126,12 +126,73 @@ def test_bare_esp_is_allowed_where_the_engine_does_not_carry_it(
     assert loaded(tmp_path, text).connections[0].encapsulate.value == "nat"
 
 
-def test_another_sqlite_file_is_warned_about_because_it_is_not_used(tmp_path: Path) -> None:
-    found = loaded(tmp_path, PSK + '[store]\nurl = "sqlite:////tmp/x.db"')
-    assert len(found.warnings) == 1
-    assert found.warnings[0].endswith(
-        "store.url: not used in this release: leases are kept in memory"
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [
+        ("sqlite:///var/lib/x.db", "/var/lib/x.db"),
+        ("sqlite:////var/lib/x.db", "/var/lib/x.db"),
+        ("sqlite:/var/lib/x.db", "/var/lib/x.db"),
+        ("sqlite:users.db", "{folder}/users.db"),
+    ],
+)
+def test_the_store_is_an_sqlite_file_with_its_key_beside_it(
+    tmp_path: Path, url: str, file: str
+) -> None:
+    found = loaded(tmp_path, f'{PSK}[store]\nurl = "{url}"').store
+    assert str(found.file) == file.format(folder=tmp_path)
+    assert found.key == found.file.with_suffix(".key")
+
+
+def test_the_key_of_the_store_may_be_elsewhere(tmp_path: Path) -> None:
+    found = loaded(tmp_path, PSK + '[store]\nurl = "sqlite:users.db"\nkey = "secret/key"')
+    assert found.store.key == tmp_path / "secret/key"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite://users.db", "sqlite://host/x.db", "sqlite:", "sqlite:///", "sqlite:///x.db?m=1"],
+)
+def test_a_store_that_is_no_file_is_refused(tmp_path: Path, url: str) -> None:
+    (store,) = errors(tmp_path, f'{PSK}[store]\nurl = "{url}"')
+    assert "store.url: " in store
+    assert "write sqlite:///PATH" in store
+
+
+def test_users_are_found_whatever_else_is_wrong_with_a_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "ikeway.toml"
+    file.write_text(
+        """
+connections = 7
+[store]
+url = "sqlite:users.db"
+[[credentials.secrets]]
+id = "Carol"
+password = "file:gone"
+[[credentials.secrets]]
+id = "site-b"
+psk = "file:gone"
+"""
     )
+    found = load_book(file)
+    assert found.settings.file == tmp_path / "users.db"
+    assert found.taken == {"carol"}
+
+
+def test_a_store_that_is_wrong_is_refused_where_only_users_are_wanted(tmp_path: Path) -> None:
+    file = tmp_path / "ikeway.toml"
+    file.write_text("[store]\nurl = 5\nuri = 'x'")
+    with pytest.raises(InvalidConfigError, match=r"store\.uri: .*") as caught:
+        load_book(file)
+    assert "ikeway.toml:2: store.url: " in str(caught.value)
+
+
+def test_a_literal_password_is_said_where_to_go(tmp_path: Path) -> None:
+    found = loaded(
+        tmp_path, PSK + '[[credentials.secrets]]\nid = "carol"\npassword = "correct horse"'
+    )
+    (warning,) = found.warnings
+    assert "the secret itself stands in this file" in warning
+    assert "(`ikeway user import`)" in warning
 
 
 def test_all_errors_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_what_is_in_force_is_shown_without_the_secret(tmp_path: Path) -> None:
         ),
         (
             CONNECTION.replace('["eap-radius"]', '["certificate"]') + 'groups = ["a"]\n',
-            "groups: only with eap-radius",
+            "groups: only with EAP",
         ),
         (
             '[host]\nworkers = 2\n[radius]\norders = "10.0.0.1"\n' + SERVER + CONNECTION,

@@ -46,6 +46,17 @@ class Accounts:
             and compare_digest(found.password.octets, password.octets)
         )
 
+    def failed(self, identity: bytes) -> None:
+        """Do nothing: whoever counts guesses stands before us."""
+
+    def groups(self, _identity: bytes) -> tuple[str, ...]:
+        """Return none: the configuration knows no groups."""
+        return ()
+
+    def knows(self, identity: bytes) -> bool:
+        """Whether somebody is called so."""
+        return self._find(identity) is not None
+
     def _find(self, identity: bytes) -> Account | None:
         whole = identity.lower()
         return self._by_name.get(whole) or self._by_name.get(without_domain(whole))

@@ -17,7 +17,11 @@ class Login:
 
 
 class Passwords(Protocol):
-    """The users. A name that nobody has gives None, and takes as long as one that somebody has."""
+    """The users. A name that nobody has gives None, and takes as long as one that somebody has.
+
+    What gives a secret, or compares one, raises `AuthenticationError` for who has a name and may
+    not come in, or has guessed too often: a method looks to its peer as if the password was wrong.
+    """
 
     def name(self, identity: bytes) -> bytes:
         """Return the name of the user that an identity means; itself where there is none."""
@@ -37,4 +41,12 @@ class Passwords(Protocol):
 
     def accepts(self, identity: bytes, password: Secret) -> bool:
         """Whether this is the password, which is all that a slow hash of it can tell."""
+        ...
+
+    def failed(self, identity: bytes) -> None:
+        """Note that a peer has shown another password than `clear` or `nt_hash` gave."""
+        ...
+
+    def groups(self, identity: bytes) -> tuple[str, ...]:
+        """Return the groups of a user."""
         ...

@@ -68,7 +68,8 @@ class EapServer:
         move = self._running.handle(packet, self._next)
         if isinstance(move, Proven):
             end = Packet(Code.SUCCESS, self._identifier).encode()
-            return Progress(end, Success(move.identity, move.msk, self._name, move.chain))
+            groups = self._means.passwords.groups(move.identity)
+            return Progress(end, Success(move.identity, move.msk, self._name, move.chain, groups))
         return self._ask(self._asked, move.data)
 
     def _named(self, identity: bytes) -> Progress:

@@ -97,7 +97,11 @@ class InnerServer:
         if nt is None:
             raise AuthenticationError("EAP-TTLS: nobody has that name and a password")
         name = without_domain(said.get(avps.USER_NAME, b""))
-        mschap.check(mschap.nt_response(expected, peer, name, nt), proof, "peer")
+        try:
+            mschap.check(mschap.nt_response(expected, peer, name, nt), proof, "peer")
+        except AuthenticationError:
+            self._means.passwords.failed(user)
+            raise
         self._acknowledges = Done(user)
         told = mschap.authenticator_response(expected, peer, name, nt)
         return Reply(Avp(avps.MS_CHAP2_SUCCESS, bytes([number]) + told).encode())

@@ -237,8 +237,10 @@ def _succeed(state: AskingEap, success: Success, eap: Eap, now: Instant) -> Step
     user = identity.of_user(success.identity)
     connection = _connection(state.applicant, user, success)
     keys = proof.eap_keys(state.session, success.msk)
-    framed = success.addresses
-    proven = replace(request, id_i=user, connection=connection, keys=keys, framed=framed)
+    framed, method = success.addresses, success.method
+    proven = replace(
+        request, id_i=user, connection=connection, keys=keys, method=method, framed=framed
+    )
     session, step = _say(state, eap)
     waiting = AwaitEapAuth(session, state.transcript, proven, _expires(state.applicant, now))
     return replace(step, state=waiting)

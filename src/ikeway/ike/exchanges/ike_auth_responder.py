@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 from ikeway.ike import (
+    admission,
     authenticity,
     certificate_requests,
     configuration,
@@ -23,8 +24,9 @@ from ikeway.ike import (
     wanted,
     window_size,
 )
+from ikeway.ike.admission import Welcome
 from ikeway.ike.auth_request import AuthRequest
-from ikeway.ike.eap_states import AwaitEapAuth
+from ikeway.ike.eap_states import AdmittingUser, AwaitEapAuth
 from ikeway.ike.exchanges import another_auth_responder, eap_responder, ike_auth
 from ikeway.ike.features import message_id_sync, mobike, multiple_auth, redirect
 from ikeway.ike.io import Action, Ask, Datagram, InstallChild
@@ -227,12 +229,35 @@ def checked(state: CheckingInitiator, answer: Answer, now: Instant) -> Step:
 def _authentic(
     session: Session, transcript: Transcript, request: AuthRequest, now: Instant
 ) -> Step:
-    """Lease addresses if there are any to lease; one that is to go elsewhere needs none.
+    """Ask about a user who is authentic: it may have been taken away since it was proven.
 
     A device whose user is not proven yet has none of it: it only hears who we are.
     """
     if request.alternatives and request.keys is None:
         return another_auth_responder.prove(session, transcript, request, now)
+    past, by_eap = session.resumed, (request.method, 0.0)
+    proven = by_eap if past is None else (past.proof.eap_method, now - past.proven)
+    question = admission.question(request.id_i, *proven)
+    if question is None:
+        return _enter(session, transcript, request, now)
+    ask = Ask(session.ticket(admission.ADMIT), question)
+    return Step(AdmittingUser(session, transcript, request, _expires(now)), (ask,))
+
+
+def admitted(state: AdmittingUser, answer: Answer, now: Instant) -> Step:
+    """Let a user in of whom nothing is known that speaks against it.
+
+    Raises:
+        AuthenticationError: there is.
+    """
+    if not isinstance(answer, Welcome):
+        reason = answer.reason if isinstance(answer, Refused) else "nobody knows"
+        raise AuthenticationError(f"{state.request.id_i} may not come in: {reason}")
+    return _enter(state.session, state.transcript, state.request, now)
+
+
+def _enter(session: Session, transcript: Transcript, request: AuthRequest, now: Instant) -> Step:
+    """Lease addresses if there are any to lease; one that is to go elsewhere needs none."""
     gateway = redirection.elsewhere(session, request.connection, request.local.address)
     if gateway is not None:
         named = (Notify(NotifyType.REDIRECT, redirect.data(gateway)),)

@@ -20,7 +20,7 @@ class Server:
 
     def __init__(self, means: Means, identity: bytes) -> None:
         self._identity = identity
-        self._password = means.passwords.clear(identity)
+        self._passwords = means.passwords
         self._challenge = means.random.octets(CHALLENGE_OCTETS)
 
     def begin(self, _identifier: int) -> bytes:
@@ -34,9 +34,11 @@ class Server:
             AuthenticationError: it is of another password, or nobody has that name.
         """
         seen = _value(response.data)
-        if self._password is None:
+        password = self._passwords.clear(self._identity)
+        if password is None:
             raise AuthenticationError("EAP-MD5: nobody has that name and a password")
-        if not compare_digest(_digest(response.identifier, self._password, self._challenge), seen):
+        if not compare_digest(_digest(response.identifier, password, self._challenge), seen):
+            self._passwords.failed(self._identity)
             raise AuthenticationError("EAP-MD5: the password is wrong")
         return Proven(self._identity, None)
 

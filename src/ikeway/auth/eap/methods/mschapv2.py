@@ -81,7 +81,11 @@ class Server:
             raise AuthenticationError("EAP-MSCHAPv2: nobody has that name and a password")
         name = without_domain(seen.user)
         challenges = seen.authenticator, seen.peer, name
-        mschap.check(mschap.nt_response(*challenges, nt), seen.proof, "peer")
+        try:
+            mschap.check(mschap.nt_response(*challenges, nt), seen.proof, "peer")
+        except AuthenticationError:
+            self._passwords.failed(self._identity)
+            raise
         self._proven = Proven(self._identity, mschap.master_session_key(nt, seen.proof))
         told = mschap.authenticator_response(*challenges, nt) + b" M=OK"
         return Say(_with_header(SUCCESS, self._number, told))
