@@ -19,6 +19,7 @@ from ikeway.cli.commands import (
     status,
     trace,
     up,
+    user,
     watch,
 )
 from ikeway.cli.options import complain
@@ -47,6 +48,7 @@ app.command("drain", epilog=drain.EXAMPLE)(drain.drain)
 app.command("watch", epilog=watch.EXAMPLE)(watch.watch)
 app.command("trace", epilog=trace.EXAMPLE)(trace.trace)
 app.command("probe", epilog=probe.EXAMPLE)(probe.probe)
+app.add_typer(user.app, name="user")
 app.add_typer(config.app, name="config")
 app.add_typer(ca.app, name="ca")
 app.add_typer(cert.app, name="cert")

@@ -30,6 +30,8 @@ def test_the_version_is_printed(ikeway: Runner) -> None:
         ["disconnect"],
         ["drain"],
         ["watch"],
+        *(["user", verb] for verb in ("add", "list", "show", "change", "disable", "enable")),
+        *(["user", verb] for verb in ("remove", "password", "import")),
         ["config", "check"],
         ["config", "show"],
         ["config", "schema"],
