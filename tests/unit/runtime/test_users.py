@@ -16,7 +16,7 @@ from ikeway.auth.eap.progress import Failure, Success
 from ikeway.auth.eap.server import EapServer
 from ikeway.crypto.mschap import nt_hash
 from ikeway.ike.admission import Admit, Welcome
-from ikeway.ike.io import Refused
+from ikeway.ike.questions import Refused
 from ikeway.model.errors import AuthenticationError
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
