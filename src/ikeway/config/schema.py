@@ -9,6 +9,7 @@ from pydantic import Field
 from ikeway.config.credential_tables import CredentialsTable
 from ikeway.config.parsed import choice, written
 from ikeway.config.radius_tables import RadiusTable
+from ikeway.config.store import StoreTable
 from ikeway.config.terms import (
     Address,
     Domain,
@@ -425,18 +426,6 @@ class LimitsTable(Table):
 
     solve_bits: int = Field(default=22, ge=0, le=32)
     """Up to how many bits we solve puzzles of others; to harder ones we return the cookie only."""
-
-
-class StoreTable(Table):
-    """Where users are kept. Leases and sessions are in memory in this release."""
-
-    url: Text = "sqlite:///var/lib/ikeway/ikeway.db"
-    """An SQLite file that `ikeway user` makes: `sqlite:///PATH`, or `sqlite:FILE` beside this
-    one."""
-
-    key: Text | None = None
-    """The file with the key that passwords are sealed with, made if it is not there; by default
-    beside the database, with `.key` at its end."""
 
 
 class Document(Table):

@@ -4,11 +4,23 @@
 from pathlib import Path
 from typing import Any, Final
 
-from ikeway.config.schema import StoreTable
+from ikeway.config.terms import Table, Text
 from ikeway.model.errors import ConfigError
 from ikeway.policy.store import StoreSettings
 
 _SQLITE: Final = "sqlite:"
+
+
+class StoreTable(Table):
+    """Where users are kept. Leases and sessions are in memory in this release."""
+
+    url: Text = "sqlite:///var/lib/ikeway/ikeway.db"
+    """An SQLite file that `ikeway user` makes: `sqlite:///PATH`, or `sqlite:FILE` beside this
+    one."""
+
+    key: Text | None = None
+    """The file with the key that passwords are sealed with, made if it is not there; by default
+    beside the database, with `.key` at its end."""
 
 
 def build_store(table: StoreTable, folder: Path) -> StoreSettings:
