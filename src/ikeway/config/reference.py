@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ikeway.config import credential_tables, schema
+from ikeway.config import credential_tables, schema, store
 from ikeway.config.proposals import words
 from ikeway.policy.suites import OFFERS
 
@@ -33,7 +33,7 @@ TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("retransmission", schema.RetransmissionTable),
     ("[limits]", schema.LimitsTable),
     ("[dataplane]", schema.DataPlaneTable),
-    ("[store]", schema.StoreTable),
+    ("[store]", store.StoreTable),
 )
 
 
