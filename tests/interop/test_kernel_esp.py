@@ -71,3 +71,18 @@ def test_both_ends_prefer_extended_sequence_numbers(tunnel: GuestTunnel, outside
     assert child.suite.endswith("-esn")
     pair.carry()
     assert pair.witness.seen["bare esp"] == 0
+
+
+@pytest.mark.parametrize(
+    ("outside", "suite"),
+    [(4, "aes256gcm16-esn"), (6, "aes256-sha256-noesn")],
+    ids=["outside-IPv4", "outside-IPv6"],
+)
+def test_esp_without_udp_where_no_nat_is(tunnel: GuestTunnel, outside: int, suite: str) -> None:
+    """IKE stays on port 500 and ESP is IP protocol 50, IPv4 and IPv6 in either (RFC 4303 §2)."""
+    bare = {"encapsulation": "nat"}
+    pair = tunnel(Case(outside=outside, inside=(4, 6), esp=suite, ikeway=bare))
+    pair.connect()
+    pair.carry()
+    assert pair.witness.seen["bare esp"] > 0
+    assert pair.witness.seen["esp"] == 0

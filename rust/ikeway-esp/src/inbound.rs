@@ -71,10 +71,12 @@ impl InboundSa {
     /// Returns whether the peer is at `source` now instead of where it was expected.
     ///
     /// Only a packet newer than all before says so: an old one may have been held back, and sent
-    /// from anywhere (RFC 7296 §2.23).
+    /// from anywhere (RFC 7296 §2.23). Where there are no ports, ESP is in no UDP: no NAT is there that
+    /// could move anybody.
     #[must_use]
     pub fn has_moved(&self, verified: &Verified, source: SocketAddr) -> bool {
-        verified.is_newest && self.peer.is_some_and(|peer| peer != source)
+        let has_ports = |peer: SocketAddr| peer.port() != 0 && source.port() != 0;
+        verified.is_newest && self.peer.is_some_and(|peer| has_ports(peer) && peer != source)
     }
 
     /// Opens a packet of a tunnel where it stands and returns where in it the inner packet is.

@@ -17,7 +17,7 @@ use crate::inbound::Inbound;
 use crate::mailbox::{Mailbox, mailbox};
 use crate::outbound::{Outbound, place_of};
 use crate::tun::Tun;
-use crate::udp::{Listening, listen};
+use crate::udp::{Listening, NO_PORT, is_bare, listen};
 use crate::wiring::Wiring;
 
 /// Where the engine listens, and the interface that it makes.
@@ -61,7 +61,13 @@ impl Engine {
         reporter: Reporter,
     ) -> Result<Self, EngineError> {
         let Configuration { port, workers, .. } = configuration;
-        let sockets = configuration.listen.iter().map(|ip| listen(*ip, port, workers));
+        let listen_at = &configuration.listen;
+        let sockets = listen_at.iter().map(|ip| {
+            let is_wildcard = |other: &IpAddr| {
+                other.is_unspecified() && other != ip && other.is_ipv4() == ip.is_ipv4()
+            };
+            listen(*ip, port, workers, listen_at.iter().any(is_wildcard))
+        });
         let listening: Vec<Listening> = sockets.collect::<Result<_, _>>()?;
         let tun = Tun::create(&configuration.tun, configuration.mtu)?;
         let wiring = Wiring::new(tun, listening, reporter);
@@ -230,9 +236,20 @@ impl Engine {
         &self.counters
     }
 
+    fn bare_addresses(&self) -> Vec<SocketAddr> {
+        let with_bare = self.wiring.listening.iter().filter(|listening| listening.bare.is_some());
+        with_bare.map(|listening| listening.address).collect()
+    }
+
     /// Packets can leave only from an address and port that the engine listens at.
     fn check_path(&self, (local, peer): (SocketAddr, SocketAddr)) -> Result<(), EngineError> {
-        let port = self.configuration.port;
+        if is_bare(peer) && place_of(&self.bare_addresses(), local.ip()).is_none() {
+            return Err(EngineError::Unsupported(format!(
+                "ESP without UDP from {} needs a raw socket: give the engine CAP_NET_RAW",
+                local.ip()
+            )));
+        }
+        let port = if is_bare(peer) { NO_PORT } else { self.configuration.port };
         if local.port() != port || place_of(&self.addresses(), local.ip()).is_none() {
             let listen = &self.configuration.listen;
             return Err(EngineError::Unsupported(format!(

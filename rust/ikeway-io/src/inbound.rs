@@ -8,12 +8,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use ikeway_esp::{InboundTable, OutboundTable, Refusal, carry_congestion};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use crate::events::{Reporter, Stray};
 use crate::mailbox::{Inbox, Mailbox};
 use crate::moves::Told;
 use crate::tun::{Coalescer, Tun};
-use crate::udp::{ReceiveBatch, Run};
+use crate::udp::{Listening, ReceiveBatch, Run, is_bare};
 use crate::wiring::{Wiring, exhaust, is_ready};
 
 /// A packet with an unknown SPI may draw a notify of so many octets, marker and all (RFC 7296 §1.5):
@@ -43,20 +44,46 @@ impl Inbound {
             told: Told::default(),
         };
         let mut batch = ReceiveBatch::new();
-        let sockets = listening.iter().map(|listening| listening.esp.as_fd());
+        let sources: Vec<_> = listening.iter().flat_map(Source::of).collect();
+        let sockets = sources.iter().map(|source| source.socket);
         let all = sockets.chain([self.inbox.bell.as_fd()]);
         let mut ready: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         self.wiring.repeat(|| {
             // An interrupted wait is a short wait.
             let _ = poll(&mut ready, None);
-            for (listening, _) in listening.iter().zip(&ready).filter(|(_, fd)| is_ready(fd)) {
-                exhaust(|| lane.drain(listening.address, listening.esp.as_fd(), &mut batch));
+            for (source, _) in sources.iter().zip(&ready).filter(|(_, fd)| is_ready(fd)) {
+                exhaust(|| lane.drain(source, &mut batch));
             }
             // Last, so that an SA that is removed has taken what had arrived before.
             if ready.last().is_some_and(is_ready) {
                 self.inbox.run(&mut lane.table);
             }
         });
+    }
+}
+
+/// A socket that ESP comes in through.
+struct Source<'engine> {
+    local: SocketAddr,
+    socket: BorrowedFd<'engine>,
+    has_header: bool,
+}
+
+impl<'engine> Source<'engine> {
+    /// Returns those of a listening address: in UDP, and bare if there is one.
+    fn of(listening: &'engine Listening) -> impl Iterator<Item = Self> {
+        let local = listening.address;
+        let in_udp = Self { local, socket: listening.esp.as_fd(), has_header: false };
+        let bare = listening.bare.as_ref().map(|socket| Self {
+            local,
+            socket: socket.as_fd(),
+            has_header: local.is_ipv4(),
+        });
+        [in_udp].into_iter().chain(bare)
+    }
+
+    fn receive(&self, batch: &mut ReceiveBatch) -> Result<bool, Errno> {
+        if self.has_header { batch.receive_raw(self.socket) } else { batch.receive(self.socket) }
     }
 }
 
@@ -104,18 +131,14 @@ impl Opened {
 
 impl Lane<'_> {
     /// Takes what is there, up to a batch. Returns whether there was anything.
-    fn drain(
-        &mut self,
-        local: SocketAddr,
-        socket: BorrowedFd<'_>,
-        batch: &mut ReceiveBatch,
-    ) -> bool {
+    fn drain(&mut self, source: &Source<'_>, batch: &mut ReceiveBatch) -> bool {
         // An error belongs to a datagram that we sent before (ICMP); the next call goes on.
-        let has_some = batch.receive(socket).unwrap_or(true);
+        let has_failed = source.receive(batch).is_err();
         let (runs, octets) = batch.parts();
+        let has_some = has_failed || !runs.is_empty();
         for run in runs {
             for place in run.datagrams() {
-                self.take(local, run, octets, place);
+                self.take(source.local, run, octets, place);
             }
         }
         self.coalescer.flush(self.tun, octets);
@@ -129,6 +152,7 @@ impl Lane<'_> {
         let Some(packet) = octets.get_mut(place.clone()) else { return };
         match packet.first_chunk().map(|spi| u32::from_be_bytes(*spi)) {
             None => (),
+            Some(0) if is_bare(run.peer) => (),
             Some(0) => self.pass_on(local, run, packet),
             Some(spi) => match self.open(spi, run, packet) {
                 Some(Opened::Within(inner)) => {
@@ -149,6 +173,11 @@ impl Lane<'_> {
     /// Returns where the inner packet is, if it may pass.
     fn open(&mut self, spi: u32, run: &Run, packet: &mut [u8]) -> Option<Opened> {
         let Some(sa) = self.table.get_mut(spi) else {
+            if is_bare(run.peer) {
+                // It may be another program's: all that hear the protocol hear every packet.
+                self.reporter.refuse_own(Refusal::UnknownSpi);
+                return None;
+            }
             // What is too short for ESP is no packet of an SA that was, either.
             let is_short = packet.len() < ANSWERABLE;
             let refusal = if is_short { Refusal::Malformed } else { Refusal::UnknownSpi };

@@ -13,7 +13,7 @@ use crate::events::{Reporter, Want};
 use crate::kept::Kept;
 use crate::mailbox::Inbox;
 use crate::tun::{HEADER_OCTETS, Handed};
-use crate::udp::{Listening, Path, SendBatch};
+use crate::udp::{Listening, Path, SendBatch, is_bare};
 use crate::wiring::{Wiring, exhaust, is_ready};
 
 /// The longest packet that the interface hands over, with its header.
@@ -147,15 +147,21 @@ impl Lane<'_> {
 /// The sockets, and what waits to leave through them.
 struct Sender<'engine> {
     sockets: Vec<BorrowedFd<'engine>>,
-    addresses: Vec<SocketAddr>,
+    /// The addresses of the first of them, for ESP in UDP; those of the others, for bare ESP.
+    in_udp: Vec<SocketAddr>,
+    bare: Vec<SocketAddr>,
     batch: SendBatch,
 }
 
 impl<'engine> Sender<'engine> {
     fn new(listening: &'engine [Listening]) -> Self {
+        let with_bare = || listening.iter().filter_map(|one| Some((one, one.bare.as_ref()?)));
+        let in_udp = listening.iter().map(|listening| listening.esp.as_fd());
+        let bare = with_bare().map(|(_, socket)| socket.as_fd());
         Self {
-            sockets: listening.iter().map(|listening| listening.esp.as_fd()).collect(),
-            addresses: listening.iter().map(|listening| listening.address).collect(),
+            sockets: in_udp.chain(bare).collect(),
+            in_udp: listening.iter().map(|listening| listening.address).collect(),
+            bare: with_bare().map(|(listening, _)| listening.address).collect(),
             batch: SendBatch::new(),
         }
     }
@@ -191,7 +197,9 @@ impl<'engine> Sender<'engine> {
     /// family.
     fn path(&self, sa: &OutboundSa, class: u8) -> Result<Path, Refusal> {
         let (local, peer) = sa.path();
-        let socket = place_of(&self.addresses, local.ip()).ok_or(Refusal::NoSa)?;
+        let (before, addresses) =
+            if is_bare(peer) { (self.in_udp.len(), &self.bare) } else { (0, &self.in_udp) };
+        let socket = before + place_of(addresses, local.ip()).ok_or(Refusal::NoSa)?;
         Ok(Path { socket, local, peer, class })
     }
 }

@@ -14,10 +14,10 @@ from ikeway.config.findings import Findings
 from ikeway.config.null_auth import check_null
 from ikeway.config.positions import KeyPath
 from ikeway.config.proposals import legacy_words, unencrypted_words
-from ikeway.config.schema import Backend, ConnectionTable, Document
+from ikeway.config.schema import ConnectionTable, Document
 from ikeway.config.twofold import check_twofold
 from ikeway.model.identity import ANONYMOUS, Identity, IdType
-from ikeway.policy.connection import Connection, Encapsulate, Proof, Role, Start, Twofold, UsePpk
+from ikeway.policy.connection import Connection, Proof, Role, Start, Twofold, UsePpk
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.proposals import ProposalSpec
@@ -170,15 +170,6 @@ def _check_references(path: KeyPath, connection: Connection, around: Surrounding
         around.findings.error((*path, "pool"), f"there is no pool {connection.pool!r}{near}")
     if connection.require_address_request and connection.pool is None:
         around.findings.error((*path, "require_address_request"), "there is no pool to lend from")
-    if (
-        connection.encapsulate is Encapsulate.NAT
-        and around.document.dataplane.backend is Backend.ENGINE
-    ):
-        around.findings.error(
-            (*path, "encapsulation"),
-            "'nat' is not in this release, it waits for the engine's part on bare ESP; allowed"
-            " now: always",
-        )
 
 
 def _check_local_proof(path: KeyPath, connection: Connection, around: Surroundings) -> None:

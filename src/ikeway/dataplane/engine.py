@@ -93,9 +93,8 @@ class EngineDataPlane(DataPlane):
         peer: Endpoint,
         encapsulation: Encapsulation = Encapsulation.UDP,
     ) -> None:
-        if encapsulation is not Encapsulation.UDP:
-            raise HostError("the engine carries ESP in UDP only")
-        await self._ask("migrate", spi_in=spi_in, local=endpoint(local), peer=endpoint(peer))
+        ends = {"local": endpoint(local), "peer": endpoint(peer)}
+        await self._ask("migrate", spi_in=spi_in, **ends, encapsulation=encapsulation.value)
 
     @override
     async def remove(self, spi_in: int) -> Usage:

@@ -102,7 +102,6 @@ def test_the_configuration_of_the_design_is_understood_whole(tmp_path: Path) -> 
     ("line", "value", "part"),
     [
         ("local_auth", '"eap-fast"', "EAP"),
-        ("encapsulation", '"nat"', "bare ESP"),
     ],
 )
 def test_a_setting_of_a_later_release_says_so(
@@ -118,10 +117,8 @@ def test_other_stores_are_of_later_releases(tmp_path: Path) -> None:
     assert "waits for the part on fleets; write sqlite:///PATH" in store
 
 
-@pytest.mark.parametrize("backend", ["null", "xfrm"])
-def test_bare_esp_is_allowed_where_the_engine_does_not_carry_it(
-    tmp_path: Path, backend: str
-) -> None:
+@pytest.mark.parametrize("backend", ["engine", "null", "xfrm"])
+def test_bare_esp_is_allowed(tmp_path: Path, backend: str) -> None:
     text = PSK + f'encapsulation = "nat"\n[dataplane]\nbackend = "{backend}"'
     assert loaded(tmp_path, text).connections[0].encapsulate.value == "nat"
 

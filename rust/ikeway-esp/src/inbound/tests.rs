@@ -290,6 +290,8 @@ fn the_newest_packet_tells_where_the_peer_is() {
         receiver.expect_from(there);
         let verified = receiver.verify(&mut seal(&sender, &ipv4_packet(0))).unwrap();
         assert!(!receiver.has_moved(&verified, there));
+        let without_udp = SocketAddr::from(([192, 0, 2, 9], 0));
+        assert!(!receiver.has_moved(&verified, without_udp), "no NAT changes what has no ports");
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Turns the Child SA of a message into SAs.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ikeway_esp::{
@@ -9,13 +10,13 @@ use ikeway_esp::{
 };
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use super::messages::{Child, Encapsulation, Keys, Mode, TrafficSelector};
+use super::messages::{Child, Encapsulation, Endpoint, Keys, Mode, TrafficSelector};
 use crate::engine::Pair;
 use crate::error::{Attempt, EngineError};
+use crate::udp::NO_PORT;
 
 /// Returns both halves of `child`, their keys expanded.
 pub(super) fn pair(child: Child, is_standby: bool) -> Result<Pair, EngineError> {
-    check_encapsulation(&child)?;
     let suite = Suite::find(child.suite.encr, child.suite.key_bits, child.suite.integ)?;
     let esn = child.suite.esn;
     let policy = Arc::new(policy(&child.local_ts, &child.peer_ts)?);
@@ -24,7 +25,7 @@ pub(super) fn pair(child: Child, is_standby: bool) -> Result<Pair, EngineError> 
     let incoming = Shared { spi: child.spi_in, suite, esn, policy, counters, hosts };
     let outgoing = Shared { spi: child.spi_out, ..incoming.clone() };
     let counters = Arc::clone(&incoming.counters);
-    let path = (child.local.into(), child.peer.into());
+    let path = path(child.local, child.peer, &child.encapsulation);
     let inbound = InboundSa::new(incoming, &direction(child.keys_in), child.replay_window)?;
     let outbound = OutboundSa::new(outgoing, path, &direction(child.keys_out), &random_seed()?, 0)?;
     Ok(Pair { inbound, outbound, counters, is_standby })
@@ -41,11 +42,18 @@ fn hosts(child: &Child, policy: &Policy) -> Result<Option<Hosts>, InstallError> 
     }
 }
 
-fn check_encapsulation(child: &Child) -> Result<(), EngineError> {
-    if child.encapsulation != Encapsulation::Udp {
-        return Err(EngineError::Unsupported("the engine carries ESP in UDP only".to_owned()));
+/// Returns both ends of a pair; ESP in no UDP has no ports.
+pub(super) fn path(
+    local: Endpoint,
+    peer: Endpoint,
+    encapsulation: &Encapsulation,
+) -> (SocketAddr, SocketAddr) {
+    match encapsulation {
+        Encapsulation::Udp => (local.into(), peer.into()),
+        Encapsulation::None => {
+            (SocketAddr::new(local.address, NO_PORT), SocketAddr::new(peer.address, NO_PORT))
+        }
     }
-    Ok(())
 }
 
 /// Returns the policy of both sides' selectors.

@@ -15,7 +15,7 @@ use crate::events::{Note, Stray, Want};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 6;
+pub(super) const VERSION: u32 = 7;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -43,6 +43,7 @@ pub(super) enum Request {
         spi_in: u32,
         local: Endpoint,
         peer: Endpoint,
+        encapsulation: Encapsulation,
     },
     Remove {
         id: u64,

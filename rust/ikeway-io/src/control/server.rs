@@ -236,8 +236,9 @@ impl Server {
             }
             Request::Usage { spi_in, .. } => return self.usage(spi_in),
             Request::Usages { start, .. } => return self.usages(start),
-            Request::Migrate { spi_in, local, peer, .. } => {
-                self.configured()?.migrate(spi_in, (local.into(), peer.into()))?;
+            Request::Migrate { spi_in, local, peer, encapsulation, .. } => {
+                let path = install::path(local, peer, &encapsulation);
+                self.configured()?.migrate(spi_in, path)?;
             }
             Request::Trap { trap, local_ts, peer_ts, .. } => {
                 let policy = install::policy(&local_ts, &peer_ts)?;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! UDP port 4500: sockets, and datagrams by the run (RFC 3948).
+//! UDP port 4500: sockets, and datagrams by the run (RFC 3948); and ESP in no UDP.
 
 mod address;
+mod bare;
 mod receive;
 mod send;
 mod socket;
 mod steering;
 
+pub(crate) use bare::{NO_PORT, is_bare};
 pub(crate) use receive::{ReceiveBatch, Run};
 pub(crate) use send::{Path, SendBatch};
 pub(crate) use socket::{Listening, duplicate, last_errno, listen, outcome};

@@ -55,8 +55,17 @@ impl ReceiveBatch {
         }
     }
 
-    /// Receives what is there, without waiting. Returns whether there was anything.
+    /// Receives what is there, without waiting. Returns whether there may be more.
     pub(crate) fn receive(&mut self, socket: impl AsFd) -> Result<bool, Errno> {
+        self.call(socket, false)
+    }
+
+    /// Does the same on a raw socket of IPv4, which gives the IP header, too: it is left out.
+    pub(crate) fn receive_raw(&mut self, socket: impl AsFd) -> Result<bool, Errno> {
+        self.call(socket, true)
+    }
+
+    fn call(&mut self, socket: impl AsFd, has_header: bool) -> Result<bool, Errno> {
         self.runs.clear();
         let mut vectors = self.vectors();
         let mut headers = self.headers(&mut vectors);
@@ -73,9 +82,9 @@ impl ReceiveBatch {
             Err(_) => return Err(last_errno()),
         };
         for (place, header) in headers.iter().take(received).enumerate() {
-            self.note(place, header);
+            self.note(place, header, has_header);
         }
-        Ok(received > 0)
+        Ok(received == MESSAGES)
     }
 
     /// Returns the runs of the last call, and the octets that they are in.
@@ -83,19 +92,21 @@ impl ReceiveBatch {
         (&self.runs, &mut self.octets)
     }
 
-    fn note(&mut self, place: usize, header: &libc::mmsghdr) {
+    fn note(&mut self, place: usize, header: &libc::mmsghdr, has_header: bool) {
         let length = usize::try_from(header.msg_len).unwrap_or(0).min(MESSAGE_OCTETS);
         let name = self.names.get(place).and_then(Name::read);
         let control = self.controls.get(place);
         let (Some(peer), Some(control)) = (name, control) else { return };
         let received = control.read(header.msg_hdr.msg_controllen);
         let start = place * MESSAGE_OCTETS;
+        let first = self.octets.get(start).copied().unwrap_or(0);
+        let headers = if has_header { usize::from(first & 0x0f) * 4 } else { 0 };
         let segment = received.segment.unwrap_or(length).max(1);
         self.runs.push(Run {
             peer,
             destination: received.destination,
             class: received.class,
-            octets: start..start + length,
+            octets: start + headers.min(length)..start + length,
             segment,
         });
     }

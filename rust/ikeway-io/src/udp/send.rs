@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 
 use super::address::{Control, Name};
+use super::bare::is_bare;
 use super::socket::last_errno;
 
 /// Runs per call.
@@ -89,12 +90,13 @@ impl SendBatch {
         self.used = octets.end;
         match self.runs.last_mut().filter(|run| run.takes(path, length)) {
             Some(run) => run.add(length),
+            // The kernel cuts runs of UDP only.
             None => self.runs.push(Run {
                 path,
                 octets,
                 segment: length,
                 datagrams: 1,
-                is_closed: false,
+                is_closed: is_bare(path.peer),
             }),
         }
     }

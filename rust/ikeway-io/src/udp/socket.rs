@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The sockets of a listening address: one for the IKE of each worker, which the daemon gets, and one
-//! for ESP, which stays here.
+//! The sockets of a listening address: one for the IKE of each worker, which the daemon gets, and
+//! those for ESP, in UDP and bare, which stay here.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -8,11 +8,11 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 
-use super::steering;
+use super::{bare, steering};
 use crate::error::{Attempt, EngineError};
 
 /// As much as a burst brings while the other end of the machine is busy.
-const ESP_BUFFER: usize = 8 << 20;
+pub(super) const ESP_BUFFER: usize = 8 << 20;
 const IKE_BUFFER: usize = 1 << 20;
 
 /// What listens at one address.
@@ -20,10 +20,18 @@ pub(crate) struct Listening {
     pub(crate) address: SocketAddr,
     pub(crate) ike: Vec<OwnedFd>,
     pub(crate) esp: OwnedFd,
+    /// For ESP in no UDP. Of several that cover an address each would get a packet, so addresses
+    /// beside their family's wildcard have none.
+    pub(crate) bare: Option<OwnedFd>,
 }
 
 /// Binds the sockets of an address: those of the workers in their order, then that of ESP.
-pub(crate) fn listen(ip: IpAddr, port: u16, workers: u32) -> Result<Listening, EngineError> {
+pub(crate) fn listen(
+    ip: IpAddr,
+    port: u16,
+    workers: u32,
+    is_covered: bool,
+) -> Result<Listening, EngineError> {
     let address = SocketAddr::new(ip, port);
     let what = || format!("UDP port {port} of {ip}");
     // A socket that shares its port joins whoever shares it already, and the steering counts its
@@ -36,8 +44,14 @@ pub(crate) fn listen(ip: IpAddr, port: u16, workers: u32) -> Result<Listening, E
     for socket in &ike {
         prepare(socket, address, IKE_BUFFER).attempt(what)?;
     }
+    for socket in ike.iter().chain([&esp]) {
+        // On both: the kernel asks either of them whether it may receive several datagrams as one.
+        set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1).attempt(what)?;
+    }
     prepare(&esp, address, ESP_BUFFER).attempt(what)?;
-    Ok(Listening { address, ike, esp })
+    let bare = if is_covered { Ok(None) } else { bare::open(ip) };
+    let bare = bare.attempt(|| format!("IP protocol 50 of {ip}"))?;
+    Ok(Listening { address, ike, esp, bare })
 }
 
 fn bound(address: SocketAddr, is_shared: bool) -> Result<OwnedFd, Errno> {
@@ -53,7 +67,7 @@ fn bound(address: SocketAddr, is_shared: bool) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-fn prepare(socket: &OwnedFd, address: SocketAddr, buffer: usize) -> Result<(), Errno> {
+pub(super) fn prepare(socket: &OwnedFd, address: SocketAddr, buffer: usize) -> Result<(), Errno> {
     // Beyond the system's limit only a privileged process may go; what it gets must do.
     if sockopt::set_socket_recv_buffer_size_force(socket, buffer).is_err() {
         sockopt::set_socket_recv_buffer_size(socket, buffer)?;
@@ -63,13 +77,16 @@ fn prepare(socket: &OwnedFd, address: SocketAddr, buffer: usize) -> Result<(), E
     }
     if address.is_ipv4() {
         set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
-        set_option(socket, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)?;
+        set_option(socket, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)
     } else {
         set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
-        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)
     }
-    // On both: the kernel asks either of them whether it may receive several datagrams as one.
-    set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1)
+}
+
+/// Has the rules of routing see this mark on what the socket sends.
+pub(super) fn mark(socket: impl AsFd, mark: u32) -> Result<(), Errno> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_MARK, i32::try_from(mark).unwrap_or(0))
 }
 
 fn set_option(socket: impl AsFd, level: i32, name: i32, value: i32) -> Result<(), Errno> {
