@@ -8,7 +8,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey, X448PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from typing_extensions import override
 
+from ikeway._engine import x25519
 from ikeway.crypto.random import Random
 from ikeway.model.errors import InvalidPublicValueError
 from ikeway.model.secret import Secret
@@ -114,3 +116,15 @@ class Montgomery:
         except ValueError as error:
             raise InvalidPublicValueError(f"a {self.name} value of small order") from error
         return ours.public_key().public_bytes_raw(), Secret(shared)
+
+
+class Curve25519(Montgomery):
+    """Curve25519, which most IKE SAs are made with: a responder's work is done with one call."""
+
+    @override
+    def meet(self, private: Secret, public: bytes) -> tuple[bytes, Secret]:
+        try:
+            ours, shared = x25519(private.octets, public)
+        except ValueError as error:
+            raise InvalidPublicValueError(f"a {self.name} value of small order") from error
+        return ours, Secret(shared)

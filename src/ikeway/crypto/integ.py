@@ -4,8 +4,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography.hazmat.primitives import hashes
-
 from ikeway.crypto.mac import CmacCode, KeyedMac, MacFamily, XcbcCode, hmac_with, require_equal
 
 
@@ -63,12 +61,12 @@ class Integrity:
 
 
 ROWS: Final = (
-    Integrity(2, "HMAC_SHA1_96", 20, 12, hmac_with(hashes.SHA1())),  # noqa: S303 - legacy opt-in
+    Integrity(2, "HMAC_SHA1_96", 20, 12, hmac_with(20)),  # legacy opt-in
     Integrity(5, "AES_XCBC_96", 16, 12, XcbcCode),
     Integrity(8, "AES_CMAC_96", 16, 12, CmacCode),
-    Integrity(12, "HMAC_SHA2_256_128", 32, 16, hmac_with(hashes.SHA256())),
-    Integrity(13, "HMAC_SHA2_384_192", 48, 24, hmac_with(hashes.SHA384())),
-    Integrity(14, "HMAC_SHA2_512_256", 64, 32, hmac_with(hashes.SHA512())),
+    Integrity(12, "HMAC_SHA2_256_128", 32, 16, hmac_with(32)),
+    Integrity(13, "HMAC_SHA2_384_192", 48, 24, hmac_with(48)),
+    Integrity(14, "HMAC_SHA2_512_256", 64, 32, hmac_with(64)),
 )
 _BY_CODE: Final = {row.code: row for row in ROWS}
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey, X448P
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from ikeway.crypto import ml_kem
-from ikeway.crypto.curves import Ecp, Montgomery
+from ikeway.crypto.curves import Curve25519, Ecp, Montgomery
 from ikeway.crypto.modp import Modp
 from ikeway.crypto.offer import Offer
 from ikeway.crypto.random import Random
@@ -153,7 +153,7 @@ class DhMethod:
             )
 
 
-_CURVE25519: Final = Montgomery("Curve25519", 32, X25519PrivateKey, X25519PublicKey)
+_CURVE25519: Final = Curve25519("Curve25519", 32, X25519PrivateKey, X25519PublicKey)
 _CURVE448: Final = Montgomery("Curve448", 56, X448PrivateKey, X448PublicKey)
 
 ROWS: Final[tuple[KeyExchangeMethod, ...]] = (

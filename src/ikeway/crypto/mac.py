@@ -11,9 +11,8 @@ from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
-from cryptography.hazmat.primitives.hashes import HashAlgorithm
-from cryptography.hazmat.primitives.hmac import HMAC
 
+from ikeway._engine import Hmac
 from ikeway.model.errors import IntegrityError
 
 _AES_BLOCK: Final = 16
@@ -28,20 +27,6 @@ class KeyedMac(Protocol):
 
 
 MacFamily = Callable[[bytes], KeyedMac]
-
-
-class HmacCode:
-    """HMAC, RFC 2104. Its key may have any length."""
-
-    def __init__(self, digest: HashAlgorithm, key: bytes) -> None:
-        self._keyed = HMAC(key, digest)
-
-    def compute(self, *parts: bytes) -> bytes:
-        """Return the whole code over the parts in order."""
-        code = self._keyed.copy()
-        for part in parts:
-            code.update(part)
-        return code.finalize()
 
 
 class CmacCode:
@@ -82,9 +67,12 @@ class XcbcCode:
         return (chain.update(message[:last_at] + masked) + chain.finalize())[-_AES_BLOCK:]
 
 
-def hmac_with(digest: HashAlgorithm) -> MacFamily:
-    """Return the HMAC family of a hash."""
-    return partial(HmacCode, digest)
+def hmac_with(digest_octets: int) -> MacFamily:
+    """Return the HMAC family of SHA-1 or SHA-2, by the length of its digests.
+
+    It is the engine's: an IKE SA is made with a dozen codes, and each costs a third there.
+    """
+    return partial(Hmac, digest_octets)
 
 
 def require_equal(expected: bytes, seen: bytes, what: str) -> None:

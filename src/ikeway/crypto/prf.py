@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography.hazmat.primitives import hashes
-
 from ikeway.crypto.mac import CmacCode, KeyedMac, MacFamily, XcbcCode, hmac_with, require_equal
 
 _MAX_BLOCKS: Final = 255
@@ -79,17 +77,16 @@ def _fit_cmac(key: bytes) -> bytes:
     return key if len(key) == _AES_KEY else CmacCode(bytes(_AES_KEY)).compute(key)
 
 
-def _hmac_row(code: int, name: str, digest: hashes.HashAlgorithm) -> Prf:
-    size = digest.digest_size
-    return Prf(code, name, size, size, hmac_with(digest))
+def _hmac_row(code: int, name: str, octets: int) -> Prf:
+    return Prf(code, name, octets, octets, hmac_with(octets))
 
 
 ROWS: Final = (
-    _hmac_row(2, "HMAC_SHA1", hashes.SHA1()),  # noqa: S303 - legacy opt-in
+    _hmac_row(2, "HMAC_SHA1", 20),  # legacy opt-in
     Prf(4, "AES128_XCBC", _AES_KEY, 16, XcbcCode, _fit_xcbc, nonce_octets=8),
-    _hmac_row(5, "HMAC_SHA2_256", hashes.SHA256()),
-    _hmac_row(6, "HMAC_SHA2_384", hashes.SHA384()),
-    _hmac_row(7, "HMAC_SHA2_512", hashes.SHA512()),
+    _hmac_row(5, "HMAC_SHA2_256", 32),
+    _hmac_row(6, "HMAC_SHA2_384", 48),
+    _hmac_row(7, "HMAC_SHA2_512", 64),
     Prf(8, "AES128_CMAC", _AES_KEY, 16, CmacCode, _fit_cmac, nonce_octets=8),
 )
 _BY_CODE: Final = {row.code: row for row in ROWS}

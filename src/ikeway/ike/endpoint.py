@@ -246,15 +246,17 @@ class Endpoint:
         self._index(sa)
         actions, refused = self._claims.look(sa, actions)
         tickets = self._returning.observe(before, sa.state, now)
-        more = [*self._leave_closed(sa, actions), *self._spare_memory(sa)]
-        more += self._take_over(sa, tickets, now)
+        began = [a.event for a in actions if type(a) is Report and type(a.event) is Established]
+        more: list[Action] = [*self._leave_closed(sa)] if began else []
+        more += self._spare_memory(sa)
+        if tickets:
+            more += self._take_over(sa, tickets, now)
         for answered in refused:
             more += self._handle(sa, answered, now)
         for born in sa.offspring:
             more += self._bear(born, now)
-        for action in actions:
-            if isinstance(action, Report) and isinstance(action.event, Established):
-                more += self._replace_others(sa, action.event, now)
+        for new in began:
+            more += self._replace_others(sa, new, now)
         for other, told in self._renewals.consequences(sa, actions, self._sas):
             more += self._handle(self._sas[other], told, now)
         if isinstance(sa.state, Gone):
@@ -263,10 +265,8 @@ class Endpoint:
             self._settled(sa, self._half_open.settle(sa.spi), now)
         return (*actions, *more)
 
-    def _leave_closed(self, sa: IkeSa, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    def _leave_closed(self, sa: IkeSa) -> tuple[Action, ...]:
         """Leave closed on a new IKE SA of a peer what somebody here closed on the one it has."""
-        if not any(isinstance(a, Report) and isinstance(a.event, Established) for a in actions):
-            return ()
         closed = self.peers.dismissed(sa, self._sas)
         return sa.leave_closed(closed) if closed else ()
 

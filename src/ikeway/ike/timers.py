@@ -62,9 +62,13 @@ TIMERS: Final = (
 
 def deadline(state: states.State) -> tuple[str, Instant] | None:
     """Return the earliest timer of a state: its name and when it fires."""
-    match state:
+    match state:  # the most frequent ones first
+        case states.Established():
+            return _of_established(state)
         case (
-            states.SigningRequest(expires=at)
+            states.AwaitAuthRequest(expires=at)
+            | states.InstallingFirst(expires=at)
+            | states.SigningRequest(expires=at)
             | states.CheckingResponder(expires=at)
             | states.AwaitIntermediateRequest(expires=at)
             | eap_states.AnsweringEap(expires=at)
@@ -75,11 +79,9 @@ def deadline(state: states.State) -> tuple[str, Instant] | None:
             | eap_states.AwaitEapResponse(expires=at)
             | eap_states.AwaitEapAuth(expires=at)
             | eap_states.AdmittingUser(expires=at)
-            | states.AwaitAuthRequest(expires=at)
             | states.CheckingInitiator(expires=at)
             | states.LeasingAddress(expires=at)
             | states.SigningResponse(expires=at)
-            | states.InstallingFirst(expires=at)
         ):
             return HALF_OPEN.name, at
         case states.Candidates():
@@ -89,8 +91,6 @@ def deadline(state: states.State) -> tuple[str, Instant] | None:
             return name, until
         case states.Gone():
             return None
-        case states.Established():
-            return _of_established(state)
         case _:
             return _of_peer(state)
 

@@ -23,7 +23,7 @@ from ikeway.model.secret import Secret
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection, UsePpk
 from ikeway.wire.codec import Body
-from ikeway.wire.message import Message, encode_chain
+from ikeway.wire.message import Message
 from ikeway.wire.payloads import KeyExchange, Nonce, SecurityAssociation
 from ikeway.wire.registry import KeMethod
 
@@ -33,22 +33,16 @@ AUTHORITIES_MOST: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that we can answer: our choice, and the connections that it may belong to."""
+    """A request that we can answer: our choice, and the connections that it may belong to.
+
+    `likely` is what it is taken for until IKE_AUTH.
+    """
 
     message: Message
     datagram: Datagram
     choice: negotiate.Choosing
     candidates: tuple[Connection, ...]
-
-    @property
-    def likely(self) -> Connection:
-        """The connection that it may well be; a PPK is spoken of where any of them wants one.
-
-        Which one it is shows in IKE_AUTH, and so does whether its PPK is known (RFC 8784 §3).
-        """
-        first = self.candidates[0]
-        wants = (each.ppk for each in self.candidates if each.ppk is not UsePpk.OFF)
-        return replace(first, ppk=next(wants, UsePpk.OFF))
+    likely: Connection
 
 
 def respond(
@@ -86,7 +80,17 @@ def _consider(env: Environment, datagram: Datagram) -> Asked:
     if gateway is not None:
         named = redirect.data(gateway, need(message, Nonce).data)
         raise ElsewhereError(f"it is sent to {gateway}", named)
-    return Asked(message, datagram, choice, fitting)
+    return Asked(message, datagram, choice, fitting, _likely(fitting))
+
+
+def _likely(candidates: tuple[Connection, ...]) -> Connection:
+    """Return the connection that it may well be; a PPK is spoken of where any of them wants one.
+
+    Which one it is shows in IKE_AUTH, and so does whether its PPK is known (RFC 8784 §3).
+    """
+    first = candidates[0]
+    wanted = next((each.ppk for each in candidates if each.ppk is not UsePpk.OFF), UsePpk.OFF)
+    return first if first.ppk is wanted else replace(first, ppk=wanted)
 
 
 def _candidates(env: Environment, datagram: Datagram) -> tuple[Connection, ...]:
@@ -157,15 +161,16 @@ def _reply(asked: Asked, link: Link, payloads: tuple[Body, ...]) -> tuple[Messag
     A longer answer would be a weapon in the hands of one who forges the sender of requests.
     """
     head = messages.header(link, ike_sa_init.TYPE, 0, is_response=True)
-    reply = Message(head, payloads)
-    octets, longest = reply.encode(), len(asked.datagram.octets)
     context = ike_sa_init.context(link, link.spi_r, asked.likely)
     extra = features.unasked(asked.message, context)
-    if extra and len(octets) + len(encode_chain(extra)[1]) <= longest:
+    if extra:
         reply = Message(head, payloads + extra)
         octets = reply.encode()
+        if len(octets) <= len(asked.datagram.octets):
+            return reply, octets
     # DEVIATION RFC 6023 §3: a request too short for the notify does not get it.
-    return reply, octets
+    reply = Message(head, payloads)
+    return reply, reply.encode()
 
 
 def _reports(session: Session, asked: Asked, reply: Message, octets: int) -> tuple[Action, ...]:
