@@ -74,6 +74,21 @@ mod tests {
         assert_eq!([counter.next(), counter.next(), counter.next()], [Some(1), Some(2), Some(3)]);
     }
 
+    /// RFC 4303 §3.3.2: the IV of an AEAD is the number, and one that two packets share gives both away.
+    #[test]
+    fn threads_that_count_together_share_no_number() {
+        let counter = SendCounter::new(u64::from(MAX) - 30_000, false);
+        let take = || std::iter::from_fn(|| counter.next()).take(10_000).collect::<Vec<_>>();
+        let mut taken: Vec<u64> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        taken.sort_unstable();
+        taken.dedup();
+        assert_eq!(taken.len(), 30_000, "as many as there were");
+        assert_eq!((taken.last(), counter.next()), (Some(&u64::from(MAX)), None));
+    }
+
     /// CF-U03: RFC 4303 §3.3.3: without ESN the counter does not cycle past 2^32 - 1.
     #[test]
     fn a_counter_without_esn_ends_at_32_bits() {

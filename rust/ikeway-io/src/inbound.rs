@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use crate::events::{Reporter, Stray};
 use crate::mailbox::{Inbox, Mailbox};
 use crate::moves::Told;
-use crate::tun::{Coalescer, Tun};
+use crate::tun::{Coalescer, Tun, clamp};
 use crate::udp::{Listening, ReceiveBatch, Run, is_bare};
 use crate::wiring::{Wiring, exhaust, is_ready};
 
@@ -157,6 +157,7 @@ impl Lane<'_> {
             Some(spi) => match self.open(spi, run, packet) {
                 Some(Opened::Within(inner)) => {
                     let inner = place.start + inner.start..place.start + inner.end;
+                    clamp(octets.get_mut(inner.clone()).unwrap_or_default(), self.tun.mtu());
                     self.coalescer.push(self.tun, octets, inner);
                 }
                 Some(Opened::Anew(place)) => self.anew.pass(self.tun, place),

@@ -35,6 +35,7 @@ impl Outbound {
             sender: Sender::new(&self.wiring.listening),
             reporter: &self.wiring.reporter,
             kept: Kept::default(),
+            mtu: self.wiring.tun.mtu(),
         };
         let mut buffer = vec![0; READ_OCTETS];
         let mut ready = [
@@ -81,6 +82,7 @@ struct Lane<'engine> {
     sender: Sender<'engine>,
     reporter: &'engine Reporter,
     kept: Kept,
+    mtu: usize,
 }
 
 impl Lane<'_> {
@@ -93,6 +95,7 @@ impl Lane<'_> {
 
     fn protect(&mut self, octets: &mut [u8]) -> Result<(), Refusal> {
         let mut handed = Handed::read(octets)?;
+        handed.clamp(self.mtu);
         let flow = Flow::read(handed.packet())?;
         let found = match self.table.find(&flow) {
             Some(sa) => Some(sa),

@@ -20,6 +20,7 @@ pub(crate) struct Tun {
     file: OwnedFd,
     name: String,
     takes_joined_udp: bool,
+    mtu: usize,
 }
 
 impl Tun {
@@ -32,7 +33,8 @@ impl Tun {
         let kind = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR | libc::IFF_TUN_EXCL;
         request.ifr_ifru.ifru_flags = low_half(kind);
         control(&file, libc::TUNSETIFF, &mut request).attempt(what)?;
-        let mut tun = Self { file, name: name_of(&request), takes_joined_udp: false };
+        let mut tun =
+            Self { file, name: name_of(&request), takes_joined_udp: false, mtu: mtu as usize };
         tun.set_header_length().attempt(what)?;
         tun.takes_joined_udp = tun.offload().attempt(what)?;
         tun.bring_up(mtu).attempt(|| format!("MTU {mtu} of {}", what()))?;
@@ -47,6 +49,11 @@ impl Tun {
     /// Returns whether one write may hold several UDP datagrams for the kernel to cut (Linux 6.2).
     pub(crate) const fn takes_joined_udp(&self) -> bool {
         self.takes_joined_udp
+    }
+
+    /// Returns the MTU that it was made with.
+    pub(crate) const fn mtu(&self) -> usize {
+        self.mtu
     }
 
     /// Reads a packet behind its virtio-net header, without waiting. Returns the octets of both.

@@ -6,9 +6,11 @@ mod coalesce;
 mod device;
 mod header;
 mod layout;
+mod mss;
 mod segment;
 
 pub(crate) use coalesce::Coalescer;
 pub(crate) use device::Tun;
 pub(crate) use header::HEADER_OCTETS;
+pub(crate) use mss::clamp;
 pub(crate) use segment::Handed;

@@ -6,6 +6,7 @@ use ikeway_esp::Refusal;
 
 use super::header::{HEADER_OCTETS, NEEDS_CHECKSUM, Offload};
 use super::layout::{Layout, TCP, UDP, octets, put};
+use super::mss::clamp;
 
 const CUT_NOT: u8 = 0;
 const CUT_TCPV4: u8 = 1;
@@ -55,6 +56,13 @@ impl<'buffer> Handed<'buffer> {
     /// every segment.
     pub(crate) fn packet(&self) -> &[u8] {
         self.packet
+    }
+
+    /// Lowers the segment size that it announces to what an MTU carries, if it announces one.
+    pub(crate) fn clamp(&mut self, mtu: usize) {
+        if self.cut.is_none() {
+            clamp(self.packet, mtu);
+        }
     }
 
     /// Calls `take` with each packet that goes out, in order.
