@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from esp_load.programs import installed
-from esp_load.tunnels import FAR, NEAR, Maker, Tunnel, UnavailableError, cable
-from support.netns import Namespace
+from esp_load.tunnels import FAR, NEAR, Maker, Tunnel, UnavailableError, cable, running
 from support.tunnel import OUTER
 
 START: Final = 15.0
@@ -32,11 +31,11 @@ def openvpn(kind: str, *, dco: bool = False) -> Maker:
         if dco and not _has_module():
             raise UnavailableError("this kernel has no ovpn or ovpn-dco module")
         papers = [_papers(folder, name) for name in ("near", "far")]
-        with cable() as (near, far), ExitStack() as running:
+        with cable() as (near, far), ExitStack() as stack:
             pids = []
             for side, namespace in ((1, far), (0, near)):
                 options = _options(folder, kind, side, papers[1 - side], dco=dco)
-                pids.append(running.enter_context(_running(namespace, folder, program, options)))
+                pids.append(stack.enter_context(running(namespace, program, *options, cwd=folder)))
             for name in ("far", "near"):
                 _wait(folder / f"{name}.log")
             yield Tunnel(near, far, FAR, "vpn0", (pids[1], pids[0]))
@@ -55,16 +54,6 @@ def _options(folder: Path, kind: str, side: int, fingerprint: str, *, dco: bool)
     options += ["--peer-fingerprint", fingerprint, "--data-ciphers", "AES-256-GCM"]
     options += ["--log", str(folder / f"{name}.log"), "--verb", "3"]
     return options if dco else [*options, "--disable-dco"]
-
-
-@contextmanager
-def _running(namespace: Namespace, folder: Path, program: str, options: list[str]) -> Iterator[int]:
-    process = namespace.start(program, *options, cwd=folder, stdin=subprocess.DEVNULL)
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def _wait(log: Path) -> None:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is compared: two namespaces on one cable, and a tunnel between them made by some program."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from support.netns import Namespace, connect, namespaces
 from support.suites import SUITES
@@ -28,6 +29,23 @@ Maker = Callable[[Path], AbstractContextManager[Tunnel]]
 
 class UnavailableError(Exception):
     """A program that cannot be had on this machine; the message says why."""
+
+
+@contextmanager
+def running(namespace: Namespace, *command: str, **options: Any) -> Iterator[int]:
+    """Run a program in a namespace; yield its number.
+
+    It has a session of its own, as our engine has: the kernel's scheduler may divide processors
+    between sessions first (sched_autogroup), and a load beside the tunnel must not tip that.
+    """
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    # `ip netns exec` becomes the program, so the number is the program's.
+    process = namespace.start(*command, start_new_session=True, **quiet, **options)
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 NEAR: Final = "10.1.0.1"

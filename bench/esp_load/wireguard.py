@@ -3,7 +3,6 @@
 
 import secrets
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -13,7 +12,16 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from esp_load.tunnels import FAR, NEAR, Maker, Tunnel, UnavailableError, address_ends, cable
+from esp_load.tunnels import (
+    FAR,
+    NEAR,
+    Maker,
+    Tunnel,
+    UnavailableError,
+    address_ends,
+    cable,
+    running,
+)
 from support.netns import Namespace
 from support.tunnel import OUTER
 
@@ -44,8 +52,8 @@ def wireguard(find: Callable[[], str], *options: str) -> Maker:
                 _End(far, f"wgb{tag}", X25519PrivateKey.generate(), OUTER[1][0], FAR),
             )
             with (
-                _running(near, program, *options, ends[0].interface) as one,
-                _running(far, program, *options, ends[1].interface) as two,
+                running(near, program, *options, ends[0].interface) as one,
+                running(far, program, *options, ends[1].interface) as two,
             ):
                 for end, other in (ends, ends[::-1]):
                     _configure(end, other)
@@ -53,18 +61,6 @@ def wireguard(find: Callable[[], str], *options: str) -> Maker:
                 yield Tunnel(near, far, FAR, ends[0].interface, (one, two))
 
     return make
-
-
-@contextmanager
-def _running(namespace: Namespace, *command: str) -> Iterator[int]:
-    quiet = subprocess.DEVNULL
-    # `ip netns exec` becomes the program, so the number is the program's.
-    process = namespace.start(*command, stdin=quiet, stdout=quiet, stderr=quiet)
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def _configure(end: _End, other: _End) -> None:
