@@ -151,3 +151,10 @@ def test_the_gateway_takes_clients_of_several_authorities(tunnel: Tunnel) -> Non
     )
     pair.connect()
     pair.carry()
+
+
+def test_who_does_not_know_announced_methods_ignores_them(tunnel: Tunnel) -> None:
+    """RFC 9593 §3.1: it is an unknown status notify to such a peer."""
+    pair = tunnel(Case(auth="rsa", ikeway={"announce_methods": True}))
+    pair.connect()
+    assert ("N((16443))" in pair.peer.log()) == pair.is_initiator

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Authentication with signatures: RFC 7427 (method 14) and the older methods (RFC 7296 §3.8)."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from ikeway.crypto import sign
 from ikeway.crypto.key_algorithm import KeyAlgorithm
@@ -18,6 +18,8 @@ from ikeway.crypto.sign import (
 )
 from ikeway.model.errors import AuthenticationError, MalformedError
 
+Liked: TypeAlias = Callable[[int, Scheme], bool]
+"""Whether a method and a scheme are what the peer would rather see."""
 RSA_SHA1: Final = 1
 DIGITAL_SIGNATURE: Final = 14
 OUR_HASHES: Final = (
@@ -61,11 +63,12 @@ def choose(
     *,
     pss: bool = False,
     allow_sha1: bool = False,
+    liked: Liked | None = None,
 ) -> tuple[int, str]:
     """Return the authentication method and the name of the scheme for the key's owner to sign with.
 
     `peer_hashes` is what the peer announced, None if it does not know RFC 7427. RSA keys sign by
-    PKCS#1 v1.5 unless `pss`.
+    PKCS#1 v1.5 unless `pss`. Where some suit that are `liked`, it is one of these.
 
     Raises:
         AuthenticationError: no scheme suits the key, the peer and the policy.
@@ -84,6 +87,8 @@ def choose(
         raise AuthenticationError(
             f"no way to sign with an {public.algorithm.value} key: the peer announces {heard}"
         )
+    if liked is not None:
+        candidates = [found for found in candidates if liked(*found)] or candidates
     first = _HASH_ORDER.get(public.algorithm, ())
     method, scheme = min(candidates, key=lambda found: _rank(found[1], first, pss=pss))
     return method, scheme.name

@@ -114,6 +114,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         redirect_to=table.redirect_to,
         redirect_grace=table.redirect_grace,
         ticket_lifetime=table.ticket_lifetime,
+        announce_methods=table.announce_methods,
         groups=tuple(table.groups),
         ppk=table.ppk,
         ppk_id=table.ppk_id or "",

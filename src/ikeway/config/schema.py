@@ -206,6 +206,10 @@ class ConnectionTable(Table):
     device_id: Pattern = written("*")
     """Which devices a peer with two proofs may use: whom the first one has to prove."""
 
+    announce_methods: bool = False
+    """Tell the peer by which methods and signature algorithms it may prove itself (RFC 9593), so
+    that one with several keys shows the right one. What a peer announces is heeded in any case."""
+
     eap_identity: Text | None = None
     """Who we say we are in EAP: the name of one of `[[credentials.secrets]]`, by default what
     `local_id` says. It is our `local_id` where nothing else is set for this connection."""

@@ -183,6 +183,7 @@ def _connection(connection: Connection) -> Table:
             *map(str, connection.peer_twofold),
         ],
         "device_id": connection.device_id.text,
+        "announce_methods": connection.announce_methods,
         "revocation": connection.revocation.value,
         "groups": list(connection.groups),
         "eap_identity": connection.eap_identity or None,

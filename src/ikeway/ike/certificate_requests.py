@@ -7,6 +7,8 @@ from functools import lru_cache
 
 from ikeway.crypto.certificate import Certificate, names_equal
 from ikeway.ike.environment import Environment
+from ikeway.ike.features import auth_methods
+from ikeway.ike.features.auth_methods import Announced
 from ikeway.policy.connection import Connection, Proof
 from ikeway.policy.revocation import Revocation
 from ikeway.wire.codec import Body
@@ -56,11 +58,13 @@ class Wishes:
 
     `authorities` are those it believes, by their hashes: only such as ours lead to. `by_url` is
     whether it fetches certificates (§3.6), `ocsp` whether it wants their status (RFC 4806 §3.1).
+    `methods` are those that it announces (RFC 9593).
     """
 
     authorities: frozenset[bytes] = frozenset()
     by_url: bool = False
     ocsp: bool = False
+    methods: tuple[Announced, ...] = ()
 
 
 def learn(env: Environment, message: Message) -> Wishes:
@@ -76,7 +80,8 @@ def learn(env: Environment, message: Message) -> Wishes:
     credentials = env.credentials
     ours = [issuers(own.chain, credentials.authorities) for own in credentials.certificates]
     by_url = message.notify(NotifyType.HTTP_CERT_LOOKUP_SUPPORTED) is not None
-    return Wishes(frozenset(asked).intersection(frozenset[bytes]().union(*ours)), by_url, ocsp)
+    known = frozenset(asked).intersection(frozenset[bytes]().union(*ours))
+    return Wishes(known, by_url, ocsp, auth_methods.learn(message))
 
 
 @lru_cache(maxsize=64)

@@ -3,6 +3,7 @@
 
 from ikeway.auth import signatures
 from ikeway.auth.certificates import identity_matches
+from ikeway.crypto.sign import scheme_named
 from ikeway.ike.certificate_requests import issuers
 from ikeway.ike.io import Ask
 from ikeway.ike.proof import Claim
@@ -44,7 +45,9 @@ def _choose(session: Session, connection: Connection) -> SigningScheme:
     for own in _ours(session, by):
         try:
             # INTEROP apple: certificate clients announce no hashes, so RSA signs by method 1 there.
-            how = signatures.choose(own.public, session.agreed.peer_hashes, allow_sha1=True)
+            how = signatures.choose(
+                own.public, session.agreed.peer_hashes, allow_sha1=True, liked=_liked(session, own)
+            )
         except AuthenticationError as error:
             reason = reason or error.reason
         else:
@@ -57,6 +60,17 @@ def _choose(session: Session, connection: Connection) -> SigningScheme:
     return min(fitting, key=lambda each: _rank(session, connection, each))
 
 
+def _liked(session: Session, own: LocalCertificate | LocalKey) -> signatures.Liked:
+    """Return what says whether the peer has announced a signature of that key (RFC 9593 §3)."""
+    above = frozenset[bytes]()
+    if isinstance(own, LocalCertificate):
+        above = issuers(own.chain, session.env.credentials.authorities)
+    announced = session.wishes.methods
+    return lambda method, scheme: any(
+        each.fits(method, scheme.identifiers, above) for each in announced
+    )
+
+
 def _ours(session: Session, by: Proof) -> tuple[LocalCertificate | LocalKey, ...]:
     credentials = session.env.credentials
     return credentials.keys if by is Proof.PUBKEY else credentials.certificates
@@ -64,18 +78,20 @@ def _ours(session: Session, by: Proof) -> tuple[LocalCertificate | LocalKey, ...
 
 def _rank(
     session: Session, connection: Connection, chosen: SigningScheme
-) -> tuple[bool, bool, bool]:
+) -> tuple[bool, bool, bool, bool]:
     """Return how well a key of ours suits, smaller being better; the first listed of equal ones.
 
     It has to be for our identity, by which the responder was asked for (IDr). Then comes whether
-    the peer names an authority of its (§3.7), then whether it signs without SHA-1.
+    the peer names an authority of its (§3.7), whether it has announced such a signature (RFC 9593),
+    then whether it signs without SHA-1.
     """
     own, is_weak = chosen.own, chosen.method == signatures.RSA_SHA1
+    is_liked = _liked(session, own)(chosen.method, scheme_named(chosen.scheme))
     if isinstance(own, LocalKey):
-        return False, False, is_weak
+        return False, False, not is_liked, is_weak
     known = issuers(own.chain, session.env.credentials.authorities)
     is_ours = identity_matches(connection.local_id, own.leaf)
-    return not is_ours, known.isdisjoint(session.wishes.authorities), is_weak
+    return not is_ours, known.isdisjoint(session.wishes.authorities), not is_liked, is_weak
 
 
 def proof(session: Session, scheme: SigningScheme, answer: Signed) -> tuple[Body, ...]:

@@ -199,6 +199,7 @@ class Connection:
     and have `redirect_grace` to go if they are up.
     `resumption` is whether tickets are asked for and given, for `ticket_lifetime` (RFC 5723).
     `return_routability` is whether a peer that has moved must show that it gets our packets there.
+    `announce_methods` is whether the peer is told how it may prove itself (RFC 9593).
     `groups` are those of which a user that EAP has proven has to be in one, if there are any.
     `eap_identity` is who we say we are in EAP, `eap_server` who the server of its TLS has to be, by
     default the gateway, and `eap_inner` what we do inside EAP-TTLS. A responder that has to
@@ -249,6 +250,7 @@ class Connection:
     ppk_id: str = ""
     resumption: bool = False
     ticket_lifetime: Seconds = 4 * 3600.0
+    announce_methods: bool = False
     groups: tuple[str, ...] = ()
     redirect: Redirects = Redirects.DENY
     redirect_to: Gateway | None = None

@@ -62,15 +62,15 @@ def _hashes(data: bytes) -> str:
 
 
 def _methods(data: bytes) -> str:
-    """SUPPORTED_AUTH_METHODS, RFC 9593 §4: length, link, method, and what the method wants."""
+    """SUPPORTED_AUTH_METHODS, RFC 9593 §3.2: length, method, link, and an AlgorithmIdentifier."""
     names, at = [], 0
     while at < len(data):
         size = data[at]
-        if size < 3:
+        if size < 2:
             raise ValueError("an announcement without a method")
-        names.append(AuthMethod(data[at + 2]).name)
+        names.append(AuthMethod(data[at + 1]).name)
         at += size
-    return ", ".join(names)
+    return ", ".join(dict.fromkeys(names))
 
 
 def _address(data: bytes) -> str:

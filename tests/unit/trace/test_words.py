@@ -126,7 +126,7 @@ def test_a_payload_is_told(body: Body, name: str, told: list[str] | None) -> Non
         (Notify(N.AUTH_LIFETIME, b"\0\0\x0e\x10"), "AUTH_LIFETIME: 3600 s"),
         (Notify(N.ADDITIONAL_IP4_ADDRESS, b"\x0a\0\0\x01"), "ADDITIONAL_IP4_ADDRESS: 10.0.0.1"),
         (Notify(N.REDIRECT, b"\x03\x02ab" + bytes(16)), "REDIRECT: to ab"),
-        (Notify(N.SUPPORTED_AUTH_METHODS, b"\x03\0\x0e"), "SUPPORTED_AUTH_METHODS: DIGITAL_SIGN"),
+        (Notify(N.SUPPORTED_AUTH_METHODS, b"\x03\x0e\0"), "SUPPORTED_AUTH_METHODS: DIGITAL_SIGN"),
         (Notify(NotifyType(40000)), "UNKNOWN_40000"),
     ],
 )

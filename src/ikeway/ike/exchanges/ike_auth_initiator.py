@@ -31,7 +31,7 @@ from ikeway.ike.exchanges import (
     informational,
 )
 from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
-from ikeway.ike.features import message_id_sync, multiple_auth
+from ikeway.ike.features import auth_methods, message_id_sync, multiple_auth
 from ikeway.ike.io import Action, FollowRedirect, InstallChild
 from ikeway.ike.questions import Answer, Refused, Signed, Trusted
 from ikeway.ike.reports import ChildFailed
@@ -151,6 +151,7 @@ def _send(
         *((IdR(wanted.type, wanted.data),) if wanted else ()),
         *((authentication,) if authentication else eap_initiator.announce(connection)),
         *(() if past else multiple_auth.first_of_two(connection)),
+        *(() if past else auth_methods.announce((connection,))),
         *resumption.announce(connection),
         *crash_detection.announce(session.env, session.link),
         *_wanted(state),

@@ -9,6 +9,7 @@ from ikeway.ike import ending, int_auth, messages, ppk_intermediate
 from ikeway.ike.children import Wish
 from ikeway.ike.exchanges import ike_auth_initiator, ike_intermediate
 from ikeway.ike.exchanges.ike_sa_init_initiator import Agreement
+from ikeway.ike.features import auth_methods
 from ikeway.ike.rounds import Round, agreed_on
 from ikeway.ike.session import Session, Transcript
 from ikeway.ike.states import AwaitIntermediateResponse, Step
@@ -83,5 +84,14 @@ def conclude(
     session = ike_intermediate.mix(state.session, transcript, shared)
     if due.has_ppk:
         session = ppk_intermediate.concluded(session, transcript, state.connection, reply)
+    session = _told(session, reply)
     agreement = Agreement(session, transcript, (), ())
     return _next(state.connection, agreement, state.wish, tuple(later), now)
+
+
+def _told(session: Session, reply: Message) -> Session:
+    """Note which methods the responder announces, where its list was too long before (RFC 9593)."""
+    methods = auth_methods.learn(reply, may_link=False)
+    if not methods:
+        return session
+    return replace(session, wishes=replace(session.wishes, methods=methods))

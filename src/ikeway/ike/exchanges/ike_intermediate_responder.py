@@ -6,6 +6,7 @@ from dataclasses import replace
 from ikeway.crypto.kex import key_exchange
 from ikeway.ike import int_auth, messages, ppk_intermediate
 from ikeway.ike.exchanges import ike_auth, ike_intermediate
+from ikeway.ike.features import auth_methods
 from ikeway.ike.io import Datagram
 from ikeway.ike.rounds import Round, agreed_on
 from ikeway.ike.session import Outdated, Session, Transcript
@@ -58,6 +59,8 @@ def respond(
     if due.has_ppk:
         found = ppk_intermediate.find(session, state.transcript, state.candidates, message)
         payloads = (*payloads, *found.answer)
+    if not later and session.keyring.suite.additional:
+        payloads = (*payloads, *auth_methods.announce(state.candidates))
     number, path = message.header.message_id, (datagram.local, datagram.peer)
     head = messages.header(session.link, ike_intermediate.TYPE, number, is_response=True)
     answered, actions = messages.respond(session, message.header, payloads, path)

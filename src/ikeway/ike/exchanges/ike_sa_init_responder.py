@@ -8,7 +8,7 @@ from ikeway.crypto.kex import key_exchange
 from ikeway.ike import certificate_requests, features, messages, negotiate, redirection
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import ike_intermediate_responder, ike_sa_init
-from ikeway.ike.features import intermediate, multiple_auth, redirect
+from ikeway.ike.features import auth_methods, intermediate, multiple_auth, redirect
 from ikeway.ike.io import Action, Datagram, Send
 from ikeway.ike.keys import Keyring
 from ikeway.ike.nonces import NONCE_OCTETS
@@ -24,7 +24,7 @@ from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection, UsePpk
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
-from ikeway.wire.payloads import KeyExchange, Nonce, SecurityAssociation
+from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation
 from ikeway.wire.registry import KeMethod
 
 AUTHORITIES_MOST: Final = 12
@@ -126,6 +126,7 @@ def _answer(env: Environment, asked: Asked, link: Link, public: bytes) -> tuple[
         Nonce(env.random.octets(NONCE_OCTETS)),
         *features.answer(asked.message, context),
         *multiple_auth.announce(asked.candidates),
+        *_methods_later(asked),
         *certificate_requests.ask(env, asked.candidates, AUTHORITIES_MOST),
     )
 
@@ -162,8 +163,10 @@ def _reply(asked: Asked, link: Link, payloads: tuple[Body, ...]) -> tuple[Messag
     """
     head = messages.header(link, ike_sa_init.TYPE, 0, is_response=True)
     context = ike_sa_init.context(link, link.spi_r, asked.likely)
-    extra = features.unasked(asked.message, context)
-    if extra:
+    unasked, methods = features.unasked(asked.message, context), _methods(asked)
+    for extra in dict.fromkeys((unasked + methods, unasked, methods)):
+        if not extra:
+            continue
         reply = Message(head, payloads + extra)
         octets = reply.encode()
         if len(octets) <= len(asked.datagram.octets):
@@ -171,6 +174,17 @@ def _reply(asked: Asked, link: Link, payloads: tuple[Body, ...]) -> tuple[Messag
     # DEVIATION RFC 6023 §3: a request too short for the notify does not get it.
     reply = Message(head, payloads)
     return reply, reply.encode()
+
+
+def _methods(asked: Asked) -> tuple[Notify, ...]:
+    """Return which methods of AUTH we accept, unless IKE_INTERMEDIATE says so (RFC 9593 §3.1)."""
+    whole = auth_methods.announce(asked.candidates)
+    return () if asked.choice.ike.additional else whole
+
+
+def _methods_later(asked: Asked) -> tuple[Notify, ...]:
+    has_list = asked.choice.ike.additional and auth_methods.announce(asked.candidates)
+    return auth_methods.LATER if has_list else ()
 
 
 def _reports(session: Session, asked: Asked, reply: Message, octets: int) -> tuple[Action, ...]:

@@ -10,6 +10,7 @@ from typing import Final
 from ikeway.crypto.sign import SignatureHash
 from ikeway.ike.features import (
     auth_lifetime,
+    auth_methods,
     childless,
     fragmentation,
     full_transcript,
@@ -40,7 +41,7 @@ OF_THE_CLIENT: Final = (redirect,)
 """Extensions that depend on where the client comes from."""
 OF_THE_GATEWAY: Final = (multiple_auth, auth_lifetime)
 """Extensions of which the responder speaks unasked."""
-IN_IKE_AUTH: Final = (message_id_sync,)
+IN_IKE_AUTH: Final = (message_id_sync, auth_methods)
 """Extensions that are agreed on in IKE_AUTH, not in IKE_SA_INIT."""
 
 
