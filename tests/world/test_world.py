@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from world import actions, found
+from world import actions, found, variety
+from world.abilities import MEBIBYTE
 from world.actions import KINDS, Strike
 from world.prng import Prng
 from world.simulation import Script, play, written
@@ -22,6 +23,24 @@ def test_a_world_holds_what_must_always_hold(seed: int) -> None:
     """I1 to I7, agreement of both sides after all is quiet, and nothing left in the end."""
     outcome = play(written(seed, HOURS))
     assert outcome.violation is None, f"PYTHONPATH=tests python -m world --seed {seed}"
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_a_world_of_the_newest_generation_holds_it_too(seed: int) -> None:
+    """What is not drawn by default yet: hybrid keys, tickets, redirects, hard limits."""
+    outcome = play(written(seed, HOURS, variety.NEWEST))
+    told = f"PYTHONPATH=tests python -m world --seed {seed} --generation {variety.NEWEST}"
+    assert outcome.violation is None, told
+
+
+def test_the_newest_generation_draws_all_that_it_is_for() -> None:
+    drawn = [variety.draw(seed, variety.NEWEST) for seed in range(40)]
+    connections = [each for one in drawn for place in one.places for each in place.connections]
+    assert any(spec.additional for each in connections for spec in each.ike)
+    assert any(spec.additional for each in connections for spec in each.esp)
+    assert any(each.resumption for each in connections)
+    assert any(each.redirect_to for each in connections)
+    assert any(one.packet_octets > MEBIBYTE for one in drawn)
 
 
 @pytest.mark.parametrize("name", found.names())

@@ -91,6 +91,8 @@ def _vary_children(drawn: Layout, prng: Prng) -> None:
         kind = prng.weighted([(6, "one"), (2, "several"), (1, "transport"), (1, "childless")])
         if kind == "childless":
             begins = prng.pick((Childless.PREFER, Childless.FORCE))
+            if right.start is Start.NOW:  # one that is forced takes no other beginning
+                right = replace(right, childless=begins)
             put(drawn, pair, replace(left, childless=begins), right)
         elif kind == "several" and right.pool is None:
             put(drawn, pair, _several(left), _several(right))
