@@ -156,7 +156,7 @@ def test_a_session_is_accounted_from_start_to_stop(server: FreeRadius) -> None:
 def test_an_order_to_disconnect(secret: Secret, found: int, heard: str) -> None:
     orders: list[Order] = []
 
-    def obey(order: Order) -> int:
+    async def obey(order: Order) -> int:
         orders.append(order)
         return found
 

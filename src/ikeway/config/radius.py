@@ -30,8 +30,6 @@ def build_radius(
         return None
     if not wanting:
         findings.warn(_AT, "no connection has eap-radius in its peer_auth")
-    if table.orders is not None and document.host.workers > 1:
-        findings.error((*_AT, "orders"), "orders are taken with one worker only ([host] workers)")
     identity = document.host.identity
     name = table.nas_identifier or ("ikeway" if identity is None else str(identity))
     servers = []

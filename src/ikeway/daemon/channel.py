@@ -20,6 +20,7 @@ from ikeway.model.errors import HostError, IkewayError, UsageError
 FRAME_OCTETS: Final = 64 << 20
 _MODULES: Final = frozenset(
     {
+        "ikeway.auth.radius.orders",
         "ikeway.dataplane.port",
         "ikeway.ike.io",
         "ikeway.ike.questions",

@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 import uvloop
 
+from ikeway.auth.radius.orders import Order
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
 from ikeway.control.schema import Drain, Drained, EventLine, Status
@@ -268,6 +269,10 @@ class Crew:
         if not known:
             raise UsageError(f"no IKE SA is called {target!r}; `ikeway status` shows them")
         return [spi for found in known for spi in found]
+
+    async def obey(self, order: Order) -> int:
+        """Have an order of a RADIUS server carried out by whoever has the sessions."""
+        return sum(await self._ask_all("obey", order))
 
     async def depart(self, leaving: list[Leaving]) -> list[str]:
         """Delete the IKE SAs of users, in all workers; return their ids."""

@@ -8,10 +8,12 @@ from typing import Final, Protocol
 
 from structlog import get_logger
 
+from ikeway.auth.radius.orders import Order
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
 from ikeway.daemon import server
 from ikeway.daemon.departures import Departures, Leaving
+from ikeway.daemon.radius import take_orders
 from ikeway.dataplane import open_plane
 from ikeway.dataplane.port import DataPlane, PlaneConfig
 from ikeway.model.address import NAT_PORT
@@ -35,6 +37,10 @@ class Daemon(server.Daemon, Protocol):
 
     async def serve(self) -> None:
         """Work until told to end, by a signal or a request."""
+        ...
+
+    async def obey(self, order: Order) -> int:
+        """Carry an order of a RADIUS server out; return how many sessions it was about."""
         ...
 
     async def depart(self, leaving: list[Leaving]) -> list[str]:
@@ -76,7 +82,11 @@ async def serve(
         daemon = make(plane)
         stack.push_async_callback(daemon.close)
         daemon.begin()
-        departures = Departures(loaded.store, daemon.depart, get_logger("ikeway").warning)
+        warn = get_logger("ikeway").warning
+        orders = await take_orders(loaded.radius, daemon.obey, warn)
+        if orders is not None:
+            stack.callback(orders.close)
+        departures = Departures(loaded.store, daemon.depart, warn)
         stack.push_async_callback(departures.close)
         departures.begin()
         control = server.ControlServer(run_dir.path, daemon, departures.look)

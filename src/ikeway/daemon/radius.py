@@ -4,6 +4,7 @@
 import ssl
 from collections.abc import Callable
 
+from ikeway.auth.radius.orders import Order
 from ikeway.config.load import Loaded
 from ikeway.dataplane.port import DataPlane
 from ikeway.ike.io import Report
@@ -12,7 +13,7 @@ from ikeway.policy.radius import RadiusPlace, RadiusSettings, RadiusTls
 from ikeway.runtime.entropy import SystemRandom
 from ikeway.runtime.radius import RadiusClient, RadiusServer
 from ikeway.runtime.radius_accounts import End, RadiusAccounts
-from ikeway.runtime.radius_orders import OrderDesk
+from ikeway.runtime.radius_orders import Obey, OrderDesk
 from ikeway.runtime.radius_relay import SESSION_OCTETS, RadiusRelay
 from ikeway.runtime.radius_teller import RadiusTeller
 
@@ -31,8 +32,6 @@ class RadiusOffice:
             HostError: the papers for TLS cannot be used.
         """
         random = SystemRandom()
-        self._settings = settings
-        self._tell = tell
         self._teller = None
         if settings.accounting:
             servers = [_server(one, one.accounting_port) for one in settings.servers]
@@ -43,7 +42,6 @@ class RadiusOffice:
         access = RadiusClient([_server(one, one.port) for one in settings.servers], random, tell)
         rounds = loaded.limits.eap_rounds
         self.relay = RadiusRelay(access, settings.name, random, rounds, self._accounts.granted)
-        self._desk: OrderDesk | None = None
 
     def heard(self, report: Report) -> None:
         """Take a report of an IKE SA."""
@@ -53,35 +51,40 @@ class RadiusOffice:
         """Take what went through a Child SA before it is removed."""
         await self._accounts.leaving(spi_in)
 
-    async def begin(self, *, is_first: bool) -> None:
-        """Listen for orders, and tell that we have started; `is_first` speaks for all workers.
+    def obey(self, order: Order) -> int:
+        """Carry an order out; return how many sessions of ours it was about."""
+        return self._accounts.obey(order)
 
-        Raises:
-            HostError: the port for orders cannot be had.
-        """
-        if self._settings.orders is not None:
-            await self._listen(*self._settings.orders)
+    def begin(self, *, is_first: bool) -> None:
+        """Tell that we have started; `is_first` speaks for all workers."""
         if self._teller is not None and is_first:
             self._teller.begin()
 
     async def close(self) -> None:
         """Close all accounts and all sockets."""
-        if self._desk is not None:
-            self._desk.close()
         self.relay.close()
         await self._accounts.close()
         if self._teller is not None:
             await self._teller.close()
 
-    async def _listen(self, address: object, port: int) -> None:
-        secrets = {one.host: one.secret for one in self._settings.servers}
-        desk = OrderDesk(self._settings.name, secrets, self._accounts.obey, self._tell)
-        try:
-            self._desk = await OrderDesk.open(desk, str(address), port)
-        except OSError as error:
-            raise HostError(
-                f"cannot listen for RADIUS orders on {address} port {port}: {error.strerror}"
-            ) from error
+
+async def take_orders(settings: RadiusSettings | None, obey: Obey, tell: Tell) -> OrderDesk | None:
+    """Listen for orders, for all workers, if they are to be taken.
+
+    Raises:
+        HostError: the port cannot be had.
+    """
+    if settings is None or settings.orders is None:
+        return None
+    address, port = settings.orders
+    secrets = {one.host: one.secret for one in settings.servers}
+    desk = OrderDesk(settings.name, secrets, obey, tell)
+    try:
+        return await OrderDesk.open(desk, str(address), port)
+    except OSError as error:
+        raise HostError(
+            f"cannot listen for RADIUS orders on {address} port {port}: {error.strerror}"
+        ) from error
 
 
 def _server(place: RadiusPlace, port: int) -> RadiusServer:

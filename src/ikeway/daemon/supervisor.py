@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 import uvloop
 
+from ikeway.auth.radius.orders import Order
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
 from ikeway.control.schema import Drain, Drained, EventLine, Status
@@ -238,7 +239,7 @@ class Supervisor:
         events = loop.create_task(self._plane_events.follow())
         await self._roaming.begin(self._network)
         if self._radius is not None:
-            await self._radius.begin(is_first=self._is_first)
+            self._radius.begin(is_first=self._is_first)
         self._starter.begin()
         self._traps.begin()
         await self._ending.wait()
@@ -302,6 +303,10 @@ class Supervisor:
         if not whole and not children and not was_kept:
             raise UsageError(f"no SA is called {target!r}; `ikeway status` shows them")
         return [sa.spi.hex() for sa in whole] + [f"{spi:08x}" for _, spi in children]
+
+    async def obey(self, order: Order) -> int:
+        """Carry an order of a RADIUS server out; return how many sessions it was about."""
+        return 0 if self._radius is None else self._radius.obey(order)
 
     async def depart(self, leaving: list[Leaving]) -> list[str]:
         """Delete the IKE SAs of users; return their ids."""

@@ -119,6 +119,8 @@ class Worker:
             case "drain":
                 order = Drain.model_validate_json(*values)
                 return (await self._supervisor.drain(order)).model_dump_json()
+            case "obey":
+                return await self._supervisor.obey(*values)
             case "depart":
                 return await self._supervisor.depart(*values)
             case _:

@@ -3,7 +3,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, cast
 
 from typing_extensions import override
@@ -12,16 +12,17 @@ from ikeway.auth.radius.authenticity import open_request, seal_reply
 from ikeway.auth.radius.orders import Order, OrderRefusedError, done, read, refused
 from ikeway.auth.radius.packet import Packet
 from ikeway.auth.radius.registry import ErrorCause
-from ikeway.model.errors import PeerError
+from ikeway.model.errors import HostError, PeerError
 from ikeway.model.secret import Secret
 
 PORT: Final = 3799
 """IANA's port for dynamic authorization."""
 _REMEMBERED_MOST: Final = 256
 
-Obey = Callable[[Order], int]
-"""Carries an order out; returns for how many sessions it did."""
+Obey = Callable[[Order], Awaitable[int]]
+"""Carries an order out; returns for how many sessions it did. May raise `HostError`."""
 Source = tuple[str, int]
+Key = tuple[Source, bytes]
 
 
 class OrderDesk(asyncio.DatagramProtocol):
@@ -39,7 +40,8 @@ class OrderDesk(asyncio.DatagramProtocol):
         self._obey = obey
         self._tell = tell
         self._transport: asyncio.DatagramTransport | None = None
-        self._answers: dict[tuple[Source, bytes], bytes] = {}
+        self._answers: dict[Key, bytes] = {}
+        self._working: dict[Key, asyncio.Task[None]] = {}
 
     @classmethod
     async def open(cls, desk: "OrderDesk", host: str, port: int) -> "OrderDesk":
@@ -60,7 +62,9 @@ class OrderDesk(asyncio.DatagramProtocol):
         return int(self._transport.get_extra_info("sockname")[1])
 
     def close(self) -> None:
-        """Listen no more."""
+        """Listen no more, and leave undone what is being done."""
+        for task in tuple(self._working.values()):
+            task.cancel()
         if self._transport is not None:
             self._transport.close()
 
@@ -80,14 +84,27 @@ class OrderDesk(asyncio.DatagramProtocol):
             self._tell(f"{addr[0]}: {error.reason}")
             return
         key = (addr[:2], data[:20])
-        if key not in self._answers:
-            while len(self._answers) >= _REMEMBERED_MOST:
-                del self._answers[next(iter(self._answers))]
-            self._answers[key] = seal_reply(self._answer(packet), packet, secret)
-        if self._transport is not None:
-            self._transport.sendto(self._answers[key], addr)
+        if key in self._answers:
+            self._send(self._answers[key], addr)
+        elif key not in self._working and len(self._working) < _REMEMBERED_MOST:
+            work = self._carry_out(key, packet, secret)
+            self._working[key] = asyncio.get_running_loop().create_task(work)
 
-    def _answer(self, packet: Packet) -> Packet:
+    async def _carry_out(self, key: Key, packet: Packet, secret: Secret) -> None:
+        try:
+            answer = seal_reply(await self._answer(packet), packet, secret)
+        finally:
+            del self._working[key]
+        while len(self._answers) >= _REMEMBERED_MOST:
+            del self._answers[next(iter(self._answers))]
+        self._answers[key] = answer
+        self._send(answer, key[0])
+
+    def _send(self, octets: bytes, place: Source) -> None:
+        if self._transport is not None:
+            self._transport.sendto(octets, place)
+
+    async def _answer(self, packet: Packet) -> Packet:
         try:
             order = read(packet, self._name, int(time.time()))
         except OrderRefusedError as refusal:
@@ -96,6 +113,11 @@ class OrderDesk(asyncio.DatagramProtocol):
         except PeerError as error:
             self._tell(error.reason)
             return refused(packet, ErrorCause.INVALID_REQUEST)
-        if not self._obey(order):
+        try:
+            found = await self._obey(order)
+        except HostError as error:
+            self._tell(f"a RADIUS order was not carried out: {error}")
+            return refused(packet, ErrorCause.RESOURCES_UNAVAILABLE)
+        if not found:
             return refused(packet, ErrorCause.SESSION_NOT_FOUND)
         return done(packet)

@@ -72,10 +72,6 @@ def test_what_is_in_force_is_shown_without_the_secret(tmp_path: Path) -> None:
             "groups: only with EAP",
         ),
         (
-            '[host]\nworkers = 2\n[radius]\norders = "10.0.0.1"\n' + SERVER + CONNECTION,
-            "orders are taken with one worker only",
-        ),
-        (
             SERVER + CONNECTION + "resumption = true\n",
             "a ticket would let users in without asking",
         ),
