@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Leads EAP in threads: handshakes of TLS, slow hashes and databases would hold everybody up."""
+"""Leads EAP in threads: handshakes of TLS, slow hashes and databases would hold everybody up.
+
+One step of a handshake is up to 2 ms of work with RSA and 1 ms with ECDSA, a slow hash some 30 ms;
+to go into a thread and back is 50 µs.
+"""
 
 import asyncio
 from collections.abc import Callable

@@ -186,7 +186,7 @@ def import_(*, keep_clear: ClearOption = False, config: ConfigOption = DEFAULT_C
     """
     from ikeway.runtime.user_book import to_import
 
-    book, known = _book(config), set[str]()
+    book = _book(config)
     users, own = to_import(config)
     known = {user.name.casefold() for user in book.all()}
     taken = 0
