@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two ikeways with a cable or a NAT between them, configured to fit each other."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,7 +15,14 @@ Table: TypeAlias = dict[str, Any]
 class Two:
     """Two daemons, of which ours starts."""
 
-    def __init__(self, folder: Path, link: Link, ours: Table, peer: Table) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        link: Link,
+        ours: Table,
+        peer: Table,
+        peer_faults: Sequence[Table] = (),
+    ) -> None:
         self.link = link
         secret = folder / "psk"
         secret.write_text("0123456789abcdef0123")
@@ -28,6 +36,7 @@ class Two:
             folder / "peer",
             link.peer.namespace,
             config("peer", "any", secret, networks(link, "peer") | {"role": "responder"} | peer),
+            peer_faults,
         )
         self.witness = Witness(link.ours, OUTER)
         for daemon in (self.peer, self.ours):

@@ -52,6 +52,21 @@ def test_a_pair_on_standby_sends_when_the_old_one_was_removed(hosts: Hosts) -> N
 
 
 @pytest.mark.conformance("CF-F04")
+def test_a_pair_on_standby_sends_once_it_is_activated(hosts: Hosts) -> None:
+    """A peer that began anew and only listens never proves that it has the new pair."""
+    old, new = children(0), children(1)
+    install(hosts, old)
+    hosts[1].install(new[1], standby=True)
+    hosts[0].install(new[0])
+    plane = hosts[1].plane
+    hosts[1].call(lambda: plane.activate(new[1].spi_in))
+    before = sent(hosts[1], old[1])
+    ping(hosts[1], hosts[0])
+    assert sent(hosts[1], old[1]) == before
+    assert sent(hosts[1], new[1]) >= 3
+
+
+@pytest.mark.conformance("CF-F04")
 def test_rubbish_with_its_spi_does_not_activate_a_pair_on_standby(hosts: Hosts) -> None:
     """I4: only a packet that verifies changes what is sent where."""
     old, new = children(0), children(1)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host of the world: the real core, and a shell that performs its actions in virtual time."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -434,6 +435,8 @@ class Host:
 
     def _install(self, action: InstallChild) -> None:
         reason = self.plane.install(action.child, is_standby=action.is_standby)
+        if action.is_standby and action.active_after < math.inf:
+            self.at(action.active_after, self.plane.activate, action.child.spi_in)
         self._answered(action.ticket, Refused(reason) if reason else Installed())
 
     def _hear(self, event: PeerSeen | Spent) -> None:

@@ -66,6 +66,11 @@ class Plane:
         self.children[child.spi_in] = Installed(child, is_standby)
         return None
 
+    def activate(self, spi_in: int) -> None:
+        """Let a pair on standby send; one that is gone is none."""
+        if spi_in in self.children:
+            self.children[spi_in].is_standby = False
+
     @property
     def all(self) -> tuple[Installed, ...]:
         """All pairs, the oldest first."""

@@ -172,6 +172,15 @@ impl Engine {
         self.is_unsettled = true;
     }
 
+    /// Has a pair on standby send, although the peer has not used it; others do so already.
+    pub(crate) fn activate(&mut self, spi_in: u32) -> Result<(), EngineError> {
+        if !self.counters.contains_key(&spi_in) {
+            return Err(EngineError::UnknownSpi(spi_in));
+        }
+        self.settle()?;
+        self.outbound.call(move |table| table.activate(spi_in))
+    }
+
     /// Changes where both ends of a pair are; keys, numbers and counters stay.
     pub(crate) fn migrate(
         &mut self,

@@ -96,7 +96,7 @@ class Colleague:
         match question:
             case "install":
                 return await self._install(*values)
-            case "remove" | "usage" | "migrate" | "trap" | "untrap":
+            case "remove" | "usage" | "activate" | "migrate" | "trap" | "untrap":
                 return await self._on_plane(question, *values)
             case "usages":
                 return await self._usages()
@@ -165,8 +165,9 @@ class Colleague:
     async def _with_pair(self, what: str, spi_in: int, *where: Any) -> Usage | None:
         self._check(spi_in)
         plane = self._resources.plane
-        if what == "migrate":
-            await plane.migrate(spi_in, *where)
+        if what in {"activate", "migrate"}:
+            change = plane.activate if what == "activate" else plane.migrate
+            await change(spi_in, *where)
             return None
         if what == "usage":
             return await plane.usage(spi_in)

@@ -39,6 +39,10 @@ class DistantPlane(DataPlane):
         await self._channel.ask("install", child, standby)
 
     @override
+    async def activate(self, spi_in: int) -> None:
+        await self._channel.ask("activate", spi_in)
+
+    @override
     async def migrate(
         self,
         spi_in: int,

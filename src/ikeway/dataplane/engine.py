@@ -86,6 +86,10 @@ class EngineDataPlane(DataPlane):
         await self._ask("install", standby=standby, child=child_sa(child))
 
     @override
+    async def activate(self, spi_in: int) -> None:
+        await self._ask("activate", spi_in=spi_in)
+
+    @override
     async def migrate(
         self,
         spi_in: int,

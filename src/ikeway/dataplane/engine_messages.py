@@ -19,7 +19,7 @@ from ikeway.model.address import Endpoint
 from ikeway.model.esp import ChildSa, EspKeys, Limits, OriginalAddresses, Usage
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 
-PROTOCOL_VERSION: Final = 7
+PROTOCOL_VERSION: Final = 8
 
 Json: TypeAlias = dict[str, Any]
 

@@ -72,6 +72,10 @@ class NullDataPlane(DataPlane):
         self._children[child.spi_in] = _Pair(child)
 
     @override
+    async def activate(self, spi_in: int) -> None:
+        await self.usage(spi_in)
+
+    @override
     async def migrate(
         self,
         spi_in: int,

@@ -135,6 +135,10 @@ class DataPlane(Protocol):
         """
         ...
 
+    async def activate(self, spi_in: int) -> None:
+        """Have a pair on standby send from now on, though the peer has not used it yet."""
+        ...
+
     async def migrate(
         self,
         spi_in: int,

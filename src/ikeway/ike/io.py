@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that can happen to an IKE SA, and everything that it can want."""
 
+import math
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -194,7 +195,8 @@ class InstallChild:
     """Give a Child SA to the data plane, then answer the ticket with `Installed`.
 
     `virtual_ips` are addresses lent to us: the host needs them on the tunnel's interface. A standby
-    child receives; it sends from its first packet received on, or when it alone is left (§2.8).
+    child receives; it sends from its first packet received on, or when it alone is left (§2.8),
+    at the latest `active_after` so long.
     """
 
     ticket: Ticket
@@ -203,6 +205,7 @@ class InstallChild:
     virtual_ips: tuple[Address, ...] = ()
     dns: tuple[Address, ...] = ()
     is_standby: bool = False
+    active_after: Seconds = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 """Performs what the core wants: a `match` over its actions, each arm one call of a port."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -66,6 +67,7 @@ from ikeway.runtime.references import References
 from ikeway.runtime.revocation import StatusDesk
 from ikeway.runtime.sockets import UdpTransport
 from ikeway.runtime.solver import Solver
+from ikeway.runtime.standby import Standby
 from ikeway.runtime.stapling import Stapler
 from ikeway.runtime.verifier import Verifier
 
@@ -113,6 +115,9 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._timers: dict[bytes, asyncio.TimerHandle] = {}
         self._fading: dict[int, asyncio.TimerHandle] = {}
+        self._standby = Standby(
+            self._loop, lambda spi: self._work.put_nowait(partial(self._activate, spi))
+        )
         self._work: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._solver = Solver()
         credentials = endpoint.env.credentials
@@ -346,11 +351,17 @@ class Driver:
         try:
             await self._ports.plane.install(action.child, standby=action.is_standby)
             self._held.add(action.child.spi_in)
+            if action.is_standby and action.active_after < math.inf:
+                self._standby.wait(action.child.spi_in, action.active_after)
             await self._route(action)
         except HostError as error:
             self._answered(action.ticket, Refused(str(error)))
         else:
             self._answered(action.ticket, Installed())
+
+    async def _activate(self, spi_in: int) -> None:
+        if spi_in in self._held:
+            await self._ports.plane.activate(spi_in)
 
     async def _route(self, action: InstallChild) -> None:
         """Send the traffic of a Child SA to the data plane; one that has no way is taken back."""
@@ -379,6 +390,7 @@ class Driver:
             if self._ports.network is not None:
                 await self._ports.network.remove(spi_in)
         finally:
+            self._standby.forget(spi_in)
             if spi_in in self._held:
                 self._held.discard(spi_in)
                 await self._ports.leaving(spi_in)
@@ -418,6 +430,7 @@ class Driver:
         self._timers.clear()
         for spi_in in tuple(self._fading):
             self._faded(spi_in)
+        self._standby.close()
         self.transport.close()
         await self._solver.close()
         await self._verifier.close()

@@ -144,7 +144,7 @@ def test_an_inbound_spi_is_taken_once(attempt: Try) -> None:
 
 def test_a_pair_that_is_not_there_is_an_error(attempt: Try) -> None:
     async def work(plane: DataPlane) -> None:
-        for call in (plane.remove, plane.usage):
+        for call in (plane.remove, plane.usage, plane.activate):
             with pytest.raises(HostError, match="0x00003000"):
                 await call(0x3000)
 
@@ -157,6 +157,8 @@ def test_a_pair_on_standby_is_a_pair_like_others(attempt: Try) -> None:
         await plane.install(replace(CHILD, spi_in=0x1001, spi_out=0x2001), standby=True)
         with pytest.raises(HostError, match="0x00001001"):
             await plane.install(replace(CHILD, spi_in=0x1001, spi_out=0x2001), standby=True)
+        for spi_in in (0x1000, 0x1001, 0x1001):
+            await plane.activate(spi_in)
         assert await plane.usages() == {0x1000: Usage(), 0x1001: Usage()}
         assert await plane.remove(0x1000) == Usage()
         assert await plane.remove(0x1001) == Usage()

@@ -15,7 +15,7 @@ use crate::events::{Note, Stray, Want};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 7;
+pub(super) const VERSION: u32 = 8;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -37,6 +37,11 @@ pub(super) enum Request {
         id: u64,
         standby: bool,
         child: Box<Child>,
+    },
+    /// A pair on standby sends from now on, also without that.
+    Activate {
+        id: u64,
+        spi_in: u32,
     },
     Migrate {
         id: u64,
@@ -84,6 +89,7 @@ impl Request {
             Self::Hello { id }
             | Self::Configure { id, .. }
             | Self::Install { id, .. }
+            | Self::Activate { id, .. }
             | Self::Migrate { id, .. }
             | Self::Remove { id, .. }
             | Self::Usage { id, .. }

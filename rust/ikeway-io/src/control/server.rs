@@ -236,6 +236,7 @@ impl Server {
             }
             Request::Usage { spi_in, .. } => return self.usage(spi_in),
             Request::Usages { start, .. } => return self.usages(start),
+            Request::Activate { spi_in, .. } => self.configured()?.activate(spi_in)?,
             Request::Migrate { spi_in, local, peer, encapsulation, .. } => {
                 let path = install::path(local, peer, &encapsulation);
                 self.configured()?.migrate(spi_in, path)?;

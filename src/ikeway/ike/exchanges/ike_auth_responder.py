@@ -2,6 +2,7 @@
 """IKE_AUTH as its responder (RFC 7296 §1.2, §2.15, §2.19, §2.21.2)."""
 
 from dataclasses import replace
+from typing import Final
 
 from ikeway.ike import (
     admission,
@@ -49,7 +50,7 @@ from ikeway.ike.vouched import Standing
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import AuthenticationError, MalformedError, PeerError
 from ikeway.model.identity import ANONYMOUS, Identity
-from ikeway.model.time import Instant
+from ikeway.model.time import Instant, Seconds
 from ikeway.policy.connection import Childless, Connection, Proof
 from ikeway.policy.credentials import identities_equal
 from ikeway.policy.proposals import esp_words
@@ -59,6 +60,9 @@ from ikeway.wire.payloads import Authentication, Certificate, Configuration, IdI
 from ikeway.wire.registry import NotifyType
 
 LEASE = "lease"
+
+UNUSED: Final[Seconds] = 2.0
+"""How long the first Child SA of a peer waits for its use, where an older one has its traffic."""
 
 
 def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: Instant) -> Step:
@@ -342,13 +346,19 @@ def _prove(
     auth: tuple[Body, ...],
     now: Instant,
 ) -> Step:
-    """Have the Child SA installed before the response leaves (§2.8), if there is one."""
+    """Have the Child SA installed before the response leaves (§2.8), if there is one.
+
+    What we sent on it could overtake the response. So another Child SA for the same traffic goes on
+    sending, that of the IKE SA which this one replaces, until the peer has shown that it has this.
+    """
     waiting = InstallingFirst(session, request, outcome, auth, _expires(now))
     if outcome.child is None:
         return _finish(waiting, now)
     child = outcome.child.sa
     ticket = session.install_ticket(child.spi_in)
-    return Step(waiting, (InstallChild(ticket, request.connection.name, child),))
+    name = request.connection.name
+    install = InstallChild(ticket, name, child, is_standby=True, active_after=UNUSED)
+    return Step(waiting, (install,))
 
 
 def installed(state: InstallingFirst, answer: Answer, now: Instant) -> Step:
