@@ -13,14 +13,15 @@ from ikeway.ike.environment import Environment
 from ikeway.ike.session import Link, Session
 from ikeway.ike.tasks import Inform
 from ikeway.model.errors import IntegrityError
-from ikeway.wire.message import Message
+from ikeway.wire.message import Header, Message
 from ikeway.wire.payloads import Notify
-from ikeway.wire.registry import NotifyType, ProtocolId
+from ikeway.wire.registry import NotifyType, PayloadType, ProtocolId
 
 TOKEN_OCTETS: Final = range(16, 129)
 """§5: tokens of others."""
 TOKENS_MOST: Final = 4
 """§4.5: how many a message may present, of as many secrets, and how many we keep of a peer."""
+_SEALED: Final = frozenset({PayloadType.SK, PayloadType.SKF})
 
 KIND: Final = NotifyType.QUICK_CRASH_DETECTION
 
@@ -34,6 +35,17 @@ def tokens(env: Environment, spi_i: bytes, spi_r: bytes) -> tuple[Notify, ...]:
         Notify(KIND, code(secret, spi_i + spi_r), protocol=ProtocolId.IKE)
         for secret in env.crash_secrets[:TOKENS_MOST]
     )
+
+
+def tokens_of(env: Environment, header: Header) -> tuple[Notify, ...]:
+    """Return our tokens of the IKE SA of a sealed message, which another life of ours may have had.
+
+    RFC 6290 §4.5. Another worker may have it still: its SPI says whose it is.
+    """
+    ours = header.spi_r if header.is_from_initiator else header.spi_i
+    if header.next_payload not in _SEALED or ours[0] != env.worker:
+        return ()
+    return tokens(env, header.spi_i, header.spi_r)
 
 
 def announce(env: Environment, link: Link) -> tuple[Notify, ...]:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from ikeway.ike import besieged, crash_detection, hints, opening, strangers, succession
 from ikeway.ike.claims import Claims
 from ikeway.ike.cookies import Challenge
-from ikeway.ike.eap_states import AsServer
 from ikeway.ike.environment import Environment
 from ikeway.ike.exchanges import (
     ike_sa_init_initiator,
@@ -18,7 +17,7 @@ from ikeway.ike.exchanges import (
 )
 from ikeway.ike.fragment_budget import FragmentBudget
 from ikeway.ike.gate import Admitted, Asked, Demand, Gate, Refused
-from ikeway.ike.half_open import HalfOpen, request_key
+from ikeway.ike.half_open import HALF_OPEN, HalfOpen, request_key
 from ikeway.ike.io import (
     Action,
     AddressesChanged,
@@ -50,12 +49,8 @@ from ikeway.ike.states import (
     AwaitInitResponse,
     AwaitIntermediateRequest,
     Candidates,
-    CheckingInitiator,
     Gone,
-    InstallingFirst,
-    LeasingAddress,
     Offspring,
-    SigningResponse,
     Step,
 )
 from ikeway.ike.states import Established as EstablishedState
@@ -64,21 +59,8 @@ from ikeway.model.errors import MalformedError, PeerError
 from ikeway.model.secret import Secret
 from ikeway.model.time import Instant
 from ikeway.wire.message import MAJOR, Header
-from ikeway.wire.payloads import Notify
-from ikeway.wire.registry import ExchangeType, PayloadType
+from ikeway.wire.registry import ExchangeType
 
-SEALED = frozenset({PayloadType.SK, PayloadType.SKF})
-HALF_OPEN = (
-    AwaitIntermediateRequest,
-    AwaitAuthRequest,
-    CheckingInitiator,
-    LeasingAddress,
-    Offspring,
-    SigningResponse,
-    InstallingFirst,
-    AsServer,
-)
-"""The states of a responder whose peer has not proven anything yet, or not to the end."""
 STARTING = (AwaitInitResponse, Candidates)
 """The states of an initiator that may have IKE_AUTH to ask yet."""
 
@@ -158,7 +140,9 @@ class Endpoint:
             return self._new(header, datagram, now)
         sa = self._sas.get(header.spi_r if header.is_from_initiator else header.spi_i)
         if sa is None:
-            return self._strangers.unknown_sa(header, datagram, now, self._tokens(header))
+            return self._strangers.unknown_sa(
+                header, datagram, now, crash_detection.tokens_of(self.env, header)
+            )
         return self._handle(sa, Received(header, datagram), now)
 
     def handle(
@@ -186,21 +170,13 @@ class Endpoint:
         A peer that we have an IKE SA with knows better: it is a packet that was late.
         """
         peer = path[1]
-        if not self._strangers.may_hint(now) or any(is_with(sa, peer) for sa in self.sas):
+        if not self._strangers.may_hint(now) or any(
+            hints.is_with(sa.state, peer) for sa in self.sas
+        ):
             return ()
         return (strangers.outside(hints.notice(spi), path),)
 
     # Hints ----------------------------------------------------------------------------------------
-
-    def _tokens(self, header: Header) -> tuple[Notify, ...]:
-        """Return our tokens of an IKE SA that another life of ours may have had (RFC 6290 §4.5).
-
-        Another worker may have it still: its SPI says whose it is.
-        """
-        ours = header.spi_r if header.is_from_initiator else header.spi_i
-        if header.next_payload not in SEALED or ours[0] != self.env.worker:
-            return ()
-        return crash_detection.tokens(self.env, header.spi_i, header.spi_r)
 
     def _invalid_spi(self, datagram: Datagram, now: Instant) -> tuple[Action, ...]:
         """Take a hint that the peer does not know a Child SA: the worst it does is a question."""
@@ -406,12 +382,6 @@ class Endpoint:
             return (strangers.dropped(datagram, "an IKE_SA_INIT request shorter than a cookie"),)
         told = self._pressure.note(verdict.demand.value, len(self._half_open), now)
         return (sent, *told)
-
-
-def is_with(sa: IkeSa, peer: Place) -> bool:
-    """Whether an IKE SA is established with that peer."""
-    state = sa.state
-    return isinstance(state, EstablishedState) and state.session.link.peer.address == peer.address
 
 
 def _repeat(sa: IkeSa, datagram: Datagram) -> tuple[Action, ...]:

@@ -3,9 +3,30 @@
 
 import hashlib
 from collections import Counter
+from typing import Final
 
+from ikeway.ike.eap_states import AsServer
 from ikeway.ike.io import Datagram
 from ikeway.ike.sources import Source
+from ikeway.ike.states import (
+    AwaitAuthRequest,
+    AwaitIntermediateRequest,
+    CheckingInitiator,
+    InstallingFirst,
+    LeasingAddress,
+    SigningResponse,
+)
+
+HALF_OPEN: Final = (
+    AwaitIntermediateRequest,
+    AwaitAuthRequest,
+    CheckingInitiator,
+    LeasingAddress,
+    SigningResponse,
+    InstallingFirst,
+    AsServer,
+)
+"""The states of a responder whose peer has not proven anything yet, or not to the end."""
 
 
 def request_key(datagram: Datagram) -> bytes:

@@ -96,6 +96,11 @@ def may_be_invalid_spi(header: Header) -> bool:
     return is_informational and header.is_request and is_unprotected(header)
 
 
+def is_with(state: object, peer: Endpoint) -> bool:
+    """Whether an IKE SA is established with that peer."""
+    return isinstance(state, Established) and state.session.link.peer.address == peer.address
+
+
 def of_spi(state: object, spi: int, peer: Endpoint) -> bool:
     """Whether that peer's inbound SPI is of a Child SA here."""
     return (

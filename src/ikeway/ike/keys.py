@@ -7,7 +7,7 @@ from ikeway.crypto.keys import IkeKeys, Replaced, derive_ike_keys, keys_with_ppk
 from ikeway.crypto.prf import Prf, prf
 from ikeway.crypto.protection import DirectionKeys, Protection
 from ikeway.crypto.random import Random
-from ikeway.model.errors import IntegrityError, MalformedError
+from ikeway.model.errors import IntegrityError, MalformedError, UsageError
 from ikeway.model.secret import Secret
 from ikeway.policy.proposals import IkeSuite
 from ikeway.wire.codec import Body
@@ -15,6 +15,7 @@ from ikeway.wire.message import HEADER_OCTETS, Header, Message, decode_chain, en
 from ikeway.wire.registry import PayloadType
 
 SK_HEADER_OCTETS = 4
+PAYLOAD_MOST = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,16 @@ class Keyring:
 
         `first` is the type of the first payload. `numbers` are those of a fragment, whose payload
         is SKF instead of SK (RFC 7383 §2.5).
+
+        Raises:
+            UsageError: a payload has at most 65,535 octets (RFC 7296 §3.2).
         """
         kind = PayloadType.SKF if numbers else PayloadType.SK
         sk_octets = SK_HEADER_OCTETS + len(numbers) + self.protection.body_octets(len(plaintext))
+        if sk_octets > PAYLOAD_MOST:
+            raise UsageError(
+                f"{len(plaintext)} octets to seal: a payload has {PAYLOAD_MOST} at most"
+            )
         whole = header.before(kind, HEADER_OCTETS + sk_octets)
         prefix = whole + bytes([first, 0]) + sk_octets.to_bytes(2) + numbers
         if self.protection.iv_is_counter:
