@@ -62,9 +62,9 @@ from ikeway.ike.states import Established as EstablishedState
 from ikeway.ike.tasks import AskedChild
 from ikeway.model.address import Address
 from ikeway.model.secret import Secret
-from ikeway.runtime.driver import GRACE
 from ikeway.runtime.eap import Conversations
 from ikeway.runtime.faults import Faults, Thing
+from ikeway.runtime.installer import GRACE
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.pki import Pki
 from support.shell import TODAY, find_paths

@@ -2,7 +2,6 @@
 """Performs what the core wants: a `match` over its actions, each arm one call of a port."""
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,7 +35,6 @@ from ikeway.ike.questions import (
     Answer,
     Converse,
     FindPaths,
-    Installed,
     Lease,
     Measured,
     MeasureUsage,
@@ -52,14 +50,15 @@ from ikeway.ike.states import Lingering
 from ikeway.model.address import Endpoint as Place
 from ikeway.model.errors import HostError
 from ikeway.model.esp import Usage
-from ikeway.model.time import Instant, Seconds
+from ikeway.model.time import Instant
 from ikeway.policy.revocation import StatusSources
 from ikeway.runtime.eap import to_verify, verified
 from ikeway.runtime.eap_desk import EapDesk
 from ikeway.runtime.faults import Due, Faults, Thing
+from ikeway.runtime.installer import Installer
 from ikeway.runtime.keylog import KeyLog
 from ikeway.runtime.leases import Lender
-from ikeway.runtime.network import HostNetwork, TunnelPlan
+from ikeway.runtime.network import HostNetwork
 from ikeway.runtime.paths import find
 from ikeway.runtime.pki import Pki
 from ikeway.runtime.radius_relay import METHOD, RadiusRelay
@@ -67,14 +66,10 @@ from ikeway.runtime.references import References
 from ikeway.runtime.revocation import StatusDesk
 from ikeway.runtime.sockets import UdpTransport
 from ikeway.runtime.solver import Solver
-from ikeway.runtime.standby import Standby
 from ikeway.runtime.stapling import Stapler
 from ikeway.runtime.verifier import Verifier
 
 Listener = Callable[[Report], None]
-
-GRACE: Seconds = 1.0
-"""How long a Child SA that was replaced still receives: packets and messages overtake others."""
 
 
 async def _unaccounted(_: int) -> None:
@@ -114,11 +109,6 @@ class Driver:
         self._ports = ports
         self._loop = asyncio.get_running_loop()
         self._timers: dict[bytes, asyncio.TimerHandle] = {}
-        self._fading: dict[int, asyncio.TimerHandle] = {}
-        self._standby = Standby(
-            self._loop, lambda spi: self._work.put_nowait(partial(self._activate, spi))
-        )
-        self._work: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._solver = Solver()
         credentials = endpoint.env.credentials
         self._verifier = Verifier(
@@ -129,9 +119,10 @@ class Driver:
             Stapler(ports.sources, credentials.authorities, self.warn),
         )
         self._verifier.prepare(own.chain for own in credentials.certificates)
-        self._worker = self._loop.create_task(self._work_off())
+        self._installer = Installer(
+            ports.plane, ports.network, ports.leaving, self._answered, self.warn
+        )
         self._forgotten = asyncio.Event()
-        self._held: set[int] = set()
 
     # Inputs ---------------------------------------------------------------------------------------
 
@@ -235,11 +226,11 @@ class Driver:
             case Ask(ticket, question):
                 self._ask(ticket, question)
             case InstallChild():
-                self._work.put_nowait(partial(self._install, action))
+                self._installer.install(action)
             case MigrateChild():
-                self._work.put_nowait(partial(self._migrate, action))
+                self._installer.migrate(action)
             case RemoveChild(_, spi_in, is_replaced):
-                self._take_out(spi_in, is_replaced=is_replaced)
+                self._installer.take_out(spi_in, is_replaced=is_replaced)
             case RevokeTicket() | FollowRedirect():
                 self._pass_on(action)
             case Forget(sa):
@@ -290,11 +281,11 @@ class Driver:
             case Admit():
                 self._ports.eap.admit(question, partial(self._answered, ticket))
             case Lease():
-                self._work.put_nowait(partial(self._lend, ticket, question))
+                self._installer.put(partial(self._lend, ticket, question))
             case FindPaths():
                 self._later(ticket, find(question, self.endpoint.env.addresses))
             case MeasureUsage(spis):
-                self._work.put_nowait(partial(self._measure, ticket, spis))
+                self._installer.put(partial(self._measure, ticket, spis))
             case SolvePuzzle(puzzle):
                 self._solver.solve(puzzle, partial(self._answered, ticket))
 
@@ -318,83 +309,6 @@ class Driver:
 
     def _later(self, ticket: Ticket, answer: Answer) -> None:
         self._loop.call_soon(self._answered, ticket, answer)
-
-    def _take_out(self, spi_in: int, *, is_replaced: bool) -> None:
-        """Remove a Child SA; one whose traffic another one carries may receive a moment longer.
-
-        When the others go, it is not to come into use again.
-        """
-        if is_replaced:
-            self._fading[spi_in] = self._loop.call_later(GRACE, self._faded, spi_in)
-            return
-        for other in tuple(self._fading):
-            self._faded(other)
-        self._work.put_nowait(partial(self._remove, spi_in))
-
-    def _faded(self, spi_in: int) -> None:
-        self._fading.pop(spi_in).cancel()
-        self._work.put_nowait(partial(self._remove, spi_in))
-
-    # The data plane and the host, one after the other --------------------------------------------
-
-    async def _work_off(self) -> None:
-        while True:
-            work = await self._work.get()
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - I1: nothing ends the driver
-                self.warn(f"{type(error).__name__}: {error}")
-            finally:
-                self._work.task_done()
-
-    async def _install(self, action: InstallChild) -> None:
-        try:
-            await self._ports.plane.install(action.child, standby=action.is_standby)
-            self._held.add(action.child.spi_in)
-            if action.is_standby and action.active_after < math.inf:
-                self._standby.wait(action.child.spi_in, action.active_after)
-            await self._route(action)
-        except HostError as error:
-            self._answered(action.ticket, Refused(str(error)))
-        else:
-            self._answered(action.ticket, Installed())
-
-    async def _activate(self, spi_in: int) -> None:
-        if spi_in in self._held:
-            await self._ports.plane.activate(spi_in)
-
-    async def _route(self, action: InstallChild) -> None:
-        """Send the traffic of a Child SA to the data plane; one that has no way is taken back."""
-        network, interface = self._ports.network, self._ports.plane.interface
-        if network is None or interface is None:
-            return
-        try:
-            for remark in await network.add(_plan(action, interface)):
-                self.warn(remark)
-        except HostError:
-            self._held.discard(action.child.spi_in)
-            await self._ports.plane.remove(action.child.spi_in)
-            raise
-
-    async def _migrate(self, action: MigrateChild) -> None:
-        """Change where a Child SA's packets go; the host's own routes do not depend on that."""
-        ends = action.local, action.peer
-        try:
-            await self._ports.plane.migrate(action.spi_in, *ends, action.encapsulation)
-        except HostError as error:
-            self.warn(f"Child SA {action.spi_in:08x} does not follow to {action.peer}: {error}")
-
-    async def _remove(self, spi_in: int) -> None:
-        """Take out a Child SA; one that was refused is not there, and that is no news."""
-        try:
-            if self._ports.network is not None:
-                await self._ports.network.remove(spi_in)
-        finally:
-            self._standby.forget(spi_in)
-            if spi_in in self._held:
-                self._held.discard(spi_in)
-                await self._ports.leaving(spi_in)
-                await self._ports.plane.remove(spi_in)
 
     async def _lend(self, ticket: Ticket, question: Lease) -> None:
         try:
@@ -421,34 +335,16 @@ class Driver:
 
     async def drain(self) -> None:
         """Wait until the data plane and the host have done what was asked of them."""
-        await self._work.join()
+        await self._installer.drain()
 
     async def close(self) -> None:
         """Stop: no timers, no sockets, no work."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        for spi_in in tuple(self._fading):
-            self._faded(spi_in)
-        self._standby.close()
+        self._installer.hurry()
         self.transport.close()
         await self._solver.close()
         await self._verifier.close()
         await self._ports.eap.close()
-        await self.drain()
-        self._worker.cancel()
-
-
-def _plan(action: InstallChild, interface: str) -> TunnelPlan:
-    child = action.child
-    return TunnelPlan(
-        connection=action.connection,
-        interface=interface,
-        child_spi=child.spi_in,
-        virtual_ips=action.virtual_ips,
-        local_ts=child.local_ts,
-        peer_ts=child.peer_ts,
-        outer_local=child.local.address,
-        outer_peer=child.peer.address,
-        dns=action.dns,
-    )
+        await self._installer.close()

@@ -102,6 +102,11 @@ class XfrmDataPlane(DataPlane):
             self._looking = asyncio.create_task(self._watch())
 
     @override
+    async def activate(self, spi_in: int) -> None:
+        if self._pair(spi_in).is_standby:
+            self._wake(spi_in)
+
+    @override
     async def migrate(
         self,
         spi_in: int,
@@ -254,9 +259,13 @@ class XfrmDataPlane(DataPlane):
         while waiting := self._policies.standing_by():
             for spi_in in waiting:
                 if (await self.usage(spi_in)).packets_in:
-                    self._policies.wake(spi_in)
-                    self._follow(self._policies.pairs[spi_in].flows)
+                    self._wake(spi_in)
             await asyncio.sleep(_LOOK_SECONDS)
+
+    def _wake(self, spi_in: int) -> None:
+        """Let a pair send that was on standby."""
+        self._policies.wake(spi_in)
+        self._follow(self._policies.pairs[spi_in].flows)
 
     def _hear(self, kind: int, octets: bytes) -> None:
         event = self._told.hear(kind, octets)
