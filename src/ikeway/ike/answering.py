@@ -8,6 +8,7 @@ from ikeway.ike.exchanges import (
     eap_initiator,
     eap_responder,
     ike_auth_initiator,
+    ike_auth_last_response,
     ike_auth_responder,
     ike_sa_init_initiator,
 )
@@ -90,7 +91,7 @@ def _as_responder(state: OnResponder, ticket: Ticket, given: Answer, now: Instan
                 outcome.child is not None
                 and ticket == session.install_ticket(outcome.child.sa.spi_in)
             ):
-                return ike_auth_responder.installed(state, given, now)
+                return ike_auth_last_response.installed(state, given, now)
             case _:
                 return Step(state)
     except PeerError as error:

@@ -2,67 +2,54 @@
 """IKE_AUTH as its responder (RFC 7296 §1.2, §2.15, §2.19, §2.21.2)."""
 
 from dataclasses import replace
-from typing import Final
 
 from ikeway.ike import (
     admission,
-    authenticity,
     certificate_requests,
     configuration,
-    crash_detection,
     ending,
     first_child,
     messages,
-    mobility,
     null_auth,
     peer_certificates,
     ppk,
     proof,
     public_keys,
     redirection,
-    resumption,
     signing,
-    wanted,
-    window_size,
 )
 from ikeway.ike.admission import Welcome
 from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.eap_states import AdmittingUser, AwaitEapAuth
 from ikeway.ike.exchanges import another_auth_responder, eap_responder, ike_auth
-from ikeway.ike.features import message_id_sync, mobike, multiple_auth, redirect
-from ikeway.ike.io import Action, Ask, Datagram, InstallChild
-from ikeway.ike.questions import Answer, Installed, Lease, Leased, Refused, Signed, Trusted
-from ikeway.ike.reports import ChildEstablished, ChildFailed, RefusedRequest
+from ikeway.ike.exchanges import ike_auth_last_response as last
+from ikeway.ike.features import mobike, multiple_auth, redirect
+from ikeway.ike.io import Ask, Datagram
+from ikeway.ike.questions import Answer, Lease, Leased, Refused, Signed, Trusted
+from ikeway.ike.reports import RefusedRequest
 from ikeway.ike.session import Session, Transcript
 from ikeway.ike.shape import need
 from ikeway.ike.states import (
     AwaitAuthRequest,
     CheckingInitiator,
     ChildOutcome,
-    InstallingFirst,
     LeasingAddress,
     SigningResponse,
     Step,
 )
 from ikeway.ike.tickets import Past
-from ikeway.ike.timers import HALF_OPEN
 from ikeway.ike.vouched import Standing
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import AuthenticationError, MalformedError, PeerError
-from ikeway.model.identity import ANONYMOUS, Identity
-from ikeway.model.time import Instant, Seconds
+from ikeway.model.identity import Identity
+from ikeway.model.time import Instant
 from ikeway.policy.connection import Childless, Connection, Proof
 from ikeway.policy.credentials import identities_equal
-from ikeway.policy.proposals import esp_words
-from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Authentication, Certificate, Configuration, IdI, IdR, Notify
 from ikeway.wire.registry import NotifyType
 
 LEASE = "lease"
-
-UNUSED: Final[Seconds] = 2.0
-"""How long the first Child SA of a peer waits for its use, where an older one has its traffic."""
 
 
 def respond(state: AwaitAuthRequest, message: Message, datagram: Datagram, now: Instant) -> Step:
@@ -118,7 +105,7 @@ def _check(
     kind = proof.kind(auth, message, accepted)
     if kind is Proof.CERTIFICATE:
         ask = peer_certificates.ask(session, connection, message, "client")
-        return Step(CheckingInitiator(session, transcript, request, _expires(now)), (ask,))
+        return Step(CheckingInitiator(session, transcript, request, last.expires(now)), (ask,))
     theirs = proof.claim(session, transcript, need(message, IdI), is_local=False)
     if kind is Proof.NULL:
         null_auth.check(session, theirs, auth)
@@ -245,7 +232,7 @@ def _authentic(
     if question is None:
         return _enter(session, transcript, request, now)
     ask = Ask(session.ticket(admission.ADMIT), question)
-    return Step(AdmittingUser(session, transcript, request, _expires(now)), (ask,))
+    return Step(AdmittingUser(session, transcript, request, last.expires(now)), (ask,))
 
 
 def admitted(state: AdmittingUser, answer: Answer, now: Instant) -> Step:
@@ -272,7 +259,7 @@ def _enter(session: Session, transcript: Transcript, request: AuthRequest, now: 
     if not versions or (pool is None and not framed):
         return _decide(session, transcript, request, None, now)
     ask = Ask(session.ticket(LEASE), Lease(pool, request.id_i, versions, framed))
-    return Step(LeasingAddress(session, transcript, request, _expires(now)), (ask,))
+    return Step(LeasingAddress(session, transcript, request, last.expires(now)), (ask,))
 
 
 def leased(state: LeasingAddress, answer: Answer, now: Instant) -> Step:
@@ -302,28 +289,22 @@ def _prove_for(
 ) -> Step:
     """Prove who we are, in the way that the request calls for."""
     connection = request.connection
-    ours = proof.claim(session, transcript, _identity(connection), is_local=True)
+    ours = proof.claim(session, transcript, last.identity(connection), is_local=True)
     if request.keys is not None:
         auth = proof.eap_proof(session, ours, request.keys)
-        return _prove(session, request, outcome, auth, now)
+        return last.prove(session, request, outcome, auth, now)
     if session.resumed is not None:
         covers = _check_resumed(session, session.resumed, transcript, request.message)
-        return _prove(session, request, outcome, proof.resumed_proof(session, ours, covers), now)
+        return last.prove(
+            session, request, outcome, proof.resumed_proof(session, ours, covers), now
+        )
     if connection.local_auth is Proof.NULL:
-        return _prove(session, request, outcome, null_auth.prove(session, ours), now)
+        return last.prove(session, request, outcome, null_auth.prove(session, ours), now)
     if connection.local_auth is Proof.PSK:
         secret = proof.find_psk(session, connection.local_id, request.id_i)
-        return _prove(session, request, outcome, proof.psk_proof(session, ours, secret), now)
+        return last.prove(session, request, outcome, proof.psk_proof(session, ours, secret), now)
     scheme, ask = signing.ask(session, connection, ours)
-    return Step(SigningResponse(session, request, outcome, scheme, _expires(now)), (ask,))
-
-
-def _expires(now: Instant) -> Instant:
-    return now + (HALF_OPEN.length or 0.0)
-
-
-def _identity(connection: Connection) -> IdR:
-    return IdR(connection.local_id.type, connection.local_id.data)
+    return Step(SigningResponse(session, request, outcome, scheme, last.expires(now)), (ask,))
 
 
 def signed(state: SigningResponse, answer: Answer, now: Instant) -> Step:
@@ -336,105 +317,7 @@ def signed(state: SigningResponse, answer: Answer, now: Instant) -> Step:
         reason = answer.reason if isinstance(answer, Refused) else "no signature"
         raise AuthenticationError(f"cannot sign: {reason}")
     auth = signing.proof(state.session, state.scheme, answer)
-    return _prove(state.session, state.request, state.outcome, auth, now)
-
-
-def _prove(
-    session: Session,
-    request: AuthRequest,
-    outcome: ChildOutcome,
-    auth: tuple[Body, ...],
-    now: Instant,
-) -> Step:
-    """Have the Child SA installed before the response leaves (§2.8), if there is one.
-
-    What we sent on it could overtake the response. So another Child SA for the same traffic goes on
-    sending, that of the IKE SA which this one replaces, until the peer has shown that it has this.
-    """
-    waiting = InstallingFirst(session, request, outcome, auth, _expires(now))
-    if outcome.child is None:
-        return _finish(waiting, now)
-    child = outcome.child.sa
-    ticket = session.install_ticket(child.spi_in)
-    name = request.connection.name
-    install = InstallChild(ticket, name, child, is_standby=True, active_after=UNUSED)
-    return Step(waiting, (install,))
-
-
-def installed(state: InstallingFirst, answer: Answer, now: Instant) -> Step:
-    """Answer the request; a data plane that refuses costs the Child SA only."""
-    if isinstance(answer, Installed):
-        return _finish(state, now)
-    reason = answer.reason if isinstance(answer, Refused) else "it could not be installed"
-    notify = Notify(NotifyType.NO_ADDITIONAL_SAS)
-    failed = ChildOutcome((notify,), None, (), f"the data plane says: {reason}")
-    without = replace(state, outcome=failed)
-    return _finish(without, now)
-
-
-def _finish(state: InstallingFirst, now: Instant) -> Step:
-    request, outcome = state.request, state.outcome
-    connection, past = request.connection, state.session.resumed
-    ticket = resumption.answer_first(state.session, request, now)
-    payloads: tuple[Body, ...] = (
-        *(() if request.keys else (_identity(connection),)),
-        *message_id_sync.answer(request.message),
-        *state.proof,
-        *crash_detection.announce(state.session.env, state.session.link),
-        *outcome.payloads,
-        *ticket.payloads,
-        *window_size.announce(connection),
-        *_mobike(state),
-        *ppk.answer(state.session),
-        *authenticity.announce(connection, past.proven if past else now, now),
-    )
-    path = request.local, request.peer
-    session, actions = messages.respond(state.session, request.message.header, payloads, path)
-    is_alone = request.message.notify(NotifyType.INITIAL_CONTACT) is not None
-    replaces = is_alone and request.id_i != ANONYMOUS
-    ids = connection.local_id, request.id_i
-    proven = ike_auth.Proven(
-        session,
-        connection,
-        *ids,
-        request.message,
-        replaces,
-        standing=request.standing,
-        resumption=ticket.known,
-    )
-    children = (outcome.child.installed(),) if outcome.child else ()
-    established, report = ike_auth.establish(proven, children, outcome.virtual_ips, now)
-    gateway = redirection.elsewhere(state.session, connection, request.local.address)
-    if gateway is not None:
-        established = redirection.leaving(established, gateway, now)
-    else:
-        established = wanted.adopt(established)
-    return Step(established, (*actions, report, *_child_reports(session, connection, outcome)))
-
-
-def _mobike(state: InstallingFirst) -> tuple[Notify, ...]:
-    """Return what we say of MOBIKE to a peer that has asked for it (RFC 4555 §3.2)."""
-    request = state.request
-    if not mobike.is_supported(request.message):
-        return ()
-    path = request.local, request.peer
-    return mobility.announce(state.session, request.connection, path)
-
-
-def _child_reports(
-    session: Session, connection: Connection, outcome: ChildOutcome
-) -> tuple[Action, ...]:
-    if outcome.child is None:
-        return _failure_report(session, connection, outcome.failure)
-    child = outcome.child.sa
-    suite = esp_words(child.suite)
-    return (session.report(ChildEstablished(connection.name, child, suite)),)
-
-
-def _failure_report(
-    session: Session, connection: Connection, failure: str | None
-) -> tuple[Action, ...]:
-    return (session.report(ChildFailed(connection.name, failure)),) if failure else ()
+    return last.prove(state.session, state.request, state.outcome, auth, now)
 
 
 def reject(
