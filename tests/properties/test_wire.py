@@ -34,6 +34,10 @@ HEADERS = st.builds(
     st.integers(0, 0xFFFFFFFF),
 )
 MUTATIONS = 100_000
+SEALED = {PayloadType.SK, PayloadType.SKF}
+PROPOSALS = 104
+LOOKED_AT = 24
+"""The head of any payload, and some octets of what it holds: a selector, or the head of an SPI."""
 
 
 @pytest.mark.parametrize("kind", [*OPEN, Unknown], ids=lambda kind: kind.__name__)
@@ -89,11 +93,11 @@ def test_every_prefix_of_a_captured_message_is_malformed_or_whole() -> None:
 def test_every_bit_flip_in_a_captured_message_is_survived() -> None:
     for octets in captured():
         flipped = bytearray(octets)
-        # What is sealed is opaque here: its first octets stand for all.
-        for bit in range(8 * min(len(octets), 900 if octets[18] == 34 else 64)):
-            flipped[bit >> 3] ^= 1 << (bit & 7)
-            one_input(bytes(flipped))
-            flipped[bit >> 3] ^= 1 << (bit & 7)
+        for at in telling(octets):
+            for bit in range(8):
+                flipped[at] ^= 1 << bit
+                one_input(bytes(flipped))
+                flipped[at] ^= 1 << bit
 
 
 def test_random_mutations_of_captured_messages_are_survived() -> None:
@@ -101,6 +105,20 @@ def test_random_mutations_of_captured_messages_are_survived() -> None:
     chance = random.Random(7296)
     for _ in range(MUTATIONS):
         one_input(mutate(chance, chance.choice(seeds), chance.choice(seeds)))
+
+
+def telling(octets: bytes) -> Iterator[int]:
+    """Yield where a decoder looks, which stores SPIs, keys, nonces, hashes and what is sealed.
+
+    Of what is stored the first octets stand for all, and of proposals the first ones.
+    """
+    yield from range(16, min(28, len(octets)))
+    kind, at = octets[16], 28
+    while kind and at + 4 <= len(octets):
+        size = int.from_bytes(octets[at + 2 : at + 4])
+        looked_at = min(size, PROPOSALS if kind == PayloadType.SA else LOOKED_AT)
+        yield from range(at, min(at + max(looked_at, 4), len(octets)))
+        kind, at = octets[at] if kind not in SEALED else 0, at + max(size, 4)
 
 
 def captured() -> Iterator[bytes]:
