@@ -187,8 +187,9 @@ class ConnectionTable(Table):
     """Our ID; by default `[host] identity`, else the first name in our certificate."""
 
     local_auth: Proofs = written("certificate")
-    """How we prove it: `psk`, `certificate`, or by EAP. That is for initiators: with a password
-    `eap-mschapv2` and the weaker `eap-md5` and `eap-gtc`, or `eap-ttls` with the password inside
+    """How we prove it: `psk`, `certificate`, `pubkey` (our key alone, which the peer has to know),
+    or by EAP. That is for initiators: with a password `eap-mschapv2`
+    and the weaker `eap-md5` and `eap-gtc`, or `eap-ttls` with the password inside
     TLS, with a certificate `eap-tls`. A responder may use the last two as well (RFC 5998). An
     initiator may have two proofs (RFC 4739), as in `certificate+eap-mschapv2`: of the device, then
     of its user, who is `eap_identity`. With `null` we do not prove it at all (RFC 7619), and say
@@ -199,7 +200,8 @@ class ConnectionTable(Table):
 
     peer_auth: list[Proofs] = written(["certificate"], min_length=1)
     """What we accept as proof of that, the methods of EAP in the order in which to offer them. A
-    responder proves itself by certificate before EAP. Of `certificate+eap-mschapv2` both have to
+    responder proves itself by `certificate` or `pubkey` before EAP; for that one its key stands in
+    `[[credentials.public_keys]]`. Of `certificate+eap-mschapv2` both have to
     come: `device_id` is for the first, `peer_id` for the user whom the second one proves. With
     `null`, alone, anybody may use the connection."""
 
