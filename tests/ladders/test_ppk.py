@@ -15,7 +15,7 @@ from support.agreement import agree
 from support.crossing import rekey_child, rekey_ike
 from support.forge import edited, rewritten, session_of
 from support.hosts import GCM, Row
-from support.ppk import GREEN, KEY, OFF, OTHER, PREFER, REQUIRE, name_in, pair
+from support.ppk import GREEN, INSISTENT, KEY, OFF, OTHER, PREFER, REQUIRE, name_in, pair
 
 AUTH = ExchangeType.IKE_AUTH
 pytestmark = pytest.mark.usefixtures("rfc8784_alone")
@@ -82,17 +82,7 @@ def test_where_nobody_insists_it_goes_without(
 
 @pytest.mark.conformance("CF-W07")
 @WAYS
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        ((REQUIRE, (KEY,)), (OFF, ())),
-        ((OFF, ()), (REQUIRE, (KEY,))),
-        ((REQUIRE, (KEY,)), (PREFER, (GREEN,))),
-        ((PREFER, (KEY,)), (REQUIRE, (GREEN,))),
-        ((REQUIRE, (KEY,)), (REQUIRE, (OTHER,))),
-        ((PREFER, (KEY,)), (PREFER, (OTHER,))),
-    ],
-)
+@pytest.mark.parametrize(("left", "right"), [*INSISTENT, ((PREFER, (KEY,)), (PREFER, (OTHER,)))])
 def test_where_somebody_insists_or_the_keys_differ_nothing_comes_of_it(
     row: Row,
     auth: str,

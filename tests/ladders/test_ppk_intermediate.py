@@ -20,7 +20,7 @@ from support.forge import edited, rewritten, session_of
 from support.hosts import GCM, Row
 from support.hybrid import KEM, TWO, exchanges
 from support.ladder import Ladder
-from support.ppk import GREEN, KEY, OFF, OTHER, PREFER, REQUIRE, name_in, pair
+from support.ppk import GREEN, INSISTENT, KEY, OTHER, PREFER, REQUIRE, name_in, pair
 
 INTERMEDIATE = ExchangeType.IKE_INTERMEDIATE
 WAYS = pytest.mark.parametrize("auth", ["psk", "certificates"])
@@ -116,16 +116,7 @@ def test_where_nobody_insists_it_goes_without(row: Row, auth: str, other: tuple[
 
 @pytest.mark.conformance("CF-W07")
 @WAYS
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        ((REQUIRE, (KEY,)), (OFF, ())),
-        ((OFF, ()), (REQUIRE, (KEY,))),
-        ((REQUIRE, (KEY,)), (PREFER, (GREEN,))),
-        ((PREFER, (KEY,)), (REQUIRE, (GREEN,))),
-        ((REQUIRE, (KEY,)), (REQUIRE, (OTHER,))),
-    ],
-)
+@pytest.mark.parametrize(("left", "right"), INSISTENT)
 def test_where_somebody_insists_nothing_comes_of_it(
     row: Row,
     auth: str,

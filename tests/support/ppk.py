@@ -18,6 +18,15 @@ OTHER = Ppk(b"blue", Secret(b"x" * 32))
 GREEN = Ppk(b"green", Secret(b"g" * 32))
 OFF, PREFER, REQUIRE = UsePpk.OFF, UsePpk.PREFER, UsePpk.REQUIRE
 
+INSISTENT = [
+    ((REQUIRE, (KEY,)), (OFF, ())),
+    ((OFF, ()), (REQUIRE, (KEY,))),
+    ((REQUIRE, (KEY,)), (PREFER, (GREEN,))),
+    ((PREFER, (KEY,)), (REQUIRE, (GREEN,))),
+    ((REQUIRE, (KEY,)), (REQUIRE, (OTHER,))),
+]
+"""What each side wants and has, where nothing can come of it (RFC 8784 §3, table 1)."""
+
 
 def pair(
     row: Row,
