@@ -107,6 +107,10 @@ fuzz: engine  ## fuzz wire, the state machine and ESP, FUZZ_SECONDS each
 	@$(UV) sync --quiet --frozen --inexact --no-install-project --group fuzz
 	@tools/fuzz $(FUZZ_SECONDS)
 
+.PHONY: miri
+miri:  ## what the ESP crate does without cryptography, under Miri (nightly Rust with its component miri)
+	@tools/miri
+
 .PHONY: docs
 docs: $(VENV)/.docs  ## build the documentation site into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

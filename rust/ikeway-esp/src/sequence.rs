@@ -58,6 +58,8 @@ pub(crate) const fn halves(sequence: u64) -> [u32; 2] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const W: u32 = 64;
@@ -142,6 +144,24 @@ mod tests {
         assert_eq!(infer(number(7, W - 1), W, MAX), Some(number(7, MAX)));
         assert_eq!(infer(number(7, W - 2), W, MAX), Some(number(6, MAX)));
         assert_eq!(infer(number(7, W - 2), W, MAX - 1), Some(number(7, MAX - 1)));
+    }
+
+    proptest! {
+        /// CF-U07: RFC 4303 App. A2: of the numbers with that low half it is the one that is not
+        /// left of the window and less than 2^32 right of its bottom.
+        #[test]
+        fn the_number_is_the_nearest_not_left_of_the_window(
+            high in prop_oneof![0_u32..3, Just(MAX), any::<u32>()],
+            top_low in prop_oneof![0_u32..70_000, MAX - 70_000..=MAX, any::<u32>()],
+            window in 32_u32..=65_536,
+            offset in prop_oneof![-70_000_i64..70_000, any::<i32>().prop_map(i64::from)],
+        ) {
+            let top = number(high, top_low);
+            let [_, low] = halves(top.wrapping_add_signed(offset));
+            let bottom = i128::from(top) - i128::from(window) + 1;
+            let nearest = bottom + (i128::from(low) - bottom).rem_euclid(1 << 32);
+            prop_assert_eq!(infer(top, window, low), u64::try_from(nearest).ok());
+        }
     }
 
     /// CF-U07: there is no number before the first subspace and none after the last.
