@@ -20,6 +20,8 @@ mod tun;
 mod udp;
 mod wiring;
 
+#[cfg(fuzzing)]
+pub use control::fuzzing;
 pub use control::{Server, random_seed};
 pub use door::{Challenge, Door, Letter, Taken};
 pub use error::EngineError;

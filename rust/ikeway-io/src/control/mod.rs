@@ -3,6 +3,8 @@
 //! SEQPACKET.
 
 mod connection;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod install;
 mod messages;
 mod octets;
