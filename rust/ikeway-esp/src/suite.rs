@@ -142,7 +142,7 @@ impl Suite {
     }
 
     /// Returns every suite that there is.
-    pub fn all() -> impl Iterator<Item = Self> {
+    pub fn all() -> impl Iterator<Item = Self> + Clone {
         let ciphers = ENCRYPTION.iter().chain([&NULL]);
         ciphers.flat_map(|encryption| {
             let macs = encryption.has_no_check().then_some(&INTEGRITY).into_iter().flatten();
