@@ -102,7 +102,7 @@ def test_a_gateway_says_how_long_proofs_count(tunnel: Tunnel, role: str) -> None
     pair = tunnel(case)
     pair.witness.watch_also(POOL)
     pair.connect()
-    (first,) = [sa.id for sa in pair.ikeway.established()]
+    first = pair.ikeway.established()[0].id
     wait_until(
         lambda: first not in {sa.id for sa in pair.ikeway.sas()} and pair.is_up(),
         14.0,

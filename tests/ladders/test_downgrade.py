@@ -76,7 +76,7 @@ def fails(ladder: Ladder, row: Row) -> None:
     assert not ladder.right.installed
 
 
-@pytest.mark.conformance("CF-Q02", "CF-I01")
+@pytest.mark.conformance("CF-Q02", "CF-I01", "CF-W10")
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("auth", ["psk", "certificates"])
 def test_what_is_taken_out_of_the_request_makes_auth_fail(row: Row, attack: str, auth: str) -> None:
@@ -86,7 +86,7 @@ def test_what_is_taken_out_of_the_request_makes_auth_fail(row: Row, attack: str,
     fails(ladder, row)
 
 
-@pytest.mark.conformance("CF-Q02", "CF-I01")
+@pytest.mark.conformance("CF-Q02", "CF-I01", "CF-W10")
 @pytest.mark.parametrize(
     "attack", ["no IKE_INTERMEDIATE", "no hashes", "no fragments", "no full transcript"]
 )

@@ -38,6 +38,7 @@ def test_packets_are_of_protocol_50_and_nothing_is_in_clear(hosts: Hosts) -> Non
     assert {frame[23] for frame in frames} == {50}
 
 
+@pytest.mark.conformance("CF-J21")
 @pytest.mark.parametrize("outer", [0, 1], ids=["over-ipv4", "over-ipv6"])
 def test_each_side_takes_both_ways_whichever_it_sends(hosts: Hosts, outer: int) -> None:
     """RFC 7296 §2.23: both MUST be taken at any time, and each side chooses for itself."""

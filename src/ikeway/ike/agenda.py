@@ -10,7 +10,7 @@ from ikeway.ike.exchanges import (
     child_sa_requester,
     followup_ke,
     informational,
-    rekey_ike,
+    rekey_ike_requester,
 )
 from ikeway.ike.io import Action, AddChild, CheckLiveness, CloseChild, Rekey
 from ikeway.ike.reports import ChildFailed
@@ -93,7 +93,7 @@ def _ask(state: Established, task: Task, now: Instant) -> Step:
         case TellAddresses() | CheckReturn():
             return address_update.ask(state, task, now)
         case RekeyIke():
-            return rekey_ike.request(state, task, now)
+            return rekey_ike_requester.request(state, task, now)
         case Follow():
             return followup_ke.request(state, task, now)
         case DeleteChild() | RekeyChild() | CreateChild():

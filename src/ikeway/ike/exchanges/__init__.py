@@ -29,6 +29,8 @@ from ikeway.ike.exchanges import (
     ike_session_resume_responder,
     informational,
     rekey_ike,
+    rekey_ike_requester,
+    rekey_ike_responder,
 )
 
 EXCHANGES: Final = (
@@ -57,5 +59,12 @@ ROLES: Final = (
 )
 MOVES: Final = (address_update,)
 """What INFORMATIONAL is used for with MOBIKE."""
-USES: Final = (child_sa, child_sa_requester, child_sa_responder, rekey_ike)
+USES: Final = (
+    child_sa,
+    child_sa_requester,
+    child_sa_responder,
+    rekey_ike,
+    rekey_ike_requester,
+    rekey_ike_responder,
+)
 """What CREATE_CHILD_SA is used for, and what its uses share."""

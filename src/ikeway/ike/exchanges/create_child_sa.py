@@ -3,7 +3,13 @@
 
 from dataclasses import replace
 
-from ikeway.ike.exchanges import child_sa, child_sa_requester, child_sa_responder, rekey_ike
+from ikeway.ike.exchanges import (
+    child_sa,
+    child_sa_requester,
+    child_sa_responder,
+    rekey_ike_requester,
+    rekey_ike_responder,
+)
 from ikeway.ike.io import Datagram
 from ikeway.ike.states import Established, Step
 from ikeway.ike.tasks import AskedChild, AskedIke
@@ -32,7 +38,7 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     state = replace(state, pace=pace)
     offered = message.one(SecurityAssociation)
     if offered is not None and any(p.protocol is ProtocolId.IKE for p in offered.proposals):
-        return rekey_ike.respond(state, message, datagram, now)
+        return rekey_ike_responder.respond(state, message, datagram, now)
     is_rekeying = state.asking(AskedIke) or state.series.our_ike or state.series.their_ike
     if is_rekeying or state.rival is not None:
         raise BusyError("the IKE SA is being rekeyed")
@@ -49,4 +55,4 @@ def conclude(
     """
     if isinstance(asked, AskedChild):
         return child_sa_requester.conclude(state, asked, reply, now)
-    return rekey_ike.conclude(state, asked, reply, now)
+    return rekey_ike_requester.conclude(state, asked, reply, now)

@@ -6,7 +6,12 @@ from typing import Final
 
 from ikeway.crypto.kex import key_exchange
 from ikeway.ike import ending, following, messages, refused_child
-from ikeway.ike.exchanges import child_sa_requester, child_sa_responder, rekey_ike
+from ikeway.ike.exchanges import (
+    child_sa_requester,
+    child_sa_responder,
+    rekey_ike_requester,
+    rekey_ike_responder,
+)
 from ikeway.ike.exchanges.ike_intermediate import data
 from ikeway.ike.io import Datagram
 from ikeway.ike.reports import Warned
@@ -70,7 +75,7 @@ def conclude(state: Established, asked: AskedFollow, reply: Message, now: Instan
     done = following.end(state, ours)
     if isinstance(ours.asked, AskedChild):
         return child_sa_requester.complete(done, ours.asked, ours.reply, secrets, now)
-    return rekey_ike.complete(done, ours.asked, ours.reply, secrets, now)
+    return rekey_ike_requester.complete(done, ours.asked, ours.reply, secrets, now)
 
 
 def _failed(state: Established, ours: Ours, failure: Notify, now: Instant) -> Step:
@@ -80,7 +85,7 @@ def _failed(state: Established, ours: Ours, failure: Notify, now: Instant) -> St
     if not is_lost:
         if isinstance(ours.asked, AskedChild):
             return refused_child.failed(after, ours.asked, failure, now)
-        return rekey_ike.failed(after, ours.asked, failure, now)
+        return rekey_ike_requester.failed(after, ours.asked, failure, now)
     if after.series.lost >= LOST_MOST:
         return ending.delete(after, "the peer forgets key exchanges that it has begun", now)
     said = Warned("the peer has forgotten a key exchange: it begins anew")
@@ -114,4 +119,4 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     secrets, said = (*theirs.secrets, shared), Response(message.header, path, (answer,))
     if isinstance(theirs.promise, ChildPromise):
         return child_sa_responder.install(done, theirs.promise, secrets, said, now)
-    return rekey_ike.install(done, theirs.promise, secrets, said, now)
+    return rekey_ike_responder.install(done, theirs.promise, secrets, said, now)
