@@ -51,7 +51,22 @@ def draw(seed: int, generation: int = PROVEN) -> Layout:
         _vary_places(drawn, Prng(seed, "places"))
     if generation >= ABILITIES:
         abilities.vary(drawn, seed)
+    if generation >= LIVES:
+        _reconcile(drawn)
     return drawn
+
+
+def _reconcile(drawn: Layout) -> None:
+    """Let all connections of a host that peers may come to from anywhere have the same suites.
+
+    A suite is chosen before the peer says who it is, by the first connection that it may be for; a
+    connection that does not allow that suite could never come up (docs/guide/configuration.md).
+    """
+    for place in drawn.places:
+        if all(connection.peer.networks for connection in place.connections):
+            continue
+        ike = tuple(dict.fromkeys(each for c in place.connections for each in c.ike))
+        place.connections[:] = [replace(c, ike=ike) for c in place.connections]
 
 
 def _vary_lengths(drawn: Layout, prng: Prng) -> None:
