@@ -90,6 +90,7 @@ def test_a_packet_starts_a_tunnel_that_is_rekeyed_and_moves(kernel: Guest, ours:
         "sh", "-c", f"ip address del {SECOND[4]}/24 dev eth0; ip address add {MOVED}/24 dev eth0"
     )
     wait_until(lambda: ours.established()[0].peer.address == MOVED, PATIENCE, "the move")
+    wait_until(lambda: ping(kernel.namespace, here, there, 1) == 1, PATIENCE, "both data planes")
     assert ping(kernel.namespace, here, there, 5, 5.0) == 5
     for child in ours.children():
         assert child.packets_in
