@@ -20,10 +20,10 @@ packets, which is why the last rule has one.
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from ikeway.model.address import IKE_PORT, NAT_PORT, Address, Network
+from ikeway.model.address import IKE_PORT, NAT_PORT, OUTER_MARK, Address, Network
 from ikeway.model.errors import HostError
 from ikeway.model.selectors import ANY_PROTOCOL, PORT_MAX, Selectors, TrafficSelector
-from ikeway.runtime.network import OUTER_MARK, TunnelPlan
+from ikeway.runtime.network import TunnelPlan
 
 TABLES: Final = 450_000
 """The table of an interface is this plus its index, which a namespace never uses twice."""

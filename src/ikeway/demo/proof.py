@@ -18,9 +18,9 @@ from typing import Final
 from ikeway.demo import traffic
 from ikeway.demo.cable import CABLE, GATEWAY, SERVER, World
 from ikeway.demo.capture import Ring
+from ikeway.model.address import OUTER_MARK
 from ikeway.model.errors import HostError
 from ikeway.model.time import Seconds
-from ikeway.runtime.network import OUTER_MARK
 
 MARKER: Final = f"ikeway-demo-{secrets.token_hex(8)}".encode()
 """Stands in every payload that goes through the tunnel."""

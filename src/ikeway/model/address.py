@@ -12,6 +12,8 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 IKE_PORT = 500
 NAT_PORT = 4500
+OUTER_MARK = 4500
+"""The mark (SO_MARK) of packets that never belong into a tunnel."""
 
 
 @dataclass(frozen=True, slots=True)

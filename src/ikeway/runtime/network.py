@@ -5,14 +5,11 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final, Protocol
+from typing import Protocol
 
-from ikeway.model.address import IKE_PORT, Address
+from ikeway.model.address import IKE_PORT, OUTER_MARK, Address
 from ikeway.model.errors import HostError
 from ikeway.model.selectors import Selectors
-
-OUTER_MARK: Final = 4500
-"""The mark (SO_MARK) of sockets whose packets never belong into a tunnel."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,10 @@ from typing import Final, Protocol
 from ikeway._engine import Door
 from ikeway.ike.cookies import Challenge
 from ikeway.ike.io import Datagram
-from ikeway.model.address import IKE_PORT, NAT_PORT, Address, Endpoint
+from ikeway.model.address import IKE_PORT, NAT_PORT, OUTER_MARK, Address, Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.time import Seconds
 from ikeway.runtime import steering
-from ikeway.runtime.network import OUTER_MARK
 from ikeway.wire.message import NAT_KEEPALIVE, NON_ESP_MARKER
 
 QUEUE_OCTETS = 2 << 20

@@ -6,10 +6,10 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from ikeway.client.plan import AddAddress, AddRoute, Facts, plan, rules, source, warnings
-from ikeway.model.address import Address
+from ikeway.model.address import OUTER_MARK, Address
 from ikeway.model.errors import HostError
 from ikeway.model.selectors import TrafficSelector
-from ikeway.runtime.network import OUTER_MARK, TunnelPlan
+from ikeway.runtime.network import TunnelPlan
 
 LENT = ("10.66.0.2", "fd66::2")
 BOTH = frozenset({4, 6})

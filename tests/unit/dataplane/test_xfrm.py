@@ -12,9 +12,9 @@ from ikeway.dataplane.xfrm import messages
 from ikeway.dataplane.xfrm.flows import ANY, Flow, blocks, flows
 from ikeway.dataplane.xfrm.messages import Attribute, Direction, Found, Kind, Sa
 from ikeway.dataplane.xfrm.policies import TRAP_PRIORITY, Policies
-from ikeway.dataplane.xfrm.sas import OUTER_MARK, WINDOW_MOST, sas
+from ikeway.dataplane.xfrm.sas import WINDOW_MOST, sas
 from ikeway.dataplane.xfrm.told import Told
-from ikeway.model.address import Endpoint
+from ikeway.model.address import OUTER_MARK, Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Mode
 from ikeway.model.secret import Secret

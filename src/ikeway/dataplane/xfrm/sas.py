@@ -6,11 +6,10 @@ from typing import Final
 
 from ikeway.dataplane.xfrm.algorithms import KernelSuite
 from ikeway.dataplane.xfrm.messages import Sa
+from ikeway.model.address import OUTER_MARK
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation
 
-OUTER_MARK: Final = 4500
-"""That of packets that belong into no tunnel; see `runtime.network`."""
 WINDOW_MOST: Final = 4096
 _OUTBOUND_WINDOW: Final = 32
 """The kernel wants one where sequence numbers are extended, though it checks nothing there."""
