@@ -8,6 +8,7 @@ import pytest
 
 from ikeway.ike import negotiate
 from ikeway.model.errors import NoProposalError
+from ikeway.policy.connection import PeerAddress
 from ikeway.policy.proposals import parse_esp, parse_ike
 from ikeway.wire.attributes import Attribute
 from ikeway.wire.codec import Body
@@ -360,6 +361,27 @@ def test_the_first_connection_with_a_common_proposal_decides() -> None:
     ladder.right.endpoint.env = replace(env, connections=(other, *env.connections))
     ladder.connect()
     assert ladder.right.established[0].connection.name == "to-left.example"
+
+
+@pytest.mark.parametrize("closest", ["198.51.100.0/24", "192.0.2.0/24", "192.0.2.1"])
+def test_the_connection_that_fits_the_address_closest_decides(closest: str) -> None:
+    """§2.6: who asks shows in IKE_AUTH; until then its address tells most."""
+    ladder = GCM.psk()
+    env = ladder.right.endpoint.env
+    (plain,) = env.connections
+    others = [
+        replace(plain, name="anybody", ike=(parse_ike("aes128gcm16-prfsha256-x25519"),)),
+        replace(plain, name="nearby", peer=PeerAddress.parse(closest)),
+    ]
+    ladder.right.endpoint.env = replace(env, connections=tuple(others))
+    both = replace(ladder.left.endpoint.env.connections[0], ike=(others[0].ike[0], *plain.ike))
+    left = ladder.left.endpoint.env
+    ladder.left.endpoint.env = replace(left, connections=(both,))
+    ladder.connect()
+    (state,) = ladder.right.established
+    is_near = closest.startswith("192.0.2")
+    assert state.connection.name == ("nearby" if is_near else "anybody")
+    assert state.session.keyring.suite.key_bits == (256 if is_near else 128)
 
 
 @pytest.mark.conformance("CF-K08")

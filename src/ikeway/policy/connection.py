@@ -131,6 +131,14 @@ class PeerAddress:
         """Whether a message from `address` may belong here. A host name says nothing about that."""
         return not self.networks or any(address in network for network in self.networks)
 
+    def exactness(self, address: Address) -> int:
+        """Return how closely it fits an address that it matches.
+
+        An address or a longer prefix is closer than a shorter one, then comes a host, then `any`.
+        """
+        lengths = (each.prefixlen for each in self.networks if address in each)
+        return max((2 + length for length in lengths), default=0 if self.host is None else 1)
+
 
 @dataclass(frozen=True, slots=True)
 class SelectorTemplate:

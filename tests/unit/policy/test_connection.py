@@ -52,6 +52,21 @@ def test_a_peer_address_tells_who_may_connect(text: str, address: str, matches: 
 
 
 @pytest.mark.parametrize(
+    ("closer", "than"),
+    [
+        ("192.0.2.7", "192.0.2.0/24"),
+        ("192.0.2.0/24", "192.0.0.0/16"),
+        ("0.0.0.0/0", "gw.example.com"),
+        ("gw.example.com", "any"),
+    ],
+)
+def test_a_peer_address_may_fit_closer_than_another(closer: str, than: str) -> None:
+    address = ip_address("192.0.2.7")
+    one, other = PeerAddress.parse(closer), PeerAddress.parse(than)
+    assert one.exactness(address) > other.exactness(address)
+
+
+@pytest.mark.parametrize(
     ("role", "initiates", "responds"),
     [(Role.INITIATOR, True, False), (Role.RESPONDER, False, True), (Role.BOTH, True, True)],
 )

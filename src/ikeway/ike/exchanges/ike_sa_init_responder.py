@@ -94,16 +94,21 @@ def _likely(candidates: tuple[Connection, ...]) -> Connection:
 
 
 def _candidates(env: Environment, datagram: Datagram) -> tuple[Connection, ...]:
-    found = tuple(
+    """Return the connections that a request may belong to, those closest to its address first.
+
+    So a peer with a connection of its own gets its proposals, not those of `any`.
+    """
+    address = datagram.peer.address
+    found = [
         connection
         for connection in env.connections
         if connection.may_respond
-        and connection.peer.matches(datagram.peer.address)
+        and connection.peer.matches(address)
         and connection.local_address in {None, datagram.local.address}
-    )
+    ]
     if not found:
-        raise NoProposalError(f"no connection is configured for {datagram.peer.address}")
-    return found
+        raise NoProposalError(f"no connection is configured for {address}")
+    return tuple(sorted(found, key=lambda each: each.peer.exactness(address), reverse=True))
 
 
 def _choose(
