@@ -8,6 +8,7 @@ from hashlib import sha384
 import pytest
 
 from ikeway.ike import int_auth
+from ikeway.ike.exchanges.ike_intermediate_responder import EXCHANGES_MOST
 from ikeway.ike.int_auth import IntAuth
 from ikeway.ike.io import CheckLiveness, Datagram
 from ikeway.ike.states import (
@@ -100,6 +101,57 @@ def test_more_of_them_than_agreed_on_end_the_sa(row: Row, extra: str | None) -> 
     ladder.wait(60)
     assert ladder.right.states == []
     assert ladder.right.established == []
+
+
+def test_one_for_nothing_is_answered_and_covered(row: Row) -> None:
+    """§3.2: an exchange that both sides know of; AUTH covers it as any other (§3.3.2)."""
+    ladder = hybrid(row)
+    held_before(ladder, AUTH)
+    for _ in range(2):
+        session = session_of(ladder.left)
+        number = session_of(ladder.right).window.expected
+        (said,) = ladder.arrive(ladder.right, sealed(session, (), number, INTERMEDIATE))
+        reply = session_of(ladder.left).keyring.open(Header.decode(said), said)
+        assert (reply.header.exchange, reply.payloads) == (INTERMEDIATE, ())
+    (state,) = ladder.right.states
+    assert isinstance(state, AwaitAuthRequest)
+    assert state.transcript.int_auth.exchanges == 3
+    assert state.transcript.int_auth.octets[-4:] == (4).to_bytes(4)
+
+
+@pytest.mark.conformance("CF-P09")
+def test_but_there_is_an_end_to_them(row: Row) -> None:
+    """§5: no "unlimited number of these exchanges ... at the initiator's discretion"."""
+    ladder = hybrid(row)
+    held_before(ladder, AUTH)
+    for number in range(2, EXCHANGES_MOST + 1):
+        octets = sealed(session_of(ladder.left), (), number, INTERMEDIATE)
+        (said,) = ladder.arrive(ladder.right, octets)
+        assert opened_by(ladder.left, said).payloads == ()
+    octets = sealed(session_of(ladder.left), (), EXCHANGES_MOST + 1, INTERMEDIATE)
+    (said,) = ladder.arrive(ladder.right, octets)
+    assert opened_by(ladder.left, said).notify(NotifyType.INVALID_SYNTAX)
+
+
+@pytest.mark.parametrize("announced", [False, True])
+def test_one_for_nothing_is_refused_where_we_did_not_say_that_we_know_it(
+    row: Row, announced: bool
+) -> None:
+    """§3.1: the exchange is there for both, or for neither."""
+    ladder = row.psk()
+    supported = Notify(SUPPORTED) if announced else Notify(NotifyType.MOBIKE_SUPPORTED)
+    rewritten(
+        ladder,
+        lambda message: replace(message, payloads=(*message.payloads, supported)),
+        ladder.left,
+    )
+    ladder.initiate()
+    ladder.deliver(*ladder.wire.popleft())
+    ladder.deliver(*ladder.wire.popleft())
+    ladder.wire.clear()
+    octets = sealed(session_of(ladder.left), (), 1, INTERMEDIATE)
+    (said,) = ladder.arrive(ladder.right, octets)
+    assert opened_by(ladder.left, said).notify(NotifyType.INVALID_SYNTAX)
 
 
 def opened_by(host: Host, octets: bytes) -> Message:

@@ -193,6 +193,8 @@ def _fresh(state: Keyed, fresh: inbox.Fresh, datagram: Datagram, now: Instant) -
         check_critical(message)
         if isinstance(state, AwaitIntermediateRequest | AwaitIntermediateResponse):
             return _intermediate(state, fresh, datagram, now)
+        if isinstance(state, AwaitAuthRequest) and _is_extra(message):
+            return ike_intermediate_responder.respond(state, message, fresh.covered, datagram)
         return handle(state, message, datagram, now)
     except PeerError as error:
         return faults.take(state, faults.Fault(message, datagram, error), now)
@@ -217,6 +219,12 @@ def _intermediate(
     if header.is_response or not is_due:
         return _not_now(state, message, datagram)
     return ike_intermediate_responder.respond(state, message, fresh.covered, datagram)
+
+
+def _is_extra(message: Message) -> bool:
+    """Whether it is an IKE_INTERMEDIATE request, where none is due any more."""
+    header = message.header
+    return header.is_request and header.exchange is ExchangeType.IKE_INTERMEDIATE
 
 
 # Requests of the peer -----------------------------------------------------------------------------

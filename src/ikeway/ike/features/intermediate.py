@@ -15,6 +15,10 @@ def announce(context: Context) -> tuple[Notify, ...]:
     return (Notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED),) if is_needed else ()
 
 
-def learn(message: Message, context: Context | None = None) -> bool:  # noqa: ARG001
-    """Return whether the peer has the exchange; data of the notify is ignored (§3.1)."""
-    return message.notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED) is not None
+def learn(message: Message, context: Context | None = None) -> bool:
+    """Return whether the peer has the exchange, and, of a `context`, whether we say so as well.
+
+    Data of the notify is ignored (§3.1).
+    """
+    is_ours = context is None or bool(announce(context))
+    return is_ours and message.notify(NotifyType.INTERMEDIATE_EXCHANGE_SUPPORTED) is not None
