@@ -91,6 +91,19 @@ def test_what_the_peer_has_deleted_does_not_send_a_moment_longer(row: Row) -> No
     agree(ladder)
 
 
+@pytest.mark.parametrize("by", ["left", "right"])
+def test_a_delete_of_the_old_child_wakes_its_successor(row: Row, by: str) -> None:
+    """§2.8: what the responder may wait for: it "can be assured that the initiator is prepared"."""
+    ladder = up(row)
+    host: Host = getattr(ladder, by)
+    rekey(ladder, host, child=True)
+    ladder.settle()
+    peer = ladder.other(host)
+    assert peer.activated == [peer.child.spi_in]
+    assert host.activated == []
+    agree(ladder)
+
+
 @pytest.mark.conformance("CF-F03")
 def test_the_responder_receives_before_it_answers(row: Row) -> None:
     """§2.8: the responder "MUST be prepared to receive messages on" the SA when it answers."""

@@ -7,7 +7,7 @@ import pytest
 
 from ikeway.ike import reports
 from ikeway.ike.children import Wish
-from ikeway.ike.io import AddChild, CloseChild, Command, Disconnect, Initiate, Rekey
+from ikeway.ike.io import UNUSED, AddChild, CloseChild, Command, Disconnect, Initiate, Rekey
 from ikeway.ike.states import Established
 from ikeway.ike.tasks import CreateChild
 from ikeway.ike.wanted import PRECEDENCE
@@ -206,6 +206,15 @@ def test_what_we_close_stays_closed_until_it_is_wanted(row: Row, after: str) -> 
 def spi_of(host: Host, name: str) -> int:
     (state,) = host.established
     return next(child.sa.spi_in for child in state.children if child.name == name)
+
+
+def test_a_child_that_replaces_none_does_not_wait_for_its_use_for_ever(row: Row) -> None:
+    """§2.8: on standby while the peer may not have it; a dead IKE SA's pair must not outlast it."""
+    ladder = pair(row, Start.WAIT)
+    ladder.connect()
+    further = [install for install in ladder.right.installs if install.is_standby]
+    assert len(further) == 3
+    assert {install.active_after for install in further} == {UNUSED}
 
 
 def test_what_waits_is_not_asked_for_again(row: Row) -> None:

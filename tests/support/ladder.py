@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ikeway.ike.io import (
     Action,
+    ActivateChild,
     AddressesChanged,
     Answered,
     Ask,
@@ -205,12 +206,8 @@ class Ladder:
                     host.timers[sa] = at
             case Ask() | InstallChild() | RevokeTicket() | FollowRedirect():
                 pass
-            case MigrateChild():
-                host.migrate(action)
-            case RemoveChild(_, spi_in, is_replaced):
-                host.fading += (spi_in,) if is_replaced else ()
-                host.installed.pop(spi_in, None)
-                host.removed.add(spi_in)
+            case MigrateChild() | ActivateChild() | RemoveChild():
+                host.change(action)
             case Report(sa, event):
                 host.events.append(event)
                 self._lend(host, sa, event)

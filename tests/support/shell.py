@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from ikeway.crypto.puzzle import solve
 from ikeway.ike.admission import Admit, Welcome
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
-from ikeway.ike.io import Ask, FollowRedirect, InstallChild, MigrateChild
+from ikeway.ike.io import (
+    ActivateChild,
+    Ask,
+    FollowRedirect,
+    InstallChild,
+    MigrateChild,
+    RemoveChild,
+)
 from ikeway.ike.questions import (
     Answer,
     Converse,
@@ -60,6 +67,7 @@ class Host:
     events: list[Event] = field(default_factory=list)
     timers: dict[bytes, float] = field(default_factory=dict)
     forgotten: list[bytes] = field(default_factory=list)
+    activated: list[int] = field(default_factory=list)
     holds: tuple[type, ...] = ()
     asked: list[type] = field(default_factory=list)
     held: list[Question] = field(default_factory=list)
@@ -108,6 +116,19 @@ class Host:
         if action.child.spi_in not in self.removed:
             self.installed[action.child.spi_in] = action.child
         return Installed()
+
+    def change(self, action: MigrateChild | ActivateChild | RemoveChild) -> None:
+        """Change what the data plane has."""
+        match action:
+            case MigrateChild():
+                self.migrate(action)
+            case ActivateChild(_, spi_in):
+                assert spi_in in self.installed
+                self.activated.append(spi_in)
+            case RemoveChild(_, spi_in, is_replaced):
+                self.fading += (spi_in,) if is_replaced else ()
+                self.installed.pop(spi_in, None)
+                self.removed.add(spi_in)
 
     def migrate(self, action: MigrateChild) -> None:
         """Change where a Child SA is; one that waits to be installed is found there later."""

@@ -15,6 +15,7 @@ from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.environment import Environment
 from ikeway.ike.io import (
     Action,
+    ActivateChild,
     AddressesChanged,
     Answered,
     Ask,
@@ -327,7 +328,7 @@ class Host:
             case InstallChild():
                 self.asked.add(what.ticket)
                 self._work(self._install, what)
-            case MigrateChild() | RemoveChild():
+            case MigrateChild() | ActivateChild() | RemoveChild():
                 self._change(what)
             case Report() | RevokeTicket() | FollowRedirect():
                 self._tell(what)
@@ -410,11 +411,14 @@ class Host:
         self.working -= 1
         what(*args)
 
-    def _change(self, action: MigrateChild | RemoveChild) -> None:
-        if isinstance(action, MigrateChild):
-            self._work(self.plane.migrate, action)
-        else:
-            self._take_out(action)
+    def _change(self, action: MigrateChild | ActivateChild | RemoveChild) -> None:
+        match action:
+            case MigrateChild():
+                self._work(self.plane.migrate, action)
+            case ActivateChild(_, spi_in):
+                self._work(self.plane.activate, spi_in)
+            case RemoveChild():
+                self._take_out(action)
 
     def _take_out(self, action: RemoveChild) -> None:
         """Remove a Child SA as the driver does: one that was replaced receives a moment longer."""

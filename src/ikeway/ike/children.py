@@ -57,7 +57,8 @@ class Child:
     `name` is that of its policy.
 
     `is_replaced` once it was rekeyed: who rekeyed it is about to delete it. `beaten_by` is the
-    inbound SPI of the one that goes before it where two rekeys crossed, 0 for none.
+    inbound SPI of the one that goes before it where two rekeys crossed, 0 for none. `heir` is that
+    of the one by which the peer has replaced it, 0 for none: once it deletes this one it has that.
     `method` is the key exchange method that it was made with, 0 for none. `replaces` is the inbound
     SPI of the child that it is to replace, 0 for none. It is rekeyed at `rekey_at` and not used
     after `expires_at` (RFC 7296 §2.8).
@@ -69,6 +70,7 @@ class Child:
     is_deleting: bool = False
     is_replaced: bool = False
     beaten_by: int = 0
+    heir: int = 0
     method: int = 0
     replaces: int = 0
     rekey_at: Instant = math.inf

@@ -3,7 +3,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ikeway.ike.children import Wish
 from ikeway.ike.questions import Answer, Question, Ticket
@@ -190,13 +190,17 @@ class Ask:
     question: Question
 
 
+UNUSED: Final[Seconds] = 2.0
+"""How long a Child SA that replaces none waits for its use, where an older one has its traffic."""
+
+
 @dataclass(frozen=True, slots=True)
 class InstallChild:
     """Give a Child SA to the data plane, then answer the ticket with `Installed`.
 
     `virtual_ips` are addresses lent to us: the host needs them on the tunnel's interface. A standby
-    child receives; it sends from its first packet received on, or when it alone is left (§2.8),
-    at the latest `active_after` so long.
+    child receives; it sends from its first packet received on, when it alone is left, or when it is
+    activated (§2.8), at the latest `active_after` so long.
     """
 
     ticket: Ticket
@@ -206,6 +210,14 @@ class InstallChild:
     dns: tuple[Address, ...] = ()
     is_standby: bool = False
     active_after: Seconds = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class ActivateChild:
+    """A Child SA on standby, if it still is, sends from now on: the peer is known to have it."""
+
+    sa: bytes
+    spi_in: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +283,7 @@ Action: TypeAlias = (
     | SetTimer
     | Ask
     | InstallChild
+    | ActivateChild
     | MigrateChild
     | RemoveChild
     | RevokeTicket

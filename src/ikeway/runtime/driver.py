@@ -12,6 +12,7 @@ from ikeway.ike.cookies import Challenge
 from ikeway.ike.endpoint import Endpoint as IkeEndpoint
 from ikeway.ike.io import (
     Action,
+    ActivateChild,
     AddressesChanged,
     Answered,
     Ask,
@@ -227,10 +228,8 @@ class Driver:
                 self._ask(ticket, question)
             case InstallChild():
                 self._installer.install(action)
-            case MigrateChild():
-                self._installer.migrate(action)
-            case RemoveChild(_, spi_in, is_replaced):
-                self._installer.take_out(spi_in, is_replaced=is_replaced)
+            case MigrateChild() | ActivateChild() | RemoveChild():
+                self._installer.change(action)
             case RevokeTicket() | FollowRedirect():
                 self._pass_on(action)
             case Forget(sa):

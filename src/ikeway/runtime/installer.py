@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from ikeway.dataplane.port import DataPlane
-from ikeway.ike.io import InstallChild, MigrateChild
+from ikeway.ike.io import ActivateChild, InstallChild, MigrateChild, RemoveChild
 from ikeway.ike.questions import Answer, Installed, Refused, Ticket
 from ikeway.model.errors import HostError
 from ikeway.model.time import Seconds
@@ -39,9 +39,7 @@ class Installer:
         self._warn = warn
         self._loop = asyncio.get_running_loop()
         self._fading: dict[int, asyncio.TimerHandle] = {}
-        self._standby = Standby(
-            self._loop, lambda spi_in: self.put(partial(self._activate, spi_in))
-        )
+        self._standby = Standby(self._loop, self._activate_later)
         self._held: set[int] = set()
         self._work: asyncio.Queue[Work] = asyncio.Queue()
         self._worker = self._loop.create_task(self._work_off())
@@ -54,21 +52,15 @@ class Installer:
         """Install a Child SA, and answer its ticket."""
         self.put(partial(self._install, action))
 
-    def migrate(self, action: MigrateChild) -> None:
-        """Change where a Child SA's packets go."""
-        self.put(partial(self._migrate, action))
-
-    def take_out(self, spi_in: int, *, is_replaced: bool) -> None:
-        """Remove a Child SA; one whose traffic another one carries may receive a moment longer.
-
-        When the others go, it is not to come into use again.
-        """
-        if is_replaced:
-            self._fading[spi_in] = self._loop.call_later(GRACE, self._faded, spi_in)
-            return
-        for other in tuple(self._fading):
-            self._faded(other)
-        self.put(partial(self._remove, spi_in))
+    def change(self, action: MigrateChild | ActivateChild | RemoveChild) -> None:
+        """Change what the data plane has."""
+        match action:
+            case MigrateChild():
+                self.put(partial(self._migrate, action))
+            case ActivateChild(_, spi_in):
+                self._activate_later(spi_in)
+            case RemoveChild(_, spi_in, is_replaced):
+                self._take_out(spi_in, is_replaced=is_replaced)
 
     async def drain(self) -> None:
         """Wait until all is done that was asked for."""
@@ -86,6 +78,21 @@ class Installer:
         self._worker.cancel()
 
     # Within ---------------------------------------------------------------------------------------
+
+    def _activate_later(self, spi_in: int) -> None:
+        self.put(partial(self._activate, spi_in))
+
+    def _take_out(self, spi_in: int, *, is_replaced: bool) -> None:
+        """Remove a Child SA; one whose traffic another one carries may receive a moment longer.
+
+        When the others go, it is not to come into use again.
+        """
+        if is_replaced:
+            self._fading[spi_in] = self._loop.call_later(GRACE, self._faded, spi_in)
+            return
+        for other in tuple(self._fading):
+            self._faded(other)
+        self.put(partial(self._remove, spi_in))
 
     def _faded(self, spi_in: int) -> None:
         self._fading.pop(spi_in).cancel()

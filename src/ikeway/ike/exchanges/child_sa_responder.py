@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answering a request for a Child SA, a new one or a successor (RFC 7296 §1.3, §2.8, §2.25)."""
 
+import math
 from dataclasses import replace
 
 from ikeway.crypto.kex import key_exchange
@@ -14,7 +15,7 @@ from ikeway.ike.exchanges.child_sa import (
     find,
     place,
 )
-from ikeway.ike.io import Datagram, InstallChild, RemoveChild
+from ikeway.ike.io import UNUSED, Datagram, InstallChild, RemoveChild
 from ikeway.ike.nonces import NONCE_OCTETS, lowest
 from ikeway.ike.series import ChildPromise, Response, Secrets
 from ikeway.ike.shape import need
@@ -107,6 +108,8 @@ def install(
         made,
         state.virtual_ips,
         is_standby=True,
+        # The Delete of the one that it replaces tells that the peer has it.
+        active_after=math.inf if promise.replaces else UNUSED,
     )
     return Step(replace(state, answering=(*state.answering, answering)), (wanted,))
 
@@ -244,5 +247,7 @@ def installed(state: Established, answering: Answering, now: Instant) -> Step:
     )
     old = find(after, child.replaces)
     if old is not None:
-        after = change(after, replace(old, is_replaced=True, rekey_at=old.expires_at))
+        heir = child.sa.spi_in
+        replaced = replace(old, is_replaced=True, heir=heir, rekey_at=old.expires_at)
+        after = change(after, replaced)
     return Step(after, actions)

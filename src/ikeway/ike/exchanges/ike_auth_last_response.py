@@ -5,7 +5,6 @@ RFC 7296 §1.2, §2.8, §2.15.
 """
 
 from dataclasses import replace
-from typing import Final
 
 from ikeway.ike import (
     authenticity,
@@ -21,7 +20,7 @@ from ikeway.ike import (
 from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.exchanges import ike_auth
 from ikeway.ike.features import message_id_sync, mobike
-from ikeway.ike.io import Action, InstallChild
+from ikeway.ike.io import UNUSED, Action, InstallChild
 from ikeway.ike.questions import Answer, Installed, Refused
 from ikeway.ike.reports import ChildEstablished, ChildFailed
 from ikeway.ike.session import Session
@@ -32,15 +31,12 @@ from ikeway.ike.states import (
 )
 from ikeway.ike.timers import HALF_OPEN
 from ikeway.model.identity import ANONYMOUS
-from ikeway.model.time import Instant, Seconds
+from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
 from ikeway.policy.proposals import esp_words
 from ikeway.wire.codec import Body
 from ikeway.wire.payloads import IdR, Notify
 from ikeway.wire.registry import NotifyType
-
-UNUSED: Final[Seconds] = 2.0
-"""How long the first Child SA of a peer waits for its use, where an older one has its traffic."""
 
 
 def expires(now: Instant) -> Instant:

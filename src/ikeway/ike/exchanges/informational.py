@@ -13,7 +13,7 @@ from ikeway.ike import (
 )
 from ikeway.ike.children import Child
 from ikeway.ike.exchanges import rekey_ike
-from ikeway.ike.io import Datagram
+from ikeway.ike.io import ActivateChild, Datagram
 from ikeway.ike.reports import Warned
 from ikeway.ike.states import Established, Step
 from ikeway.ike.tasks import Asked, AskedChild, DeleteChild, Inform
@@ -95,8 +95,10 @@ def respond(
     complaint = invalid_message_id.reason(message)
     said = (session.report(Warned(complaint)),) if complaint else ()
     left = tuple(child for child in state.children if child not in gone)
-    # Whoever deletes has sent through the successor since it made it; ours may be on standby still,
-    # and until the old one goes we would send into what the peer has closed.
+    # Whoever deletes has the successor, and sends through it; ours may be on standby still. Until
+    # the old one goes we would send into what the peer has closed.
+    heirs = {child.heir for child in gone}
+    active = (ActivateChild(session.sa, each.sa.spi_in) for each in left if each.sa.spi_in in heirs)
     done = tuple(replace(child, is_replaced=False) for child in gone)
     removed = ending.remove_children(session, state.connection, done, "the peer deleted it")
     told = crash_detection.learn(message, state.crash_tokens)
@@ -104,7 +106,7 @@ def respond(
         state, session=session, children=left, crash_tokens=told, resumption=ticket.known
     )
     after = _forget_crossings(kept)
-    return Step(after, (*said, *actions, *removed))
+    return Step(after, (*said, *actions, *active, *removed))
 
 
 def _forget_crossings(state: Established) -> Established:
