@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ikeway.config import credential_tables, schema, store
+from ikeway.config import credential_tables, lifetime_tables, schema, store
 from ikeway.config.proposals import words
 from ikeway.policy.suites import OFFERS
 
@@ -29,8 +29,8 @@ TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("[pools.NAME]", schema.PoolTable),
     ("[connections.NAME]", schema.ConnectionTable),
     ("[connections.NAME.children.CHILD]", schema.ChildTable),
-    ("lifetimes", schema.LifetimesTable),
-    ("retransmission", schema.RetransmissionTable),
+    ("lifetimes", lifetime_tables.LifetimesTable),
+    ("retransmission", lifetime_tables.RetransmissionTable),
     ("[limits]", schema.LimitsTable),
     ("[dataplane]", schema.DataPlaneTable),
     ("[store]", store.StoreTable),
