@@ -26,7 +26,7 @@ struct AesCcm<C> {
 pub(crate) fn expand(keymat: &[u8], shape: Shape, esn: bool) -> Option<Box<dyn Protection>> {
     let (key, salt) = keymat.split_last_chunk()?;
     let with = (salt, shape, esn);
-    match (key.len(), shape.icv_octets) {
+    match (key.len(), shape.icv_octets()) {
         (16, 8) => keyed::<Ccm<Aes128, U8, U11>>(key, with),
         (16, 12) => keyed::<Ccm<Aes128, U12, U11>>(key, with),
         (16, 16) => keyed::<Ccm<Aes128, U16, U11>>(key, with),
@@ -58,7 +58,7 @@ impl<C> AesCcm<C> {
 
     /// Salt and IV (RFC 4309 §4).
     fn nonce(&self, sequence: u64, packet: &[u8]) -> Option<Array<u8, U11>> {
-        let iv = iv(sequence, self.shape.iv == Iv::Implicit, packet)?;
+        let iv = iv(sequence, self.shape.iv() == Iv::Implicit, packet)?;
         let mut nonce = [0; NONCE_OCTETS];
         let (head, tail) = nonce.split_at_mut(CCM_SALT_OCTETS);
         head.copy_from_slice(&self.salt);
@@ -69,7 +69,7 @@ impl<C> AesCcm<C> {
 
 impl<C: AeadInOut<NonceSize = U11> + Send + Sync> Protection for AesCcm<C> {
     fn seal(&self, sequence: u64, inner: &[u8], trailer: &[u8], packet: &mut [u8]) -> Option<()> {
-        let end = lay_out(packet, self.start(), self.shape.icv_octets, inner, trailer)?;
+        let end = lay_out(packet, self.start(), self.shape.icv_octets(), inner, trailer)?;
         let associated = Associated::new(sequence, self.esn, packet)?;
         let nonce = self.nonce(sequence, packet)?;
         let body = InOutBuf::from(packet.get_mut(self.start()..end)?);
@@ -81,7 +81,7 @@ impl<C: AeadInOut<NonceSize = U11> + Send + Sync> Protection for AesCcm<C> {
     fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
         let associated = Associated::new(sequence, self.esn, packet).ok_or(BadIcv)?;
         let nonce = self.nonce(sequence, packet).ok_or(BadIcv)?;
-        let end = packet.len().checked_sub(self.shape.icv_octets).ok_or(BadIcv)?;
+        let end = packet.len().checked_sub(self.shape.icv_octets()).ok_or(BadIcv)?;
         let (body, icv) = packet.split_at_mut_checked(end).ok_or(BadIcv)?;
         let tag = (&*icv).try_into().map_err(|_| BadIcv)?;
         let body = InOutBuf::from(body.get_mut(self.start()..).ok_or(BadIcv)?);

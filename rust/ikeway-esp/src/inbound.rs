@@ -157,7 +157,7 @@ impl InboundSa {
     fn body(&self, length: usize) -> Result<Range<usize>, Refusal> {
         let shape = self.transform.shape();
         let start = ESP_HEADER + shape.iv_octets();
-        let end = length.checked_sub(shape.icv_octets).ok_or(Refusal::Malformed)?;
+        let end = length.checked_sub(shape.icv_octets()).ok_or(Refusal::Malformed)?;
         let octets = end.checked_sub(start).ok_or(Refusal::Malformed)?;
         let is_whole = octets >= TRAILER && shape.aligned(octets) == octets;
         if is_whole { Ok(start..end) } else { Err(Refusal::Malformed) }

@@ -20,13 +20,61 @@ pub(crate) struct Levels {
 /// The selectors whose addresses share a prefix of one length.
 struct Level {
     prefix: Prefix,
-    entries: FxHashMap<u128, Vec<Entry>>,
+    entries: FxHashMap<u128, Entries>,
 }
 
 struct Entry {
     spi_in: u32,
-    rank: (bool, u16, u64),
+    narrowness: u16,
+    is_specific: bool,
+    order: u64,
     sa: Arc<OutboundSa>,
+}
+
+impl Entry {
+    const fn rank(&self) -> (bool, u16, u64) {
+        (self.is_specific, self.narrowness, self.order)
+    }
+}
+
+/// Entries of one prefix, those that win first. Most have one, which needs no place of its own.
+enum Entries {
+    One(Entry),
+    Several(Vec<Entry>),
+}
+
+impl Entries {
+    fn as_slice(&self) -> &[Entry] {
+        match self {
+            Self::One(entry) => std::slice::from_ref(entry),
+            Self::Several(entries) => entries,
+        }
+    }
+
+    fn with(self, entry: Entry) -> Self {
+        let mut entries = match self {
+            Self::One(other) => vec![other],
+            Self::Several(entries) => entries,
+        };
+        let place = entries.partition_point(|other| other.rank() > entry.rank());
+        entries.insert(place, entry);
+        Self::Several(entries)
+    }
+
+    /// Returns what is left without those of an SA, if anything is.
+    fn without(self, spi_in: u32) -> Option<Self> {
+        match self {
+            Self::One(entry) => (entry.spi_in != spi_in).then_some(Self::One(entry)),
+            Self::Several(mut entries) => {
+                entries.retain(|entry| entry.spi_in != spi_in);
+                if entries.len() > 1 {
+                    Some(Self::Several(entries))
+                } else {
+                    entries.pop().map(Self::One)
+                }
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,8 +89,8 @@ impl Levels {
     pub(crate) fn insert(&mut self, spi_in: u32, order: u64, sa: &Arc<OutboundSa>) {
         for selector in sa.policy().peer() {
             let (is_specific, narrowness) = selector.rank();
-            let rank = (is_specific, narrowness, order);
-            self.add(selector, Entry { spi_in, rank, sa: Arc::clone(sa) });
+            let sa = Arc::clone(sa);
+            self.add(selector, Entry { spi_in, narrowness, is_specific, order, sa });
         }
     }
 
@@ -50,7 +98,7 @@ impl Levels {
     pub(crate) fn find(&self, flow: &Flow) -> Option<(u32, &OutboundSa)> {
         let candidates =
             self.levels.iter().filter_map(|level| level.entries.get(&level.key(flow.destination)?));
-        let mut entries = candidates.flatten();
+        let mut entries = candidates.flat_map(Entries::as_slice);
         let found = entries.find(|entry| entry.sa.policy().selects(flow));
         found.map(|entry| (entry.spi_in, &*entry.sa))
     }
@@ -79,10 +127,11 @@ impl Levels {
         };
         let Some(level) = self.levels.get_mut(place) else { return };
         let Some(key) = level.key(selector.range().0) else { return };
-        // Most selectors have one SA; a vector that grows would begin with room for four.
-        let entries = level.entries.entry(key).or_insert_with(|| Vec::with_capacity(1));
-        let place = entries.partition_point(|other| other.rank > entry.rank);
-        entries.insert(place, entry);
+        let entries = match level.entries.remove(&key) {
+            Some(others) => others.with(entry),
+            None => Entries::One(entry),
+        };
+        level.entries.insert(key, entries);
     }
 
     fn withdraw(&mut self, selector: &Selector, spi_in: u32) {
@@ -91,11 +140,8 @@ impl Levels {
             return;
         };
         let Some(key) = level.key(selector.range().0) else { return };
-        if let Some(entries) = level.entries.get_mut(&key) {
-            entries.retain(|entry| entry.spi_in != spi_in);
-            if entries.is_empty() {
-                level.entries.remove(&key);
-            }
+        if let Some(left) = level.entries.remove(&key).and_then(|found| found.without(spi_in)) {
+            level.entries.insert(key, left);
         }
     }
 }

@@ -46,7 +46,7 @@ impl OutboundSa {
         shared.check_spi()?;
         let transform = Transform::new(&Direction::Seal, shared.suite, keys, shared.esn)?;
         let sequence = SendCounter::new(after, shared.esn);
-        let is_random = matches!(transform.shape().iv, Iv::Random(_));
+        let is_random = matches!(transform.shape().iv(), Iv::Random(_));
         let ivs = is_random.then(|| Box::new(IvSource::new(iv_seed)));
         Ok(Self { shared, local, peer, sequence, transform, ivs })
     }
@@ -85,7 +85,7 @@ impl OutboundSa {
     #[must_use]
     pub fn sealed_length(&self, inner: usize) -> usize {
         let shape = self.transform.shape();
-        ESP_HEADER + shape.iv_octets() + self.padded_length(inner) + shape.icv_octets
+        ESP_HEADER + shape.iv_octets() + self.padded_length(inner) + shape.icv_octets()
     }
 
     /// Seals `inner` into the beginning of `buffer`, and returns the length of the packet there.
@@ -124,9 +124,10 @@ impl OutboundSa {
         let [_, low] = halves(sequence);
         let (header, rest) = packet.split_first_chunk_mut::<ESP_HEADER>()?;
         *header = (u64::from(self.shared.spi) << 32 | u64::from(low)).to_be_bytes();
-        match (self.transform.shape().iv, &self.ivs) {
+        match (self.transform.shape().iv(), &self.ivs) {
             (Iv::Counter, _) => *rest.first_chunk_mut()? = sequence.to_be_bytes(),
             (Iv::Random(octets), Some(ivs)) => {
+                let octets = usize::from(octets);
                 rest.get_mut(..octets)?.copy_from_slice(ivs.iv(sequence).get(..octets)?);
             }
             (Iv::Random(_), None) => return None,

@@ -89,8 +89,32 @@ impl Selector {
 /// The selectors of a pair of SAs: ours and the peer's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    local: Box<[Selector]>,
-    peer: Box<[Selector]>,
+    local: Side,
+    peer: Side,
+}
+
+/// The selectors of one side. Most have one, which needs no place of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Side {
+    One(Selector),
+    Several(Box<[Selector]>),
+}
+
+impl Side {
+    fn new(selectors: Vec<Selector>) -> Self {
+        match selectors.as_slice() {
+            [one] => Self::One(*one),
+            _ => Self::Several(selectors.into()),
+        }
+    }
+
+    #[inline]
+    fn as_slice(&self) -> &[Selector] {
+        match self {
+            Self::One(selector) => std::slice::from_ref(selector),
+            Self::Several(selectors) => selectors,
+        }
+    }
 }
 
 impl Policy {
@@ -102,19 +126,19 @@ impl Policy {
         if local.is_empty() || peer.is_empty() {
             return Err(InstallError::NoSelectors);
         }
-        Ok(Self { local: local.into(), peer: peer.into() })
+        Ok(Self { local: Side::new(local), peer: Side::new(peer) })
     }
 
     /// Returns the peer's selectors.
     #[must_use]
     pub fn peer(&self) -> &[Selector] {
-        &self.peer
+        self.peer.as_slice()
     }
 
     /// Whether all selectors of ours are of the address `local`, and the peer's of `peer`.
     pub(crate) fn is_between(&self, local: IpAddr, peer: IpAddr) -> bool {
-        let is_of = |selectors: &[Selector], host| {
-            selectors.iter().all(|selector| selector.range() == (host, host))
+        let is_of = |side: &Side, host| {
+            side.as_slice().iter().all(|selector| selector.range() == (host, host))
         };
         is_of(&self.local, local) && is_of(&self.peer, peer)
     }
@@ -136,8 +160,8 @@ impl Policy {
 }
 
 #[inline]
-fn covers(selectors: &[Selector], protocol: u8, address: IpAddr, port: Port) -> bool {
-    selectors.iter().any(|selector| selector.matches(protocol, address, port))
+fn covers(side: &Side, protocol: u8, address: IpAddr, port: Port) -> bool {
+    side.as_slice().iter().any(|selector| selector.matches(protocol, address, port))
 }
 
 #[cfg(test)]

@@ -20,17 +20,17 @@ pub(crate) struct Separate {
 impl Protection for Separate {
     fn seal(&self, sequence: u64, inner: &[u8], trailer: &[u8], packet: &mut [u8]) -> Option<()> {
         let start = ESP_HEADER + self.shape.iv_octets();
-        let end = lay_out(packet, start, self.shape.icv_octets, inner, trailer)?;
+        let end = lay_out(packet, start, self.shape.icv_octets(), inner, trailer)?;
         self.run_cipher(packet.get_mut(ESP_HEADER..end)?)?;
         let mac = self.mac(sequence, packet, end)?;
-        packet.get_mut(end..)?.copy_from_slice(mac.as_ref().get(..self.shape.icv_octets)?);
+        packet.get_mut(end..)?.copy_from_slice(mac.as_ref().get(..self.shape.icv_octets())?);
         Some(())
     }
 
     /// Checks the ICV, and only then opens the ciphertext between IV and ICV.
     fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
         self.verify(sequence, packet).ok_or(BadIcv)?;
-        let end = packet.len().checked_sub(self.shape.icv_octets).ok_or(BadIcv)?;
+        let end = packet.len().checked_sub(self.shape.icv_octets()).ok_or(BadIcv)?;
         packet.get_mut(ESP_HEADER..end).and_then(|body| self.run_cipher(body)).ok_or(BadIcv)
     }
 }
@@ -42,12 +42,12 @@ impl Separate {
     }
 
     fn verify(&self, sequence: u64, packet: &mut [u8]) -> Option<()> {
-        let end = packet.len().checked_sub(self.shape.icv_octets)?;
+        let end = packet.len().checked_sub(self.shape.icv_octets())?;
         let mut saved = [0; MAX_OCTETS];
-        let saved = saved.get_mut(..self.shape.icv_octets)?;
+        let saved = saved.get_mut(..self.shape.icv_octets())?;
         saved.copy_from_slice(packet.get(end..)?);
         let mac = self.mac(sequence, packet, end)?;
-        verify_slices_are_equal(mac.as_ref().get(..self.shape.icv_octets)?, saved).ok()
+        verify_slices_are_equal(mac.as_ref().get(..self.shape.icv_octets())?, saved).ok()
     }
 
     /// With ESN the high half follows the ciphertext; its place is where the ICV goes (RFC 4303

@@ -49,7 +49,7 @@ pub struct Integrity {
     pub code: u16,
     /// Octets of key.
     pub key_octets: usize,
-    pub(crate) icv_octets: usize,
+    pub(crate) icv_octets: u8,
     pub(crate) family: Family,
 }
 
@@ -58,8 +58,8 @@ pub(crate) const SALT_OCTETS: usize = 4;
 /// And at the end of that of AES-CCM (RFC 4309 §7.1).
 pub(crate) const CCM_SALT_OCTETS: usize = 3;
 
-const AES_BLOCK: usize = 16;
-const DES_BLOCK: usize = 8;
+const AES_BLOCK: u8 = 16;
+const DES_BLOCK: u8 = 8;
 
 static ENCRYPTION: [Encryption; 33] = [
     gcm("aes128gcm16", 20, 128, Iv::Counter, 16, Kind::Aead(&AES_128_GCM)),
@@ -104,7 +104,7 @@ static NULL: Encryption = Encryption {
     code: 11,
     key_bits: 0,
     key_octets: 0,
-    shape: Shape { iv: Iv::None, icv_octets: 0, alignment: 4 },
+    shape: Shape::new(Iv::None, 0, 4),
     kind: Kind::Separate(None),
 };
 
@@ -176,8 +176,7 @@ impl Suite {
 
     pub(crate) fn shape(&self) -> Shape {
         let shape = self.encryption.shape;
-        let icv_octets = self.integrity.map_or(shape.icv_octets, |row| row.icv_octets);
-        Shape { icv_octets, ..shape }
+        self.integrity.map_or(shape, |row| shape.with_icv(row.icv_octets))
     }
 }
 
@@ -192,29 +191,23 @@ const fn gcm(
     code: u16,
     key_bits: u16,
     iv: Iv,
-    icv_octets: usize,
+    icv_octets: u8,
     kind: Kind,
 ) -> Encryption {
     let key_octets = key_bits as usize / 8 + SALT_OCTETS;
-    let shape = Shape { iv, icv_octets, alignment: 4 };
+    let shape = Shape::new(iv, icv_octets, 4);
     Encryption { name, code, key_bits, key_octets, shape, kind }
 }
 
 const fn chacha(name: &'static str, code: u16, iv: Iv) -> Encryption {
-    let shape = Shape { iv, icv_octets: 16, alignment: 4 };
+    let shape = Shape::new(iv, 16, 4);
     let kind = Kind::Aead(&CHACHA20_POLY1305);
     Encryption { name, code, key_bits: 0, key_octets: 32 + SALT_OCTETS, shape, kind }
 }
 
-const fn ccm(
-    name: &'static str,
-    code: u16,
-    key_bits: u16,
-    iv: Iv,
-    icv_octets: usize,
-) -> Encryption {
+const fn ccm(name: &'static str, code: u16, key_bits: u16, iv: Iv, icv_octets: u8) -> Encryption {
     let key_octets = key_bits as usize / 8 + CCM_SALT_OCTETS;
-    let shape = Shape { iv, icv_octets, alignment: 4 };
+    let shape = Shape::new(iv, icv_octets, 4);
     Encryption { name, code, key_bits, key_octets, shape, kind: Kind::Ccm }
 }
 
@@ -223,10 +216,10 @@ const fn cbc(
     code: u16,
     key_bits: u16,
     key_octets: usize,
-    block: usize,
+    block: u8,
     chaining: Chaining,
 ) -> Encryption {
-    let shape = Shape { iv: Iv::Random(block), icv_octets: 0, alignment: block };
+    let shape = Shape::new(Iv::Random(block), 0, block);
     let kind = Kind::Separate(Some(chaining));
     Encryption { name, code, key_bits, key_octets, shape, kind }
 }
@@ -235,7 +228,7 @@ const fn integrity(
     name: &'static str,
     code: u16,
     key_octets: usize,
-    icv_octets: usize,
+    icv_octets: u8,
     family: Family,
 ) -> Integrity {
     Integrity { name, code, key_octets, icv_octets, family }

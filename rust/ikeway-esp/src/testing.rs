@@ -67,7 +67,7 @@ pub(crate) fn craft(suite: Suite, esn: bool, sequence: u64, plaintext: &[u8]) ->
     let mut packet = SPI.to_be_bytes().to_vec();
     packet.extend_from_slice(&sequence.to_be_bytes()[4..]);
     packet.resize(ESP_HEADER + transform.shape().iv_octets(), 0x55);
-    packet.resize(packet.len() + plaintext.len() + transform.shape().icv_octets, 0);
+    packet.resize(packet.len() + plaintext.len() + transform.shape().icv_octets(), 0);
     transform.seal(sequence, plaintext, &[], &mut packet).unwrap();
     packet
 }

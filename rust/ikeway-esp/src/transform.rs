@@ -81,7 +81,14 @@ pub(crate) enum Direction {
 /// A suite with its keys, for one direction.
 pub(crate) struct Transform {
     shape: Shape,
-    protection: Box<dyn Protection>,
+    keyed: Keyed,
+}
+
+/// The common keys where they are used, the others behind a pointer.
+enum Keyed {
+    Aead(Aead<8>),
+    Implicit(Aead<0>),
+    Other(Box<dyn Protection>),
 }
 
 impl Transform {
@@ -97,13 +104,16 @@ impl Transform {
         check_length("encryption", keys.encr.len(), encr_octets)?;
         check_length("integrity", keys.integ.len(), integ_octets)?;
         let (encr, key_bits, integ) = suite.codes();
-        let protection = protection(direction, suite, keys, esn)
-            .ok_or(InstallError::UnknownSuite { encr, key_bits, integ })?;
-        Ok(Self { shape: suite.shape(), protection })
+        let keyed = keyed(direction, suite, keys, esn).ok_or(InstallError::UnknownSuite {
+            encr,
+            key_bits,
+            integ,
+        })?;
+        Ok(Self { shape: suite.shape(), keyed })
     }
 
-    pub(crate) const fn shape(&self) -> &Shape {
-        &self.shape
+    pub(crate) const fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// Seals `inner` and `trailer` into `packet`, whose header and IV are there already.
@@ -114,28 +124,31 @@ impl Transform {
         trailer: &[u8],
         packet: &mut [u8],
     ) -> Option<()> {
-        self.protection.seal(sequence, inner, trailer, packet)
+        match &self.keyed {
+            Keyed::Aead(key) => key.seal(sequence, inner, trailer, packet),
+            Keyed::Implicit(key) => key.seal(sequence, inner, trailer, packet),
+            Keyed::Other(keys) => keys.seal(sequence, inner, trailer, packet),
+        }
     }
 
     pub(crate) fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
-        self.protection.open(sequence, packet)
+        match &self.keyed {
+            Keyed::Aead(key) => key.open(sequence, packet),
+            Keyed::Implicit(key) => key.open(sequence, packet),
+            Keyed::Other(keys) => keys.open(sequence, packet),
+        }
     }
 }
 
-fn protection(
-    direction: &Direction,
-    suite: Suite,
-    keys: &DirectionKeys,
-    esn: bool,
-) -> Option<Box<dyn Protection>> {
+fn keyed(direction: &Direction, suite: Suite, keys: &DirectionKeys, esn: bool) -> Option<Keyed> {
     let (shape, encr) = (suite.shape(), keys.encr.as_slice());
-    Some(match suite.encryption.kind {
-        Kind::Aead(algorithm) if shape.iv == Iv::Implicit => {
-            Box::new(Aead::<0>::new(algorithm, encr, esn)?)
+    Some(Keyed::Other(match suite.encryption.kind {
+        Kind::Aead(algorithm) if shape.iv() == Iv::Implicit => {
+            return Aead::new(algorithm, encr, esn).map(Keyed::Implicit);
         }
-        Kind::Aead(algorithm) => Box::new(Aead::<8>::new(algorithm, encr, esn)?),
+        Kind::Aead(algorithm) => return Aead::new(algorithm, encr, esn).map(Keyed::Aead),
         Kind::ShortGcm(algorithm) => {
-            Box::new(ShortGcm::new(algorithm, encr, shape.icv_octets, esn)?)
+            Box::new(ShortGcm::new(algorithm, encr, shape.icv_octets(), esn)?)
         }
         Kind::Gmac(algorithm) => Box::new(Gmac::new(algorithm, encr, esn)?),
         Kind::Ccm => ccm::expand(encr, shape, esn)?,
@@ -148,7 +161,7 @@ fn protection(
             let mac = Mac::new(&suite.integrity?.family, &keys.integ)?;
             Box::new(Separate { cipher, mac, shape, esn })
         }
-    })
+    }))
 }
 
 /// Copies `inner` and `trailer` to their place in `packet`, and returns where the ICV begins.

@@ -110,7 +110,7 @@ fn a_replayed_packet_is_refused() {
 #[test]
 fn an_icv_has_the_length_of_its_suite() {
     let icv =
-        |integ| inbound(Suite::find(12, 128, integ).unwrap(), false).transform.shape().icv_octets;
+        |integ| inbound(Suite::find(12, 128, integ).unwrap(), false).transform.shape().icv_octets();
     assert_eq!([icv(12), icv(13), icv(14)], [16, 24, 32]);
 }
 
@@ -259,7 +259,7 @@ fn open_crafted(suite: Suite, plaintext: &[u8]) -> Result<Vec<u8>, Refusal> {
 
 /// Returns `inner` with at least one octet of padding, pad length and next header.
 fn with_trailer(suite: Suite, inner: &[u8]) -> Vec<u8> {
-    let alignment = inbound(suite, false).transform.shape().alignment;
+    let alignment = inbound(suite, false).transform.shape().alignment();
     let padding = (inner.len() + 3).next_multiple_of(alignment) - inner.len() - 2;
     let next = if inner.first().is_some_and(|first| first >> 4 == 6) { 41 } else { 4 };
     let mut plaintext = inner.to_vec();

@@ -78,7 +78,7 @@ fn packets_of_the_draft_are_opened_and_made() {
         let transform = Transform::new(&Direction::Open, suite, &keys, esn).unwrap();
         let mut opened = packet.clone();
         transform.open(sequence, &mut opened).unwrap();
-        let end = opened.len() - suite.shape().icv_octets;
+        let end = opened.len() - suite.shape().icv_octets();
         assert_eq!(opened[16..end], hex(plaintext), "{}", suite.name());
         opened[end..].fill(0);
         let transform = Transform::new(&Direction::Seal, suite, &keys, esn).unwrap();
