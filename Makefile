@@ -14,6 +14,9 @@ CARGO  := cargo
 RUST   := --manifest-path rust/Cargo.toml
 # Without Python, and in the profile that the extension is built with, so that nothing is compiled twice.
 CRATES := $(RUST) --workspace --exclude ikeway-py --release --locked
+FUZZ   := --manifest-path rust/fuzz/Cargo.toml
+# To look at the fuzz targets takes no libFuzzer, and so no C++ compiler.
+UNLINKED := CARGO_TARGET_DIR=rust/target CUSTOM_LIBFUZZER_PATH=rust/target/none
 RUST_SOURCES := $(shell find rust -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name '*.lock' \) -print 2>/dev/null)
 PYTHON_SOURCES := $(shell find src -name "*.py" 2>/dev/null)
 
@@ -40,9 +43,10 @@ test-core: engine  ## tests that need no root and no network, in under a minute
 	@$(BIN)/pytest -q -m "not system and not interop" -n auto $(ARGS)
 
 .PHONY: test-rust
-test-rust: engine  ## tests of the packet engine's crates
+test-rust: engine  ## tests of the packet engine's crates, and a short run of their fuzz targets
 	@tools/section "Rust tests"
 	@$(CARGO) test --quiet $(CRATES)
+	@tools/fuzz-briefly
 
 .PHONY: test-system
 test-system: engine  ## tests with namespaces, and with real peers where the lab is there
@@ -66,6 +70,7 @@ check-rust: engine
 	@tools/section "Rust: format, lint, dependencies"
 	@$(CARGO) fmt $(RUST) --all --check
 	@$(CARGO) clippy --quiet $(RUST) --workspace --all-targets --release --locked -- -D warnings
+	@$(UNLINKED) $(CARGO) clippy --quiet $(FUZZ) --release --locked -- -D warnings
 	@tools/deny
 
 check-pages: engine

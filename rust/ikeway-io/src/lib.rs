@@ -20,7 +20,7 @@ mod tun;
 mod udp;
 mod wiring;
 
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub use control::fuzzing;
 pub use control::{Server, random_seed};
 pub use door::{Challenge, Door, Letter, Taken};

@@ -3,7 +3,7 @@
 //! SEQPACKET.
 
 mod connection;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod install;
 mod messages;
