@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Opening: one inbound SA (RFC 4303 §3.4, RFC 4301 §5.2).
+//! Opening: one inbound SA (RFC 4303 §3.4, RFC 4302 §3.4, RFC 4301 §5.2).
 
 use std::net::SocketAddr;
 use std::ops::Range;
 
+use crate::ah;
 use crate::counters::Counters;
 use crate::error::{InstallError, Refusal};
+use crate::form::Form;
 use crate::inner::{Flow, IPV4, IPV6, inner_length, next_header};
 use crate::replay::Window;
-use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
+use crate::shape::Shape;
+use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER};
 
 const DUMMY: u8 = 59;
 
@@ -16,7 +19,7 @@ const DUMMY: u8 = 59;
 pub struct InboundSa {
     shared: Shared,
     window: Window,
-    transform: Transform,
+    form: Form,
     awaits_proof: bool,
     peer: Option<SocketAddr>,
 }
@@ -36,9 +39,9 @@ impl InboundSa {
     /// of range.
     pub fn new(shared: Shared, keys: &DirectionKeys, window: u32) -> Result<Self, InstallError> {
         shared.check_spi()?;
-        let transform = Transform::new(&Direction::Open, shared.suite, keys, shared.esn)?;
+        let form = Form::new(&Direction::Open, shared.suite, keys, shared.esn)?;
         let window = Window::new(window, shared.esn)?;
-        Ok(Self { shared, window, transform, awaits_proof: false, peer: None })
+        Ok(Self { shared, window, form, awaits_proof: false, peer: None })
     }
 
     /// Returns our SPI.
@@ -98,13 +101,56 @@ impl InboundSa {
     /// [`Refusal`] says why the packet goes no further.
     #[inline]
     pub fn verify(&mut self, packet: &mut [u8]) -> Result<Verified, Refusal> {
-        let plaintext = self.body(packet.len())?;
+        let transform = self.form.esp()?;
+        let plaintext = body(transform.shape(), packet.len())?;
         let low = low_sequence(packet).ok_or(Refusal::Malformed)?;
         let pending = self.window.check(low).ok_or(Refusal::Replayed)?;
-        self.transform.open(pending.sequence(), packet).map_err(|_| Refusal::IntegrityFailed)?;
+        transform.open(pending.sequence(), packet).map_err(|_| Refusal::IntegrityFailed)?;
         let is_newest = pending.is_newest();
         pending.accept();
         Ok(Verified { plaintext, is_newest })
+    }
+
+    /// Checks the AH of an IP packet, whole from its header on. `scratch` may be used again for the
+    /// next one.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why the packet goes no further (RFC 4302 §3.4). Only a packet with a valid
+    /// ICV changes the window.
+    pub fn verify_ah(&mut self, packet: &[u8], scratch: &mut Vec<u8>) -> Result<Verified, Refusal> {
+        let ah = self.form.ah()?;
+        let (_, plaintext) = ah::payload(packet)?;
+        if !ah.fits(packet) {
+            return Err(Refusal::Malformed);
+        }
+        let pending = self.window.check(ah::low_sequence(packet)?).ok_or(Refusal::Replayed)?;
+        let outcome = ah.verify(pending.sequence(), packet, scratch);
+        outcome.map_err(|_| Refusal::IntegrityFailed)?;
+        let is_newest = pending.is_newest();
+        pending.accept();
+        Ok(Verified { plaintext, is_newest })
+    }
+
+    /// Does the second half for AH, and returns where in the octets the packet is that goes on: in
+    /// tunnel mode the inner one, in transport mode that of the host, its AH taken out.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why the packet goes no further.
+    pub fn admit_ah(
+        &self,
+        verified: &Verified,
+        packet: &mut [u8],
+    ) -> Result<Range<usize>, Refusal> {
+        let Range { start, end } = verified.plaintext;
+        if self.is_transport() {
+            let place = ah::take_out(packet)?;
+            let flow = Flow::read(packet.get(place.clone()).ok_or(Refusal::Malformed)?)?;
+            let is_ours = self.shared.policy.admits(&flow);
+            return if is_ours { Ok(place) } else { Err(Refusal::SelectorMismatch) };
+        }
+        let (next, _) = ah::payload(packet)?;
+        let length = self.inner_of(packet.get(start..end).ok_or(Refusal::Malformed)?, next)?;
+        Ok(start..start + length)
     }
 
     /// Returns whether packets have to be made anew: see [`InboundSa::rebuild`].
@@ -153,20 +199,15 @@ impl InboundSa {
         Ok(start..start + length)
     }
 
-    /// Where the ciphertext is: whole blocks, and at least the trailer (RFC 4303 §2.4).
-    fn body(&self, length: usize) -> Result<Range<usize>, Refusal> {
-        let shape = self.transform.shape();
-        let start = ESP_HEADER + shape.iv_octets();
-        let end = length.checked_sub(shape.icv_octets()).ok_or(Refusal::Malformed)?;
-        let octets = end.checked_sub(start).ok_or(Refusal::Malformed)?;
-        let is_whole = octets >= TRAILER && shape.aligned(octets) == octets;
-        if is_whole { Ok(start..end) } else { Err(Refusal::Malformed) }
-    }
-
     /// Returns the length of the inner packet; what follows it is padding, also for traffic flow
     /// confidentiality.
     fn inner(&self, plaintext: &[u8]) -> Result<usize, Refusal> {
         let (payload, next) = cut_trailer(plaintext)?;
+        self.inner_of(payload, next)
+    }
+
+    #[inline]
+    fn inner_of(&self, payload: &[u8], next: u8) -> Result<usize, Refusal> {
         match next {
             DUMMY => return Err(Refusal::Dummy),
             _ if self.is_transport() => return Err(Refusal::NotIp),
@@ -182,6 +223,15 @@ impl InboundSa {
             Err(Refusal::SelectorMismatch)
         }
     }
+}
+
+/// Where the ciphertext is: whole blocks, and at least the trailer (RFC 4303 §2.4).
+fn body(shape: Shape, length: usize) -> Result<Range<usize>, Refusal> {
+    let start = ESP_HEADER + shape.iv_octets();
+    let end = length.checked_sub(shape.icv_octets()).ok_or(Refusal::Malformed)?;
+    let octets = end.checked_sub(start).ok_or(Refusal::Malformed)?;
+    let is_whole = octets >= TRAILER && shape.aligned(octets) == octets;
+    if is_whole { Ok(start..end) } else { Err(Refusal::Malformed) }
 }
 
 /// Returns the number's low half as it stands in the header (RFC 4303 §2.2).

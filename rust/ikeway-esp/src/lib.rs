@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! ESP in tunnel and transport mode as values and functions: no socket, thread, clock or random source (RFC 4301,
-//! RFC 4303).
+//! ESP and AH in tunnel and transport mode as values and functions: no socket, thread, clock or random source (RFC 4301,
+//! RFC 4302, RFC 4303).
 //!
 //! A packet goes out through [`OutboundTable::find`] and [`OutboundSa::seal`], and comes in through
 //! [`InboundTable::get_mut`] and [`InboundSa::open`]. Nothing here panics on any octets of a
@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod aead;
+mod ah;
 mod associated;
 mod budget;
 mod cbc;
@@ -15,6 +16,7 @@ mod ccm;
 mod congestion;
 mod counters;
 mod error;
+mod form;
 mod gmac;
 mod inbound;
 mod inner;
@@ -35,6 +37,7 @@ mod transform;
 mod transport;
 mod traps;
 
+pub use ah::spi as ah_spi;
 pub use budget::{Amount, Budget, Limit};
 pub use congestion::{carry_congestion, traffic_class};
 pub use counters::{Counters, Tally};

@@ -4,6 +4,7 @@
 use aes::Aes128Enc;
 use aes::cipher::array::Array;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use aws_lc_rs::aead::Algorithm;
 use aws_lc_rs::hmac;
 
 /// The most octets that a MAC has.
@@ -17,6 +18,8 @@ pub(crate) enum Family {
     Hmac(hmac::Algorithm),
     Xcbc,
     Cmac,
+    /// AES-GMAC, which is no MAC of the octets alone: it has an IV, and is for AH.
+    Gmac(&'static Algorithm),
 }
 
 /// An algorithm with its key.
@@ -35,7 +38,7 @@ impl AsRef<[u8]> for Code {
 }
 
 impl Mac {
-    /// Returns `family` with its key, or `None` if that has the wrong length.
+    /// Returns `family` with its key, or `None` if that has the wrong length or is no MAC's.
     pub(crate) fn new(family: &Family, key: &[u8]) -> Option<Self> {
         match family {
             Family::Hmac(algorithm) => Some(Self::Hmac(Box::new(hmac::Key::new(*algorithm, key)))),
@@ -45,6 +48,7 @@ impl Mac {
             Family::Cmac => {
                 key.try_into().ok().map(|key| Self::Block(Box::new(BlockMac::cmac(key))))
             }
+            Family::Gmac(_) => None,
         }
     }
 

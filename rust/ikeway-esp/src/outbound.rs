@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Sealing: one outbound SA (RFC 4303 §3.3).
+//! Sealing: one outbound SA (RFC 4303 §3.3, RFC 4302 §3.3).
 
 use std::net::SocketAddr;
 
+use crate::ah::{AH_ROOM, Outgoing};
 use crate::cbc::IvSource;
 use crate::counters::Counters;
 use crate::error::{InstallError, Refusal};
+use crate::form::Form;
 use crate::inner::next_header;
 use crate::selector::Policy;
 use crate::sequence::{SendCounter, halves};
-use crate::shape::Iv;
-use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
+use crate::shape::{Iv, Shape};
+use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER};
 use crate::transport::Hosts;
 
 /// More octets than sealing adds before and after an inner packet, with any suite.
-pub const SEAL_ROOM: usize = ESP_HEADER + 16 + 15 + TRAILER + 32;
+pub const SEAL_ROOM: usize = if AH_ROOM > ESP_ROOM { AH_ROOM } else { ESP_ROOM };
+const ESP_ROOM: usize = ESP_HEADER + 16 + 15 + TRAILER + 32;
 
 /// The longest trailer: padding up to a block.
 const MAX_TRAILER: usize = 15 + TRAILER;
@@ -25,7 +28,7 @@ pub struct OutboundSa {
     local: SocketAddr,
     peer: SocketAddr,
     sequence: SendCounter,
-    transform: Transform,
+    form: Form,
     ivs: Option<Box<IvSource>>,
 }
 
@@ -44,11 +47,11 @@ impl OutboundSa {
         after: u64,
     ) -> Result<Self, InstallError> {
         shared.check_spi()?;
-        let transform = Transform::new(&Direction::Seal, shared.suite, keys, shared.esn)?;
+        let form = Form::new(&Direction::Seal, shared.suite, keys, shared.esn)?;
         let sequence = SendCounter::new(after, shared.esn);
-        let is_random = matches!(transform.shape().iv(), Iv::Random(_));
+        let is_random = matches!(shared.suite.shape().iv(), Iv::Random(_));
         let ivs = is_random.then(|| Box::new(IvSource::new(iv_seed)));
-        Ok(Self { shared, local, peer, sequence, transform, ivs })
+        Ok(Self { shared, local, peer, sequence, form, ivs })
     }
 
     /// Returns the address and port that packets leave from, and those that they go to.
@@ -81,14 +84,25 @@ impl OutboundSa {
         &self.shared.counters
     }
 
-    /// Returns the length of the ESP packet that carries `inner` octets.
+    /// Whether it is AH, whose packets are whole, with an IP header, and go through a socket of
+    /// their own.
     #[must_use]
-    pub fn sealed_length(&self, inner: usize) -> usize {
-        let shape = self.transform.shape();
-        ESP_HEADER + shape.iv_octets() + self.padded_length(inner) + shape.icv_octets()
+    pub const fn is_ah(&self) -> bool {
+        matches!(self.form, Form::Ah(_))
     }
 
-    /// Seals `inner` into the beginning of `buffer`, and returns the length of the packet there.
+    /// Returns the length of the packet that carries `inner` octets: of ESP without, of AH with the
+    /// IP header.
+    #[must_use]
+    pub fn sealed_length(&self, inner: usize) -> usize {
+        match &self.form {
+            Form::Esp(transform) => esp_length(transform.shape(), inner),
+            Form::Ah(ah) => ah.sealed_length(&self.outgoing(), inner),
+        }
+    }
+
+    /// Seals `inner` into the beginning of `buffer`, and returns the length of the packet there. AH
+    /// takes four octets more while it works.
     ///
     /// # Errors
     /// [`Refusal::SequenceExhausted`] for good when the last number was used, [`Refusal::TooLong`]
@@ -97,12 +111,17 @@ impl OutboundSa {
         if inner.len() > usize::from(u16::MAX) {
             return Err(Refusal::TooLong);
         }
+        let transform = match &self.form {
+            Form::Esp(transform) => transform,
+            Form::Ah(ah) => return ah.seal(&self.outgoing(), inner, buffer),
+        };
+        let shape = transform.shape();
         let (next, inner) = self.payload(inner)?;
-        let packet = buffer.get_mut(..self.sealed_length(inner.len())).ok_or(Refusal::TooLong)?;
-        let trailer = Trailer::new(self.padded_length(inner.len()) - inner.len(), next);
+        let packet = buffer.get_mut(..esp_length(shape, inner.len())).ok_or(Refusal::TooLong)?;
+        let trailer = Trailer::new(padded_length(shape, inner.len()) - inner.len(), next);
         let sequence = self.sequence.next().ok_or(Refusal::SequenceExhausted)?;
-        self.write_header(sequence, packet).ok_or(Refusal::TooLong)?;
-        self.transform.seal(sequence, inner, trailer.octets(), packet).ok_or(Refusal::TooLong)?;
+        self.write_header(shape, sequence, packet).ok_or(Refusal::TooLong)?;
+        transform.seal(sequence, inner, trailer.octets(), packet).ok_or(Refusal::TooLong)?;
         Ok(packet.len())
     }
 
@@ -115,16 +134,21 @@ impl OutboundSa {
         Ok((next_header(inner).ok_or(Refusal::NotIp)?, inner))
     }
 
-    fn padded_length(&self, inner: usize) -> usize {
-        self.transform.shape().aligned(inner + TRAILER)
+    fn outgoing(&self) -> Outgoing<'_> {
+        Outgoing {
+            spi: self.shared.spi,
+            path: (self.local.ip(), self.peer.ip()),
+            is_transport: self.shared.hosts.is_some(),
+            sequence: &self.sequence,
+        }
     }
 
     /// Writes SPI, number and IV.
-    fn write_header(&self, sequence: u64, packet: &mut [u8]) -> Option<()> {
+    fn write_header(&self, shape: Shape, sequence: u64, packet: &mut [u8]) -> Option<()> {
         let [_, low] = halves(sequence);
         let (header, rest) = packet.split_first_chunk_mut::<ESP_HEADER>()?;
         *header = (u64::from(self.shared.spi) << 32 | u64::from(low)).to_be_bytes();
-        match (self.transform.shape().iv(), &self.ivs) {
+        match (shape.iv(), &self.ivs) {
             (Iv::Counter, _) => *rest.first_chunk_mut()? = sequence.to_be_bytes(),
             (Iv::Random(octets), Some(ivs)) => {
                 let octets = usize::from(octets);
@@ -135,6 +159,14 @@ impl OutboundSa {
         }
         Some(())
     }
+}
+
+const fn esp_length(shape: Shape, inner: usize) -> usize {
+    ESP_HEADER + shape.iv_octets() + padded_length(shape, inner) + shape.icv_octets()
+}
+
+const fn padded_length(shape: Shape, inner: usize) -> usize {
+    shape.aligned(inner + TRAILER)
 }
 
 /// Padding 1, 2, 3 …, its length and the next header (RFC 4303 §2.4 to §2.6).

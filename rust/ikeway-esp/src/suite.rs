@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The algorithms of ESP, a row each, by IKEv2 code points (RFC 8221). What a packet looks like and
+//! The algorithms of ESP and AH, a row each, by IKEv2 code points (RFC 8221). What a packet looks like and
 //! how its keys are expanded follows from these rows.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Algorithm, CHACHA20_POLY1305};
@@ -9,6 +9,7 @@ use crate::cbc::Chaining;
 use crate::error::InstallError;
 use crate::mac::Family;
 use crate::shape::{Iv, Shape};
+use crate::transform::DirectionKeys;
 
 /// One row of transform type 1.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(crate) enum Kind {
     Ccm,
     /// Cipher block chaining, or no cipher, and a MAC.
     Separate(Option<Chaining>),
+    /// None, nor ESP: AH.
+    Authentic,
 }
 
 /// One row of transform type 3.
@@ -108,6 +111,9 @@ static NULL: Encryption = Encryption {
     kind: Kind::Separate(None),
 };
 
+/// What stands in for a cipher where the protocol is AH, which has none (RFC 4302).
+static AH: Encryption = Encryption { name: "ah", code: 0, kind: Kind::Authentic, ..NULL };
+
 static INTEGRITY: [Integrity; 6] = [
     // The ICV is half the MAC, and the MAC's key as long as the MAC (RFC 4868 §2.1).
     integrity("sha256", 12, 32, 16, Family::Hmac(HMAC_SHA256)),
@@ -118,7 +124,15 @@ static INTEGRITY: [Integrity; 6] = [
     integrity("aescmac", 8, 16, 12, Family::Cmac),
 ];
 
-/// The algorithms of a Child SA: an AEAD cipher alone, or a cipher and a MAC.
+/// For AH alone, where the length of the key is in the transform ID (RFC 4543 §5.3), and the IV in the
+/// ICV.
+static GMAC: [Integrity; 3] = [
+    integrity("aes128gmac", 9, 16 + SALT_OCTETS, 24, Family::Gmac(&AES_128_GCM)),
+    integrity("aes192gmac", 10, 24 + SALT_OCTETS, 24, Family::Gmac(&AES_192_GCM)),
+    integrity("aes256gmac", 11, 32 + SALT_OCTETS, 24, Family::Gmac(&AES_256_GCM)),
+];
+
+/// The algorithms of a Child SA: an AEAD cipher alone, or a cipher and a MAC; for AH a MAC alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Suite {
     /// The cipher.
@@ -128,20 +142,27 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// Returns the suite of these code points; `integ` is 0 for AEAD ciphers.
+    /// Returns the suite of these code points; `integ` is 0 for AEAD ciphers, and `encr` for AH.
     ///
     /// # Errors
     /// [`InstallError::UnknownSuite`] if there is none.
     pub fn find(encr: u16, key_bits: u16, integ: u16) -> Result<Self, InstallError> {
         let codes = (encr, key_bits, integ);
-        Self::all().find(|suite| suite.codes() == codes).ok_or(InstallError::UnknownSuite {
+        let every = Self::all().chain(Self::authentic());
+        every.into_iter().find(|suite| suite.codes() == codes).ok_or(InstallError::UnknownSuite {
             encr,
             key_bits,
             integ,
         })
     }
 
-    /// Returns every suite that there is.
+    /// Returns every suite of AH.
+    pub fn authentic() -> impl Iterator<Item = Self> + Clone {
+        let rows = INTEGRITY.iter().chain(&GMAC);
+        rows.map(|row| Self { encryption: &AH, integrity: Some(row) })
+    }
+
+    /// Returns every suite of ESP.
     pub fn all() -> impl Iterator<Item = Self> + Clone {
         let ciphers = ENCRYPTION.iter().chain([&NULL]);
         ciphers.flat_map(|encryption| {
@@ -174,6 +195,18 @@ impl Suite {
         (self.encryption.key_octets, self.integrity.map_or(0, |row| row.key_octets))
     }
 
+    pub(crate) const fn is_authentic(&self) -> bool {
+        matches!(self.encryption.kind, Kind::Authentic)
+    }
+
+    /// # Errors
+    /// [`InstallError::KeyLength`] if a key is not as long as the suite wants it.
+    pub(crate) fn check_keys(&self, keys: &DirectionKeys) -> Result<(), InstallError> {
+        let (encr, integ) = self.key_octets();
+        check_length("encryption", keys.encr.len(), encr)?;
+        check_length("integrity", keys.integ.len(), integ)
+    }
+
     pub(crate) fn shape(&self) -> Shape {
         let shape = self.encryption.shape;
         self.integrity.map_or(shape, |row| shape.with_icv(row.icv_octets))
@@ -184,6 +217,10 @@ impl Encryption {
     const fn has_no_check(&self) -> bool {
         matches!(self.kind, Kind::Separate(_))
     }
+}
+
+fn check_length(what: &'static str, seen: usize, wanted: usize) -> Result<(), InstallError> {
+    if seen == wanted { Ok(()) } else { Err(InstallError::KeyLength { what, seen, wanted }) }
 }
 
 const fn gcm(

@@ -100,9 +100,7 @@ impl Transform {
         keys: &DirectionKeys,
         esn: bool,
     ) -> Result<Self, InstallError> {
-        let (encr_octets, integ_octets) = suite.key_octets();
-        check_length("encryption", keys.encr.len(), encr_octets)?;
-        check_length("integrity", keys.integ.len(), integ_octets)?;
+        suite.check_keys(keys)?;
         let (encr, key_bits, integ) = suite.codes();
         let keyed = keyed(direction, suite, keys, esn).ok_or(InstallError::UnknownSuite {
             encr,
@@ -152,6 +150,7 @@ fn keyed(direction: &Direction, suite: Suite, keys: &DirectionKeys, esn: bool) -
         }
         Kind::Gmac(algorithm) => Box::new(Gmac::new(algorithm, encr, esn)?),
         Kind::Ccm => ccm::expand(encr, shape, esn)?,
+        Kind::Authentic => return None,
         Kind::Separate(chaining) => {
             let cipher = match (chaining, direction) {
                 (None, _) => None,
@@ -178,10 +177,6 @@ pub(crate) fn lay_out(
     payload.copy_from_slice(inner);
     (space.len() == trailer.len()).then(|| space.copy_from_slice(trailer))?;
     Some(end)
-}
-
-fn check_length(what: &'static str, seen: usize, wanted: usize) -> Result<(), InstallError> {
-    if seen == wanted { Ok(()) } else { Err(InstallError::KeyLength { what, seen, wanted }) }
 }
 
 #[cfg(test)]

@@ -175,12 +175,12 @@ fn sum(address: IpAddr) -> u32 {
     }
 }
 
-fn sum_octets(octets: &[u8]) -> u32 {
+pub(crate) fn sum_octets(octets: &[u8]) -> u32 {
     let (pairs, _) = octets.as_chunks::<2>();
     pairs.iter().map(|pair| u32::from(u16::from_be_bytes(*pair))).sum()
 }
 
-fn fold(sum: u32) -> u16 {
+pub(crate) fn fold(sum: u32) -> u16 {
     let folded = (sum & 0xffff) + (sum >> 16);
     let folded = (folded & 0xffff) + (folded >> 16);
     u16::try_from(folded).unwrap_or(u16::MAX)
