@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
@@ -62,14 +63,20 @@ def _child(
     )
 
 
+def without_udp(child: ChildSa) -> ChildSa:
+    """Return a pair in no UDP: IKE stays on port 500 where no NAT is, with the addresses of ESP."""
+    local, peer = (Endpoint(end.address, 500) for end in (child.local, child.peer))
+    return replace(child, encapsulation=Encapsulation.NONE, local=local, peer=peer)
+
+
 class Host:
     """A namespace with a thread in it that runs an event loop and a data plane."""
 
-    def __init__(self, namespace: Namespace, run_dir: Path, side: int) -> None:
+    def __init__(self, namespace: Namespace, run_dir: Path, side: int, queues: int = 1) -> None:
         self.namespace = namespace
         self.run_dir = run_dir
         self.side = side
-        self.config = PlaneConfig(LISTEN)
+        self.config = PlaneConfig(LISTEN, queues=queues)
         self.events: list[PlaneEvent] = []
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -119,7 +126,7 @@ Hosts = tuple[Host, Host]
 
 
 @contextmanager
-def two_hosts(folder: Path) -> Iterator[Hosts]:
+def two_hosts(folder: Path, queues: int = 1) -> Iterator[Hosts]:
     """Make two hosts with a cable between them and an idle engine each."""
     with namespaces(2) as made:
         connect(*made)
@@ -131,7 +138,7 @@ def two_hosts(folder: Path) -> Iterator[Hosts]:
                     namespace.add_address("outer0", f"{address}/{length}")
                 run_dir = folder / str(side)
                 run_dir.mkdir()
-                hosts.append(Host(namespace, run_dir, side))
+                hosts.append(Host(namespace, run_dir, side, queues))
             yield hosts[0], hosts[1]
         finally:
             for host in hosts:

@@ -9,9 +9,12 @@ from support.tunnel import Hosts, two_hosts
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    """Two hosts with a cable between them, for all tests of a module."""
-    with two_hosts(tmp_path_factory.mktemp("run")) as hosts:
+def pair(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Hosts]:
+    """Two hosts with a cable between them, for all tests of a module, with its `QUEUES`."""
+    queues = getattr(request.module, "QUEUES", 1)
+    with two_hosts(tmp_path_factory.mktemp("run"), queues) as hosts:
         yield hosts
 
 

@@ -6,11 +6,10 @@ from dataclasses import replace
 import pytest
 
 from ikeway.dataplane import PeerMoved
-from ikeway.model.address import Endpoint
 from ikeway.model.esp import ChildSa, Encapsulation
 from support.attacker import drain, tap
 from support.suites import BY_NAME, Suite
-from support.tunnel import INNER, Hosts, child_pair, ping, transfer
+from support.tunnel import INNER, Hosts, child_pair, ping, transfer, without_udp
 
 pytestmark = pytest.mark.system
 
@@ -75,13 +74,6 @@ def test_what_others_send_by_the_protocol_draws_no_event(hosts: Hosts) -> None:
 
 def bare(suite: Suite, outer: int) -> list[ChildSa]:
     return [without_udp(child) for child in child_pair(suite, outer=outer)]
-
-
-def without_udp(child: ChildSa) -> ChildSa:
-    """IKE stays on port 500 where no NAT is, and its addresses are those of ESP."""
-    ends = (Endpoint(end.address, 500) for end in (child.local, child.peer))
-    local, peer = ends
-    return replace(child, encapsulation=Encapsulation.NONE, local=local, peer=peer)
 
 
 def install(hosts: Hosts, children: list[ChildSa]) -> None:

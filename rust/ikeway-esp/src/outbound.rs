@@ -2,6 +2,7 @@
 //! Sealing: one outbound SA (RFC 4303 §3.3, RFC 4302 §3.3).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::ah::{AH_ROOM, Outgoing};
 use crate::cbc::IvSource;
@@ -23,10 +24,19 @@ const ESP_ROOM: usize = ESP_HEADER + 16 + 15 + TRAILER + 32;
 const MAX_TRAILER: usize = 15 + TRAILER;
 
 /// An SA that we send on, from `local` to `peer`.
+///
+/// A clone is the same SA in another thread's hands: numbers, keys and counters are one, and no number
+/// is used by both. Only where packets leave from and go to is each one's own.
+#[derive(Clone)]
 pub struct OutboundSa {
     shared: Shared,
     local: SocketAddr,
     peer: SocketAddr,
+    sealing: Arc<Sealing>,
+}
+
+/// What seals, the same for all who send on the SA.
+struct Sealing {
     sequence: SendCounter,
     form: Form,
     ivs: Option<Box<IvSource>>,
@@ -51,7 +61,8 @@ impl OutboundSa {
         let sequence = SendCounter::new(after, shared.esn);
         let is_random = matches!(shared.suite.shape().iv(), Iv::Random(_));
         let ivs = is_random.then(|| Box::new(IvSource::new(iv_seed)));
-        Ok(Self { shared, local, peer, sequence, form, ivs })
+        let sealing = Arc::new(Sealing { sequence, form, ivs });
+        Ok(Self { shared, local, peer, sealing })
     }
 
     /// Returns the address and port that packets leave from, and those that they go to.
@@ -87,15 +98,15 @@ impl OutboundSa {
     /// Whether it is AH, whose packets are whole, with an IP header, and go through a socket of
     /// their own.
     #[must_use]
-    pub const fn is_ah(&self) -> bool {
-        matches!(self.form, Form::Ah(_))
+    pub fn is_ah(&self) -> bool {
+        matches!(self.sealing.form, Form::Ah(_))
     }
 
     /// Returns the length of the packet that carries `inner` octets: of ESP without, of AH with the
     /// IP header.
     #[must_use]
     pub fn sealed_length(&self, inner: usize) -> usize {
-        match &self.form {
+        match &self.sealing.form {
             Form::Esp(transform) => esp_length(transform.shape(), inner),
             Form::Ah(ah) => ah.sealed_length(&self.outgoing(), inner),
         }
@@ -111,7 +122,7 @@ impl OutboundSa {
         if inner.len() > usize::from(u16::MAX) {
             return Err(Refusal::TooLong);
         }
-        let transform = match &self.form {
+        let transform = match &self.sealing.form {
             Form::Esp(transform) => transform,
             Form::Ah(ah) => return ah.seal(&self.outgoing(), inner, buffer),
         };
@@ -119,7 +130,7 @@ impl OutboundSa {
         let (next, inner) = self.payload(inner)?;
         let packet = buffer.get_mut(..esp_length(shape, inner.len())).ok_or(Refusal::TooLong)?;
         let trailer = Trailer::new(padded_length(shape, inner.len()) - inner.len(), next);
-        let sequence = self.sequence.next().ok_or(Refusal::SequenceExhausted)?;
+        let sequence = self.sealing.sequence.next().ok_or(Refusal::SequenceExhausted)?;
         self.write_header(shape, sequence, packet).ok_or(Refusal::TooLong)?;
         transform.seal(sequence, inner, trailer.octets(), packet).ok_or(Refusal::TooLong)?;
         Ok(packet.len())
@@ -139,7 +150,7 @@ impl OutboundSa {
             spi: self.shared.spi,
             path: (self.local.ip(), self.peer.ip()),
             is_transport: self.shared.hosts.is_some(),
-            sequence: &self.sequence,
+            sequence: &self.sealing.sequence,
         }
     }
 
@@ -148,7 +159,7 @@ impl OutboundSa {
         let [_, low] = halves(sequence);
         let (header, rest) = packet.split_first_chunk_mut::<ESP_HEADER>()?;
         *header = (u64::from(self.shared.spi) << 32 | u64::from(low)).to_be_bytes();
-        match (shape.iv(), &self.ivs) {
+        match (shape.iv(), &self.sealing.ivs) {
             (Iv::Counter, _) => *rest.first_chunk_mut()? = sequence.to_be_bytes(),
             (Iv::Random(octets), Some(ivs)) => {
                 let octets = usize::from(octets);

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the engine holds: its interface and sockets, its two packet threads, and the pairs of SAs.
+//! What the engine holds: its interface and sockets, its packet threads, and the pairs of SAs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
 
-use ikeway_esp::{
-    Counters, InboundSa, InboundTable, InstallError, OutboundSa, OutboundTable, Policy,
-};
+use ikeway_esp::{Counters, InboundSa, InstallError, OutboundSa, Policy};
 
-use crate::error::{Attempt, EngineError};
+use crate::error::EngineError;
 use crate::events::Reporter;
-use crate::inbound::Inbound;
-use crate::mailbox::{Mailbox, mailbox};
-use crate::outbound::{Outbound, place_of};
+use crate::outbound::place_of;
+use crate::threads::Threads;
 use crate::tun::Tun;
 use crate::udp::{Listening, NO_PORT, is_bare, listen};
 use crate::wiring::Wiring;
@@ -27,6 +24,8 @@ pub(crate) struct Configuration {
     pub(crate) port: u16,
     /// How many sockets for IKE each address has.
     pub(crate) workers: u32,
+    /// How many of them the interface has, and sockets for ESP each address; each has two threads.
+    pub(crate) queues: NonZeroU32,
     pub(crate) tun: String,
     pub(crate) mtu: u32,
 }
@@ -44,10 +43,8 @@ pub(crate) struct Pair {
 pub(crate) struct Engine {
     configuration: Configuration,
     wiring: Wiring,
-    inbound: Mailbox<InboundTable>,
-    outbound: Mailbox<OutboundTable>,
     counters: BTreeMap<u32, Arc<Counters>>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Threads,
     /// Whether pairs come or go that the threads have not all seen yet.
     is_unsettled: bool,
     /// Those that go, by their inbound SPI.
@@ -58,38 +55,29 @@ impl Engine {
     /// Binds the sockets, makes the interface and starts the threads.
     pub(crate) fn start(
         configuration: Configuration,
-        reporter: Reporter,
+        reporter: &Reporter,
     ) -> Result<Self, EngineError> {
-        let Configuration { port, workers, .. } = configuration;
+        let Configuration { port, workers, queues, .. } = configuration;
         let listen_at = &configuration.listen;
         let sockets = listen_at.iter().map(|ip| {
             let is_wildcard = |other: &IpAddr| {
                 other.is_unspecified() && other != ip && other.is_ipv4() == ip.is_ipv4()
             };
-            listen(*ip, port, workers, listen_at.iter().any(is_wildcard))
+            listen(*ip, port, workers, queues, listen_at.iter().any(is_wildcard))
         });
         let listening: Vec<Listening> = sockets.collect::<Result<_, _>>()?;
-        let tun = Tun::create(&configuration.tun, configuration.mtu)?;
-        let wiring = Wiring::new(tun, listening, reporter);
-        let (inbound, arriving) = mailbox()?;
-        let (outbound, leaving) = mailbox()?;
-        let receiving =
-            Inbound { wiring: wiring.clone(), inbox: arriving, outbound: outbound.clone() };
-        let sending = Outbound { wiring: wiring.clone(), inbox: leaving };
-        let (counters, threads) = (BTreeMap::new(), Vec::new());
-        let mut engine = Self {
+        let tuns = Tun::create(&configuration.tun, configuration.mtu, queues)?;
+        let wirings = Wiring::of_all(tuns, listening, reporter);
+        let threads = Threads::start(&wirings, queues)?;
+        let wiring = wirings.into_iter().next().ok_or(EngineError::LaneEnded)?;
+        Ok(Self {
             configuration,
             wiring,
-            inbound,
-            outbound,
-            counters,
+            counters: BTreeMap::new(),
             threads,
             is_unsettled: false,
             leaving: BTreeSet::new(),
-        };
-        engine.spawn("ikeway-in", move || receiving.run())?;
-        engine.spawn("ikeway-out", move || sending.run())?;
-        Ok(engine)
+        })
     }
 
     pub(crate) const fn configuration(&self) -> &Configuration {
@@ -119,9 +107,6 @@ impl Engine {
 
     /// Installs a pair; both directions, or the inbound one alone, carry packets from
     /// [`Engine::settle`] on.
-    ///
-    /// The receiving thread has its half first, and passes the other on: no packet asks for an
-    /// answer that we could not take, and no proof of the peer's comes before what it activates.
     pub(crate) fn install(&mut self, pair: Pair) -> Result<(), EngineError> {
         let path = pair.outbound.path();
         self.check_path(path)?;
@@ -137,20 +122,8 @@ impl Engine {
         if self.leaving.contains(&spi_in) {
             self.settle()?;
         }
-        let sending = self.outbound.clone();
-        self.change(|engine| {
-            engine.inbound.post(move |table| {
-                // No other thread installs, and the SPI was free.
-                let _ = table.insert(inbound);
-                sending.post(move |table| {
-                    if is_standby {
-                        table.insert_standby(spi_in, outbound);
-                    } else {
-                        table.insert(spi_in, outbound);
-                    }
-                });
-            });
-        });
+        self.threads.lanes.install(inbound, outbound, is_standby);
+        self.is_unsettled = true;
         self.counters.insert(spi_in, counters);
         Ok(())
     }
@@ -159,17 +132,9 @@ impl Engine {
     pub(crate) fn settle(&mut self) -> Result<(), EngineError> {
         if std::mem::take(&mut self.is_unsettled) {
             self.leaving.clear();
-            // What a thread passes on stands before the answer of the next.
-            self.inbound.call(|_| ())?;
-            self.outbound.call(|_| ())?;
-            self.inbound.call(|_| ())?;
+            self.threads.lanes.settle()?;
         }
         Ok(())
-    }
-
-    fn change(&mut self, post: impl FnOnce(&Self)) {
-        post(self);
-        self.is_unsettled = true;
     }
 
     /// Has a pair on standby send, although the peer has not used it; others do so already.
@@ -177,8 +142,9 @@ impl Engine {
         if !self.counters.contains_key(&spi_in) {
             return Err(EngineError::UnknownSpi(spi_in));
         }
-        self.settle()?;
-        self.outbound.call(move |table| table.activate(spi_in))
+        self.threads.lanes.activate(spi_in);
+        self.is_unsettled = true;
+        self.settle()
     }
 
     /// Changes where both ends of a pair are; keys, numbers and counters stay.
@@ -189,10 +155,9 @@ impl Engine {
     ) -> Result<(), EngineError> {
         self.check_path((local, peer))?;
         self.settle()?;
-        if !self.outbound.call(move |table| table.migrate(spi_in, (local, peer)))? {
+        if !self.threads.lanes.migrate(spi_in, (local, peer))? {
             return Err(EngineError::UnknownSpi(spi_in));
         }
-        self.inbound.call(move |table| table.get_mut(spi_in).map(|sa| sa.expect_from(peer)))?;
         self.wiring.reporter.forget_move(spi_in);
         Ok(())
     }
@@ -201,41 +166,28 @@ impl Engine {
     pub(crate) fn remove(&mut self, spi_in: u32) -> Result<Arc<Counters>, EngineError> {
         let counters = self.counters.remove(&spi_in).ok_or(EngineError::UnknownSpi(spi_in))?;
         self.leaving.insert(spi_in);
-        let (receiving, reporter) = (self.inbound.clone(), self.wiring.reporter.clone());
-        let receives_no_more = move |table: &mut InboundTable| {
-            table.remove(spi_in);
-            reporter.forget_move(spi_in);
-        };
-        // Not sooner than all that was to be installed is: it is passed on by the other thread.
-        self.change(|engine| {
-            let sending = engine.outbound.clone();
-            engine.inbound.post(move |_| {
-                sending.post(move |table| {
-                    table.remove(spi_in);
-                    receiving.post(receives_no_more);
-                });
-            });
-        });
+        let reporter = self.wiring.reporter.clone();
+        self.threads.lanes.remove(spi_in, move || reporter.forget_move(spi_in));
+        self.is_unsettled = true;
         Ok(counters)
     }
 
     /// Has the packets of a policy want an SA while there is none; `number` names it.
-    pub(crate) fn trap(&mut self, number: u32, policy: Policy) -> Result<(), EngineError> {
+    pub(crate) fn trap(&mut self, number: u32, policy: &Policy) -> Result<(), EngineError> {
         self.settle()?;
-        self.outbound.call(move |table| table.trap(number, policy))
+        self.threads.lanes.trap(number, policy)
     }
 
     /// Takes back [`Engine::trap`].
     pub(crate) fn untrap(&self, number: u32) -> Result<(), EngineError> {
-        self.outbound.call(move |table| table.untrap(number))
+        self.threads.lanes.untrap(number)
     }
 
     /// Removes every pair and trap.
     pub(crate) fn reset(&mut self) -> Result<(), EngineError> {
         self.settle()?;
         self.counters.clear();
-        self.outbound.call(OutboundTable::clear)?;
-        self.inbound.call(InboundTable::clear)?;
+        self.threads.lanes.clear()?;
         self.wiring.reporter.forget_moves();
         Ok(())
     }
@@ -246,7 +198,7 @@ impl Engine {
     }
 
     fn bare_addresses(&self) -> Vec<SocketAddr> {
-        let with_bare = self.wiring.listening.iter().filter(|listening| listening.bare.is_some());
+        let with_bare = self.wiring.listening.iter().filter(|listening| !listening.bare.is_empty());
         with_bare.map(|listening| listening.address).collect()
     }
 
@@ -269,27 +221,5 @@ impl Engine {
             return Err(EngineError::Unsupported(format!("no path from {local} to {peer}")));
         }
         Ok(())
-    }
-
-    fn spawn(
-        &mut self,
-        name: &str,
-        run: impl FnOnce() + Send + 'static,
-    ) -> Result<(), EngineError> {
-        let thread = Builder::new().name(name.to_owned()).spawn(run);
-        self.threads.push(thread.attempt(|| format!("thread {name}"))?);
-        Ok(())
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.wiring.stop();
-        self.inbound.wake();
-        self.outbound.wake();
-        for thread in self.threads.drain(..) {
-            // A thread that panicked has said so already.
-            let _ = thread.join();
-        }
     }
 }

@@ -3,15 +3,18 @@
 //! 3948 §2).
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use ikeway_esp::{InboundTable, OutboundTable, Refusal, carry_congestion};
+use ikeway_esp::{InboundTable, Refusal, carry_congestion};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use crate::crossing::{Arrivals, Crossing, Parcel};
 use crate::events::{Reporter, Stray};
-use crate::mailbox::{Inbox, Mailbox};
+use crate::lanes::{Lanes, owner};
+use crate::mailbox::Inbox;
 use crate::moves::Told;
 use crate::tun::{Coalescer, Tun, clamp};
 use crate::udp::{Listening, ReceiveBatch, Run, is_bare};
@@ -25,14 +28,16 @@ const ANSWERABLE: usize = 44;
 pub(crate) struct Inbound {
     pub(crate) wiring: Wiring,
     pub(crate) inbox: Inbox<InboundTable>,
-    /// That of the thread that sends.
-    pub(crate) outbound: Mailbox<OutboundTable>,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) lanes: Lanes,
+    /// The ways to the threads of all queues; that to itself is not gone.
+    pub(crate) crossings: Vec<Crossing>,
 }
 
 impl Inbound {
     /// Runs until the engine stops.
     pub(crate) fn run(&self) {
-        let Wiring { tun, listening, reporter, .. } = &self.wiring;
+        let Wiring { tun, listening, reporter, queue, .. } = &self.wiring;
         let coalescer = || Coalescer::new(tun.takes_joined_udp());
         let mut lane = Lane {
             table: InboundTable::default(),
@@ -40,11 +45,13 @@ impl Inbound {
             reporter,
             coalescer: coalescer(),
             anew: Anew { octets: Vec::new(), coalescer: coalescer() },
-            outbound: &self.outbound,
+            lanes: &self.lanes,
             told: Told::default(),
+            astray: self.crossings.iter().map(|way| (way, Parcel::default())).collect(),
+            queue: *queue,
         };
         let mut batch = ReceiveBatch::new();
-        let sources: Vec<_> = listening.iter().flat_map(Source::of).collect();
+        let sources: Vec<_> = listening.iter().flat_map(|one| Source::of(one, *queue)).collect();
         let sockets = sources.iter().map(|source| source.socket);
         let all = sockets.chain([self.inbox.bell.as_fd()]);
         let mut ready: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
@@ -56,6 +63,9 @@ impl Inbound {
             }
             // Last, so that an SA that is removed has taken what had arrived before.
             if ready.last().is_some_and(is_ready) {
+                while let Some(parcel) = self.arrivals.next() {
+                    lane.unpack(parcel);
+                }
                 self.inbox.run(&mut lane.table);
             }
         });
@@ -70,16 +80,17 @@ struct Source<'engine> {
 }
 
 impl<'engine> Source<'engine> {
-    /// Returns those of a listening address: in UDP, and bare if there is one.
-    fn of(listening: &'engine Listening) -> impl Iterator<Item = Self> {
+    /// Returns those of a queue of a listening address: in UDP, and bare if there is one.
+    fn of(listening: &'engine Listening, queue: usize) -> impl Iterator<Item = Self> {
         let local = listening.address;
-        let in_udp = Self { local, socket: listening.esp.as_fd(), has_header: false };
-        let bare = listening.bare.as_ref().map(|socket| Self {
+        let source = move |socket: &'engine OwnedFd, has_header| Self {
             local,
             socket: socket.as_fd(),
-            has_header: local.is_ipv4(),
-        });
-        [in_udp].into_iter().chain(bare)
+            has_header,
+        };
+        let in_udp = listening.esp.get(queue).map(|socket| source(socket, false));
+        let bare = listening.bare.get(queue).map(|socket| source(socket, local.is_ipv4()));
+        in_udp.into_iter().chain(bare)
     }
 
     fn receive(&self, batch: &mut ReceiveBatch) -> Result<bool, Errno> {
@@ -94,8 +105,11 @@ struct Lane<'engine> {
     reporter: &'engine Reporter,
     coalescer: Coalescer,
     anew: Anew,
-    outbound: &'engine Mailbox<OutboundTable>,
+    lanes: &'engine Lanes,
     told: Told,
+    queue: usize,
+    /// What is for the threads of other queues, by queue.
+    astray: Vec<(&'engine Crossing, Parcel)>,
 }
 
 /// Packets of transport mode, which are not among what was received: their headers are made here.
@@ -143,7 +157,27 @@ impl Lane<'_> {
         }
         self.coalescer.flush(self.tun, octets);
         self.anew.flush(self.tun);
+        self.hand_over();
         has_some
+    }
+
+    /// Takes what another thread found.
+    fn unpack(&mut self, parcel: Parcel) {
+        let Parcel { mut octets, packets } = parcel;
+        for (local, run, place) in packets {
+            self.take(local, &run, &mut octets, place);
+        }
+        self.coalescer.flush(self.tun, &mut octets);
+        self.anew.flush(self.tun);
+    }
+
+    /// Gives the other threads what is theirs.
+    fn hand_over(&mut self) {
+        for (way, parcel) in &mut self.astray {
+            if !parcel.packets.is_empty() {
+                way.send(std::mem::take(parcel));
+            }
+        }
     }
 
     /// Takes one datagram: ESP is opened and passed on, IKE goes to the daemon, a keepalive to
@@ -154,7 +188,7 @@ impl Lane<'_> {
             None => (),
             Some(0) if is_bare(run.peer) => (),
             Some(0) => self.pass_on(local, run, packet),
-            Some(spi) => match self.open(spi, run, packet) {
+            Some(spi) => match self.open(spi, local, run, packet) {
                 Some(Opened::Within(inner)) => {
                     let inner = place.start + inner.start..place.start + inner.end;
                     clamp(octets.get_mut(inner.clone()).unwrap_or_default(), self.tun.mtu());
@@ -172,24 +206,22 @@ impl Lane<'_> {
     }
 
     /// Returns where the inner packet is, if it may pass.
-    fn open(&mut self, spi: u32, run: &Run, packet: &mut [u8]) -> Option<Opened> {
+    fn open(
+        &mut self,
+        spi: u32,
+        local: SocketAddr,
+        run: &Run,
+        packet: &mut [u8],
+    ) -> Option<Opened> {
         let Some(sa) = self.table.get_mut(spi) else {
-            if is_bare(run.peer) {
-                // It may be another program's: all that hear the protocol hear every packet.
-                self.reporter.refuse_own(Refusal::UnknownSpi);
-                return None;
-            }
-            // What is too short for ESP is no packet of an SA that was, either.
-            let is_short = packet.len() < ANSWERABLE;
-            let refusal = if is_short { Refusal::Malformed } else { Refusal::UnknownSpi };
-            self.reporter.refuse_unknown(refusal, spi, run.peer);
+            self.miss(spi, local, run, packet);
             return None;
         };
         let is_over = sa.counters().budget.is_over();
         let verified = if is_over { Err(Refusal::Spent) } else { sa.verify(packet) };
         let opened = verified.and_then(|verified| {
             if sa.take_proof(&verified) {
-                self.outbound.post(move |table| table.activate(spi));
+                self.lanes.activate(spi);
             }
             if sa.has_moved(&verified, run.peer) {
                 self.reporter.moved(&mut self.told, spi, run.peer);
@@ -216,6 +248,28 @@ impl Lane<'_> {
                 None
             }
         }
+    }
+}
+
+impl Lane<'_> {
+    /// Takes a packet whose SA is not here: there is none, or it belongs to another thread.
+    #[cold]
+    fn miss(&mut self, spi: u32, local: SocketAddr, run: &Run, packet: &[u8]) {
+        let queues = u32::try_from(self.astray.len()).ok().and_then(NonZeroU32::new);
+        let place = queues.map_or(self.queue, |queues| owner(spi, queues));
+        if place != self.queue
+            && let Some((_, parcel)) = self.astray.get_mut(place)
+        {
+            return parcel.push(local, run, packet);
+        }
+        if is_bare(run.peer) {
+            // It may be another program's: all that hear the protocol hear every packet.
+            return self.reporter.refuse_own(Refusal::UnknownSpi);
+        }
+        // What is too short for ESP is no packet of an SA that was, either.
+        let is_short = packet.len() < ANSWERABLE;
+        let refusal = if is_short { Refusal::Malformed } else { Refusal::UnknownSpi };
+        self.reporter.refuse_unknown(refusal, spi, run.peer);
     }
 }
 

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The engine process: a TUN interface, UDP sockets, two packet threads and a control socket.
+//! The engine process: a TUN interface, UDP sockets, two packet threads for each queue and a control socket.
 //!
 //! `outbound` seals what the TUN interface sends, `inbound` opens what the network brings, `engine`
 //! owns both and `control` is how the daemon speaks to it. `door` is another process's: the daemon's,
 //! for its sockets of IKE. All `unsafe` of ikeway is here, at the system calls.
 
 mod control;
+mod crossing;
 mod door;
 mod engine;
 mod error;
 mod events;
 mod inbound;
 mod kept;
+mod lanes;
 mod mailbox;
 mod moves;
 mod outbound;
 mod signals;
+mod threads;
 mod tun;
 mod udp;
 mod wiring;

@@ -53,6 +53,15 @@ impl<T> Clone for Mailbox<T> {
     }
 }
 
+/// What a packet thread will answer.
+pub(crate) struct Promise<R>(Receiver<R>);
+
+impl<R> Promise<R> {
+    pub(crate) fn wait(self) -> Result<R, EngineError> {
+        self.0.recv().map_err(|_| EngineError::LaneEnded)
+    }
+}
+
 /// The packet thread's end.
 pub(crate) struct Inbox<T> {
     work: Receiver<Work<T>>,
@@ -72,6 +81,15 @@ impl<T: 'static> Mailbox<T> {
         R: Send + 'static,
         F: FnOnce(&mut T) -> R + Send + 'static,
     {
+        self.ask(work)?.wait()
+    }
+
+    /// Has `work` run on what the packet thread owns; whoever wants its result waits for it.
+    pub(crate) fn ask<R, F>(&self, work: F) -> Result<Promise<R>, EngineError>
+    where
+        R: Send + 'static,
+        F: FnOnce(&mut T) -> R + Send + 'static,
+    {
         let (answer, answered) = channel();
         let posted = self.work.send(Box::new(move |owned| {
             // Nobody waits any longer if this fails.
@@ -79,7 +97,7 @@ impl<T: 'static> Mailbox<T> {
         }));
         posted.map_err(|_| EngineError::LaneEnded)?;
         self.bell.ring();
-        answered.recv().map_err(|_| EngineError::LaneEnded)
+        Ok(Promise(answered))
     }
 
     /// Has `work` run on what the packet thread owns, soon, and waits for nothing.

@@ -32,7 +32,7 @@ impl Outbound {
     pub(crate) fn run(&self) {
         let mut lane = Lane {
             table: OutboundTable::default(),
-            sender: Sender::new(&self.wiring.listening),
+            sender: Sender::new(&self.wiring.listening, self.wiring.queue),
             reporter: &self.wiring.reporter,
             kept: Kept::default(),
             mtu: self.wiring.tun.mtu(),
@@ -157,9 +157,10 @@ struct Sender<'engine> {
 }
 
 impl<'engine> Sender<'engine> {
-    fn new(listening: &'engine [Listening]) -> Self {
-        let with_bare = || listening.iter().filter_map(|one| Some((one, one.bare.as_ref()?)));
-        let in_udp = listening.iter().map(|listening| listening.esp.as_fd());
+    fn new(listening: &'engine [Listening], queue: usize) -> Self {
+        let with_bare = || listening.iter().filter_map(|one| Some((one, one.bare.get(queue)?)));
+        let in_udp =
+            listening.iter().filter_map(|listening| Some(listening.esp.get(queue)?.as_fd()));
         let bare = with_bare().map(|(_, socket)| socket.as_fd());
         Self {
             sockets: in_udp.chain(bare).collect(),

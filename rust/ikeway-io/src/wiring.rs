@@ -38,6 +38,8 @@ pub(crate) fn exhaust(mut drain: impl FnMut() -> bool) {
 
 #[derive(Clone)]
 pub(crate) struct Wiring {
+    /// That queue of the interface, and of the sockets of each address, that is meant.
+    pub(crate) queue: usize,
     pub(crate) tun: Arc<Tun>,
     pub(crate) listening: Arc<[Listening]>,
     pub(crate) reporter: Reporter,
@@ -45,13 +47,21 @@ pub(crate) struct Wiring {
 }
 
 impl Wiring {
-    pub(crate) fn new(tun: Tun, listening: Vec<Listening>, reporter: Reporter) -> Self {
-        Self {
+    /// Returns the wiring of each queue.
+    pub(crate) fn of_all(
+        tuns: Vec<Tun>,
+        listening: Vec<Listening>,
+        reporter: &Reporter,
+    ) -> Vec<Self> {
+        let (listening, is_stopping) = (listening.into(), Arc::default());
+        let one = |(queue, tun)| Self {
+            queue,
             tun: Arc::new(tun),
-            listening: listening.into(),
-            reporter,
-            is_stopping: Arc::default(),
-        }
+            listening: Arc::clone(&listening),
+            reporter: reporter.clone(),
+            is_stopping: Arc::clone(&is_stopping),
+        };
+        tuns.into_iter().enumerate().map(one).collect()
     }
 
     /// Tells the threads to end when they next wake.

@@ -54,6 +54,7 @@ class DataPlaneSettings:
     backend: str
     interface: str
     mtu: int
+    queues: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ def _build(document: Document, findings: Findings) -> Loaded:
         tokens={name: key for name, key in keys.items() if isinstance(key, TokenKey)},
         pools=_pools(document, findings),
         limits=Limits(**document.limits.model_dump()),
-        dataplane=DataPlaneSettings(plane.backend.value, plane.interface, plane.mtu),
+        dataplane=DataPlaneSettings(plane.backend.value, plane.interface, plane.mtu, plane.queues),
         warnings=tuple(map(str, findings.warnings)),
         sources=build_sources(document.credentials.revocation, sources),
         radius=radius,

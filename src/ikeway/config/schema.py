@@ -327,6 +327,10 @@ class DataPlaneTable(Table):
     mtu: int = Field(default=1400, ge=576, le=65535)
     """Its largest packet; IPv6 needs 1280."""
 
+    queues: int = Field(default=0, ge=0, le=64)
+    """How many queues our own engine serves, each with a thread for either direction; 0 is one for
+    every two processors."""
+
 
 class LimitsTable(Table):
     """How much strangers may make the gateway do (RFC 7296 §2.6, RFC 8019).

@@ -54,7 +54,13 @@ def show(loaded: Loaded) -> str:
         *_radius(loaded.radius),
         table("limits", _limits(loaded.limits)),
         table(
-            "dataplane", {"backend": plane.backend, "interface": plane.interface, "mtu": plane.mtu}
+            "dataplane",
+            {
+                "backend": plane.backend,
+                "interface": plane.interface,
+                "mtu": plane.mtu,
+                "queues": plane.queues,
+            },
         ),
         table("store", {"url": f"sqlite://{loaded.store.file}", "key": str(loaded.store.key)}),
     ]

@@ -121,7 +121,7 @@ class Crew:
             self._sockets += group
             steering.attach(group[0], self._size, is_shared=False)
         for sock in self._plane.ike_sockets()[:: steering.QUEUES * self._size]:
-            steering.attach(sock, self._size, is_shared=True)
+            steering.attach(sock, self._size, is_shared=True, esp_sockets=self._plane.esp_sockets)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._keep(number)) for number in range(self._size)]
         self._resources.tickets.begin()

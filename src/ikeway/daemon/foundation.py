@@ -2,6 +2,7 @@
 """What a daemon stands on, with workers or without: host, data plane and control socket."""
 
 import gc
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final, Protocol
@@ -21,6 +22,8 @@ from ikeway.model.secret import Secret
 from ikeway.runtime import crash_key, steering
 from ikeway.runtime.network import HostNetwork
 
+QUEUES_MOST: Final = 16
+"""More are there if asked for only: each has to know every pair of SAs."""
 COLLECT_AFTER: Final = 20_000
 
 
@@ -69,7 +72,12 @@ async def serve(
         settings, host = loaded.dataplane, loaded.host
         sockets = steering.QUEUES * host.workers
         where = PlaneConfig(
-            host.listen, NAT_PORT, settings.interface, settings.mtu, ike_sockets=sockets
+            host.listen,
+            NAT_PORT,
+            settings.interface,
+            settings.mtu,
+            ike_sockets=sockets,
+            queues=settings.queues or queues_that_pay(),
         )
         plane = await open_plane(settings.backend, run_dir.path, where)
         stack.push_async_callback(plane.close)
@@ -94,6 +102,11 @@ async def serve(
         stack.push_async_callback(control.close)
         spare_the_collector()
         await daemon.serve()
+
+
+def queues_that_pay() -> int:
+    """Return one for every two processors that we may use: each queue has two threads."""
+    return min(max(len(os.sched_getaffinity(0)) // 2, 1), QUEUES_MOST)
 
 
 def ready(loaded: Loaded, plane: DataPlane) -> dict[str, str | None]:

@@ -216,7 +216,7 @@ class Supervisor:
         self._driver.transport.listen(self._loaded.host.listen, IKE_PORT)
         of_nat_port = self._plane.ike_sockets()
         for sock in of_nat_port[:: steering.QUEUES]:
-            steering.attach(sock, 1, is_shared=True)
+            steering.attach(sock, 1, is_shared=True, esp_sockets=self._plane.esp_sockets)
         self._driver.transport.adopt(of_nat_port, NAT_PORT)
         self._ticket_keys.begin()
         self._log.info("ready", **foundation.ready(self._loaded, self._plane))

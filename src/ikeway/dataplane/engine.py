@@ -77,6 +77,11 @@ class EngineDataPlane(DataPlane):
     def interface(self) -> str | None:
         return self._interface
 
+    @property
+    @override
+    def esp_sockets(self) -> int:
+        return self._config.queues
+
     @override
     def ike_sockets(self) -> tuple[socket.socket, ...]:
         return self._sockets

@@ -19,7 +19,7 @@ from ikeway.model.address import Endpoint
 from ikeway.model.esp import ChildSa, EspKeys, Limits, OriginalAddresses, Usage
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 
-PROTOCOL_VERSION: Final = 8
+PROTOCOL_VERSION: Final = 9
 
 Json: TypeAlias = dict[str, Any]
 
@@ -30,6 +30,7 @@ def configuration(config: PlaneConfig) -> Json:
         "listen": [str(address) for address in config.listen],
         "port": config.port,
         "workers": config.ike_sockets,
+        "queues": config.queues,
         "tun": config.tun,
         "mtu": config.mtu,
     }

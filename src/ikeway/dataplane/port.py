@@ -16,7 +16,8 @@ from ikeway.model.selectors import Selectors, Trigger
 class PlaneConfig:
     """Where the data plane listens for ESP in UDP, and the interface that it makes for the host.
 
-    `ike_sockets` is how many each address has beside that of ESP.
+    `ike_sockets` is how many each address has beside those of ESP. A data plane that has threads of
+    its own has them for each of `queues`, and a socket for ESP.
     """
 
     listen: tuple[Address, ...]
@@ -24,6 +25,7 @@ class PlaneConfig:
     tun: str = "ikeway0"
     mtu: int = 1400
     ike_sockets: int = 1
+    queues: int = 1
 
 
 class Refusal(Enum):
@@ -116,6 +118,14 @@ class DataPlane(Protocol):
     def interface(self) -> str | None:
         """The interface that routes of protected traffic point to, if there is one."""
         ...
+
+    @property
+    def esp_sockets(self) -> int:
+        """How many sockets of each address are for ESP; those of IKE were bound before them.
+
+        A datagram of ESP belongs to that which the remainder of its SPI, divided by this, names.
+        """
+        return 1
 
     def ike_sockets(self) -> tuple[socket.socket, ...]:
         """Return the UDP sockets that IKE uses on the port of ESP.

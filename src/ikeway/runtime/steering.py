@@ -46,12 +46,14 @@ Step = Jump | str
 """An instruction, or the label of the next one."""
 
 
-def program(family: socket.AddressFamily, workers: int, *, is_shared: bool) -> bytes:
+def program(
+    family: socket.AddressFamily, workers: int, *, is_shared: bool, esp_sockets: int = 1
+) -> bytes:
     """Return the program for a group of sockets.
 
-    First come those of the workers, then as many for first requests, then that of ESP. `is_shared`
-    is port 4500, where IKE has a non-ESP marker (RFC 3948 §2.2). Loads beyond the end make the
-    program return 0, so that stumps go to the first worker.
+    First come those of the workers, then as many for first requests, then those of ESP, to which
+    their SPI leads. `is_shared` is port 4500, where IKE has a non-ESP marker (RFC 3948 §2.2). Loads
+    beyond the end make the program return 0, so that stumps go to the first worker.
     """
     start = len(NON_ESP_MARKER) if is_shared else 0
     steps: list[Step] = []
@@ -72,7 +74,8 @@ def program(family: socket.AddressFamily, workers: int, *, is_shared: bool) -> b
     steps += [*_by_source(family, workers), Jump(_RET_A)]
     steps += ["without", *_by_source(family, workers), Jump(_ADD_K, workers)]
     steps += ["found", Jump(_RET_A), "first", Jump(_RET_K, 0)]
-    steps += ["esp", Jump(_RET_K, QUEUES * workers)]
+    steps += ["esp", Jump(_LD_W, 0), Jump(_MOD_K, esp_sockets)]
+    steps += [Jump(_ADD_K, QUEUES * workers), Jump(_RET_A)]
     return _assembled(steps)
 
 
@@ -100,13 +103,13 @@ def _assembled(steps: list[Step]) -> bytes:
     return octets
 
 
-def attach(sock: socket.socket, workers: int, *, is_shared: bool) -> None:
+def attach(sock: socket.socket, workers: int, *, is_shared: bool, esp_sockets: int = 1) -> None:
     """Steer the datagrams of the group of sockets that `sock` belongs to.
 
     Raises:
         HostError: the kernel refuses.
     """
-    octets = program(sock.family, workers, is_shared=is_shared)
+    octets = program(sock.family, workers, is_shared=is_shared, esp_sockets=esp_sockets)
     buffer = ctypes.create_string_buffer(octets, len(octets))
     count, address = len(octets) // 8, ctypes.addressof(buffer)
     try:

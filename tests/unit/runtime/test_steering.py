@@ -13,6 +13,7 @@ from ikeway.runtime import steering
 from ikeway.wire.message import NON_ESP_MARKER
 
 WORKERS = 3
+ESP_SOCKETS = 2
 STRANGER = bytes(8)
 NOTIFY = 41
 FAMILIES = {
@@ -29,10 +30,10 @@ class Group:
         self._stack = ExitStack()
         self._members = [self._member(0)]
         port = self._members[0].getsockname()[1]
-        others = 2 * WORKERS - (not is_shared)
+        others = 2 * WORKERS - 1 + (ESP_SOCKETS if is_shared else 0)
         self._members += [self._member(port) for _ in range(others)]
         self.at = (FAMILIES[family][0], port)
-        steering.attach(self._members[0], WORKERS, is_shared=is_shared)
+        steering.attach(self._members[0], WORKERS, is_shared=is_shared, esp_sockets=ESP_SOCKETS)
 
     def _member(self, port: int) -> socket.socket:
         made = self._stack.enter_context(socket.socket(self.family, socket.SOCK_DGRAM))
@@ -144,10 +145,12 @@ def test_stumps_go_to_the_first(group: Group, size: int) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_esp_goes_to_the_engine(family: socket.AddressFamily) -> None:
+def test_esp_goes_to_the_socket_of_its_spi(family: socket.AddressFamily) -> None:
     group = Group(family, is_shared=True)
     try:
-        assert group.takes(b"\x01\x02\x03\x04" + bytes(40)) == 2 * WORKERS
+        for number in (0x01020304, 0x01020305, 0xFFFFFFFE, 0xFFFFFFFF):
+            place = 2 * WORKERS + number % ESP_SOCKETS
+            assert group.takes(number.to_bytes(4) + bytes(40)) == place
         several = group.ike(message(spi(1), b"\xee" * 8, 0x20) * 2)
         assert group.takes(several) == 2 * WORKERS, "what the kernel joined only the engine parts"
     finally:

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 
 use ikeway_esp::{Amount, Budget, Counters, Limit, Port, Refusal};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::events::{Note, Stray, Want};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 8;
+pub(super) const VERSION: u32 = 9;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -29,6 +30,7 @@ pub(super) enum Request {
         listen: Vec<IpAddr>,
         port: u16,
         workers: u32,
+        queues: NonZeroU32,
         tun: String,
         mtu: u32,
     },

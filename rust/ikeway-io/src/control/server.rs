@@ -231,8 +231,8 @@ impl Server {
         match request {
             Request::Install { .. } | Request::Remove { .. } => (),
             Request::Hello { .. } => return Ok(self.hello()),
-            Request::Configure { listen, port, workers, tun, mtu, .. } => {
-                return self.configure(Configuration { listen, port, workers, tun, mtu });
+            Request::Configure { listen, port, workers, queues, tun, mtu, .. } => {
+                return self.configure(Configuration { listen, port, workers, queues, tun, mtu });
             }
             Request::Usage { spi_in, .. } => return self.usage(spi_in),
             Request::Usages { start, .. } => return self.usages(start),
@@ -243,7 +243,7 @@ impl Server {
             }
             Request::Trap { trap, local_ts, peer_ts, .. } => {
                 let policy = install::policy(&local_ts, &peer_ts)?;
-                self.configured()?.trap(trap, policy)?;
+                self.configured()?.trap(trap, &policy)?;
             }
             Request::Untrap { trap, .. } => self.configured()?.untrap(trap)?,
             Request::Reset { .. } => self.engine.as_mut().map_or(Ok(()), Engine::reset)?,
@@ -263,7 +263,7 @@ impl Server {
 
     fn configure(&mut self, configuration: Configuration) -> Result<Success, EngineError> {
         let engine = match self.engine.take() {
-            None => Engine::start(configuration, self.reporter.clone())?,
+            None => Engine::start(configuration, &self.reporter)?,
             Some(engine) if *engine.configuration() == configuration => engine,
             Some(engine) => {
                 self.engine = Some(engine);

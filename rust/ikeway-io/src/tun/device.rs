@@ -2,6 +2,7 @@
 //! Makes the TUN interface; it lives as long as this process has it open.
 
 use std::io::IoSlice;
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, open};
@@ -15,7 +16,7 @@ use crate::udp::outcome;
 
 const DEVICE: &str = "/dev/net/tun";
 
-/// An open TUN interface.
+/// An open queue of a TUN interface.
 pub(crate) struct Tun {
     file: OwnedFd,
     name: String,
@@ -24,20 +25,38 @@ pub(crate) struct Tun {
 }
 
 impl Tun {
-    /// Makes the interface `name` with this MTU, and brings it up.
-    pub(crate) fn create(name: &str, mtu: u32) -> Result<Self, EngineError> {
+    /// Makes the interface `name` with this MTU and so many queues, and brings it up.
+    ///
+    /// The kernel gives the packets of a flow to one queue, that which wrote the flow's last packet to
+    /// the host if there was any.
+    pub(crate) fn create(
+        name: &str,
+        mtu: u32,
+        queues: NonZeroU32,
+    ) -> Result<Vec<Self>, EngineError> {
+        let several = if queues.get() > 1 { libc::IFF_MULTI_QUEUE } else { 0 };
+        let what = || format!("TUN interface {name}");
+        let first = Self::open(name, mtu, libc::IFF_TUN_EXCL | several)?;
+        first.bring_up(mtu).attempt(|| format!("MTU {mtu} of {}", what()))?;
+        let mut tuns = vec![first];
+        for _ in 1..queues.get() {
+            tuns.push(Self::open(name, mtu, several)?);
+        }
+        Ok(tuns)
+    }
+
+    fn open(name: &str, mtu: u32, extra: libc::c_int) -> Result<Self, EngineError> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = open(DEVICE, flags, Mode::empty()).attempt(|| DEVICE.to_owned())?;
         let what = || format!("TUN interface {name}");
         let mut request = request(name)?;
-        let kind = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR | libc::IFF_TUN_EXCL;
+        let kind = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR | extra;
         request.ifr_ifru.ifru_flags = low_half(kind);
         control(&file, libc::TUNSETIFF, &mut request).attempt(what)?;
         let mut tun =
             Self { file, name: name_of(&request), takes_joined_udp: false, mtu: mtu as usize };
         tun.set_header_length().attempt(what)?;
         tun.takes_joined_udp = tun.offload().attempt(what)?;
-        tun.bring_up(mtu).attempt(|| format!("MTU {mtu} of {}", what()))?;
         Ok(tun)
     }
 

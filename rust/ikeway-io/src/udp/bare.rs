@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The raw socket of a listening address, for ESP that is in no UDP: IP protocol 50 (RFC 4303 §2).
+//! The raw sockets of a listening address, for ESP that is in no UDP: IP protocol 50 (RFC 4303 §2).
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, bind, ipproto, socket_with};
 
 use super::socket::{ESP_BUFFER, mark, prepare};
+use super::steering;
 
 /// What the routing rules of a tunnel let pass around it, as they do port 4500.
 const OUTER_MARK: u32 = 4500;
@@ -20,19 +22,33 @@ pub(crate) const fn is_bare(address: SocketAddr) -> bool {
     address.port() == NO_PORT
 }
 
-/// Returns a socket that hears the protocol at this address, or nothing where this process has no
-/// right to one.
-pub(crate) fn open(ip: IpAddr) -> Result<Option<OwnedFd>, Errno> {
+/// Returns sockets that hear the protocol at this address, each what is of its queue; none where this
+/// process has no right to any.
+pub(crate) fn open(ip: IpAddr, queues: NonZeroU32) -> Result<Vec<OwnedFd>, Errno> {
+    let mut sockets = Vec::new();
+    for queue in 0..queues.get() {
+        match open_one(ip) {
+            Ok(socket) => {
+                // Each would get every packet.
+                if queues.get() > 1 {
+                    steering::keep_own(&socket, ip.is_ipv4(), queue, queues)?;
+                }
+                sockets.push(socket);
+            }
+            Err(Errno::PERM | Errno::ACCESS | Errno::PROTONOSUPPORT) => return Ok(Vec::new()),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(sockets)
+}
+
+fn open_one(ip: IpAddr) -> Result<OwnedFd, Errno> {
     let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let protocol: Option<Protocol> = Some(ipproto::ESP);
-    let socket = match socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, protocol) {
-        Ok(socket) => socket,
-        Err(Errno::PERM | Errno::ACCESS | Errno::PROTONOSUPPORT) => return Ok(None),
-        Err(errno) => return Err(errno),
-    };
+    let socket = socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
     let address = SocketAddr::new(ip, NO_PORT);
     bind(&socket, &address)?;
     prepare(&socket, address, ESP_BUFFER)?;
     mark(&socket, OUTER_MARK)?;
-    Ok(Some(socket))
+    Ok(socket)
 }

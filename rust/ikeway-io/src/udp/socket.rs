@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The sockets of a listening address: one for the IKE of each worker, which the daemon gets, and
-//! those for ESP, in UDP and bare, which stay here.
+//! those for the ESP of each queue, in UDP and bare, which stay here.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
@@ -19,17 +20,18 @@ const IKE_BUFFER: usize = 1 << 20;
 pub(crate) struct Listening {
     pub(crate) address: SocketAddr,
     pub(crate) ike: Vec<OwnedFd>,
-    pub(crate) esp: OwnedFd,
+    pub(crate) esp: Vec<OwnedFd>,
     /// For ESP in no UDP. Of several that cover an address each would get a packet, so addresses
     /// beside their family's wildcard have none.
-    pub(crate) bare: Option<OwnedFd>,
+    pub(crate) bare: Vec<OwnedFd>,
 }
 
-/// Binds the sockets of an address: those of the workers in their order, then that of ESP.
+/// Binds the sockets of an address: those of the workers in their order, then those of the queues.
 pub(crate) fn listen(
     ip: IpAddr,
     port: u16,
     workers: u32,
+    queues: NonZeroU32,
     is_covered: bool,
 ) -> Result<Listening, EngineError> {
     let address = SocketAddr::new(ip, port);
@@ -37,19 +39,21 @@ pub(crate) fn listen(
     // A socket that shares its port joins whoever shares it already, and the steering counts its
     // members.
     bound(address, false).attempt(what)?;
-    let ike =
-        (0..workers).map(|_| bound(address, true)).collect::<Result<Vec<_>, _>>().attempt(what)?;
-    let esp = bound(address, true).attempt(what)?;
+    let group = |count| (0..count).map(|_| bound(address, true)).collect::<Result<Vec<_>, _>>();
+    let ike = group(workers).attempt(what)?;
+    let esp = group(queues.get()).attempt(what)?;
     steering::attach(&esp, workers).attempt(|| format!("steering of {}", what()))?;
     for socket in &ike {
         prepare(socket, address, IKE_BUFFER).attempt(what)?;
     }
-    for socket in ike.iter().chain([&esp]) {
+    for socket in ike.iter().chain(&esp) {
         // On both: the kernel asks either of them whether it may receive several datagrams as one.
         set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1).attempt(what)?;
     }
-    prepare(&esp, address, ESP_BUFFER).attempt(what)?;
-    let bare = if is_covered { Ok(None) } else { bare::open(ip) };
+    for socket in &esp {
+        prepare(socket, address, ESP_BUFFER).attempt(what)?;
+    }
+    let bare = if is_covered { Ok(Vec::new()) } else { bare::open(ip, queues) };
     let bare = bare.attempt(|| format!("IP protocol 50 of {ip}"))?;
     Ok(Listening { address, ike, esp, bare })
 }

@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The kernel program that hands IKE datagrams to one socket and ESP to the other (RFC 3948 §2.2).
+//! The kernel programs that hand IKE datagrams to one socket and ESP to that of its SA's queue (RFC 3948
+//! §2.2).
 
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::io::Errno;
 
 /// A place in the group of sockets that share a port: the order in which they were bound. The workers'
-/// come first, then that of ESP.
+/// come first, then those of ESP by their queues.
 const IKE: u32 = 0;
 
 /// Non-ESP marker and the Length field of the IKE header that follows it (RFC 7296 §3.1).
 const MARKER_OCTETS: u32 = 4;
 const LENGTH_OFFSET: u32 = MARKER_OCTETS + 24;
 
-/// A datagram is IKE's if it starts with the non-ESP marker and is as long as its IKE header says.
+/// All of a packet.
+const KEEP: u32 = u32::MAX;
+
+/// A datagram is IKE's if it starts with the non-ESP marker and is as long as its IKE header says; any
+/// other belongs to the queue that its SPI names (`lanes::owner`).
 ///
 /// A longer one may be several datagrams that the kernel received as one (UDP_GRO): only the engine
 /// takes those apart. Loads beyond the end make the program return 0, so that keepalives and stumps
 /// go to IKE too. All that is IKE goes to the first worker: a daemon that has several replaces this
 /// program by one that knows whose IKE SA it is, which is no business of the engine's.
-fn program(workers: u32) -> [libc::sock_filter; 9] {
+fn program(workers: u32, queues: u32) -> [libc::sock_filter; 12] {
     [
         load(0),
         jump(libc::BPF_JEQ, 0, 0, 6),
@@ -29,23 +35,54 @@ fn program(workers: u32) -> [libc::sock_filter; 9] {
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_LEN, 0),
         compare_with_x(),
         statement(libc::BPF_RET | libc::BPF_K, IKE),
-        statement(libc::BPF_RET | libc::BPF_K, workers),
+        load(0),
+        statement(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, queues),
+        statement(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K, workers),
+        statement(libc::BPF_RET | libc::BPF_A, 0),
     ]
 }
 
-/// Steers the datagrams of the group that `socket` belongs to.
-pub(crate) fn attach(socket: impl AsFd, workers: u32) -> Result<(), Errno> {
-    let mut filter = program(workers);
+/// Steers the datagrams of the group that `esp` is the end of.
+pub(crate) fn attach(esp: &[impl AsFd], workers: u32) -> Result<(), Errno> {
+    let Some(first) = esp.first() else { return Err(Errno::INVAL) };
+    let queues = u32::try_from(esp.len()).map_err(|_| Errno::INVAL)?;
+    set(first, libc::SO_ATTACH_REUSEPORT_CBPF, &mut program(workers, queues))
+}
+
+/// Leaves a raw socket only the ESP of its queue. That of IPv4 sees the IP header, too.
+pub(crate) fn keep_own(
+    socket: impl AsFd,
+    is_ipv4: bool,
+    queue: u32,
+    queues: NonZeroU32,
+) -> Result<(), Errno> {
+    let header = if is_ipv4 {
+        statement(libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH, 0)
+    } else {
+        statement(libc::BPF_LDX | libc::BPF_W | libc::BPF_IMM, 0)
+    };
+    let mut filter = [
+        header,
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_IND, 0),
+        statement(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, queues.get()),
+        jump(libc::BPF_JEQ, queue, 0, 1),
+        statement(libc::BPF_RET | libc::BPF_K, KEEP),
+        statement(libc::BPF_RET | libc::BPF_K, 0),
+    ];
+    set(socket, libc::SO_ATTACH_FILTER, &mut filter)
+}
+
+fn set(socket: impl AsFd, option: i32, filter: &mut [libc::sock_filter]) -> Result<(), Errno> {
     let length = u16::try_from(filter.len()).unwrap_or(0);
     let program = libc::sock_fprog { len: length, filter: filter.as_mut_ptr() };
     let size = libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).unwrap_or(0);
-    // SAFETY: `program` and the array that it points to live through the call, and `size` is its
-    // size.
+    // SAFETY: `program` and the instructions that it points to live through the call, and `size` is
+    // its size.
     let result = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
             libc::SOL_SOCKET,
-            libc::SO_ATTACH_REUSEPORT_CBPF,
+            option,
             (&raw const program).cast(),
             size,
         )
