@@ -9,11 +9,10 @@ use crate::counters::Counters;
 use crate::error::{InstallError, Refusal};
 use crate::form::Form;
 use crate::inner::{Flow, IPV4, IPV6, inner_length, next_header};
+use crate::padding::DUMMY;
 use crate::replay::Window;
 use crate::shape::Shape;
 use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER};
-
-const DUMMY: u8 = 59;
 
 /// An SA that we receive on. Its window has one owner, so opening needs `&mut self`.
 pub struct InboundSa {

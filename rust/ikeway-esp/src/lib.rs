@@ -23,6 +23,7 @@ mod inner;
 mod levels;
 mod mac;
 mod outbound;
+mod padding;
 mod replay;
 mod selector;
 mod separate;

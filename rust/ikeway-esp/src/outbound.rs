@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ah::{AH_ROOM, Outgoing};
 use crate::cbc::IvSource;
@@ -10,10 +11,11 @@ use crate::counters::Counters;
 use crate::error::{InstallError, Refusal};
 use crate::form::Form;
 use crate::inner::next_header;
+use crate::padding::{DUMMY, Padding};
 use crate::selector::Policy;
 use crate::sequence::{SendCounter, halves};
 use crate::shape::{Iv, Shape};
-use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER};
+use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
 use crate::transport::Hosts;
 
 /// More octets than sealing adds before and after an inner packet, with any suite.
@@ -40,6 +42,20 @@ struct Sealing {
     sequence: SendCounter,
     form: Form,
     ivs: Option<Box<IvSource>>,
+    content: Content,
+    /// The least octets of inner packet that one is padded to.
+    least: usize,
+    has_begun: AtomicBool,
+}
+
+/// What ESP seals of a packet, which is decided when the SA is made.
+enum Content {
+    /// All of it: tunnel mode.
+    Whole,
+    /// It without its IP header: transport mode.
+    Payload,
+    /// All of it, and padding behind it.
+    Padded(Box<Padding>),
 }
 
 impl OutboundSa {
@@ -61,8 +77,43 @@ impl OutboundSa {
         let sequence = SendCounter::new(after, shared.esn);
         let is_random = matches!(shared.suite.shape().iv(), Iv::Random(_));
         let ivs = is_random.then(|| Box::new(IvSource::new(iv_seed)));
-        let sealing = Arc::new(Sealing { sequence, form, ivs });
-        Ok(Self { shared, local, peer, sealing })
+        let content = if shared.hosts.is_some() { Content::Payload } else { Content::Whole };
+        let has_begun = AtomicBool::new(false);
+        let sealing = Sealing { sequence, form, ivs, content, least: 0, has_begun };
+        Ok(Self { shared, local, peer, sealing: Arc::new(sealing) })
+    }
+
+    /// Returns the SA with inner packets padded up to so many octets (RFC 4303 §2.7), which is done
+    /// before anybody else has it.
+    ///
+    /// Not in transport mode, where nobody could tell padding from payload, and not in AH.
+    #[must_use]
+    pub fn padded(mut self, to: usize) -> Self {
+        if let Some(sealing) = Arc::get_mut(&mut self.sealing)
+            && !matches!(sealing.content, Content::Payload)
+            && let Form::Esp(transform) = &sealing.form
+        {
+            sealing.content = Content::Padded(Box::new(Padding::new(to, transform.shape())));
+            sealing.least = to;
+        }
+        self
+    }
+
+    /// Returns whether the peer can receive, so that also what no packet asks for may be sent.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.sealing.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// Makes that so, for all who send on the SA.
+    pub(crate) fn begin(&self) {
+        self.sealing.has_begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns how many packets were sealed, whatever is in them.
+    #[must_use]
+    pub fn sealed(&self) -> u64 {
+        self.sealing.sequence.last()
     }
 
     /// Returns the address and port that packets leave from, and those that they go to.
@@ -72,7 +123,7 @@ impl OutboundSa {
     }
 
     /// Changes where packets leave from and go to. Numbers and keys go on as they were.
-    pub(crate) const fn migrate(&mut self, (local, peer): (SocketAddr, SocketAddr)) {
+    pub const fn migrate(&mut self, (local, peer): (SocketAddr, SocketAddr)) {
         self.local = local;
         self.peer = peer;
     }
@@ -102,12 +153,18 @@ impl OutboundSa {
         matches!(self.sealing.form, Form::Ah(_))
     }
 
+    /// Returns at least as many octets as an inner packet of that length takes once it is sealed.
+    #[must_use]
+    pub fn room(&self, inner: usize) -> usize {
+        inner.max(self.sealing.least) + SEAL_ROOM
+    }
+
     /// Returns the length of the packet that carries `inner` octets: of ESP without, of AH with the
     /// IP header.
     #[must_use]
     pub fn sealed_length(&self, inner: usize) -> usize {
         match &self.sealing.form {
-            Form::Esp(transform) => esp_length(transform.shape(), inner),
+            Form::Esp(transform) => esp_length(transform.shape(), inner.max(self.sealing.least)),
             Form::Ah(ah) => ah.sealed_length(&self.outgoing(), inner),
         }
     }
@@ -126,23 +183,76 @@ impl OutboundSa {
             Form::Esp(transform) => transform,
             Form::Ah(ah) => return ah.seal(&self.outgoing(), inner, buffer),
         };
-        let shape = transform.shape();
-        let (next, inner) = self.payload(inner)?;
-        let packet = buffer.get_mut(..esp_length(shape, inner.len())).ok_or(Refusal::TooLong)?;
-        let trailer = Trailer::new(padded_length(shape, inner.len()) - inner.len(), next);
-        let sequence = self.sealing.sequence.next().ok_or(Refusal::SequenceExhausted)?;
-        self.write_header(shape, sequence, packet).ok_or(Refusal::TooLong)?;
-        transform.seal(sequence, inner, trailer.octets(), packet).ok_or(Refusal::TooLong)?;
-        Ok(packet.len())
+        let (next, inner) = match &self.sealing.content {
+            Content::Whole => (next_header(inner).ok_or(Refusal::NotIp)?, inner),
+            Content::Payload => Hosts::unwrap(inner)?,
+            Content::Padded(padding) => {
+                return self.seal_padded(transform, padding, inner, buffer);
+            }
+        };
+        self.enclose(transform, inner, next, buffer)
     }
 
-    /// Returns the next header and what is sealed of a packet: all of it, in transport mode without
-    /// its IP header.
-    fn payload<'packet>(&self, inner: &'packet [u8]) -> Result<(u8, &'packet [u8]), Refusal> {
-        if self.shared.hosts.is_some() {
-            return Hosts::unwrap(inner);
+    /// Seals a packet that the peer throws away, as long as the shortest that is padded (RFC 4303
+    /// §2.6).
+    ///
+    /// # Errors
+    /// Those of [`OutboundSa::seal`], and [`Refusal::NotIp`] if it is AH.
+    pub fn seal_dummy(&self, buffer: &mut [u8]) -> Result<usize, Refusal> {
+        let Form::Esp(transform) = &self.sealing.form else { return Err(Refusal::NotIp) };
+        match &self.sealing.content {
+            Content::Padded(padding) => {
+                self.protect(transform, &[], padding.after(0, DUMMY).unwrap_or_default(), buffer)
+            }
+            Content::Whole | Content::Payload => self.enclose(transform, &[], DUMMY, buffer),
         }
-        Ok((next_header(inner).ok_or(Refusal::NotIp)?, inner))
+    }
+
+    #[inline(never)]
+    fn seal_padded(
+        &self,
+        transform: &Transform,
+        padding: &Padding,
+        inner: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize, Refusal> {
+        let next = next_header(inner).ok_or(Refusal::NotIp)?;
+        match padding.after(inner.len(), next) {
+            Some(trailer) => self.protect(transform, inner, trailer, buffer),
+            None => self.enclose(transform, inner, next, buffer),
+        }
+    }
+
+    #[inline]
+    fn enclose(
+        &self,
+        transform: &Transform,
+        inner: &[u8],
+        next: u8,
+        buffer: &mut [u8],
+    ) -> Result<usize, Refusal> {
+        let trailer =
+            Trailer::new(padded_length(transform.shape(), inner.len()) - inner.len(), next);
+        self.protect(transform, inner, trailer.octets(), buffer)
+    }
+
+    /// Seals what fills whole blocks: `trailer` has all that follows `inner`.
+    #[inline]
+    fn protect(
+        &self,
+        transform: &Transform,
+        inner: &[u8],
+        trailer: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize, Refusal> {
+        let shape = transform.shape();
+        let body = inner.len() + trailer.len();
+        let length = ESP_HEADER + shape.iv_octets() + body + shape.icv_octets();
+        let packet = buffer.get_mut(..length).ok_or(Refusal::TooLong)?;
+        let sequence = self.sealing.sequence.next().ok_or(Refusal::SequenceExhausted)?;
+        self.write_header(shape, sequence, packet).ok_or(Refusal::TooLong)?;
+        transform.seal(sequence, inner, trailer, packet).ok_or(Refusal::TooLong)?;
+        Ok(packet.len())
     }
 
     fn outgoing(&self) -> Outgoing<'_> {

@@ -148,6 +148,9 @@ impl OutboundTable {
     fn replace(&mut self, spi_in: u32, sa: Arc<OutboundSa>, is_standby: bool) {
         self.take(spi_in);
         self.installed += 1;
+        if !is_standby {
+            sa.begin();
+        }
         let order = if is_standby { u64::MAX - self.installed } else { self.installed };
         self.put(spi_in, Held { sa, order, is_standby });
     }

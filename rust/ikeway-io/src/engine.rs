@@ -12,6 +12,8 @@ use ikeway_esp::{Counters, InboundSa, InstallError, OutboundSa, Policy};
 use crate::error::EngineError;
 use crate::events::Reporter;
 use crate::outbound::place_of;
+use crate::pacemaker::Pacemaker;
+use crate::pacing::Dummies;
 use crate::threads::Threads;
 use crate::tun::Tun;
 use crate::udp::{Listening, NO_PORT, is_bare, listen};
@@ -37,6 +39,8 @@ pub(crate) struct Pair {
     pub(crate) counters: Arc<Counters>,
     /// Whether the outbound half waits for the peer to use the pair (RFC 7296 §2.8).
     pub(crate) is_standby: bool,
+    /// When the outbound half sends dummies, if it does.
+    pub(crate) dummies: Option<Dummies>,
 }
 
 /// A configured engine. Dropping it stops the threads and removes interface and sockets.
@@ -45,6 +49,7 @@ pub(crate) struct Engine {
     wiring: Wiring,
     counters: BTreeMap<u32, Arc<Counters>>,
     threads: Threads,
+    pacemaker: Pacemaker,
     /// Whether pairs come or go that the threads have not all seen yet.
     is_unsettled: bool,
     /// Those that go, by their inbound SPI.
@@ -72,9 +77,10 @@ impl Engine {
         let wiring = wirings.into_iter().next().ok_or(EngineError::LaneEnded)?;
         Ok(Self {
             configuration,
-            wiring,
             counters: BTreeMap::new(),
             threads,
+            pacemaker: Pacemaker::new(wiring.clone()),
+            wiring,
             is_unsettled: false,
             leaving: BTreeSet::new(),
         })
@@ -82,6 +88,10 @@ impl Engine {
 
     pub(crate) const fn configuration(&self) -> &Configuration {
         &self.configuration
+    }
+
+    pub(crate) fn mtu(&self) -> usize {
+        self.wiring.tun.mtu()
     }
 
     /// Returns the name of the interface.
@@ -110,7 +120,7 @@ impl Engine {
     pub(crate) fn install(&mut self, pair: Pair) -> Result<(), EngineError> {
         let path = pair.outbound.path();
         self.check_path(path)?;
-        let Pair { mut inbound, outbound, counters, is_standby } = pair;
+        let Pair { mut inbound, outbound, counters, is_standby, dummies } = pair;
         let spi_in = inbound.spi();
         if self.counters.contains_key(&spi_in) {
             return Err(InstallError::SpiInUse(spi_in).into());
@@ -121,6 +131,9 @@ impl Engine {
         }
         if self.leaving.contains(&spi_in) {
             self.settle()?;
+        }
+        if let Some(dummies) = dummies {
+            self.pacemaker.install(spi_in, outbound.clone(), dummies)?;
         }
         self.threads.lanes.install(inbound, outbound, is_standby);
         self.is_unsettled = true;
@@ -158,6 +171,7 @@ impl Engine {
         if !self.threads.lanes.migrate(spi_in, (local, peer))? {
             return Err(EngineError::UnknownSpi(spi_in));
         }
+        self.pacemaker.migrate(spi_in, (local, peer))?;
         self.wiring.reporter.forget_move(spi_in);
         Ok(())
     }
@@ -166,6 +180,7 @@ impl Engine {
     pub(crate) fn remove(&mut self, spi_in: u32) -> Result<Arc<Counters>, EngineError> {
         let counters = self.counters.remove(&spi_in).ok_or(EngineError::UnknownSpi(spi_in))?;
         self.leaving.insert(spi_in);
+        self.pacemaker.remove(spi_in)?;
         let reporter = self.wiring.reporter.clone();
         self.threads.lanes.remove(spi_in, move || reporter.forget_move(spi_in));
         self.is_unsettled = true;
@@ -187,6 +202,7 @@ impl Engine {
     pub(crate) fn reset(&mut self) -> Result<(), EngineError> {
         self.settle()?;
         self.counters.clear();
+        self.pacemaker.clear()?;
         self.threads.lanes.clear()?;
         self.wiring.reporter.forget_moves();
         Ok(())

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The engine process: a TUN interface, UDP sockets, two packet threads for each queue and a control socket.
+//! The engine process: a TUN interface, UDP sockets, two packet threads for each queue and a control
+//! socket.
 //!
-//! `outbound` seals what the TUN interface sends, `inbound` opens what the network brings, `engine`
-//! owns both and `control` is how the daemon speaks to it. `door` is another process's: the daemon's,
-//! for its sockets of IKE. All `unsafe` of ikeway is here, at the system calls.
+//! `outbound` seals what the TUN interface sends, `inbound` opens what the network brings, `pacing`
+//! sends by the clock, `engine` owns them all and `control` is how the daemon speaks to it. `door` is
+//! another process's: the daemon's, for its sockets of IKE. All `unsafe` of ikeway is here, at the system
+//! calls.
 
 mod control;
 mod crossing;
@@ -17,6 +19,8 @@ mod lanes;
 mod mailbox;
 mod moves;
 mod outbound;
+mod pacemaker;
+mod pacing;
 mod signals;
 mod threads;
 mod tun;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use ikeway_esp::{Flow, OutboundSa, OutboundTable, Refusal, SEAL_ROOM, traffic_class};
+use ikeway_esp::{Flow, OutboundSa, OutboundTable, Refusal, traffic_class};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
@@ -148,7 +148,7 @@ impl Lane<'_> {
 }
 
 /// The sockets, and what waits to leave through them.
-struct Sender<'engine> {
+pub(crate) struct Sender<'engine> {
     sockets: Vec<BorrowedFd<'engine>>,
     /// The addresses of the first of them, for ESP in UDP; those of the others, for bare ESP.
     in_udp: Vec<SocketAddr>,
@@ -157,7 +157,7 @@ struct Sender<'engine> {
 }
 
 impl<'engine> Sender<'engine> {
-    fn new(listening: &'engine [Listening], queue: usize) -> Self {
+    pub(crate) fn new(listening: &'engine [Listening], queue: usize) -> Self {
         let with_bare = || listening.iter().filter_map(|one| Some((one, one.bare.get(queue)?)));
         let in_udp =
             listening.iter().filter_map(|listening| Some(listening.esp.get(queue)?.as_fd()));
@@ -182,9 +182,7 @@ impl<'engine> Sender<'engine> {
         if counters.budget.is_over() {
             return Err(Refusal::Spent);
         }
-        if !self.batch.has_room(inner.len() + SEAL_ROOM) {
-            self.flush();
-        }
+        self.make_room(sa.room(inner.len()));
         let length = sa.seal(inner, self.batch.free())?;
         self.batch.push(path, length);
         if let Some(limit) = counters.send(inner.len()) {
@@ -193,7 +191,25 @@ impl<'engine> Sender<'engine> {
         Ok(())
     }
 
-    fn flush(&mut self) {
+    /// Sends a packet that the peer throws away.
+    pub(crate) fn send_dummy(&mut self, sa: &OutboundSa) -> Result<(), Refusal> {
+        if sa.counters().budget.is_over() {
+            return Err(Refusal::Spent);
+        }
+        let path = self.path(sa, 0)?;
+        self.make_room(sa.room(0));
+        let length = sa.seal_dummy(self.batch.free())?;
+        self.batch.push(path, length);
+        Ok(())
+    }
+
+    fn make_room(&mut self, octets: usize) {
+        if !self.batch.has_room(octets) {
+            self.flush();
+        }
+    }
+
+    pub(crate) fn flush(&mut self) {
         self.batch.flush(&self.sockets);
     }
 

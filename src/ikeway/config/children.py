@@ -8,6 +8,7 @@ from dataclasses import replace
 from ikeway.config.findings import Findings
 from ikeway.config.positions import KeyPath
 from ikeway.config.schema import ChildTable
+from ikeway.config.traffic_flow import build_traffic_flow, complaints
 from ikeway.model.esp import Mode
 from ikeway.policy.connection import ChildPolicy, Connection, Role, Start
 
@@ -34,6 +35,11 @@ def _child(plain: ChildPolicy, name: str, table: ChildTable) -> ChildPolicy:
         replay_window=plain.replay_window if table.replay_window is None else table.replay_window,
         lifetimes=replace(plain.lifetimes, child=child, child_octets=octets),
         idle=plain.idle if table.idle is None else table.idle,
+        traffic_flow=(
+            plain.traffic_flow
+            if table.traffic_flow is None
+            else build_traffic_flow(table.traffic_flow)
+        ),
     )
 
 
@@ -46,6 +52,7 @@ def check_children(path: KeyPath, connection: Connection, findings: Findings) ->
 
 
 def _complaints(connection: Connection, policy: ChildPolicy) -> Iterator[tuple[str, str]]:
+    yield from complaints(policy.traffic_flow, policy.mode)
     if policy.mode is Mode.TRANSPORT:
         yield from _of_transport(connection, policy)
     if policy.start is Start.DEMAND:

@@ -15,6 +15,7 @@ from ikeway.config.null_auth import check_null
 from ikeway.config.positions import KeyPath
 from ikeway.config.proposals import legacy_words, unencrypted_words
 from ikeway.config.schema import ConnectionTable, Document
+from ikeway.config.traffic_flow import build_traffic_flow
 from ikeway.config.twofold import check_twofold
 from ikeway.model.identity import ANONYMOUS, Identity, IdType
 from ikeway.policy.connection import Connection, Proof, Role, Start, Twofold, UsePpk
@@ -116,6 +117,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         ticket_lifetime=table.ticket_lifetime,
         announce_methods=table.announce_methods,
         groups=tuple(table.groups),
+        traffic_flow=build_traffic_flow(table.traffic_flow),
         ppk=table.ppk,
         ppk_id=table.ppk_id or "",
     )

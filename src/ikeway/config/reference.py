@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ikeway.config import credential_tables, lifetime_tables, schema, store
+from ikeway.config import credential_tables, lifetime_tables, schema, store, traffic_flow
 from ikeway.config.proposals import words
 from ikeway.policy.suites import OFFERS
 
@@ -31,6 +31,7 @@ TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("[connections.NAME.children.CHILD]", schema.ChildTable),
     ("lifetimes", lifetime_tables.LifetimesTable),
     ("retransmission", lifetime_tables.RetransmissionTable),
+    ("traffic_flow", traffic_flow.TrafficFlowTable),
     ("[limits]", schema.LimitsTable),
     ("[dataplane]", schema.DataPlaneTable),
     ("[store]", store.StoreTable),

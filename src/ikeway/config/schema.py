@@ -36,6 +36,7 @@ from ikeway.config.terms import (
     Text,
     Wait,
 )
+from ikeway.config.traffic_flow import TrafficFlowTable
 from ikeway.policy.connection import (
     Childless,
     Encapsulate,
@@ -114,6 +115,9 @@ class ChildTable(Table):
 
     idle: Duration | None = None
     """A child on demand that carried nothing for so long is closed."""
+
+    traffic_flow: TrafficFlowTable | None = None
+    """How the shape of its traffic is hidden."""
 
     replay_window: int | None = Field(default=None, ge=0, le=65536)
     """How many of its packets may overtake one another."""
@@ -236,6 +240,9 @@ class ConnectionTable(Table):
     encapsulation: Annotated[Encapsulate, choice(Encapsulate)] = written("always")
     """When ESP goes in UDP (RFC 3948): `always`, which passes more firewalls and is faster with our
     engine, or only behind a `nat`: elsewhere it is IP protocol 50, eight octets shorter."""
+
+    traffic_flow: TrafficFlowTable = TrafficFlowTable()
+    """How the shape of its traffic is hidden: see below."""
 
     mobike: bool = True
     """Offer and accept MOBIKE (RFC 4555): the IKE SA and its traffic follow when either side gets

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from ikeway.config.load import Loaded
 from ikeway.config.proposals import words
 from ikeway.config.schema import LimitsTable
+from ikeway.config.traffic_flow import shown
 from ikeway.config.values import PROTOCOLS, span
 from ikeway.crypto.names import name_text
 from ikeway.model.identity import ANONYMOUS, Identity, IdType
@@ -167,6 +168,7 @@ def _child(child: ChildPolicy) -> Table:
         "start": child.start.value,
         "idle": _idle(child.idle),
         "replay_window": child.replay_window,
+        "traffic_flow": shown(child.traffic_flow),
         "lifetimes": {key: ages[key] for key in ("child", "child_bytes")},
     }
 
@@ -211,6 +213,7 @@ def _connection(connection: Connection) -> Table:
         "mode": connection.mode.value,
         "encapsulation": connection.encapsulate.value,
         "replay_window": connection.replay_window,
+        "traffic_flow": shown(connection.traffic_flow),
         "lifetimes": _lifetimes(connection.lifetimes),
         "liveness": span(connection.liveness),
         "keepalive": span(connection.keepalive),

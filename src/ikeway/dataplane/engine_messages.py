@@ -18,8 +18,9 @@ from ikeway.dataplane.port import (
 from ikeway.model.address import Endpoint
 from ikeway.model.esp import ChildSa, EspKeys, Limits, OriginalAddresses, Usage
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
+from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
-PROTOCOL_VERSION: Final = 9
+PROTOCOL_VERSION: Final = 10
 
 Json: TypeAlias = dict[str, Any]
 
@@ -58,6 +59,7 @@ def child_sa(child: ChildSa) -> Json:
         "replay_window": child.replay_window,
         "original": _original(child.original),
         "limits": _limits(child.limits),
+        "traffic_flow": _traffic_flow(child.traffic_flow),
     }
 
 
@@ -136,6 +138,16 @@ def _limits(limits: Limits) -> Json:
         "hard_packets": limits.hard_packets,
         "hard_octets": limits.hard_octets,
     }
+
+
+def _traffic_flow(flow: TrafficFlow) -> Json | None:
+    if flow == OPEN:
+        return None
+    dummies = flow.dummies and {
+        "per_second": flow.dummies.per_second,
+        "is_random": flow.dummies.is_random,
+    }
+    return {"pad_to": flow.pad_to, "dummies": dummies}
 
 
 def selectors(values: Selectors) -> list[Json]:

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a Child SA is for and how it wraps: mode, selectors, notifies (RFC 7296 §1.3.1, §2.9).
 
-TFC padding is never sent, so that ESP_TFC_PADDING_NOT_SUPPORTED asks nothing of us; in transport
-mode we could not tell it from payload and say so ourselves. Later fragments go where selectors have
-all ports or OPAQUE ones, and so NON_FIRST_FRAGMENTS_ALSO is not agreed to. IPComp is not either:
-an offer of it stays without an answer (§2.22).
+TFC padding we take in tunnel mode; in transport mode we could not tell it from payload, and say so
+by ESP_TFC_PADDING_NOT_SUPPORTED. Later fragments go where selectors have all ports or OPAQUE ones,
+and so NON_FIRST_FRAGMENTS_ALSO is not agreed to. IPComp is not either: an offer of it stays without
+an answer (§2.22).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ikeway.ike import narrow, transport_mode
+from ikeway.ike import narrow, traffic_flow, transport_mode
 from ikeway.ike.children import Child, Scope
 from ikeway.ike.features.nat_traversal import Nat
 from ikeway.ike.negotiate import Choosing
@@ -114,7 +114,9 @@ def renew(old: Child, connection: Connection, message: Message, place: Place) ->
         return _scope(replace(policy, mode=Mode.TRANSPORT), message, place)
     ts_i, ts_r = need(message, TsI).selectors, need(message, TsR).selectors
     peer_ts = narrow.narrow(ts_i, old.sa.peer_ts)
-    return Scope(policy, Mode.TUNNEL, narrow.narrow(ts_r, old.sa.local_ts), peer_ts)
+    flow = traffic_flow.agreed(policy, Mode.TUNNEL, message)
+    local_ts = narrow.narrow(ts_r, old.sa.local_ts)
+    return Scope(policy, Mode.TUNNEL, local_ts, peer_ts, traffic_flow=flow)
 
 
 def _scope(policy: ChildPolicy, message: Message, place: Place) -> Scope:
@@ -124,7 +126,9 @@ def _scope(policy: ChildPolicy, message: Message, place: Place) -> Scope:
     if policy.mode is Mode.TUNNEL:
         # Whoever asks for transport mode gets an answer without it, which is tunnel mode.
         peer_ts = narrow.narrow(ts_i, peer)
-        return Scope(policy, Mode.TUNNEL, narrow.narrow(ts_r, local), peer_ts)
+        flow = traffic_flow.agreed(policy, Mode.TUNNEL, message)
+        local_ts = narrow.narrow(ts_r, local)
+        return Scope(policy, Mode.TUNNEL, local_ts, peer_ts, traffic_flow=flow)
     if message.notify(NotifyType.USE_TRANSPORT_MODE) is None:
         raise NoProposalError(f"{policy.name} is for transport mode, the peer asks for tunnel mode")
     seen = transport_mode.substitute(ts_r, ts_i, place.nat, place.path)
@@ -172,7 +176,8 @@ def accept(
         local_ts, peer_ts, original = seen.local_ts, seen.peer_ts, seen.original
     narrow.check_subset(local_ts, offered[0])
     narrow.check_subset(peer_ts, offered[1])
-    return Scope(policy, policy.mode, local_ts, peer_ts, original)
+    flow = traffic_flow.agreed(policy, policy.mode, reply)
+    return Scope(policy, policy.mode, local_ts, peer_ts, original, flow)
 
 
 def _check_asked_for(policy: ChildPolicy, reply: Message) -> None:

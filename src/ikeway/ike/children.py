@@ -12,6 +12,7 @@ from ikeway.model.esp import ChildSa, Encapsulation, EspSuite, Limits, Mode, Ori
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import Selectors, Trigger
 from ikeway.model.time import Instant, Seconds
+from ikeway.model.traffic_flow import OPEN, TrafficFlow
 from ikeway.policy.connection import ChildPolicy
 from ikeway.policy.lifetimes import Lifetimes
 
@@ -48,6 +49,7 @@ class Scope:
     local_ts: Selectors
     peer_ts: Selectors
     original: OriginalAddresses | None = None
+    traffic_flow: TrafficFlow = OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,4 +163,5 @@ def build(
         replay_window=scope.policy.replay_window,
         original=scope.original,
         limits=terms.limits,
+        traffic_flow=scope.traffic_flow,
     )

@@ -7,6 +7,7 @@ from enum import Enum
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import Selectors
+from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
 
 class Mode(Enum):
@@ -92,6 +93,7 @@ class ChildSa:
     replay_window: int = 1024
     limits: Limits = Limits()
     original: OriginalAddresses | None = None
+    traffic_flow: TrafficFlow = OPEN
 
 
 @dataclass(frozen=True, slots=True)

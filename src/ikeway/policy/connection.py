@@ -14,6 +14,7 @@ from ikeway.model.esp import Mode
 from ikeway.model.identity import Identity
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector
 from ikeway.model.time import Seconds
+from ikeway.model.traffic_flow import OPEN, TrafficFlow
 from ikeway.policy.credentials import IdPattern
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.proposals import ProposalSpec
@@ -181,6 +182,7 @@ class ChildPolicy:
     replay_window: int
     lifetimes: Lifetimes
     idle: Seconds
+    traffic_flow: TrafficFlow = OPEN
 
 
 class UsePpk(Enum):
@@ -208,6 +210,7 @@ class Connection:
     `resumption` is whether tickets are asked for and given, for `ticket_lifetime` (RFC 5723).
     `return_routability` is whether a peer that has moved must show that it gets our packets there.
     `announce_methods` is whether the peer is told how it may prove itself (RFC 9593).
+    `traffic_flow` is how the shape of the traffic is hidden, where the peer can take that.
     `groups` are those of which a user that EAP has proven has to be in one, if there are any.
     `eap_identity` is who we say we are in EAP, `eap_server` who the server of its TLS has to be, by
     default the gateway, and `eap_inner` what we do inside EAP-TTLS. A responder that has to
@@ -260,6 +263,7 @@ class Connection:
     ticket_lifetime: Seconds = 4 * 3600.0
     announce_methods: bool = False
     groups: tuple[str, ...] = ()
+    traffic_flow: TrafficFlow = OPEN
     redirect: Redirects = Redirects.DENY
     redirect_to: Gateway | None = None
     redirect_grace: Seconds = 60.0
@@ -277,6 +281,7 @@ class Connection:
             self.replay_window,
             self.lifetimes,
             self.idle,
+            self.traffic_flow,
         )
         object.__setattr__(self, "child_policies", self.children or (single,))
 

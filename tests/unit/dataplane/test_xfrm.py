@@ -19,6 +19,7 @@ from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Mode
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector, Trigger
+from ikeway.model.traffic_flow import PAD_TO_MTU, Dummies, TrafficFlow
 
 KEYS = EspKeys(Secret(bytes(36)), Secret(b""))
 HERE, THERE = Endpoint(ip_address("192.0.2.1"), 4500), Endpoint(ip_address("192.0.2.2"), 4501)
@@ -231,6 +232,19 @@ def test_what_the_kernel_has_not_is_said() -> None:
         sas(replace(CHILD, suite=EspSuite(29, 128, 0, esn=False)), 1, IF_ID)
     with pytest.raises(HostError, match=str(WINDOW_MOST)):
         sas(replace(CHILD, replay_window=WINDOW_MOST + 1), 1, IF_ID)
+
+
+@pytest.mark.conformance("CF-U13")
+def test_what_leaves_is_padded_and_the_kernel_sends_no_dummies() -> None:
+    """RFC 4303 §2.7: XFRMA_TFCPAD, which the kernel bounds by the MTU of the path."""
+    child = replace(CHILD, traffic_flow=TrafficFlow(PAD_TO_MTU))
+    inbound, outbound = (
+        messages.attributes(sa.pack()[messages.SA_OCTETS :]) for sa in sas(child, 1, IF_ID)
+    )
+    assert outbound[Attribute.TFCPAD] == struct.pack("=I", PAD_TO_MTU)
+    assert Attribute.TFCPAD not in inbound
+    with pytest.raises(HostError, match="no dummy packets"):
+        sas(replace(CHILD, traffic_flow=TrafficFlow(600, Dummies(1.0))), 1, IF_ID)
 
 
 def test_an_sa_that_moves_goes_on_beyond_what_it_has_used() -> None:

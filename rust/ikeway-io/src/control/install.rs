@@ -16,7 +16,7 @@ use crate::error::{Attempt, EngineError};
 use crate::udp::NO_PORT;
 
 /// Returns both halves of `child`, their keys expanded.
-pub(super) fn pair(child: Child, is_standby: bool) -> Result<Pair, EngineError> {
+pub(super) fn pair(child: Child, is_standby: bool, mtu: usize) -> Result<Pair, EngineError> {
     let suite = Suite::find(child.suite.encr, child.suite.key_bits, child.suite.integ)?;
     let esn = child.suite.esn;
     let policy = Arc::new(policy(&child.local_ts, &child.peer_ts)?);
@@ -27,8 +27,14 @@ pub(super) fn pair(child: Child, is_standby: bool) -> Result<Pair, EngineError> 
     let counters = Arc::clone(&incoming.counters);
     let path = path(child.local, child.peer, &child.encapsulation);
     let inbound = InboundSa::new(incoming, &direction(child.keys_in), child.replay_window)?;
-    let outbound = OutboundSa::new(outgoing, path, &direction(child.keys_out), &random_seed()?, 0)?;
-    Ok(Pair { inbound, outbound, counters, is_standby })
+    let mut outbound =
+        OutboundSa::new(outgoing, path, &direction(child.keys_out), &random_seed()?, 0)?;
+    let mut dummies = None;
+    if let Some(flow) = child.traffic_flow {
+        outbound = flow.applied(outbound, &child.mode, mtu)?;
+        dummies = flow.dummies()?;
+    }
+    Ok(Pair { inbound, outbound, counters, is_standby, dummies })
 }
 
 fn hosts(child: &Child, policy: &Policy) -> Result<Option<Hosts>, InstallError> {

@@ -9,6 +9,7 @@ use ikeway_esp::{Amount, Budget, Counters, Limit, Port, Refusal};
 use serde::{Deserialize, Serialize};
 
 use super::octets::{Octets, encode};
+use super::traffic_flow::TrafficFlow;
 use crate::error::EngineError;
 use crate::events::{Note, Stray, Want};
 
@@ -16,7 +17,7 @@ use crate::events::{Note, Stray, Want};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 9;
+pub(super) const VERSION: u32 = 10;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -122,6 +123,7 @@ pub(super) struct Child {
     pub(super) replay_window: u32,
     pub(super) original: Option<Original>,
     pub(super) limits: Limits,
+    pub(super) traffic_flow: Option<TrafficFlow>,
 }
 
 /// What either direction may carry; 0 is no limit.

@@ -9,6 +9,7 @@ mod install;
 mod messages;
 mod octets;
 mod server;
+mod traffic_flow;
 
 pub use install::random_seed;
 pub use server::Server;

@@ -215,7 +215,8 @@ impl Server {
     fn perform(&mut self, request: Request) -> Result<Taking, EngineError> {
         let success = match request {
             Request::Install { child, standby, .. } => {
-                self.configured()?.install(install::pair(*child, standby)?)?;
+                let engine = self.configured()?;
+                engine.install(install::pair(*child, standby, engine.mtu())?)?;
                 return Ok(Taking::Installed);
             }
             Request::Remove { spi_in, .. } => {

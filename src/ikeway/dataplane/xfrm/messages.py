@@ -48,6 +48,7 @@ class Attribute(IntEnum):
     LTIME_VAL = 9
     ALG_AEAD = 18
     ALG_AUTH_TRUNC = 20
+    TFCPAD = 22
     REPLAY_ESN_VAL = 23
     SET_MARK = 29
     IF_ID = 31
@@ -193,7 +194,10 @@ SA_OCTETS: Final = _SA.size
 
 @dataclass(frozen=True, slots=True)
 class Sa:
-    """One SA. `source` and `target` are of the outer packets; `mark` is put on what it makes."""
+    """One SA. `source` and `target` are of the outer packets; `mark` is put on what it makes.
+
+    It pads inner packets up to `pad_to` octets (RFC 4303 §2.7), at most to the MTU of the path.
+    """
 
     spi: int
     source: Endpoint
@@ -207,6 +211,7 @@ class Sa:
     algorithms: bytes
     if_id: int
     mark: int = 0
+    pad_to: int = 0
 
     @property
     def name(self) -> bytes:
@@ -250,6 +255,8 @@ class Sa:
         octets = number(Attribute.IF_ID, self.if_id)
         if self.mark:
             octets += number(Attribute.SET_MARK, self.mark)
+        if self.pad_to:
+            octets += number(Attribute.TFCPAD, self.pad_to)
         if self.window:
             words = (self.window + 31) // 32
             sequence = struct.pack(f"=6I{words * 4}x", words, 0, 0, 0, 0, self.window)

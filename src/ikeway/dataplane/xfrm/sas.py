@@ -23,6 +23,8 @@ def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
     """
     if child.replay_window > WINDOW_MOST:
         raise HostError(f"the kernel's replay window is {WINDOW_MOST} packets at most")
+    if child.traffic_flow.dummies is not None:
+        raise HostError("the kernel sends no dummy packets; the engine does")
     suite = KernelSuite(child.suite)
     inbound = Sa(
         spi=child.spi_in,
@@ -45,5 +47,6 @@ def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
         window=_OUTBOUND_WINDOW,
         algorithms=suite.attributes(child.keys_out),
         mark=OUTER_MARK,
+        pad_to=child.traffic_flow.pad_to,
     )
     return inbound, outbound
