@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from support.guest import OUTER, Guest, GuestPair
-from support.inguest import Meeting
+from support.inguest import Meeting, changes
 from support.libreswan import Libreswan
 from support.link import FIRST, SECOND
+from support.openiked import OpenIked
 from support.pair import INITIATOR, Case, Pair
 from support.steady import Pinger
 from support.strongswan import wait_until
@@ -50,6 +51,22 @@ def test_our_client_moves_beside_libreswan(
     (sa,) = pair.ikeway.established()
     assert sa.local.address == OURS_NEW
     assert (sa.id == before) == (mobike == "yes")
+
+
+@pytest.mark.conformance("CF-M04")
+@pytest.mark.parametrize("role", [INITIATOR])
+def test_our_client_moves_beside_openiked(meet: Meeting, role: str) -> None:
+    """Its IKE SA follows. Its kernel's SAs do not: PF_KEY of Linux moves none, so that the next
+    rekey of the Child SA has to bring the traffic back."""
+    pair = meet(OpenIked, peer={"peer": "any"}, ikeway={"lifetimes": {"child": "12s"}})
+    pair.connect()
+    before = pair.ikeway.established()[0].id
+    change_ours(pair)
+    pair.ikeway.wait_for_log("IKE SA moved", STALL)
+    changes(pair, "child", 20.0)
+    (sa,) = pair.ikeway.established()
+    assert (sa.id, sa.local.address) == (before, OURS_NEW)
+    pair.carry()
 
 
 @pytest.mark.conformance("CF-M04")
