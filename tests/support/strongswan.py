@@ -105,6 +105,10 @@ class StrongSwan:
         values = {"ike": "lab"} if what == "ike" else {"child": child}
         self._ask("rekey", **values)
 
+    def redirect(self, gateway: str) -> None:
+        """Send the client of the IKE SA to another gateway (RFC 5685 §5)."""
+        self._ask("redirect", ike="lab", gateway=gateway)
+
     def sas(self) -> list[PeerSa]:
         """Return every IKE SA."""
         vici = self._vici()
