@@ -5,7 +5,19 @@ from typing import Final
 
 from ikeway.model.esp import ChildSa, EspKeys, Mode
 from ikeway.model.selectors import TrafficSelector
-from support.suites import CBC, CCM_ICV, CHACHA, GCM_ICV, GMAC, IMPLICIT, NULL, SUITES, Suite
+from support.suites import (
+    AH,
+    AH_SUITES,
+    CBC,
+    CCM_ICV,
+    CHACHA,
+    GCM_ICV,
+    GMAC,
+    IMPLICIT,
+    NULL,
+    SUITES,
+    Suite,
+)
 
 MODULES: Final = (
     *("ccm", "cmac", "xcbc", "des_generic", "cbc", "hmac", "sha1_generic", "sha256_generic"),
@@ -35,6 +47,8 @@ _AUTH: Final = {
     14: ("hmac(sha512)", 256),
 }
 
+KERNEL_AH_SUITES: Final = tuple(suite for suite in AH_SUITES if suite.integ in _AUTH)
+"""Linux has no AES-GMAC for AH."""
 KERNEL_SUITES: Final = tuple(suite for suite in SUITES if suite.encr not in IMPLICIT)
 """Linux has no IVs that are not sent."""
 
@@ -48,18 +62,25 @@ def pair_lines(child: ChildSa, suite: Suite, number: int) -> tuple[str, ...]:
     return (
         _state(incoming, child.spi_in, suite, child, child.keys_in, number),
         _state(outgoing, child.spi_out, suite, child, child.keys_out, number),
-        _policy("out", local_ts, peer_ts, outgoing, child.mode, number),
-        _policy("in", peer_ts, local_ts, incoming, child.mode, number),
+        _policy("out", local_ts, peer_ts, outgoing, child.mode, number, _protocol(suite)),
+        _policy("in", peer_ts, local_ts, incoming, child.mode, number, _protocol(suite)),
     )
 
 
 def _state(way: str, spi: int, suite: Suite, child: ChildSa, keys: EspKeys, number: int) -> str:
-    esn = "flag esn" if child.suite.esn else ""
+    # RFC 4302 §2.6: AH over IPv4 is aligned to four octets; to eight, unless the kernel is asked.
+    is_aligned_to_four = suite.encr == AH and child.local.address.version == 4
+    flags = [*(["esn"] if child.suite.esn else []), *(["align4"] if is_aligned_to_four else [])]
+    encap = "encap espinudp 4500 4500 0.0.0.0" if suite.encr != AH else ""
     return (
-        f"xfrm state add {way} proto esp spi {spi:#x} reqid {number} mode {child.mode.value} "
-        f"replay-window 64 {esn} {_algorithms(suite, keys)} "
-        "encap espinudp 4500 4500 0.0.0.0"
+        f"xfrm state add {way} proto {_protocol(suite)} spi {spi:#x} reqid {number} "
+        f"mode {child.mode.value} replay-window 64 {'flag ' if flags else ''}{' '.join(flags)} "
+        f"{_algorithms(suite, keys)} {encap}"
     )
+
+
+def _protocol(suite: Suite) -> str:
+    return "ah" if suite.encr == AH else "esp"
 
 
 def _policy(
@@ -69,6 +90,7 @@ def _policy(
     path: str,
     mode: Mode,
     number: int,
+    protocol: str,
 ) -> str:
     ports = [
         f"{word} {ts.port_start}"
@@ -78,7 +100,7 @@ def _policy(
     template = path if mode is Mode.TUNNEL else ""
     return (
         f"xfrm policy add dir {way} src {source.start} dst {target.start} proto udp "
-        f"{' '.join(ports)} tmpl {template} proto esp reqid {number} mode {mode.value}"
+        f"{' '.join(ports)} tmpl {template} proto {protocol} reqid {number} mode {mode.value}"
     )
 
 
@@ -87,6 +109,8 @@ def _algorithms(suite: Suite, keys: EspKeys) -> str:
     if suite.integ:
         name, bits = _AUTH[suite.integ]
         auth = f"auth-trunc {name} 0x{integ} {bits}"
+        if suite.encr == AH:
+            return auth
         cipher = {NULL: "ecb(cipher_null)", CBC: "cbc(aes)"}.get(suite.encr, "cbc(des3_ede)")
         return f"{auth} enc {cipher} {f'0x{encr}' if encr else chr(34) * 2}"
     if suite.encr in CHACHA:

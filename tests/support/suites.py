@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ESP suites that the engine has, by IKEv2 code points."""
+"""The suites of ESP and AH that the engine has, by IKEv2 code points."""
 
 from dataclasses import dataclass
 
-NULL, CBC, TRIPLE_DES, GMAC = 11, 12, 3, 21
+AH, NULL, CBC, TRIPLE_DES, GMAC = 0, 11, 12, 3, 21
 CCM_ICV = {14: 8, 15: 12, 16: 16, 29: 8}
 GCM_ICV = {18: 8, 19: 12, 20: 16, 30: 16}
 CHACHA = frozenset({28, 31})
 IMPLICIT = frozenset({29, 30, 31})
-_INTEG_OCTETS = {0: 0, 2: 20, 5: 16, 8: 16, 12: 32, 13: 48, 14: 64}
+_INTEG_OCTETS = {0: 0, 2: 20, 5: 16, 8: 16, 9: 20, 10: 28, 11: 36, 12: 32, 13: 48, 14: 64}
 _AES = (128, 192, 256)
 _MACS = (
     ("sha256", 12),
@@ -43,8 +43,8 @@ class Suite:
     @property
     def encr_octets(self) -> int:
         """Octets of the encryption key, salt included."""
-        if self.encr in {NULL, TRIPLE_DES}:
-            return {NULL: 0, TRIPLE_DES: 24}[self.encr]
+        if self.encr in {AH, NULL, TRIPLE_DES}:
+            return {AH: 0, NULL: 0, TRIPLE_DES: 24}[self.encr]
         key = (self.key_bits or 256) // 8
         salt = 3 if self.encr in CCM_ICV else 4
         return key if self.integ else key + salt
@@ -80,5 +80,9 @@ SUITES = (
         )
         for mac, integ in _MACS
     ),
+)
+AH_SUITES = tuple(
+    Suite(name, AH, 0, integ)
+    for name, integ in (*_MACS, *((f"aes{bits}gmac", 9 + at) for at, bits in enumerate(_AES)))
 )
 BY_NAME = {suite.name: suite for suite in SUITES}

@@ -49,6 +49,12 @@ impl InboundSa {
         self.shared.spi
     }
 
+    /// Whether it is AH: see [`InboundSa::verify_ah`].
+    #[must_use]
+    pub const fn is_ah(&self) -> bool {
+        matches!(self.form, Form::Ah(_))
+    }
+
     /// Returns the counters of the pair of SAs.
     #[must_use]
     pub fn counters(&self) -> &Counters {

@@ -119,7 +119,7 @@ impl Engine {
     /// [`Engine::settle`] on.
     pub(crate) fn install(&mut self, pair: Pair) -> Result<(), EngineError> {
         let path = pair.outbound.path();
-        self.check_path(path)?;
+        self.check_path(path, pair.outbound.is_ah())?;
         let Pair { mut inbound, outbound, counters, is_standby, dummies } = pair;
         let spi_in = inbound.spi();
         if self.counters.contains_key(&spi_in) {
@@ -166,8 +166,9 @@ impl Engine {
         spi_in: u32,
         (local, peer): (SocketAddr, SocketAddr),
     ) -> Result<(), EngineError> {
-        self.check_path((local, peer))?;
         self.settle()?;
+        let is_ah = self.threads.lanes.is_ah(spi_in)?.ok_or(EngineError::UnknownSpi(spi_in))?;
+        self.check_path((local, peer), is_ah)?;
         if !self.threads.lanes.migrate(spi_in, (local, peer))? {
             return Err(EngineError::UnknownSpi(spi_in));
         }
@@ -213,16 +214,25 @@ impl Engine {
         &self.counters
     }
 
-    fn bare_addresses(&self) -> Vec<SocketAddr> {
-        let with_bare = self.wiring.listening.iter().filter(|listening| !listening.bare.is_empty());
-        with_bare.map(|listening| listening.address).collect()
+    fn raw_addresses(&self, is_ah: bool) -> Vec<SocketAddr> {
+        let sockets = |one: &Listening| if is_ah { one.ah.len() } else { one.bare.len() };
+        let raw = self.wiring.listening.iter().filter(|one| sockets(one) > 0);
+        raw.map(|listening| listening.address).collect()
     }
 
     /// Packets can leave only from an address and port that the engine listens at.
-    fn check_path(&self, (local, peer): (SocketAddr, SocketAddr)) -> Result<(), EngineError> {
-        if is_bare(peer) && place_of(&self.bare_addresses(), local.ip()).is_none() {
+    fn check_path(
+        &self,
+        (local, peer): (SocketAddr, SocketAddr),
+        is_ah: bool,
+    ) -> Result<(), EngineError> {
+        if is_ah && !is_bare(peer) {
+            return Err(EngineError::Unsupported("AH cannot go into UDP".to_owned()));
+        }
+        if is_bare(peer) && place_of(&self.raw_addresses(is_ah), local.ip()).is_none() {
+            let what = if is_ah { "AH" } else { "ESP without UDP" };
             return Err(EngineError::Unsupported(format!(
-                "ESP without UDP from {} needs a raw socket: give the engine CAP_NET_RAW",
+                "{what} from {} needs a raw socket: give the engine CAP_NET_RAW",
                 local.ip()
             )));
         }

@@ -2,6 +2,8 @@
 //! The thread from the network to the TUN interface: find the SA, open, write (RFC 4301 §5.2, RFC
 //! 3948 §2).
 
+mod ah;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::Range;
@@ -49,6 +51,7 @@ impl Inbound {
             told: Told::default(),
             astray: self.crossings.iter().map(|way| (way, Parcel::default())).collect(),
             queue: *queue,
+            scratch: Vec::new(),
         };
         let mut batch = ReceiveBatch::new();
         let sources: Vec<_> = listening.iter().flat_map(|one| Source::of(one, *queue)).collect();
@@ -72,25 +75,28 @@ impl Inbound {
     }
 }
 
-/// A socket that ESP comes in through.
+/// A socket that ESP or AH comes in through.
 struct Source<'engine> {
     local: SocketAddr,
     socket: BorrowedFd<'engine>,
     has_header: bool,
+    is_ah: bool,
 }
 
 impl<'engine> Source<'engine> {
-    /// Returns those of a queue of a listening address: in UDP, and bare if there is one.
+    /// Returns those of a queue of a listening address: in UDP, and the raw ones if there are any.
     fn of(listening: &'engine Listening, queue: usize) -> impl Iterator<Item = Self> {
         let local = listening.address;
-        let source = move |socket: &'engine OwnedFd, has_header| Self {
+        let source = move |socket: &'engine OwnedFd, has_header, is_ah| Self {
             local,
             socket: socket.as_fd(),
             has_header,
+            is_ah,
         };
-        let in_udp = listening.esp.get(queue).map(|socket| source(socket, false));
-        let bare = listening.bare.get(queue).map(|socket| source(socket, local.is_ipv4()));
-        in_udp.into_iter().chain(bare)
+        let in_udp = listening.esp.get(queue).map(|socket| source(socket, false, false));
+        let bare = listening.bare.get(queue).map(|socket| source(socket, local.is_ipv4(), false));
+        let ah = listening.ah.get(queue).map(|socket| source(socket, local.is_ipv4(), true));
+        in_udp.into_iter().chain(bare).chain(ah)
     }
 
     fn receive(&self, batch: &mut ReceiveBatch) -> Result<bool, Errno> {
@@ -110,6 +116,8 @@ struct Lane<'engine> {
     queue: usize,
     /// What is for the threads of other queues, by queue.
     astray: Vec<(&'engine Crossing, Parcel)>,
+    /// What the ICV of AH is computed over.
+    scratch: Vec<u8>,
 }
 
 /// Packets of transport mode, which are not among what was received: their headers are made here.
@@ -146,6 +154,9 @@ impl Opened {
 impl Lane<'_> {
     /// Takes what is there, up to a batch. Returns whether there was anything.
     fn drain(&mut self, source: &Source<'_>, batch: &mut ReceiveBatch) -> bool {
+        if source.is_ah {
+            return self.drain_ah(source, batch);
+        }
         // An error belongs to a datagram that we sent before (ICMP); the next call goes on.
         let has_failed = source.receive(batch).is_err();
         let (runs, octets) = batch.parts();

@@ -110,6 +110,12 @@ impl Lanes {
         Ok(is_there)
     }
 
+    /// Returns whether a pair is of AH, or nothing if there is none.
+    pub(crate) fn is_ah(&self, spi_in: u32) -> Result<Option<bool>, EngineError> {
+        let look = move |table: &mut InboundTable| table.get_mut(spi_in).map(|sa| sa.is_ah());
+        self.receiver(spi_in).map_or(Ok(None), |receiver| receiver.call(look))
+    }
+
     /// Has the packets of a policy want an SA.
     pub(crate) fn trap(&self, number: u32, policy: &Policy) -> Result<(), EngineError> {
         let policy = policy.clone();

@@ -2,7 +2,7 @@
 //! The thread from the TUN interface to the network: find the SA, seal, send (RFC 4301 §5.1).
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use ikeway_esp::{Flow, OutboundSa, OutboundTable, Refusal, traffic_class};
@@ -150,22 +150,28 @@ impl Lane<'_> {
 /// The sockets, and what waits to leave through them.
 pub(crate) struct Sender<'engine> {
     sockets: Vec<BorrowedFd<'engine>>,
-    /// The addresses of the first of them, for ESP in UDP; those of the others, for bare ESP.
+    /// The addresses of the first of them, for ESP in UDP; of the next, for bare ESP; and of the
+    /// last, for AH.
     in_udp: Vec<SocketAddr>,
     bare: Vec<SocketAddr>,
+    ah: Vec<SocketAddr>,
     batch: SendBatch,
 }
 
 impl<'engine> Sender<'engine> {
     pub(crate) fn new(listening: &'engine [Listening], queue: usize) -> Self {
-        let with_bare = || listening.iter().filter_map(|one| Some((one, one.bare.get(queue)?)));
-        let in_udp =
-            listening.iter().filter_map(|listening| Some(listening.esp.get(queue)?.as_fd()));
-        let bare = with_bare().map(|(_, socket)| socket.as_fd());
+        let sockets = |which: fn(&Listening) -> &Vec<OwnedFd>| {
+            let own = move |one| Some((one, which(one).get(queue)?));
+            listening.iter().filter_map(own).map(|(one, socket)| (one.address, socket.as_fd()))
+        };
+        let in_udp = sockets(|one| &one.esp);
+        let (bare, ah) = (sockets(|one| &one.bare), sockets(|one| &one.ah));
+        let all = in_udp.clone().chain(bare.clone()).chain(ah.clone());
         Self {
-            sockets: in_udp.chain(bare).collect(),
-            in_udp: listening.iter().map(|listening| listening.address).collect(),
-            bare: with_bare().map(|(listening, _)| listening.address).collect(),
+            sockets: all.map(|(_, socket)| socket).collect(),
+            in_udp: in_udp.map(|(address, _)| address).collect(),
+            bare: bare.map(|(address, _)| address).collect(),
+            ah: ah.map(|(address, _)| address).collect(),
             batch: SendBatch::new(),
         }
     }
@@ -218,9 +224,17 @@ impl<'engine> Sender<'engine> {
     fn path(&self, sa: &OutboundSa, class: u8) -> Result<Path, Refusal> {
         let (local, peer) = sa.path();
         let (before, addresses) =
-            if is_bare(peer) { (self.in_udp.len(), &self.bare) } else { (0, &self.in_udp) };
+            if is_bare(peer) { self.raw(sa.is_ah()) } else { (0, &self.in_udp) };
         let socket = before + place_of(addresses, local.ip()).ok_or(Refusal::NoSa)?;
         Ok(Path { socket, local, peer, class })
+    }
+}
+
+impl Sender<'_> {
+    /// Returns how many sockets are before those of bare ESP, or of AH, and where these are.
+    const fn raw(&self, is_ah: bool) -> (usize, &Vec<SocketAddr>) {
+        let before = self.in_udp.len();
+        if is_ah { (before + self.bare.len(), &self.ah) } else { (before, &self.bare) }
     }
 }
 

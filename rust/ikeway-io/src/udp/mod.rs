@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! UDP port 4500: sockets, and datagrams by the run (RFC 3948); and ESP in no UDP.
+//! UDP port 4500: sockets, and datagrams by the run (RFC 3948); and ESP and AH in no UDP.
 
 mod address;
 mod bare;

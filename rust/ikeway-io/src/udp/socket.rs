@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 
+use super::bare::Bare;
 use super::{bare, steering};
 use crate::error::{Attempt, EngineError};
 
@@ -24,6 +25,8 @@ pub(crate) struct Listening {
     /// For ESP in no UDP. Of several that cover an address each would get a packet, so addresses
     /// beside their family's wildcard have none.
     pub(crate) bare: Vec<OwnedFd>,
+    /// For AH, alike.
+    pub(crate) ah: Vec<OwnedFd>,
 }
 
 /// Binds the sockets of an address: those of the workers in their order, then those of the queues.
@@ -53,9 +56,10 @@ pub(crate) fn listen(
     for socket in &esp {
         prepare(socket, address, ESP_BUFFER).attempt(what)?;
     }
-    let bare = if is_covered { Ok(Vec::new()) } else { bare::open(ip, queues) };
-    let bare = bare.attempt(|| format!("IP protocol 50 of {ip}"))?;
-    Ok(Listening { address, ike, esp, bare })
+    let raw = |what| if is_covered { Ok(Vec::new()) } else { bare::open(ip, what, queues) };
+    let bare = raw(Bare::Esp).attempt(|| format!("IP protocol 50 of {ip}"))?;
+    let ah = raw(Bare::Ah).attempt(|| format!("IP protocol 51 of {ip}"))?;
+    Ok(Listening { address, ike, esp, bare, ah })
 }
 
 fn bound(address: SocketAddr, is_shared: bool) -> Result<OwnedFd, Errno> {
@@ -91,6 +95,15 @@ pub(super) fn prepare(socket: &OwnedFd, address: SocketAddr, buffer: usize) -> R
 /// Has the rules of routing see this mark on what the socket sends.
 pub(super) fn mark(socket: impl AsFd, mark: u32) -> Result<(), Errno> {
     set_option(socket, libc::SOL_SOCKET, libc::SO_MARK, i32::try_from(mark).unwrap_or(0))
+}
+
+/// Has the socket take packets with their IP header, and send that as it is.
+pub(super) fn writes_headers(socket: impl AsFd, is_ipv4: bool) -> Result<(), Errno> {
+    if is_ipv4 {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_HDRINCL, 1)
+    } else {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_HDRINCL, 1)
+    }
 }
 
 fn set_option(socket: impl AsFd, level: i32, name: i32, value: i32) -> Result<(), Errno> {

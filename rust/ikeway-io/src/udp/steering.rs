@@ -49,10 +49,12 @@ pub(crate) fn attach(esp: &[impl AsFd], workers: u32) -> Result<(), Errno> {
     set(first, libc::SO_ATTACH_REUSEPORT_CBPF, &mut program(workers, queues))
 }
 
-/// Leaves a raw socket only the ESP of its queue. That of IPv4 sees the IP header, too.
+/// Leaves a raw socket only what is of its queue, by the SPI that stands `spi_at` octets behind the IP
+/// header. A socket of IPv4 sees that, too.
 pub(crate) fn keep_own(
     socket: impl AsFd,
     is_ipv4: bool,
+    spi_at: u32,
     queue: u32,
     queues: NonZeroU32,
 ) -> Result<(), Errno> {
@@ -63,7 +65,7 @@ pub(crate) fn keep_own(
     };
     let mut filter = [
         header,
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_IND, 0),
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_IND, spi_at),
         statement(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, queues.get()),
         jump(libc::BPF_JEQ, queue, 0, 1),
         statement(libc::BPF_RET | libc::BPF_K, KEEP),

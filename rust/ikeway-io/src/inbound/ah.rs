@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What comes in through the raw sockets of AH, which protects the IP header too (RFC 4302 §3.4).
+
+use std::net::IpAddr;
+use std::ops::Range;
+
+use ikeway_esp::{Refusal, ah_spi};
+
+use super::{Lane, Source, carry_class};
+use crate::tun::clamp;
+use crate::udp::{ReceiveBatch, Run};
+
+const AH: u8 = 51;
+const IPV6_HEADER: usize = 40;
+
+impl Lane<'_> {
+    /// Takes what is there, up to a batch. Returns whether there was anything.
+    pub(super) fn drain_ah(&mut self, source: &Source<'_>, batch: &mut ReceiveBatch) -> bool {
+        let has_failed = batch.receive(source.socket).is_err();
+        let (runs, octets) = batch.parts();
+        let has_some = has_failed || !runs.is_empty();
+        for run in runs {
+            for place in run.datagrams() {
+                self.take_ah(run, octets.get(place).unwrap_or_default());
+            }
+        }
+        self.anew.flush(self.tun);
+        has_some
+    }
+
+    /// Takes one packet, which is checked and goes on among those that are made anew.
+    fn take_ah(&mut self, run: &Run, octets: &[u8]) {
+        let start = self.anew.octets.len();
+        put(run, octets, &mut self.anew.octets);
+        match self.open_ah(run, start) {
+            Some(place) => self.anew.pass(self.tun, place),
+            None => self.anew.octets.truncate(start),
+        }
+    }
+
+    /// Returns where the packet is that the host gets, if it may pass.
+    fn open_ah(&mut self, run: &Run, start: usize) -> Option<Range<usize>> {
+        let packet = self.anew.octets.get_mut(start..).unwrap_or_default();
+        let spi = match ah_spi(packet) {
+            Ok(spi) => spi,
+            Err(refusal) => {
+                self.reporter.refuse_own(refusal);
+                return None;
+            }
+        };
+        let Some(sa) = self.table.get_mut(spi) else {
+            // It may be another program's, or the kernel's: all that hear the protocol hear every
+            // packet.
+            self.reporter.refuse_own(Refusal::UnknownSpi);
+            return None;
+        };
+        let is_over = sa.counters().budget.is_over();
+        let verified =
+            if is_over { Err(Refusal::Spent) } else { sa.verify_ah(packet, &mut self.scratch) };
+        let opened = verified.and_then(|verified| {
+            if sa.take_proof(&verified) {
+                self.lanes.activate(spi);
+            }
+            let inner = sa.admit_ah(&verified, packet)?;
+            if !sa.is_transport() {
+                carry_class(run.class, packet, &inner)?;
+                clamp(packet.get_mut(inner.clone()).unwrap_or_default(), self.tun.mtu());
+            }
+            Ok(inner)
+        });
+        match opened {
+            Ok(inner) => {
+                if let Some(limit) = sa.counters().receive(inner.len()) {
+                    self.reporter.spent(spi, limit);
+                }
+                Some(start + inner.start..start + inner.end)
+            }
+            Err(refusal) => {
+                sa.counters().refuse(refusal);
+                self.reporter.refuse(refusal, spi, Some(run.peer));
+                None
+            }
+        }
+    }
+}
+
+/// Puts a packet, with its IP header, at the end of `buffer`.
+///
+/// The kernel leaves out the header of IPv6. What of it is protected is known nevertheless: version,
+/// length, next header, addresses.
+fn put(run: &Run, octets: &[u8], buffer: &mut Vec<u8>) {
+    if let (IpAddr::V6(source), Some(IpAddr::V6(destination))) = (run.peer.ip(), run.destination) {
+        let length = u16::try_from(octets.len()).unwrap_or(0).to_be_bytes();
+        let mut header = [0; IPV6_HEADER];
+        header[..2].copy_from_slice(&[0x60 | run.class >> 4, run.class << 4]);
+        header[4..8].copy_from_slice(&[length[0], length[1], AH, 1]);
+        header[8..24].copy_from_slice(&source.octets());
+        header[24..].copy_from_slice(&destination.octets());
+        buffer.extend_from_slice(&header);
+    }
+    buffer.extend_from_slice(octets);
+}
