@@ -10,7 +10,9 @@ from ikeway.config.positions import KeyPath
 from ikeway.config.schema import ChildTable
 from ikeway.config.traffic_flow import build_traffic_flow, complaints
 from ikeway.model.esp import Mode
-from ikeway.policy.connection import ChildPolicy, Connection, Role, Start
+from ikeway.model.traffic_flow import OPEN
+from ikeway.policy.connection import ChildPolicy, Connection, Encapsulate, Role, Start
+from ikeway.wire.registry import ProtocolId
 
 
 def build_children(
@@ -29,7 +31,7 @@ def _child(plain: ChildPolicy, name: str, table: ChildTable) -> ChildPolicy:
         name=name,
         local_ts=tuple(table.local_ts or plain.local_ts),
         peer_ts=tuple(table.peer_ts or plain.peer_ts),
-        esp=tuple(table.esp or plain.esp),
+        esp=tuple(table.ah or table.esp or plain.esp),
         mode=table.mode or plain.mode,
         start=table.start or plain.start,
         replay_window=plain.replay_window if table.replay_window is None else table.replay_window,
@@ -53,6 +55,8 @@ def check_children(path: KeyPath, connection: Connection, findings: Findings) ->
 
 def _complaints(connection: Connection, policy: ChildPolicy) -> Iterator[tuple[str, str]]:
     yield from complaints(policy.traffic_flow, policy.mode)
+    if policy.protocol is ProtocolId.AH:
+        yield from _of_ah(connection, policy)
     if policy.mode is Mode.TRANSPORT:
         yield from _of_transport(connection, policy)
     if policy.start is Start.DEMAND:
@@ -61,6 +65,13 @@ def _complaints(connection: Connection, policy: ChildPolicy) -> Iterator[tuple[s
         yield "idle", 'only what starts on demand is closed when idle; set start = "demand"'
     if connection.children and 0 < policy.replay_window < 32:
         yield "replay_window", "allowed are 0 and 32 to 65536 (RFC 4303 §3.4.3)"
+
+
+def _of_ah(connection: Connection, policy: ChildPolicy) -> Iterator[tuple[str, str]]:
+    if connection.encapsulate is Encapsulate.ALWAYS:
+        yield "ah", 'AH does not go into UDP: set encapsulation = "nat" in the connection'
+    if policy.traffic_flow != OPEN:
+        yield "traffic_flow", "AH hides nothing, and has no padding"
 
 
 def _of_transport(connection: Connection, policy: ChildPolicy) -> Iterator[tuple[str, str]]:

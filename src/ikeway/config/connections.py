@@ -14,11 +14,19 @@ from ikeway.config.findings import Findings
 from ikeway.config.null_auth import check_null
 from ikeway.config.positions import KeyPath
 from ikeway.config.proposals import legacy_words, unencrypted_words
-from ikeway.config.schema import ConnectionTable, Document
+from ikeway.config.schema import ChildTable, ConnectionTable, Document
 from ikeway.config.traffic_flow import build_traffic_flow
 from ikeway.config.twofold import check_twofold
 from ikeway.model.identity import ANONYMOUS, Identity, IdType
-from ikeway.policy.connection import Connection, Proof, Role, Start, Twofold, UsePpk
+from ikeway.policy.connection import (
+    Connection,
+    Encapsulate,
+    Proof,
+    Role,
+    Start,
+    Twofold,
+    UsePpk,
+)
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.proposals import ProposalSpec
@@ -53,6 +61,7 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     check_twofold(path, connection, around.findings)
     check_eap(path, connection, around.credentials, around.findings, has_store=around.has_store)
     check_radius(path, connection, around.findings)
+    _check_protocols(path, table, around.findings)
     _check_proposals(path, table, around.findings)
     _check_ppk(path, connection, around)
     _check_numbers(path, connection, around.findings)
@@ -83,10 +92,10 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         pool=table.pool,
         virtual_ips=tuple(table.virtual_ips),
         ike=tuple(table.ike) if table.ike else OFFERS[table.suites].ike,
-        esp=tuple(table.esp) if table.esp else OFFERS[table.suites].esp,
+        esp=tuple(table.ah or table.esp or OFFERS[table.suites].esp),
         start=table.start,
         mode=table.mode,
-        encapsulate=table.encapsulation,
+        encapsulate=_encapsulate(table),
         replay_window=table.replay_window,
         lifetimes=Lifetimes(
             ike=lifetimes.ike,
@@ -241,6 +250,13 @@ def _check_secret(path: KeyPath, connection: Connection, around: Surroundings) -
         )
 
 
+def _encapsulate(table: ConnectionTable) -> Encapsulate:
+    """Return when ESP goes in UDP. Where nothing says so, AH has it its way: it never does."""
+    is_said = "encapsulation" in table.model_fields_set
+    has_ah = table.ah or any(child.ah for child in table.children.values())
+    return Encapsulate.NAT if has_ah and not is_said else table.encapsulation
+
+
 def _check_ppk(path: KeyPath, connection: Connection, around: Surroundings) -> None:
     findings, names = around.findings, {each.name for each in around.credentials.ppks}
     if connection.ppk is UsePpk.OFF:
@@ -256,14 +272,28 @@ def _check_ppk(path: KeyPath, connection: Connection, around: Surroundings) -> N
         findings.error((*path, "ppk_id"), f"which ppk do we start with? there are: {known}")
 
 
+def _child_tables(
+    path: KeyPath, table: ConnectionTable
+) -> list[tuple[KeyPath, ConnectionTable | ChildTable]]:
+    """Return where Child SAs are described."""
+    children = (((*path, "children", name), one) for name, one in table.children.items())
+    return [(path, table), *children]
+
+
+def _check_protocols(path: KeyPath, table: ConnectionTable, findings: Findings) -> None:
+    for where, one in _child_tables(path, table):
+        if one.ah and one.esp:
+            findings.error((*where, "ah"), "a Child SA is of AH or of ESP: leave out `ah` or `esp`")
+        elif one.ah:
+            findings.warn((*where, "ah"), "AH: nothing is encrypted")
+
+
 def _check_proposals(path: KeyPath, table: ConnectionTable, findings: Findings) -> None:
+    tables = _child_tables(path, table)
     settings: list[tuple[KeyPath, list[ProposalSpec]]] = [
         ((*path, "ike"), table.ike or []),
-        ((*path, "esp"), table.esp or []),
-        *(
-            ((*path, "children", name, "esp"), one.esp or [])
-            for name, one in table.children.items()
-        ),
+        *(((*where, "esp"), one.esp or []) for where, one in tables),
+        *(((*where, "ah"), one.ah or []) for where, one in tables),
     ]
     for where, specs in settings:
         for index, spec in enumerate(specs):

@@ -8,7 +8,7 @@ from ikeway.policy.algorithms import (
     UNENCRYPTED,
     word,
 )
-from ikeway.policy.proposals import ProposalSpec, parse_esp, parse_ike
+from ikeway.policy.proposals import ProposalSpec, parse_ah, parse_esp, parse_ike
 from ikeway.wire.registry import EsnId, TransformType
 
 _KINDS = (
@@ -33,6 +33,11 @@ def ike_proposal(text: str) -> ProposalSpec:
 def esp_proposal(text: str) -> ProposalSpec:
     """Return a proposal for a Child SA, as `ike_proposal`."""
     return parse_esp(text, allow_legacy=True)
+
+
+def ah_proposal(text: str) -> ProposalSpec:
+    """Return a proposal for a Child SA of AH, as `ike_proposal`."""
+    return parse_ah(text, allow_legacy=True)
 
 
 def legacy_words(spec: ProposalSpec) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from ikeway.config.radius_tables import RadiusTable
 from ikeway.config.store import StoreTable
 from ikeway.config.terms import (
     Address,
+    AhProposal,
     Domain,
     Duration,
     EspProposal,
@@ -105,6 +106,9 @@ class ChildTable(Table):
 
     esp: list[EspProposal] | None = Field(default=None, min_length=1)
     """Its proposals, best first."""
+
+    ah: list[AhProposal] | None = Field(default=None, min_length=1)
+    """Its proposals for AH, best first, in place of `esp`."""
 
     mode: ModeWord | None = None
     """How its packets are wrapped."""
@@ -218,6 +222,10 @@ class ConnectionTable(Table):
 
     esp: list[EspProposal] | None = Field(default=None, min_length=1)
     """Proposals for Child SAs, best first: `aes256gcm16-esn`. By default, those of `suites`."""
+
+    ah: list[AhProposal] | None = Field(default=None, min_length=1)
+    """Proposals for AH in place of `esp`, best first: `sha256-esn`. Packets are protected with the
+    addresses before them, but everybody can read them, and they do not pass a NAT."""
 
     legacy: bool = False
     """Allow what old peers need and nobody should use: 3DES, SHA-1, MODP 1024 and 1536 in

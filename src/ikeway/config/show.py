@@ -26,6 +26,7 @@ from ikeway.policy.credentials import Credentials
 from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.limits import Limits
 from ikeway.policy.pools import Pool
+from ikeway.policy.proposals import ProposalSpec
 from ikeway.policy.radius import RadiusSettings
 from ikeway.policy.revocation import StatusSources
 
@@ -163,7 +164,7 @@ def _child(child: ChildPolicy) -> Table:
     return {
         "local_ts": [selector_text(each) for each in child.local_ts],
         "peer_ts": [selector_text(each) for each in child.peer_ts],
-        "esp": [words(each) for each in child.esp],
+        **_proposals(child.esp),
         "mode": child.mode.value,
         "start": child.start.value,
         "idle": _idle(child.idle),
@@ -171,6 +172,11 @@ def _child(child: ChildPolicy) -> Table:
         "traffic_flow": shown(child.traffic_flow),
         "lifetimes": {key: ages[key] for key in ("child", "child_bytes")},
     }
+
+
+def _proposals(specs: tuple[ProposalSpec, ...]) -> Table:
+    """Return the proposals for Child SAs under the name of their protocol."""
+    return {specs[0].protocol.name.lower(): [words(each) for each in specs]}
 
 
 def _idle(idle: Seconds) -> str | None:
@@ -206,7 +212,7 @@ def _connection(connection: Connection) -> Table:
         "require_address_request": connection.require_address_request,
         "virtual_ips": [str(address) for address in connection.virtual_ips],
         "ike": [words(each) for each in connection.ike],
-        "esp": [words(each) for each in connection.esp],
+        **_proposals(connection.esp),
         "legacy": connection.allow_sha1_signatures,
         "start": connection.start.value,
         "idle": _idle(connection.idle),

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from ikeway.config import values
 from ikeway.config.parsed import Parsed, choice
 from ikeway.config.proofs import WORDS, proofs
-from ikeway.config.proposals import esp_proposal, ike_proposal
+from ikeway.config.proposals import ah_proposal, esp_proposal, ike_proposal
 from ikeway.model.address import Address as AddressValue
 from ikeway.model.address import Network
 from ikeway.model.esp import Mode
@@ -43,6 +43,7 @@ Keepalive: TypeAlias = Annotated[Seconds, Parsed(values.duration(1, 3600), "a ti
 Octets: TypeAlias = Annotated[int, Parsed(values.octets, "an amount of data")]
 IkeProposal: TypeAlias = Annotated[ProposalSpec, Parsed(ike_proposal, "a proposal")]
 EspProposal: TypeAlias = Annotated[ProposalSpec, Parsed(esp_proposal, "a proposal")]
+AhProposal: TypeAlias = Annotated[ProposalSpec, Parsed(ah_proposal, "a proposal")]
 Proofs: TypeAlias = Annotated[Proof | Twofold, Parsed(proofs, WORDS)]
 ModeWord: TypeAlias = Annotated[Mode, choice(Mode)]
 StartWord: TypeAlias = Annotated[Start, choice(Start)]

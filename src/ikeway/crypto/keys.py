@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ikeway.crypto.encr import encryption
 from ikeway.crypto.integ import integrity
@@ -10,6 +11,9 @@ from ikeway.crypto.prf import Prf
 from ikeway.crypto.protection import DirectionKeys, Protection
 from ikeway.model.esp import EspKeys
 from ikeway.model.secret import Secret
+
+_GMAC_OCTETS: Final = {9: 16 + 4, 10: 24 + 4, 11: 32 + 4}
+"""AES-GMAC for AH, with its salt: the packets are none of ours, so that it is in no table here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,13 @@ def derive_child_keys(  # noqa: PLR0913, PLR0917 - the inputs that RFC 7296 name
 def esp_key_octets(encr: int, key_bits: int, integ: int) -> tuple[int, int]:
     """Return the lengths of the encryption key, with its salt, and of the integrity key of ESP.
 
+    AH has no encryption key, and `encr` 0 (RFC 7296 §2.17); AES-GMAC has a salt (RFC 4543 §5.4).
+
     Raises:
         LookupError: we do not have one of the algorithms.
     """
+    if not encr:
+        return 0, _GMAC_OCTETS.get(integ) or integrity(integ).key_octets
     return encryption(encr, key_bits).key_octets, integrity(integ).key_octets if integ else 0
 
 

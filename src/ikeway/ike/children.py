@@ -15,6 +15,7 @@ from ikeway.model.time import Instant, Seconds
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 from ikeway.policy.connection import ChildPolicy
 from ikeway.policy.lifetimes import Lifetimes
+from ikeway.wire.registry import ProtocolId
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ class Child:
     rekey_at: Instant = math.inf
     expires_at: Instant = math.inf
     due: Instant | None = None
+
+    @property
+    def protocol(self) -> ProtocolId:
+        """What names it together with its SPI (RFC 4301 §4.1)."""
+        return ProtocolId.AH if self.sa.suite.is_ah else ProtocolId.ESP
 
     def installing(self, due: Instant) -> "Child":
         """Return the child as the data plane is asked to take it."""

@@ -63,8 +63,14 @@ class Fault:
         """What the peer is told."""
         if isinstance(self.error, ChildNotFoundError):
             kind = NotifyType.CHILD_SA_NOT_FOUND
-            return Notify(kind, protocol=ProtocolId.ESP, spi=self.error.data)
+            return Notify(kind, protocol=self._named, spi=self.error.data)
         return Notify(NotifyType(self.error.notify), self.error.data)
+
+    @property
+    def _named(self) -> ProtocolId:
+        """Return the protocol of the Child SA that the request is about (§2.25)."""
+        rekeyed = self.message.notify(NotifyType.REKEY_SA)
+        return ProtocolId.ESP if rekeyed is None else rekeyed.protocol
 
     @property
     def refused(self) -> RefusedRequest:

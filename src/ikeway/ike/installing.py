@@ -13,7 +13,6 @@ from ikeway.ike.tasks import Answering, DeleteChild
 from ikeway.model.time import Instant
 from ikeway.policy.proposals import esp_words
 from ikeway.wire.payloads import Delete
-from ikeway.wire.registry import ProtocolId
 
 
 def answered(state: Established, child: Child, given: Answer) -> Step:
@@ -58,7 +57,7 @@ def _drop(state: Established, child: Child, reason: str) -> Step:
     failed = session.report(ChildFailed(state.connection.name, reason))
     others = tuple(other for other in state.children if other is not child)
     kept = tuple(_spared(other) if other.sa.spi_in == child.replaces else other for other in others)
-    delete = Delete(ProtocolId.ESP, 4, (spi.to_bytes(4),))
+    delete = Delete(child.protocol, 4, (spi.to_bytes(4),))
     after = informational.ask(replace(state, children=kept), (delete,))
     return Step(after, (RemoveChild(session.sa, spi), failed))
 

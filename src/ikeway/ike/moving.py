@@ -183,12 +183,25 @@ def carry(change: Change) -> Change:
         answering.append(replace(each, child=there))
         actions += _migration(state, each.child, there)
     after = replace(state, children=tuple(children), answering=tuple(answering))
-    return Change(after, tuple(actions))
+    return _leave_behind(Change(after, tuple(actions)))
+
+
+def _leave_behind(change: Change) -> Change:
+    """Delete the Child SAs of AH that have come behind a NAT: no packet of theirs arrives."""
+    state, actions = change.state, change.actions
+    if encapsulation(state.session) is not Encapsulation.UDP:
+        return change
+    for child in state.children:
+        if child.sa.suite.is_ah and not child.is_deleting:
+            state = front(state, tasks.DeleteChild(child.sa.spi_in))
+            actions = (*actions, warned(state, f"Child SA {child.name}: AH does not pass a NAT"))
+    return Change(state, actions)
 
 
 def placed(session: Session, child: ChildSa) -> ChildSa:
     """Return a Child SA where its IKE SA is; ESP in UDP is never on port 500 (RFC 3948 §2.1)."""
-    link, carried, port = session.link, encapsulation(session), session.env.nat_port
+    link, port = session.link, session.env.nat_port
+    carried = Encapsulation.NONE if child.suite.is_ah else encapsulation(session)
     local, peer = link.local, link.peer
     if carried is Encapsulation.UDP:
         local, peer = float_port(local, port), float_port(peer, port)

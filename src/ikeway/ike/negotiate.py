@@ -31,9 +31,15 @@ NEGOTIATED = {
         TransformType.ESN,
         *ADDITIONAL,
     ),
+    ProtocolId.AH: (
+        TransformType.INTEG,
+        TransformType.KE,
+        TransformType.ESN,
+        *ADDITIONAL,
+    ),
 }
 KEY_EXCHANGES: Final = frozenset({TransformType.KE, *ADDITIONAL})
-_SPI_OCTETS: Final = {ProtocolId.IKE: (0, 8), ProtocolId.ESP: (4,)}
+_SPI_OCTETS: Final = {ProtocolId.IKE: (0, 8), ProtocolId.ESP: (4,), ProtocolId.AH: (4,)}
 
 
 def offer(specs: tuple[ProposalSpec, ...], spi: bytes, *, with_ke: bool) -> SecurityAssociation:
@@ -72,8 +78,8 @@ class Choosing:
 
     @property
     def esp(self) -> EspSuite:
-        """The suite of a Child SA."""
-        encr = self.chosen[TransformType.ENCR]
+        """The suite of a Child SA; AH has no cipher (§3.3.3)."""
+        encr = self.chosen.get(TransformType.ENCR, NONE)
         integ = self.chosen.get(TransformType.INTEG, NONE)[0]
         return EspSuite(*encr, integ, esn=self.chosen.get(TransformType.ESN, NONE)[0] == 1)
 
@@ -179,7 +185,7 @@ def _common(
 ) -> list[Choice]:
     """Return what both sides allow of one type, the best first; NONE where it may be absent."""
     wanted = spec.of(kind)
-    if kind in KEY_EXCHANGES and spec.protocol is ProtocolId.ESP and prefer_ke is None:
+    if kind in KEY_EXCHANGES and spec.protocol is not ProtocolId.IKE and prefer_ke is None:
         wanted = ()
     if not is_present or not wanted:
         is_optional = kind is TransformType.ESN or kind in ADDITIONAL
@@ -264,5 +270,6 @@ def describe(offered: SecurityAssociation) -> str:
             transform.label + (f"_{transform.key_bits}" if transform.key_bits else "")
             for transform in proposal.transforms[:24]
         )
-        parts.append(f"{proposal.number}: {' '.join(names)}")
+        protocol = "AH " if proposal.protocol is ProtocolId.AH else ""
+        parts.append(f"{proposal.number}: {protocol}{' '.join(names)}")
     return "; ".join(parts)

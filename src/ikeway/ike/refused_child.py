@@ -19,7 +19,7 @@ from ikeway.ike.states import Established, Step
 from ikeway.ike.tasks import AskedChild, CreateChild
 from ikeway.model.time import Instant
 from ikeway.wire.payloads import Delete, Notify
-from ikeway.wire.registry import NotifyType, ProtocolId
+from ikeway.wire.registry import NotifyType
 
 
 def failed(state: Established, asked: AskedChild, failure: Notify, now: Instant) -> Step:
@@ -86,7 +86,7 @@ def reject(state: Established, asked: AskedChild, reason: str) -> Step:
     """Delete a child that the peer made otherwise than we can use it (§1.3.1)."""
     said = state.session.report(ChildFailed(state.connection.name, reason))
     spi = asked.spi_in.to_bytes(SPI_OCTETS)
-    after = informational.ask(state, (Delete(ProtocolId.ESP, SPI_OCTETS, (spi,)),))
+    after = informational.ask(state, (Delete(asked.policy.protocol, SPI_OCTETS, (spi,)),))
     old = find(state, asked.replaces)
     if old is not None:
         after = change(after, replace(old, rekey_at=old.expires_at))

@@ -14,8 +14,8 @@ SEQUENCE_LAST: Final = 2**32 - 1
 SEQUENCE_LAST_EXTENDED: Final = 2**64 - 1
 
 _3DES: Final = 3
-_WITHOUT_BLOCKS: Final = frozenset({11, 21, 28, 31})
-"""NULL and AES-GMAC encrypt nothing; ChaCha20 is no block cipher that is told from chance."""
+_WITHOUT_BLOCKS: Final = frozenset({0, 11, 21, 28, 31})
+"""AH, NULL and AES-GMAC encrypt nothing; ChaCha20 is no block cipher that is told from chance."""
 _OCTETS_AES: Final = 2**40
 """2^36 blocks of 128 bits: chance of a telling collision 2^-57 (as RFC 8446 §5.5 counts)."""
 _OCTETS_3DES: Final = 2**29

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Child SA as the data plane needs it (RFC 4301 §4.4, RFC 7296 §2.17)."""
+"""A Child SA, of ESP or of AH, as the data plane needs it (RFC 4301 §4.4, RFC 7296 §2.17)."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -28,13 +28,19 @@ class Encapsulation(Enum):
 class EspSuite:
     """The algorithms of a Child SA, by the code points of IKEv2's transform registries.
 
-    `key_bits` is 0 where the cipher has one key length only; `integ` is 0 for AEAD ciphers.
+    `key_bits` is 0 where the cipher has one key length only; `integ` is 0 for AEAD ciphers. Where
+    there is no cipher, not even NULL, and `encr` is 0, the protocol is AH (RFC 4302).
     """
 
     encr: int
     key_bits: int
     integ: int
     esn: bool
+
+    @property
+    def is_ah(self) -> bool:
+        """Whether it is AH: integrity alone, of the outer header too."""
+        return not self.encr
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class OriginalAddresses:
 
 @dataclass(frozen=True, slots=True)
 class ChildSa:
-    """A pair of ESP SAs: `spi_in` is ours (inbound), `spi_out` the peer's (outbound).
+    """A pair of ESP or AH SAs: `spi_in` is ours (inbound), `spi_out` the peer's (outbound).
 
     `replay_window` is in packets; 0 switches the anti-replay service off (RFC 4303 §3.4.3).
     `original` is for transport mode, where a NAT is between: its selectors name the addresses that

@@ -140,9 +140,26 @@ _NONE: Final = _ke("none", KeMethod.NONE)
 _KE_ROWS: Final = (*(row for row in ALGORITHMS if row.type is TransformType.KE), _NONE)
 ADDITIONAL_ROWS: Final = tuple(_additional(row, kind) for kind in ADDITIONAL for row in _KE_ROWS)
 
+ADDITIONAL_WORDS: Final = frozenset(row.word for row in ADDITIONAL_ROWS)
 BY_WORD: Final = {row.word: row for row in (*ALGORITHMS, *ADDITIONAL_ROWS)}
+
+_AH_GMAC: Final = tuple(
+    Algorithm(f"aes{bits}gmac", TransformType.INTEG, code)
+    for bits, code in zip(
+        _AES, (IntegId.AES_128_GMAC, IntegId.AES_192_GMAC, IntegId.AES_256_GMAC), strict=True
+    )
+)
+"""As a cipher AES-GMAC is for ESP; for AH it is an integrity algorithm (RFC 4543 §5.3)."""
+BY_WORD_AH: Final = {
+    row.word: row
+    for row in (
+        *(row for row in BY_WORD.values() if row.type is not TransformType.ENCR),
+        *_AH_GMAC,
+    )
+}
+"""The words of proposals for AH, which has no cipher (RFC 7296 §3.3.3)."""
 _BY_CODE: Final = {
-    (row.type, row.id, row.key_bits): row.word for row in reversed(tuple(BY_WORD.values()))
+    (row.type, row.id, row.key_bits): row.word for row in reversed((*BY_WORD.values(), *_AH_GMAC))
 }
 
 

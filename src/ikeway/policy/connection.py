@@ -20,6 +20,7 @@ from ikeway.policy.lifetimes import Lifetimes, Retransmission
 from ikeway.policy.proposals import ProposalSpec
 from ikeway.policy.revocation import Revocation
 from ikeway.policy.suites import OFFERS, Suites
+from ikeway.wire.registry import ProtocolId
 
 
 class Role(Enum):
@@ -170,7 +171,8 @@ class ChildPolicy:
     """A Child SA of a connection: for which traffic, wrapped how, with which algorithms.
 
     In transport mode `local_ts` and `peer_ts` are all dynamic: it is for the hosts themselves. One
-    that `start`s on demand is closed after being `idle` for so long.
+    that `start`s on demand is closed after being `idle` for so long. The proposals of `esp` are all
+    of ESP, or all of AH.
     """
 
     name: str
@@ -183,6 +185,11 @@ class ChildPolicy:
     lifetimes: Lifetimes
     idle: Seconds
     traffic_flow: TrafficFlow = OPEN
+
+    @property
+    def protocol(self) -> ProtocolId:
+        """Return the protocol of all its proposals: ESP, or AH."""
+        return self.esp[0].protocol
 
 
 class UsePpk(Enum):

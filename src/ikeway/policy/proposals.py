@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proposals in the notation that strongSwan made common, e.g. `aes256gcm16-prfsha384-x25519`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -9,7 +9,15 @@ from typing_extensions import override
 
 from ikeway.model.errors import ConfigError
 from ikeway.model.esp import EspSuite
-from ikeway.policy.algorithms import ADDITIONAL, ALGORITHMS, BY_WORD, Algorithm, number, word
+from ikeway.policy.algorithms import (
+    ADDITIONAL,
+    ADDITIONAL_WORDS,
+    BY_WORD,
+    BY_WORD_AH,
+    Algorithm,
+    number,
+    word,
+)
 from ikeway.policy.distinct import Choice, distinct
 from ikeway.wire.registry import EsnId, PrfId, ProtocolId, TransformType
 
@@ -100,9 +108,9 @@ def ike_words(suite: IkeSuite) -> str:
 
 @lru_cache(maxsize=256)
 def esp_words(suite: EspSuite) -> str:
-    """Return an ESP suite in the notation."""
+    """Return a suite of ESP or AH in the notation."""
     parts = [
-        word(TransformType.ENCR, suite.encr, suite.key_bits),
+        *([word(TransformType.ENCR, suite.encr, suite.key_bits)] if suite.encr else []),
         *([word(TransformType.INTEG, suite.integ)] if suite.integ else []),
         *(["esn"] if suite.esn else []),
     ]
@@ -140,6 +148,25 @@ def parse_esp(text: str, *, allow_legacy: bool = False) -> ProposalSpec:
     rows = _words(text, allow_legacy=allow_legacy, usable=lambda row: row.esp, what="a Child SA")
     spec = _gather(text, ProtocolId.ESP, rows)
     _check_ciphers(text, rows, spec)
+    return _for_child(text, spec)
+
+
+def parse_ah(text: str, *, allow_legacy: bool = False) -> ProposalSpec:
+    """Return the proposal for a Child SA of AH that `text` names, as `parse_esp` does for ESP.
+
+    Raises:
+        ConfigError: an unknown, misplaced or legacy word, or no integrity algorithm.
+    """
+    rows = _words(
+        text, allow_legacy=allow_legacy, usable=lambda row: row.esp, what="AH", words=BY_WORD_AH
+    )
+    spec = _gather(text, ProtocolId.AH, rows)
+    if not spec.integ:
+        raise ConfigError(f"proposal {text!r} has no integrity algorithm; add one, e.g. sha256")
+    return _for_child(text, spec)
+
+
+def _for_child(text: str, spec: ProposalSpec) -> ProposalSpec:
     if spec.additional and not spec.ke:
         raise ConfigError(
             f"proposal {text!r} has an additional key exchange and no first one; add e.g. x25519"
@@ -148,14 +175,20 @@ def parse_esp(text: str, *, allow_legacy: bool = False) -> ProposalSpec:
 
 
 def _words(
-    text: str, *, allow_legacy: bool, usable: Callable[[Algorithm], bool], what: str
+    text: str,
+    *,
+    allow_legacy: bool,
+    usable: Callable[[Algorithm], bool],
+    what: str,
+    words: Mapping[str, Algorithm] = BY_WORD,
 ) -> list[Algorithm]:
     rows: list[Algorithm] = []
     for part in text.lower().split("-"):
-        row = BY_WORD.get(part)
+        row = words.get(part)
         if row is None or not usable(row):
-            allowed = ", ".join(r.word for r in ALGORITHMS if usable(r) and not r.is_legacy)
-            problem = "is not known" if row is None else f"cannot be used for {what}"
+            known = [row for word, row in words.items() if word not in ADDITIONAL_WORDS]
+            allowed = ", ".join(r.word for r in known if usable(r) and not r.is_legacy)
+            problem = "is not known" if part not in BY_WORD else f"cannot be used for {what}"
             raise ConfigError(f"proposal {text!r}: {part!r} {problem}; allowed are {allowed}")
         if row.is_legacy and not allow_legacy:
             raise ConfigError(

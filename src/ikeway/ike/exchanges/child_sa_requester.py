@@ -38,7 +38,7 @@ from ikeway.policy.connection import ChildPolicy, resolve_selectors
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation, TsI, TsR
-from ikeway.wire.registry import KeMethod, NotifyType, ProtocolId
+from ikeway.wire.registry import KeMethod, NotifyType
 
 
 def rekey(state: Established, task: RekeyChild, now: Instant) -> Step:
@@ -87,7 +87,7 @@ class Wanted:
         if self.old is None:
             return ()
         spi = self.old.sa.spi_in.to_bytes(SPI_OCTETS)
-        return (Notify(NotifyType.REKEY_SA, protocol=ProtocolId.ESP, spi=spi),)
+        return (Notify(NotifyType.REKEY_SA, protocol=self.old.protocol, spi=spi),)
 
 
 def _request(state: Established, wanted: Wanted, now: Instant) -> Step:

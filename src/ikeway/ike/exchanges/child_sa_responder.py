@@ -39,7 +39,7 @@ from ikeway.policy.distinct import NONE, Choice
 from ikeway.wire.codec import Body
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import KeyExchange, Nonce, Notify, SecurityAssociation
-from ikeway.wire.registry import KeMethod, NotifyType, ProtocolId, TransformType
+from ikeway.wire.registry import KeMethod, NotifyType, TransformType
 
 CHILDREN_MOST = 64
 
@@ -155,10 +155,11 @@ def _rekeyed(state: Established, rekey: Notify) -> Child:
         BusyError: we are deleting it, it is replaced already, or it may be about to come.
     """
     spi = int.from_bytes(rekey.spi)
-    old = next((child for child in state.children if child.sa.spi_out == spi), None)
+    named = (rekey.protocol, spi)
+    old = next((one for one in state.children if (one.protocol, one.sa.spi_out) == named), None)
     if old is None and (state.asking(AskedChild) or state.series.our_children):
         raise BusyError(f"Child SA {spi:08x} may be the one that we have asked for")
-    if rekey.protocol is not ProtocolId.ESP or old is None:
+    if old is None:
         raise ChildNotFoundError(f"no Child SA {spi:08x}", rekey.spi)
     is_being_replaced = any(each.child.replaces == old.sa.spi_in for each in state.answering)
     # RFC 9370 §2.2.4: also where our own rekey of it is past its CREATE_CHILD_SA.

@@ -356,7 +356,8 @@ def _childless(
         established = wanted.refused(established)
     if _believes_in_child(reply):
         spi = state.child.spi_in.to_bytes(first_child.SPI_OCTETS)
-        return Step(informational.ask(established, (Delete(ProtocolId.ESP, 4, (spi,)),)), actions)
+        deleted = Delete(state.child.policy.protocol, 4, (spi,))
+        return Step(informational.ask(established, (deleted,)), actions)
     return Step(established, actions)
 
 

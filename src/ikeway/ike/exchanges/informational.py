@@ -54,7 +54,7 @@ def delete_child(state: Established, task: DeleteChild, now: Instant) -> Step:
         return Step(state)
     going = replace(child, is_deleting=True)
     children = tuple(going if each is child else each for each in state.children)
-    payload = Delete(ProtocolId.ESP, 4, (task.spi_in.to_bytes(4),))
+    payload = Delete(child.protocol, 4, (task.spi_in.to_bytes(4),))
     return send(replace(state, children=children), task, (payload,), now)
 
 
@@ -87,10 +87,9 @@ def respond(
     gone = _deleted(state, message)
     state = _note_stillborn(state, message)
     # What we are deleting ourselves is named in our own request, not in this response (§1.4.1).
-    spis = tuple(child.sa.spi_in.to_bytes(4) for child in gone if not child.is_deleting)
+    ours = _deletes(tuple(child for child in gone if not child.is_deleting))
     ticket = resumption.answer(state.resumption, _subject(state), message, now)
-    deleted = (Delete(ProtocolId.ESP, 4, spis),) if spis else ()
-    payloads = (*more, *ticket.payloads, *deleted)
+    payloads = (*more, *ticket.payloads, *ours)
     session, actions = messages.respond(state.session, message.header, payloads, path)
     complaint = invalid_message_id.reason(message)
     said = (session.report(Warned(complaint)),) if complaint else ()
@@ -124,15 +123,27 @@ def ends_sa(message: Message) -> bool:
 
 def _deleted(state: Established, message: Message) -> tuple[Child, ...]:
     """Return our children that the peer's inbound SPIs name: our outbound ones (§1.4.1)."""
-    spis = _spis(message)
-    return tuple(child for child in state.children if child.sa.spi_out in spis)
+    named = _named(message)
+    return tuple(one for one in state.children if (one.protocol, one.sa.spi_out) in named)
 
 
-def _spis(message: Message) -> set[int]:
+def _deletes(children: tuple[Child, ...]) -> tuple[Delete, ...]:
+    """Return a payload for each protocol that there is among them (§3.11)."""
+    protocols = dict.fromkeys(child.protocol for child in children)
+    return tuple(
+        Delete(
+            each, 4, tuple(one.sa.spi_in.to_bytes(4) for one in children if one.protocol is each)
+        )
+        for each in protocols
+    )
+
+
+def _named(message: Message) -> set[tuple[ProtocolId, int]]:
+    """Return what the peer deletes, by protocol and SPI: several protocols may have the same."""
     return {
-        int.from_bytes(spi)
+        (body.protocol, int.from_bytes(spi))
         for body in message.all(Delete)
-        if body.protocol is ProtocolId.ESP
+        if body.protocol is not ProtocolId.IKE
         for spi in body.spis
     }
 
@@ -143,7 +154,8 @@ def _note_stillborn(state: Established, message: Message) -> Established:
     if not (is_asking or state.is_provisional):
         return state
     known = {child.sa.spi_out for child in state.children}
-    unknown = dict.fromkeys((*state.stillborn, *sorted(_spis(message) - known)))
+    spis = {spi for _, spi in _named(message)}
+    unknown = dict.fromkeys((*state.stillborn, *sorted(spis - known)))
     return replace(state, stillborn=tuple(unknown)[-STILLBORN_MOST:])
 
 
