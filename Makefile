@@ -35,12 +35,17 @@ demo: engine  ## two hosts in namespaces, a real tunnel, traffic, a proof from t
 	@$(BIN)/ikeway demo $(ARGS)
 
 .PHONY: test
-test: engine test-core test-rust test-system  ## every test: core first, then Rust, then namespaces and real peers
+test: engine test-core test-thorough test-rust test-system  ## every test: core first, then all crossings and worlds, Rust, namespaces and real peers
 
 .PHONY: test-core
 test-core: engine  ## tests that need no root and no network, in under a minute
 	@tools/section "core tests"
-	@$(BIN)/pytest -q -m "not system and not interop" -n auto $(ARGS)
+	@$(BIN)/pytest -q -m "not system and not interop and not thorough" -n auto $(ARGS)
+
+.PHONY: test-thorough
+test-thorough: engine  ## what crosses what, and simulated worlds: many of each
+	@tools/section "all crossings, and worlds"
+	@$(BIN)/pytest -q -m thorough -n auto $(ARGS)
 
 .PHONY: test-rust
 test-rust: engine  ## tests of the packet engine's crates, and a short run of their fuzz targets

@@ -21,6 +21,8 @@ from support.crossing import BEGINNINGS, ENDING, QUIET, Crossing, fork, orders
 from support.hosts import GCM, Changes
 from support.ladder import Ladder
 
+pytestmark = pytest.mark.thorough
+
 EVERYTHING = os.environ.get("CROSSINGS") == "all"
 CHOICES = 6 if EVERYTHING else 3
 LOSSES: tuple[int | None, ...] = (None, *range(12 if EVERYTHING else 6))

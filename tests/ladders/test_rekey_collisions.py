@@ -103,6 +103,7 @@ def _hold(host: Host, late: list[Datagram]) -> Callable[[Host, Datagram], list[D
 
 
 @pytest.mark.conformance("CF-F27")
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_crosses_both_sides_agree_in_the_end(seed: int) -> None:
     """§2.25: rekeys of all kinds at random times over a link that loses, repeats and delays."""
@@ -110,6 +111,7 @@ def test_whatever_crosses_both_sides_agree_in_the_end(seed: int) -> None:
 
 
 @pytest.mark.conformance("CF-F27", "CF-C02")
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_crosses_in_wide_windows_both_sides_agree_in_the_end(seed: int) -> None:
     """§2.3, §2.25: several requests at a time, which pass one another, about several children."""
@@ -117,6 +119,7 @@ def test_whatever_crosses_in_wide_windows_both_sides_agree_in_the_end(seed: int)
 
 
 @pytest.mark.conformance("CF-F27", "CF-Q10", "CF-Q11", "CF-Q12", "CF-Q13")
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_crosses_a_series_both_sides_agree_in_the_end(seed: int) -> None:
     """RFC 9370 §2.2.4: with two more key exchanges each, in wide windows and in narrow ones."""

@@ -20,6 +20,8 @@ from world import found
 from world.shrinking import shrink
 from world.simulation import play, written
 
+pytestmark = pytest.mark.thorough
+
 SEEDS = range(12)
 Plant = Callable[[pytest.MonkeyPatch], None]
 

@@ -17,6 +17,7 @@ SEEDS = range(60)
 HOURS = 20.0
 
 
+@pytest.mark.thorough
 @pytest.mark.conformance("CF-A05", "CF-B05", "CF-B07", "CF-B10")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_world_holds_what_must_always_hold(seed: int) -> None:
@@ -25,6 +26,7 @@ def test_a_world_holds_what_must_always_hold(seed: int) -> None:
     assert outcome.violation is None, f"PYTHONPATH=tests python -m world --seed {seed}"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(16))
 def test_a_world_of_the_newest_generation_holds_it_too(seed: int) -> None:
     """What is not drawn by default yet: hybrid keys, tickets, redirects, hard limits."""

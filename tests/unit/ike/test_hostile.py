@@ -37,6 +37,7 @@ def test_every_prefix_of_a_message_is_harmless(row: Row, way: str, name: str) ->
     assert_goes_on(at)
 
 
+@pytest.mark.thorough
 @AT_EVERY_STAGE
 def test_every_flip_of_a_bit_is_harmless(row: Row, way: str, name: str) -> None:
     at = stage(row, way, name)
