@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What both sides of a ladder must agree on once nothing is under way (design §8)."""
 
+from ikeway.model.esp import Ipcomp
 from support.ladder import Ladder
 
 
@@ -19,6 +20,7 @@ def agree(ladder: Ladder, children: int = 1) -> None:
         assert twin.spi_out == child.spi_in
         assert (twin.keys_in, twin.keys_out) == (child.keys_out, child.keys_in)
         assert (twin.local_ts, twin.peer_ts) == (child.peer_ts, child.local_ts)
+        assert _indices(twin.ipcomp) == _indices(child.ipcomp)[::-1]
     for host, state in ((left, one), (right, two)):
         assert {child.sa.spi_in for child in state.children} == set(host.installed)
         assert not state.queued
@@ -27,3 +29,7 @@ def agree(ladder: Ladder, children: int = 1) -> None:
         assert state.rival is None
         assert not state.crossed
         assert state.series.is_empty
+
+
+def _indices(ipcomp: Ipcomp | None) -> tuple[int, ...]:
+    return () if ipcomp is None else (ipcomp.cpi_in, ipcomp.cpi_out)

@@ -11,6 +11,7 @@ from ikeway.control.rundir import RunDir
 from ikeway.control.schema import Drain, Drained, DrainedSa, EventLine, Outcome
 from ikeway.control.status import (
     ChildStatus,
+    CompressionStatus,
     DrainStatus,
     IkeStatus,
     NatStatus,
@@ -47,6 +48,9 @@ OFFICE = IkeStatus(
             bytes_out=5678,
             packets_in=3,
             packets_out=4,
+            compression=CompressionStatus(
+                packets_out=2, plain_bytes_out=3000, packed_bytes_out=1000
+            ),
         )
     ],
 )

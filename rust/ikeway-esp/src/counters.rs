@@ -28,6 +28,35 @@ impl Tally {
     }
 }
 
+/// What compression did in one direction.
+#[derive(Debug, Default)]
+pub struct Ratio {
+    plain: Tally,
+    packed: AtomicU64,
+}
+
+impl Ratio {
+    fn add(&self, plain: usize, packed: usize) {
+        self.plain.add(1, u64::try_from(plain).unwrap_or(u64::MAX));
+        self.packed.fetch_add(u64::try_from(packed).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Returns packets, their octets without compression, and those with it.
+    pub fn read(&self) -> (u64, u64, u64) {
+        let (packets, plain) = self.plain.read();
+        (packets, plain, self.packed.load(Ordering::Relaxed))
+    }
+}
+
+/// What compression did to the packets of a pair that were compressed.
+#[derive(Debug, Default)]
+pub struct Ratios {
+    /// Inbound.
+    pub expanded: Ratio,
+    /// Outbound.
+    pub compressed: Ratio,
+}
+
 type Refused = [AtomicU64; Refusal::ALL.len()];
 
 /// The counters of a pair of SAs.
@@ -41,6 +70,8 @@ pub struct Counters {
     pub budget: Budget,
     /// Made with the first refusal: most pairs never see one.
     refused: OnceLock<Box<Refused>>,
+    /// Made with the first packet that is compressed.
+    ratios: OnceLock<Box<Ratios>>,
 }
 
 impl Counters {
@@ -58,6 +89,21 @@ impl Counters {
     /// Counts an inner packet that went out; returns the limit that it reached, if it did.
     pub fn send(&self, octets: usize) -> Option<Limit> {
         self.budget.reach(self.sent.add(1, u64::try_from(octets).unwrap_or(u64::MAX)))
+    }
+
+    /// Counts a payload that went out compressed.
+    pub(crate) fn compressed(&self, plain: usize, packed: usize) {
+        self.ratios.get_or_init(Box::default).compressed.add(plain, packed);
+    }
+
+    /// Counts a payload that came in compressed.
+    pub(crate) fn expanded(&self, plain: usize, packed: usize) {
+        self.ratios.get_or_init(Box::default).expanded.add(plain, packed);
+    }
+
+    /// Returns what was compressed and expanded, if anything was.
+    pub fn ratios(&self) -> Option<&Ratios> {
+        self.ratios.get().map(Box::as_ref)
     }
 
     /// Counts a packet that went no further.

@@ -45,6 +45,9 @@ pub enum Refusal {
     /// Transport mode carries no fragments, and no headers that only the way reads (RFC 4303 §3.3.4).
     #[error("a fragment, or with headers for the way, in transport mode")]
     Fragment,
+    /// It is not compressed as was agreed on, or would be longer than any packet (RFC 3173 §2.1).
+    #[error("no compressed packet of this SA")]
+    NotExpanded,
     /// There was congestion on the way, and only loss can tell the sender (RFC 6040 §4.2).
     #[error("congestion on the way of a packet without ECN")]
     Congested,
@@ -52,7 +55,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, in the order of [`Refusal::index`].
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::UnknownSpi,
         Self::Replayed,
@@ -66,6 +69,7 @@ impl Refusal {
         Self::Spent,
         Self::TooLong,
         Self::Fragment,
+        Self::NotExpanded,
         Self::Congested,
     ];
 
@@ -92,6 +96,7 @@ impl Refusal {
             Self::Spent => "spent",
             Self::TooLong => "too_long",
             Self::Fragment => "fragment",
+            Self::NotExpanded => "not_expanded",
             Self::Congested => "congested",
         }
     }

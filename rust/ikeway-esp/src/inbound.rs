@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use crate::ah;
+use crate::congestion::carry_congestion;
 use crate::counters::Counters;
 use crate::error::{InstallError, Refusal};
 use crate::form::Form;
 use crate::inner::{Flow, IPV4, IPV6, inner_length, next_header};
+use crate::ipcomp::{Expander, IPCOMP};
 use crate::padding::DUMMY;
 use crate::replay::Window;
 use crate::shape::Shape;
@@ -20,6 +22,7 @@ pub struct InboundSa {
     window: Window,
     form: Form,
     awaits_proof: bool,
+    is_made_anew: bool,
     peer: Option<SocketAddr>,
 }
 
@@ -40,7 +43,8 @@ impl InboundSa {
         shared.check_spi()?;
         let form = Form::new(&Direction::Open, shared.suite, keys, shared.esn)?;
         let window = Window::new(window, shared.esn)?;
-        Ok(Self { shared, window, form, awaits_proof: false, peer: None })
+        let is_made_anew = shared.hosts.is_some() || shared.ipcomp.is_some();
+        Ok(Self { shared, window, form, awaits_proof: false, is_made_anew, peer: None })
     }
 
     /// Returns our SPI.
@@ -147,25 +151,31 @@ impl InboundSa {
         packet: &mut [u8],
     ) -> Result<Range<usize>, Refusal> {
         let Range { start, end } = verified.plaintext;
-        if self.is_transport() {
+        if !self.is_tunnel() {
             let place = ah::take_out(packet)?;
-            let flow = Flow::read(packet.get(place.clone()).ok_or(Refusal::Malformed)?)?;
-            let is_ours = self.shared.policy.admits(&flow);
-            return if is_ours { Ok(place) } else { Err(Refusal::SelectorMismatch) };
+            self.check(packet.get(place.clone()).ok_or(Refusal::Malformed)?)?;
+            return Ok(place);
         }
         let (next, _) = ah::payload(packet)?;
-        let length = self.inner_of(packet.get(start..end).ok_or(Refusal::Malformed)?, next)?;
+        let length = self.inner(packet.get(start..end).ok_or(Refusal::Malformed)?, next)?;
         Ok(start..start + length)
     }
 
     /// Returns whether packets have to be made anew: see [`InboundSa::rebuild`].
     #[must_use]
-    pub const fn is_transport(&self) -> bool {
-        self.shared.hosts.is_some()
+    pub const fn is_made_anew(&self) -> bool {
+        self.is_made_anew
     }
 
-    /// Does the second half in transport mode: puts the IP packet that the host gets at the end of
-    /// `buffer`. `class` is the octet of the outer header with differentiated services and ECN.
+    /// Returns whether it is in tunnel mode.
+    #[must_use]
+    pub const fn is_tunnel(&self) -> bool {
+        self.shared.hosts.is_none()
+    }
+
+    /// Does the second half in transport mode and where there is compression: puts the IP packet that
+    /// the host gets at the end of `buffer`. `class` is the octet of the outer header with
+    /// differentiated services and ECN.
     ///
     /// # Errors
     /// [`Refusal`] says why the packet goes no further; then `buffer` is as it was.
@@ -174,23 +184,43 @@ impl InboundSa {
         verified: &Verified,
         packet: &[u8],
         class: u8,
+        expander: &mut Expander,
         buffer: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
-        let hosts = self.shared.hosts.as_ref().ok_or(Refusal::Malformed)?;
         let plaintext = packet.get(verified.plaintext.clone()).ok_or(Refusal::Malformed)?;
-        let (payload, next) = cut_trailer(plaintext)?;
-        if next == DUMMY {
-            return Err(Refusal::Dummy);
-        }
+        let (next, payload) = self.payload(plaintext, expander)?;
         let start = buffer.len();
-        let rebuilt = hosts.rebuild(next, payload, class, buffer).and_then(|()| {
-            let flow = Flow::read(buffer.get(start..).unwrap_or_default())?;
-            if self.shared.policy.admits(&flow) { Ok(()) } else { Err(Refusal::SelectorMismatch) }
-        });
+        let rebuilt = match &self.shared.hosts {
+            Some(hosts) => hosts
+                .rebuild(next, payload, class, buffer)
+                .and_then(|()| self.check(buffer.get(start..).unwrap_or_default())),
+            None => self.inner(payload, next).and_then(|length| {
+                buffer.extend_from_slice(payload.get(..length).unwrap_or_default());
+                carry_congestion(buffer.get_mut(start..).unwrap_or_default(), class)
+            }),
+        };
         if rebuilt.is_err() {
             buffer.truncate(start);
         }
         rebuilt
+    }
+
+    /// Returns the next header and the payload of a plaintext, expanded if it is compressed.
+    fn payload<'place>(
+        &self,
+        plaintext: &'place [u8],
+        expander: &'place mut Expander,
+    ) -> Result<(u8, &'place [u8]), Refusal> {
+        let (payload, next) = cut_trailer(plaintext)?;
+        let (next, payload) = match self.shared.ipcomp {
+            Some(ipcomp) if next == IPCOMP => {
+                let (next, plain) = expander.expand(ipcomp, payload)?;
+                self.counters().expanded(plain.len(), payload.len());
+                (next, plain)
+            }
+            _ => (next, payload),
+        };
+        if next == DUMMY { Err(Refusal::Dummy) } else { Ok((next, payload)) }
     }
 
     /// Does the second half in tunnel mode, and returns where in the packet the inner packet is.
@@ -200,30 +230,31 @@ impl InboundSa {
     #[inline]
     pub fn admit(&self, verified: &Verified, packet: &[u8]) -> Result<Range<usize>, Refusal> {
         let Range { start, end } = verified.plaintext;
-        let length = self.inner(packet.get(start..end).ok_or(Refusal::Malformed)?)?;
+        let (payload, next) = cut_trailer(packet.get(start..end).ok_or(Refusal::Malformed)?)?;
+        let length = self.inner(payload, next)?;
         Ok(start..start + length)
     }
 
     /// Returns the length of the inner packet; what follows it is padding, also for traffic flow
     /// confidentiality.
-    fn inner(&self, plaintext: &[u8]) -> Result<usize, Refusal> {
-        let (payload, next) = cut_trailer(plaintext)?;
-        self.inner_of(payload, next)
-    }
-
     #[inline]
-    fn inner_of(&self, payload: &[u8], next: u8) -> Result<usize, Refusal> {
+    fn inner(&self, payload: &[u8], next: u8) -> Result<usize, Refusal> {
         match next {
             DUMMY => return Err(Refusal::Dummy),
-            _ if self.is_transport() => return Err(Refusal::NotIp),
+            _ if !self.is_tunnel() => return Err(Refusal::NotIp),
             IPV4 | IPV6 if next_header(payload) == Some(next) => (),
             IPV4 | IPV6 => return Err(Refusal::Malformed),
             _ => return Err(Refusal::NotIp),
         }
         let length = inner_length(payload)?;
-        let inner = payload.get(..length).ok_or(Refusal::Malformed)?;
+        self.check(payload.get(..length).ok_or(Refusal::Malformed)?)?;
+        Ok(length)
+    }
+
+    #[inline]
+    fn check(&self, inner: &[u8]) -> Result<(), Refusal> {
         if Flow::judge(inner, |flow| self.shared.policy.admits(flow))? {
-            Ok(length)
+            Ok(())
         } else {
             Err(Refusal::SelectorMismatch)
         }

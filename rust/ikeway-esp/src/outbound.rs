@@ -11,6 +11,7 @@ use crate::counters::Counters;
 use crate::error::{InstallError, Refusal};
 use crate::form::Form;
 use crate::inner::next_header;
+use crate::ipcomp::Ipcomp;
 use crate::padding::{DUMMY, Padding};
 use crate::selector::Policy;
 use crate::sequence::{SendCounter, halves};
@@ -169,6 +170,13 @@ impl OutboundSa {
         }
     }
 
+    /// Returns the compression of the pair, if it has any; AH has none, nor has what is padded.
+    #[must_use]
+    pub fn ipcomp(&self) -> Option<Ipcomp> {
+        let is_padded = || matches!(self.sealing.content, Content::Padded(_));
+        self.shared.ipcomp.filter(|_| !self.is_ah() && !is_padded())
+    }
+
     /// Seals `inner` into the beginning of `buffer`, and returns the length of the packet there. AH
     /// takes four octets more while it works.
     ///
@@ -191,6 +199,34 @@ impl OutboundSa {
             }
         };
         self.enclose(transform, inner, next, buffer)
+    }
+
+    /// Returns the next header and what is sealed of a packet that is not padded: all of it, in
+    /// transport mode without its IP header.
+    pub(crate) fn payload<'packet>(
+        &self,
+        inner: &'packet [u8],
+    ) -> Result<(u8, &'packet [u8]), Refusal> {
+        if inner.len() > usize::from(u16::MAX) {
+            return Err(Refusal::TooLong);
+        }
+        if self.shared.hosts.is_some() {
+            return Hosts::unwrap(inner);
+        }
+        Ok((next_header(inner).ok_or(Refusal::NotIp)?, inner))
+    }
+
+    /// Seals a payload, whatever it is.
+    ///
+    /// # Errors
+    /// Those of [`OutboundSa::seal`].
+    pub(crate) fn seal_payload(
+        &self,
+        payload: &[u8],
+        next: u8,
+        buffer: &mut [u8],
+    ) -> Result<usize, Refusal> {
+        self.enclose(self.sealing.form.esp()?, payload, next, buffer)
     }
 
     /// Seals a packet that the peer throws away, as long as the shortest that is padded (RFC 4303

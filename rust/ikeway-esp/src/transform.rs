@@ -12,6 +12,7 @@ use crate::ccm;
 use crate::counters::Counters;
 use crate::error::InstallError;
 use crate::gmac::Gmac;
+use crate::ipcomp::Ipcomp;
 use crate::mac::Mac;
 use crate::selector::Policy;
 use crate::separate::Separate;
@@ -51,6 +52,8 @@ pub struct Shared {
     pub counters: Arc<Counters>,
     /// The hosts of a pair in transport mode; none is tunnel mode.
     pub hosts: Option<Arc<Hosts>>,
+    /// The compression of a pair that has any.
+    pub ipcomp: Option<Ipcomp>,
 }
 
 impl Shared {

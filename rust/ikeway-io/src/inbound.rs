@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use ikeway_esp::{InboundTable, Refusal, carry_congestion};
+use ikeway_esp::{Expander, InboundSa, InboundTable, Refusal, Verified, carry_congestion};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
@@ -25,6 +25,9 @@ use crate::wiring::{Wiring, exhaust, is_ready};
 /// A packet with an unknown SPI may draw a notify of so many octets, marker and all (RFC 7296 §1.5):
 /// nobody gets more out of us than they sent. ESP of a tunnel is never shorter, inner headers and all.
 const ANSWERABLE: usize = 44;
+
+/// Octets of packets that were made anew before they are passed on.
+const KEPT_OCTETS: usize = 1 << 20;
 
 /// The thread: what it shares with the others, and its mail.
 pub(crate) struct Inbound {
@@ -46,7 +49,7 @@ impl Inbound {
             tun,
             reporter,
             coalescer: coalescer(),
-            anew: Anew { octets: Vec::new(), coalescer: coalescer() },
+            anew: Anew::new(coalescer()),
             lanes: &self.lanes,
             told: Told::default(),
             astray: self.crossings.iter().map(|way| (way, Parcel::default())).collect(),
@@ -120,15 +123,38 @@ struct Lane<'engine> {
     scratch: Vec<u8>,
 }
 
-/// Packets of transport mode, which are not among what was received: their headers are made here.
+/// Packets of transport mode and compressed ones, which are not among what was received: their headers,
+/// or all of them, are made here.
 struct Anew {
     octets: Vec<u8>,
     coalescer: Coalescer,
+    expander: Expander,
 }
 
 impl Anew {
+    fn new(coalescer: Coalescer) -> Self {
+        Self { octets: Vec::new(), coalescer, expander: Expander::default() }
+    }
+
+    fn make(
+        &mut self,
+        sa: &InboundSa,
+        verified: &Verified,
+        packet: &[u8],
+        class: u8,
+    ) -> Result<Range<usize>, Refusal> {
+        let start = self.octets.len();
+        sa.rebuild(verified, packet, class, &mut self.expander, &mut self.octets)?;
+        Ok(start..self.octets.len())
+    }
+
+    /// Passes a packet on. Where little expands to much, it is not kept until all was taken.
     fn pass(&mut self, tun: &Tun, place: Range<usize>) {
+        clamp(self.octets.get_mut(place.clone()).unwrap_or_default(), tun.mtu());
         self.coalescer.push(tun, &mut self.octets, place);
+        if self.octets.len() > KEPT_OCTETS {
+            self.flush(tun);
+        }
     }
 
     fn flush(&mut self, tun: &Tun) {
@@ -237,10 +263,8 @@ impl Lane<'_> {
             if sa.has_moved(&verified, run.peer) {
                 self.reporter.moved(&mut self.told, spi, run.peer);
             }
-            if sa.is_transport() {
-                let start = self.anew.octets.len();
-                sa.rebuild(&verified, packet, run.class, &mut self.anew.octets)?;
-                return Ok(Opened::Anew(start..self.anew.octets.len()));
+            if sa.is_made_anew() {
+                return self.anew.make(sa, &verified, packet, run.class).map(Opened::Anew);
             }
             let inner = sa.admit(&verified, packet)?;
             carry_class(run.class, packet, &inner)?;

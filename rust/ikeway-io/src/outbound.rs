@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-use ikeway_esp::{Flow, OutboundSa, OutboundTable, Refusal, traffic_class};
+use ikeway_esp::{Compressor, Flow, OutboundSa, OutboundTable, Refusal, traffic_class};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
@@ -36,6 +36,7 @@ impl Outbound {
             reporter: &self.wiring.reporter,
             kept: Kept::default(),
             mtu: self.wiring.tun.mtu(),
+            compressor: None,
         };
         let mut buffer = vec![0; READ_OCTETS];
         let mut ready = [
@@ -83,6 +84,8 @@ struct Lane<'engine> {
     reporter: &'engine Reporter,
     kept: Kept,
     mtu: usize,
+    /// Made for the first SA that compresses.
+    compressor: Option<Box<Compressor>>,
 }
 
 impl Lane<'_> {
@@ -104,7 +107,19 @@ impl Lane<'_> {
         let Some(sa) = found else { return self.spring(&flow, octets) };
         let path = self.sender.path(sa, traffic_class(handed.packet()))?;
         let reporter = self.reporter;
-        let sealed = handed.each(|packet| self.sender.seal(sa, path, packet, reporter));
+        let sealed = match sa.ipcomp() {
+            None => handed.each(|packet| {
+                self.sender.send(sa, path, packet, reporter, |room| sa.seal(packet, room))
+            }),
+            Some(ipcomp) => {
+                let compressor = self.compressor.get_or_insert_with(Box::default);
+                handed.each(|packet| {
+                    let seal =
+                        |room: &mut [u8]| sa.seal_compressed(ipcomp, compressor, packet, room);
+                    self.sender.send(sa, path, packet, reporter, seal)
+                })
+            }
+        };
         if let Err(refusal) = sealed {
             sa.counters().refuse(refusal);
             self.reporter.refuse(refusal, sa.spi(), Some(path.peer));
@@ -177,19 +192,21 @@ impl<'engine> Sender<'engine> {
     }
 
     /// Nothing is sealed on an SA that has carried all that it may, nor is it counted.
-    fn seal(
+    #[inline]
+    fn send(
         &mut self,
         sa: &OutboundSa,
         path: Path,
         inner: &[u8],
         reporter: &Reporter,
+        seal: impl FnOnce(&mut [u8]) -> Result<usize, Refusal>,
     ) -> Result<(), Refusal> {
         let counters = sa.counters();
         if counters.budget.is_over() {
             return Err(Refusal::Spent);
         }
         self.make_room(sa.room(inner.len()));
-        let length = sa.seal(inner, self.batch.free())?;
+        let length = seal(self.batch.free())?;
         self.batch.push(path, length);
         if let Some(limit) = counters.send(inner.len()) {
             reporter.spent(counters.budget.pair(), limit);

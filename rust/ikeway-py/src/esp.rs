@@ -52,6 +52,7 @@ impl EspSa {
                 policy: everything()?,
                 counters: Arc::default(),
                 hosts: None,
+                ipcomp: None,
             };
             let inbound = InboundSa::new(shared.clone(), &keys, replay_window)?;
             let nowhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);

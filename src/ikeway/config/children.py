@@ -42,6 +42,7 @@ def _child(plain: ChildPolicy, name: str, table: ChildTable) -> ChildPolicy:
             if table.traffic_flow is None
             else build_traffic_flow(table.traffic_flow)
         ),
+        ipcomp=plain.ipcomp if table.ipcomp is None else table.ipcomp,
     )
 
 
@@ -55,6 +56,8 @@ def check_children(path: KeyPath, connection: Connection, findings: Findings) ->
 
 def _complaints(connection: Connection, policy: ChildPolicy) -> Iterator[tuple[str, str]]:
     yield from complaints(policy.traffic_flow, policy.mode)
+    if policy.ipcomp and policy.traffic_flow != OPEN:
+        yield "ipcomp", "compression shows by their length what traffic_flow is to hide"
     if policy.protocol is ProtocolId.AH:
         yield from _of_ah(connection, policy)
     if policy.mode is Mode.TRANSPORT:
@@ -72,6 +75,8 @@ def _of_ah(connection: Connection, policy: ChildPolicy) -> Iterator[tuple[str, s
         yield "ah", 'AH does not go into UDP: set encapsulation = "nat" in the connection'
     if policy.traffic_flow != OPEN:
         yield "traffic_flow", "AH hides nothing, and has no padding"
+    if policy.ipcomp:
+        yield "ipcomp", "AH carries no compressed packets here"
 
 
 def _of_transport(connection: Connection, policy: ChildPolicy) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from ikeway.config.findings import Findings
 from ikeway.config.null_auth import check_null
 from ikeway.config.positions import KeyPath
 from ikeway.config.proposals import legacy_words, unencrypted_words
-from ikeway.config.schema import ChildTable, ConnectionTable, Document
+from ikeway.config.schema import Backend, ChildTable, ConnectionTable, Document
 from ikeway.config.traffic_flow import build_traffic_flow
 from ikeway.config.twofold import check_twofold
 from ikeway.model.identity import ANONYMOUS, Identity, IdType
@@ -64,6 +64,7 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     _check_protocols(path, table, around.findings)
     _check_proposals(path, table, around.findings)
     _check_ppk(path, connection, around)
+    _check_ipcomp(path, connection, around)
     _check_numbers(path, connection, around.findings)
     check_children(path, connection, around.findings)
     return connection
@@ -97,6 +98,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         mode=table.mode,
         encapsulate=_encapsulate(table),
         replay_window=table.replay_window,
+        ipcomp=table.ipcomp,
         lifetimes=Lifetimes(
             ike=lifetimes.ike,
             child=lifetimes.child,
@@ -270,6 +272,14 @@ def _check_ppk(path: KeyPath, connection: Connection, around: Surroundings) -> N
     elif connection.role is not Role.RESPONDER and connection.ppk_id.encode() not in names:
         known = ", ".join(sorted(name.decode() for name in names))
         findings.error((*path, "ppk_id"), f"which ppk do we start with? there are: {known}")
+
+
+def _check_ipcomp(path: KeyPath, connection: Connection, around: Surroundings) -> None:
+    is_kernel = around.document.dataplane.backend is Backend.XFRM
+    if is_kernel and any(policy.ipcomp for policy in connection.child_policies):
+        around.findings.error(
+            (*path, "ipcomp"), 'the kernel\'s data plane does not compress; use backend = "engine"'
+        )
 
 
 def _child_tables(

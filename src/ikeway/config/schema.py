@@ -126,6 +126,9 @@ class ChildTable(Table):
     replay_window: int | None = Field(default=None, ge=0, le=65536)
     """How many of its packets may overtake one another."""
 
+    ipcomp: bool | None = None
+    """Compress its packets."""
+
     lifetimes: ChildLifetimesTable = ChildLifetimesTable()
     """When it is replaced."""
 
@@ -262,6 +265,11 @@ class ConnectionTable(Table):
 
     replay_window: int = Field(default=1024, ge=0, le=65536)
     """How many packets may overtake one another, at least 32; 0 switches the replay check off."""
+
+    ipcomp: bool = False
+    """Compress packets before they are encrypted, if the peer agrees (IPComp, RFC 3173). Their
+    lengths then tell something of what is in them: leave it off where somebody else can put data
+    beside secrets of yours, as any web page can."""
 
     lifetimes: LifetimesTable = LifetimesTable()
     """When SAs are replaced."""

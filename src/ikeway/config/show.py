@@ -170,6 +170,7 @@ def _child(child: ChildPolicy) -> Table:
         "idle": _idle(child.idle),
         "replay_window": child.replay_window,
         "traffic_flow": shown(child.traffic_flow),
+        "ipcomp": child.ipcomp,
         "lifetimes": {key: ages[key] for key in ("child", "child_bytes")},
     }
 
@@ -220,6 +221,7 @@ def _connection(connection: Connection) -> Table:
         "encapsulation": connection.encapsulate.value,
         "replay_window": connection.replay_window,
         "traffic_flow": shown(connection.traffic_flow),
+        "ipcomp": connection.ipcomp,
         "lifetimes": _lifetimes(connection.lifetimes),
         "liveness": span(connection.liveness),
         "keepalive": span(connection.keepalive),

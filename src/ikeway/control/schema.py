@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ikeway.control.status import (
     ChildStatus,
+    CompressionStatus,
     DrainStatus,
     IkeStatus,
     Model,
@@ -25,6 +26,7 @@ from ikeway.model.errors import UsageError
 __all__ = (
     "LINE_OCTETS",
     "ChildStatus",
+    "CompressionStatus",
     "Disconnect",
     "Disconnected",
     "Done",

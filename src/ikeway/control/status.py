@@ -26,8 +26,22 @@ class NatStatus(Model):
     forced: bool = False
 
 
+class CompressionStatus(Model):
+    """What IPComp did to packets that were compressed: their bytes without it and with it."""
+
+    packets_in: int = 0
+    plain_bytes_in: int = 0
+    packed_bytes_in: int = 0
+    packets_out: int = 0
+    plain_bytes_out: int = 0
+    packed_bytes_out: int = 0
+
+
 class ChildStatus(Model):
-    """A Child SA. SPIs are hex; bytes are those of inner packets."""
+    """A Child SA. SPIs are hex; bytes are those of inner packets.
+
+    `compression` is null where none was agreed on.
+    """
 
     name: str
     mode: str
@@ -40,6 +54,7 @@ class ChildStatus(Model):
     bytes_out: int = 0
     packets_in: int = 0
     packets_out: int = 0
+    compression: CompressionStatus | None = None
 
 
 class IkeStatus(Model):

@@ -5,7 +5,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ikeway.control.schema import ChildStatus, IkeStatus, NatStatus, PartyStatus, RetryStatus
+from ikeway.control.schema import (
+    ChildStatus,
+    CompressionStatus,
+    IkeStatus,
+    NatStatus,
+    PartyStatus,
+    RetryStatus,
+)
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.session import Link, Session
 from ikeway.ike.states import (
@@ -17,7 +24,7 @@ from ikeway.ike.states import (
     Replaced,
     State,
 )
-from ikeway.model.esp import ChildSa, Usage
+from ikeway.model.esp import ChildSa, Compression, Usage
 from ikeway.model.identity import ANONYMOUS
 from ikeway.policy.connection import Proof
 from ikeway.policy.grades import is_post_quantum, weaknesses
@@ -148,6 +155,18 @@ def _child(name: str, child: ChildSa, usage: Usage) -> ChildStatus:
         bytes_out=usage.octets_out,
         packets_in=usage.packets_in,
         packets_out=usage.packets_out,
+        compression=_compression(usage.compression or Compression()) if child.ipcomp else None,
+    )
+
+
+def _compression(done: Compression) -> CompressionStatus:
+    return CompressionStatus(
+        packets_in=done.packets_in,
+        plain_bytes_in=done.plain_in,
+        packed_bytes_in=done.packed_in,
+        packets_out=done.packets_out,
+        plain_bytes_out=done.plain_out,
+        packed_bytes_out=done.packed_out,
     )
 
 

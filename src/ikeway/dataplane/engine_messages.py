@@ -16,11 +16,19 @@ from ikeway.dataplane.port import (
     Refusal,
 )
 from ikeway.model.address import Endpoint
-from ikeway.model.esp import ChildSa, EspKeys, Limits, OriginalAddresses, Usage
+from ikeway.model.esp import (
+    ChildSa,
+    Compression,
+    EspKeys,
+    Ipcomp,
+    Limits,
+    OriginalAddresses,
+    Usage,
+)
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
-PROTOCOL_VERSION: Final = 10
+PROTOCOL_VERSION: Final = 11
 
 Json: TypeAlias = dict[str, Any]
 
@@ -60,6 +68,7 @@ def child_sa(child: ChildSa) -> Json:
         "original": _original(child.original),
         "limits": _limits(child.limits),
         "traffic_flow": _traffic_flow(child.traffic_flow),
+        "ipcomp": _ipcomp(child.ipcomp),
     }
 
 
@@ -81,6 +90,7 @@ def read_usages(reply: Json) -> Mapping[int, Usage]:
             octets_in=sa["octets_in"],
             packets_out=sa["packets_out"],
             octets_out=sa["octets_out"],
+            compression=Compression(**sa["compression"]) if "compression" in sa else None,
         )
         for sa in reply["sas"]
     }
@@ -113,6 +123,12 @@ def _original(original: OriginalAddresses | None) -> Json | None:
     if original is None:
         return None
     return {"local": str(original.local), "peer": str(original.peer)}
+
+
+def _ipcomp(ipcomp: Ipcomp | None) -> Json | None:
+    if ipcomp is None:
+        return None
+    return {"cpi_in": ipcomp.cpi_in, "cpi_out": ipcomp.cpi_out}
 
 
 def _trigger(message: Json) -> Trigger:

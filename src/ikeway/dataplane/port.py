@@ -42,6 +42,7 @@ class Refusal(Enum):
     SPENT = "spent"
     TOO_LONG = "too_long"
     FRAGMENT = "fragment"
+    NOT_EXPANDED = "not_expanded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,14 @@
 
 TFC padding we take in tunnel mode; in transport mode we could not tell it from payload, and say so
 by ESP_TFC_PADDING_NOT_SUPPORTED. Later fragments go where selectors have all ports or OPAQUE ones,
-and so NON_FIRST_FRAGMENTS_ALSO is not agreed to. IPComp is not either: an offer of it stays without
-an answer (§2.22).
+and so NON_FIRST_FRAGMENTS_ALSO is not agreed to.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ikeway.ike import narrow, traffic_flow, transport_mode
+from ikeway.ike import ipcomp, narrow, traffic_flow, transport_mode
 from ikeway.ike.children import Child, Scope
 from ikeway.ike.features.nat_traversal import Nat
 from ikeway.ike.negotiate import Choosing
@@ -85,7 +84,7 @@ def grant(
     errors: list[PeerError] = []
     for policy in connection.child_policies:
         try:
-            scope = _scope(policy, message, place)
+            scope = _compressed(_scope(policy, message, place), message)
             found.append(Grant(scope, choose(policy), notifies(scope.mode)))
         except PeerError as error:
             errors.append(error)
@@ -111,12 +110,19 @@ def renew(old: Child, connection: Connection, message: Message, place: Place) ->
     """
     policy = connection.child(old.name)
     if old.sa.mode is Mode.TRANSPORT:
-        return _scope(replace(policy, mode=Mode.TRANSPORT), message, place)
+        scope = _scope(replace(policy, mode=Mode.TRANSPORT), message, place)
+        return _compressed(scope, message)
     ts_i, ts_r = need(message, TsI).selectors, need(message, TsR).selectors
     peer_ts = narrow.narrow(ts_i, old.sa.peer_ts)
     flow = traffic_flow.agreed(policy, Mode.TUNNEL, message)
     local_ts = narrow.narrow(ts_r, old.sa.local_ts)
-    return Scope(policy, Mode.TUNNEL, local_ts, peer_ts, traffic_flow=flow)
+    scope = Scope(policy, Mode.TUNNEL, local_ts, peer_ts, traffic_flow=flow)
+    return _compressed(scope, message)
+
+
+def _compressed(scope: Scope, message: Message) -> Scope:
+    """Return what is granted, with compression where both sides want that (§2.22)."""
+    return replace(scope, cpi_out=ipcomp.wanted(scope.policy, message))
 
 
 def _scope(policy: ChildPolicy, message: Message, place: Place) -> Scope:
@@ -169,7 +175,8 @@ def accept(
     Raises:
         PeerError: it is not part of the offer, or not in the mode that we need.
     """
-    _check_asked_for(policy, reply)
+    _check_mode(policy, reply)
+    cpi_out = ipcomp.granted(policy, reply)
     local_ts, peer_ts, original = _named(reply, TsI), _named(reply, TsR), None
     if policy.mode is Mode.TRANSPORT:
         seen = transport_mode.substitute(local_ts, peer_ts, place.nat, place.path)
@@ -177,13 +184,11 @@ def accept(
     narrow.check_subset(local_ts, offered[0])
     narrow.check_subset(peer_ts, offered[1])
     flow = traffic_flow.agreed(policy, policy.mode, reply)
-    return Scope(policy, policy.mode, local_ts, peer_ts, original, flow)
+    return Scope(policy, policy.mode, local_ts, peer_ts, original, flow, cpi_out)
 
 
-def _check_asked_for(policy: ChildPolicy, reply: Message) -> None:
-    """Check what changes how packets are understood (§1.3.1, §2.22)."""
-    if reply.notify(NotifyType.IPCOMP_SUPPORTED) is not None:
-        raise SelectorsError("the peer grants IPCOMP_SUPPORTED, which we did not ask for")
+def _check_mode(policy: ChildPolicy, reply: Message) -> None:
+    """Check what changes how packets are understood (§1.3.1)."""
     is_transport = reply.notify(NotifyType.USE_TRANSPORT_MODE) is not None
     if is_transport and policy.mode is Mode.TUNNEL:
         raise SelectorsError("the peer grants USE_TRANSPORT_MODE, which we did not ask for")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from ikeway.crypto.keys import derive_child_keys, esp_key_octets
 from ikeway.crypto.random import Random
+from ikeway.ike import ipcomp
 from ikeway.ike.keys import Keyring
 from ikeway.model.address import Endpoint
 from ikeway.model.esp import ChildSa, Encapsulation, EspSuite, Limits, Mode, OriginalAddresses
@@ -43,7 +44,10 @@ class ChildDraft:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What both sides agreed that a Child SA is for, with the addresses that this host sees."""
+    """What both sides agreed that a Child SA is for, with the addresses that this host sees.
+
+    `cpi_out` is the peer's index of compression, `ipcomp.NONE` without any.
+    """
 
     policy: ChildPolicy
     mode: Mode
@@ -51,6 +55,7 @@ class Scope:
     peer_ts: Selectors
     original: OriginalAddresses | None = None
     traffic_flow: TrafficFlow = OPEN
+    cpi_out: int = ipcomp.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +175,5 @@ def build(
         original=scope.original,
         limits=terms.limits,
         traffic_flow=scope.traffic_flow,
+        ipcomp=ipcomp.pair(terms.spi_in, scope.cpi_out),
     )

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from ikeway.ike import building, child_terms, configuration, narrow, negotiate
+from ikeway.ike import building, child_terms, configuration, ipcomp, narrow, negotiate
 from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.child_terms import Place
 from ikeway.ike.children import Child, ChildDraft, Seed, Wish
@@ -93,6 +93,7 @@ def request(connection: Connection, child: ChildDraft) -> tuple[Body, ...]:
     return (
         *addresses(connection),
         *child_terms.notifies(child.policy.mode),
+        *ipcomp.offer(child.policy, child.spi_in),
         negotiate.offer(child.policy.esp, child.spi_in.to_bytes(SPI_OCTETS), with_ke=False),
         TsI(child.offered_i),
         TsR(child.offered_r),
@@ -226,7 +227,8 @@ def _grant(
     child = Child(building.make(session, spi_in, chosen, scope, seed, path), scope.policy.name)
     answer = chosen.answer(spi_in.to_bytes(SPI_OCTETS))
     selectors = child_terms.told(scope)
-    payloads = (*cp, *granted.notifies, answer, *selectors)
+    agreed = *granted.notifies, *ipcomp.answer(scope.cpi_out, spi_in)
+    payloads = (*cp, *agreed, answer, *selectors)
     return ChildOutcome(payloads, child, leased.addresses if leased else (), None)
 
 

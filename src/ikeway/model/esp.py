@@ -77,6 +77,17 @@ class OriginalAddresses:
 
 
 @dataclass(frozen=True, slots=True)
+class Ipcomp:
+    """The indices of a pair whose packets may be compressed by DEFLATE (RFC 3173 §3.3, RFC 2394).
+
+    `cpi_in` is ours and stands in what comes in, `cpi_out` is the peer's.
+    """
+
+    cpi_in: int
+    cpi_out: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChildSa:
     """A pair of ESP or AH SAs: `spi_in` is ours (inbound), `spi_out` the peer's (outbound).
 
@@ -100,16 +111,36 @@ class ChildSa:
     limits: Limits = Limits()
     original: OriginalAddresses | None = None
     traffic_flow: TrafficFlow = OPEN
+    ipcomp: Ipcomp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """What was compressed of a Child SA's packets: how many, and their payload's octets.
+
+    Those are `plain` without compression and `packed` with it.
+    """
+
+    packets_in: int = 0
+    plain_in: int = 0
+    packed_in: int = 0
+    packets_out: int = 0
+    plain_out: int = 0
+    packed_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What passed through a Child SA since it was installed; octets are of inner packets."""
+    """What passed through a Child SA since it was installed; octets are of inner packets.
+
+    `compression` is that of a pair of which a packet was compressed; sums have none.
+    """
 
     packets_in: int = 0
     octets_in: int = 0
     packets_out: int = 0
     octets_out: int = 0
+    compression: Compression | None = None
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(

@@ -172,7 +172,7 @@ class ChildPolicy:
 
     In transport mode `local_ts` and `peer_ts` are all dynamic: it is for the hosts themselves. One
     that `start`s on demand is closed after being `idle` for so long. The proposals of `esp` are all
-    of ESP, or all of AH.
+    of ESP, or all of AH. `ipcomp` is whether compression is offered and taken (RFC 7296 §2.22).
     """
 
     name: str
@@ -185,6 +185,7 @@ class ChildPolicy:
     lifetimes: Lifetimes
     idle: Seconds
     traffic_flow: TrafficFlow = OPEN
+    ipcomp: bool = False
 
     @property
     def protocol(self) -> ProtocolId:
@@ -274,6 +275,7 @@ class Connection:
     redirect: Redirects = Redirects.DENY
     redirect_to: Gateway | None = None
     redirect_grace: Seconds = 60.0
+    ipcomp: bool = False
     child_policies: tuple[ChildPolicy, ...] = field(init=False, repr=False, compare=False)
     """The Child SAs that this connection may have, in the order of the file."""
 
@@ -289,6 +291,7 @@ class Connection:
             self.lifetimes,
             self.idle,
             self.traffic_flow,
+            self.ipcomp,
         )
         object.__setattr__(self, "child_policies", self.children or (single,))
 

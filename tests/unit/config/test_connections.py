@@ -58,6 +58,7 @@ def test_every_type_of_identity_can_be_ours_and_the_peers(tmp_path: Path, text: 
         ('peer = "192.0.2.1"\nlocal_address = "::1"', "local_address", "IPv4 and IPv6"),
         ('pool = "pq"', "pool", "no pool 'pq'; did you mean 'p'? known here: p"),
         ("require_address_request = true", "require_address_request", "no pool to lend from"),
+        ("ipcomp = true\ntraffic_flow = { padding = 800 }", "ipcomp", "traffic_flow is to hide"),
         ("replay_window = 31", "replay_window", "allowed are 0 and 32 to 65536"),
         ('retransmission = { give_up = "400ms" }', "retransmission", "longer than give_up"),
         ('mode = "transport"\npool = "p"', "mode", "transport mode has no virtual addresses"),
@@ -101,6 +102,15 @@ def test_a_connection_that_cannot_work_is_refused(
     found = only(errors(tmp_path, text))
     assert f"connections.staff.{key}: " in found
     assert words in found
+
+
+@pytest.mark.parametrize("child", ["", "[connections.staff.children.a]\n"])
+def test_the_kernel_does_not_compress(tmp_path: Path, child: str) -> None:
+    text = CERTIFICATE + f"{child}ipcomp = true\n"
+    (connection,) = loaded(tmp_path, text).connections
+    assert [policy.ipcomp for policy in connection.child_policies] == [True]
+    found = only(errors(tmp_path, text + '[dataplane]\nbackend = "xfrm"\n'))
+    assert "connections.staff.ipcomp: the kernel's data plane does not compress" in found
 
 
 def test_a_connection_that_encrypts_nothing_is_warned_of(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ikeway.dataplane.xfrm.sas import WINDOW_MOST, sas
 from ikeway.dataplane.xfrm.told import Told
 from ikeway.model.address import OUTER_MARK, Endpoint
 from ikeway.model.errors import HostError
-from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Mode
+from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Ipcomp, Mode
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector, Trigger
 from ikeway.model.traffic_flow import PAD_TO_MTU, Dummies, TrafficFlow
@@ -232,6 +232,8 @@ def test_what_the_kernel_has_not_is_said() -> None:
         sas(replace(CHILD, suite=EspSuite(29, 128, 0, esn=False)), 1, IF_ID)
     with pytest.raises(HostError, match=str(WINDOW_MOST)):
         sas(replace(CHILD, replay_window=WINDOW_MOST + 1), 1, IF_ID)
+    with pytest.raises(HostError, match="IPComp"):
+        sas(replace(CHILD, ipcomp=Ipcomp(256, 257)), 1, IF_ID)
 
 
 @pytest.mark.conformance("CF-U13")

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::inbound::InboundSa;
+use crate::ipcomp::Expander;
 use crate::outbound::OutboundSa;
 use crate::suite::Suite;
 use crate::testing::{aes_gcm, craft, ipv4_packet, ipv6_packet, keys, seal, selector, shared};
@@ -52,7 +53,7 @@ fn receiver(suite: Suite, local: &str, peer: &str, original: Option<(&str, &str)
 fn open(sa: &mut InboundSa, packet: &mut [u8], class: u8) -> Result<Vec<u8>, Refusal> {
     let verified = sa.verify(packet)?;
     let mut buffer = vec![0xee; 3];
-    let rebuilt = sa.rebuild(&verified, packet, class, &mut buffer);
+    let rebuilt = sa.rebuild(&verified, packet, class, &mut Expander::default(), &mut buffer);
     assert_eq!(buffer[..3], [0xee; 3]);
     assert_eq!(buffer.len() > 3, rebuilt.is_ok());
     rebuilt.map(|()| buffer.split_off(3))

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ikeway_esp::{
-    Counters, DirectionKeys, Hosts, InboundSa, InstallError, OutboundSa, Policy, Selector, Shared,
-    Suite,
+    Counters, DirectionKeys, Hosts, InboundSa, InstallError, Ipcomp, OutboundSa, Policy, Selector,
+    Shared, Suite,
 };
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -22,7 +22,8 @@ pub(super) fn pair(child: Child, is_standby: bool, mtu: usize) -> Result<Pair, E
     let policy = Arc::new(policy(&child.local_ts, &child.peer_ts)?);
     let counters = Arc::new(Counters::new(child.limits.budget(child.spi_in)));
     let hosts = hosts(&child, &policy)?.map(Arc::new);
-    let incoming = Shared { spi: child.spi_in, suite, esn, policy, counters, hosts };
+    let ipcomp = child.ipcomp.map(Ipcomp::from);
+    let incoming = Shared { spi: child.spi_in, suite, esn, policy, counters, hosts, ipcomp };
     let outgoing = Shared { spi: child.spi_out, ..incoming.clone() };
     let counters = Arc::clone(&incoming.counters);
     let path = path(child.local, child.peer, &child.encapsulation);

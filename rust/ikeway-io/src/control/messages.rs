@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 
-use ikeway_esp::{Amount, Budget, Counters, Limit, Port, Refusal};
+use ikeway_esp::{Amount, Budget, Counters, Ipcomp, Limit, Port, Ratios, Refusal};
 use serde::{Deserialize, Serialize};
 
 use super::octets::{Octets, encode};
@@ -17,7 +17,7 @@ use crate::events::{Note, Stray, Want};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 10;
+pub(super) const VERSION: u32 = 11;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -124,6 +124,21 @@ pub(super) struct Child {
     pub(super) original: Option<Original>,
     pub(super) limits: Limits,
     pub(super) traffic_flow: Option<TrafficFlow>,
+    pub(super) ipcomp: Option<Indices>,
+}
+
+/// The indices of a pair with compression: what either side has chosen (RFC 7296 §2.22).
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Indices {
+    cpi_in: u16,
+    cpi_out: u16,
+}
+
+impl From<Indices> for Ipcomp {
+    fn from(indices: Indices) -> Self {
+        Self { cpi_in: indices.cpi_in, cpi_out: indices.cpi_out }
+    }
 }
 
 /// What either direction may carry; 0 is no limit.
@@ -267,6 +282,28 @@ pub(super) struct Usage {
     packets_out: u64,
     octets_out: u64,
     refused: BTreeMap<&'static str, u64>,
+    /// Of a pair that has compressed or expanded anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compression: Option<Compression>,
+}
+
+/// Packets that were compressed, their octets without that, and with it, in either direction.
+#[derive(Serialize)]
+struct Compression {
+    packets_in: u64,
+    plain_in: u64,
+    packed_in: u64,
+    packets_out: u64,
+    plain_out: u64,
+    packed_out: u64,
+}
+
+impl From<&Ratios> for Compression {
+    fn from(ratios: &Ratios) -> Self {
+        let (packets_in, plain_in, packed_in) = ratios.expanded.read();
+        let (packets_out, plain_out, packed_out) = ratios.compressed.read();
+        Self { packets_in, plain_in, packed_in, packets_out, plain_out, packed_out }
+    }
 }
 
 impl Usage {
@@ -274,7 +311,8 @@ impl Usage {
         let (packets_in, octets_in) = counters.received.read();
         let (packets_out, octets_out) = counters.sent.read();
         let refused = nonzero(|refusal| counters.refused(refusal));
-        Self { spi_in, packets_in, octets_in, packets_out, octets_out, refused }
+        let compression = counters.ratios().map(Compression::from);
+        Self { spi_in, packets_in, octets_in, packets_out, octets_out, refused, compression }
     }
 }
 

@@ -62,7 +62,7 @@ impl Lane<'_> {
                 self.lanes.activate(spi);
             }
             let inner = sa.admit_ah(&verified, packet)?;
-            if !sa.is_transport() {
+            if sa.is_tunnel() {
                 carry_class(run.class, packet, &inner)?;
                 clamp(packet.get_mut(inner.clone()).unwrap_or_default(), self.tun.mtu());
             }

@@ -75,6 +75,18 @@ def _child(child: "ChildStatus") -> "Iterator[tuple[str, str]]":
     yield "", f"{child.mode}, {child.suite}, SPI {child.spi_in} in, {child.spi_out} out"
     yield "", f"in  {_amount(child.bytes_in)}, {child.packets_in} packets"
     yield "", f"out {_amount(child.bytes_out)}, {child.packets_out} packets"
+    if done := child.compression:
+        yield "", f"IPComp in  {_share(done.packets_in, done.plain_bytes_in, done.packed_bytes_in)}"
+        out = done.packets_out, done.plain_bytes_out, done.packed_bytes_out
+        yield "", f"IPComp out {_share(*out)}"
+
+
+def _share(packets: int, plain: int, packed: int) -> str:
+    """Return what compression made of the packets that it was used on."""
+    if not packets:
+        return "nothing compressed"
+    share = round(100 * packed / plain)
+    return f"{packets} packets compressed, {_amount(plain)} to {_amount(packed)} ({share} %)"
 
 
 def _nat(nat: "NatStatus") -> str:

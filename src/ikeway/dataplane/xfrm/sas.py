@@ -25,6 +25,8 @@ def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
         raise HostError(f"the kernel's replay window is {WINDOW_MOST} packets at most")
     if child.traffic_flow.dummies is not None:
         raise HostError("the kernel sends no dummy packets; the engine does")
+    if child.ipcomp is not None:
+        raise HostError("IPComp is not set up in the kernel: use the engine")
     suite = KernelSuite(child.suite)
     inbound = Sa(
         spi=child.spi_in,

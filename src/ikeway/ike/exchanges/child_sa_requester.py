@@ -4,7 +4,16 @@
 from dataclasses import dataclass, replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import building, child_terms, following, messages, narrow, negotiate, refused_child
+from ikeway.ike import (
+    building,
+    child_terms,
+    following,
+    ipcomp,
+    messages,
+    narrow,
+    negotiate,
+    refused_child,
+)
 from ikeway.ike.children import Child, Scope, Seed
 from ikeway.ike.exchanges.child_sa import (
     RESPONSE,
@@ -112,6 +121,7 @@ def _request(state: Established, wanted: Wanted, now: Instant) -> Step:
     payloads: tuple[Body, ...] = (
         *wanted.rekeys,
         *child_terms.notifies(wanted.policy.mode),
+        *ipcomp.offer(wanted.policy, asked.spi_in),
         negotiate.offer(specs, asked.spi_in.to_bytes(SPI_OCTETS), with_ke=bool(method)),
         Nonce(asked.nonce),
         *((KeyExchange(KeMethod(method), offer.public),) if offer else ()),

@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import building, child_terms, following, messages, negotiate
+from ikeway.ike import building, child_terms, following, ipcomp, messages, negotiate
 from ikeway.ike.child_terms import Grant
 from ikeway.ike.children import Child, Seed
 from ikeway.ike.exchanges.child_sa import (
@@ -77,6 +77,7 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     path = datagram.local, datagram.peer
     payloads: tuple[Body, ...] = (
         *granted.notifies,
+        *ipcomp.answer(scope.cpi_out, spi_in),
         chosen.answer(spi_in.to_bytes(SPI_OCTETS)),
         Nonce(nonces[1]),
         *((KeyExchange(KeMethod(method), public),) if method else ()),
