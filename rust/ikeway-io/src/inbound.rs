@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use ikeway_esp::{Expander, InboundSa, InboundTable, Refusal, Verified, carry_congestion};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use crate::crossing::{Arrivals, Crossing, Parcel};
@@ -18,9 +19,10 @@ use crate::events::{Reporter, Stray};
 use crate::lanes::{Lanes, owner};
 use crate::mailbox::Inbox;
 use crate::moves::Told;
+use crate::relay::{Duty, Relay};
 use crate::tun::{Coalescer, Tun, clamp};
 use crate::udp::{Listening, ReceiveBatch, Run, is_bare};
-use crate::wiring::{Wiring, exhaust, is_ready};
+use crate::wiring::{Wiring, is_ready};
 
 /// A packet with an unknown SPI may draw a notify of so many octets, marker and all (RFC 7296 §1.5):
 /// nobody gets more out of us than they sent. ESP of a tunnel is never shorter, inner headers and all.
@@ -37,6 +39,7 @@ pub(crate) struct Inbound {
     pub(crate) lanes: Lanes,
     /// The ways to the threads of all queues; that to itself is not gone.
     pub(crate) crossings: Vec<Crossing>,
+    pub(crate) relay: Arc<Relay>,
 }
 
 impl Inbound {
@@ -59,22 +62,26 @@ impl Inbound {
         let mut batch = ReceiveBatch::new();
         let sources: Vec<_> = listening.iter().flat_map(|one| Source::of(one, *queue)).collect();
         let sockets = sources.iter().map(|source| source.socket);
-        let all = sockets.chain([self.inbox.bell.as_fd()]);
+        let own = sockets.chain([self.inbox.bell.as_fd()]);
+        let all = own.chain([tun.as_fd(), self.relay.mail().as_fd()]);
         let mut ready: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        let bell = sources.len();
+        let mut duty = Duty::new(&self.relay);
         self.wiring.repeat(|| {
-            // An interrupted wait is a short wait.
-            let _ = poll(&mut ready, None);
+            duty.wait(&mut ready);
             for (source, _) in sources.iter().zip(&ready).filter(|(_, fd)| is_ready(fd)) {
-                exhaust(|| lane.drain(source, &mut batch));
+                duty.receive(|| lane.drain(source, &mut batch));
             }
+            duty.send();
             // Last, so that an SA that is removed has taken what had arrived before.
-            if ready.last().is_some_and(is_ready) {
+            if ready.get(bell).is_some_and(is_ready) {
                 while let Some(parcel) = self.arrivals.next() {
                     lane.unpack(parcel);
                 }
                 self.inbox.run(&mut lane.table);
             }
         });
+        self.relay.end();
     }
 }
 

@@ -1,67 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The thread from the TUN interface to the network: find the SA, seal, send (RFC 4301 §5.1).
+//! From the TUN interface to the network: find the SA, seal, send (RFC 4301 §5.1).
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Instant;
 
 use ikeway_esp::{Compressor, Flow, OutboundSa, OutboundTable, Refusal, traffic_class};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use crate::events::{Reporter, Want};
 use crate::kept::Kept;
-use crate::mailbox::Inbox;
+use crate::mailbox::{Bell, Inbox};
 use crate::tun::{HEADER_OCTETS, Handed};
 use crate::udp::{Listening, Path, SendBatch, is_bare};
-use crate::wiring::{Wiring, exhaust, is_ready};
+use crate::wiring::Wiring;
 
 /// The longest packet that the interface hands over, with its header.
 const READ_OCTETS: usize = HEADER_OCTETS + (1 << 16);
-/// Packets read before what was sealed is sent.
+/// Packets read before what was sealed is sent, and octets: a few of the longest are enough.
 const READS: usize = 64;
+const OCTETS: usize = 4 << 16;
 
-/// The thread: what it shares with the others, and its mail.
+/// The sending half of a queue: what it shares with the others, its mail, and what it owns.
+///
+/// It is one thread's at any time, and goes from one to the other as [`crate::relay`] says.
 pub(crate) struct Outbound {
-    pub(crate) wiring: Wiring,
-    pub(crate) inbox: Inbox<OutboundTable>,
+    wiring: Wiring,
+    inbox: Inbox<OutboundTable>,
+    lane: Lane,
+    buffer: Box<[u8]>,
 }
 
 impl Outbound {
-    /// Runs until the engine stops.
-    pub(crate) fn run(&self) {
-        let mut lane = Lane {
+    pub(crate) fn new(wiring: Wiring, inbox: Inbox<OutboundTable>) -> Self {
+        let lane = Lane {
             table: OutboundTable::default(),
-            sender: Sender::new(&self.wiring.listening, self.wiring.queue),
-            reporter: &self.wiring.reporter,
+            sender: Sender::new(&wiring.listening, wiring.queue),
+            reporter: wiring.reporter.clone(),
             kept: Kept::default(),
-            mtu: self.wiring.tun.mtu(),
+            mtu: wiring.tun.mtu(),
             compressor: None,
         };
-        let mut buffer = vec![0; READ_OCTETS];
-        let mut ready = [
-            PollFd::new(&*self.wiring.tun, PollFlags::IN),
-            PollFd::new(&self.inbox.bell, PollFlags::IN),
-        ];
-        self.wiring.repeat(|| {
-            // An interrupted wait is a short wait.
-            let _ = poll(&mut ready, None);
-            if is_ready(&ready[1]) {
-                self.inbox.run(&mut lane.table);
-                lane.release();
-            }
-            exhaust(|| self.drain(&mut lane, &mut buffer));
-        });
+        Self { wiring, inbox, lane, buffer: vec![0; READ_OCTETS].into() }
+    }
+
+    /// Returns what rings when there is mail.
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.inbox.bell
+    }
+
+    /// Does what was asked for.
+    pub(crate) fn read_mail(&mut self) {
+        self.inbox.run(&mut self.lane.table);
+        self.lane.release();
     }
 
     /// Reads what is there, up to a batch, and sends it. Returns whether there was anything.
-    fn drain(&self, lane: &mut Lane<'_>, buffer: &mut [u8]) -> bool {
-        let mut has_read = false;
+    pub(crate) fn drain(&mut self) -> bool {
+        let mut octets = 0;
         for _ in 0..READS {
-            match self.wiring.tun.read(buffer) {
+            match self.wiring.tun.read(&mut self.buffer) {
                 Ok(length) => {
-                    has_read = true;
-                    lane.take(buffer.get_mut(..length).unwrap_or_default());
+                    octets += length;
+                    self.lane.take(self.buffer.get_mut(..length).unwrap_or_default());
                 }
                 Err(Errno::AGAIN) => break,
                 Err(Errno::INTR) => (),
@@ -71,24 +73,26 @@ impl Outbound {
                     break;
                 }
             }
+            if octets > OCTETS {
+                break;
+            }
         }
-        lane.sender.flush();
-        has_read
+        self.lane.sender.flush();
+        octets > 0
     }
 }
 
-/// What the thread owns.
-struct Lane<'engine> {
+struct Lane {
     table: OutboundTable,
-    sender: Sender<'engine>,
-    reporter: &'engine Reporter,
+    sender: Sender,
+    reporter: Reporter,
     kept: Kept,
     mtu: usize,
     /// Made for the first SA that compresses.
     compressor: Option<Box<Compressor>>,
 }
 
-impl Lane<'_> {
+impl Lane {
     /// Seals what one read of the interface gave, or drops it: nothing leaves in clear.
     fn take(&mut self, octets: &mut [u8]) {
         if let Err(refusal) = self.protect(octets) {
@@ -106,7 +110,7 @@ impl Lane<'_> {
         };
         let Some(sa) = found else { return self.spring(&flow, octets) };
         let path = self.sender.path(sa, traffic_class(handed.packet()))?;
-        let reporter = self.reporter;
+        let reporter = &self.reporter;
         let sealed = match sa.ipcomp() {
             None => handed.each(|packet| {
                 self.sender.send(sa, path, packet, reporter, |room| sa.seal(packet, room))
@@ -128,7 +132,7 @@ impl Lane<'_> {
     }
 }
 
-impl Lane<'_> {
+impl Lane {
     /// Keeps a packet that a trap is set for, and asks for its SA; others are dropped.
     #[cold]
     fn spring(&mut self, flow: &Flow, octets: &[u8]) -> Result<(), Refusal> {
@@ -162,31 +166,44 @@ impl Lane<'_> {
     }
 }
 
+/// The sockets of one kind that an address has, by queue.
+type Sockets = fn(&Listening) -> &Vec<OwnedFd>;
+
 /// The sockets, and what waits to leave through them.
-pub(crate) struct Sender<'engine> {
-    sockets: Vec<BorrowedFd<'engine>>,
-    /// The addresses of the first of them, for ESP in UDP; of the next, for bare ESP; and of the
-    /// last, for AH.
+pub(crate) struct Sender {
+    listening: Arc<[Listening]>,
+    queue: usize,
+    /// Those for ESP in UDP, then those for bare ESP, then those for AH: which of an address, and of
+    /// which address.
+    sockets: Vec<(Sockets, usize)>,
+    /// The addresses of each kind.
     in_udp: Vec<SocketAddr>,
     bare: Vec<SocketAddr>,
     ah: Vec<SocketAddr>,
     batch: SendBatch,
 }
 
-impl<'engine> Sender<'engine> {
-    pub(crate) fn new(listening: &'engine [Listening], queue: usize) -> Self {
-        let sockets = |which: fn(&Listening) -> &Vec<OwnedFd>| {
-            let own = move |one| Some((one, which(one).get(queue)?));
-            listening.iter().filter_map(own).map(|(one, socket)| (one.address, socket.as_fd()))
+impl Sender {
+    pub(crate) fn new(listening: &Arc<[Listening]>, queue: usize) -> Self {
+        let mut sockets = Vec::new();
+        let mut gather = |which: Sockets| {
+            let with_one = listening.iter().enumerate().filter(|(_, one)| which(one).len() > queue);
+            let (places, addresses) = with_one
+                .map(|(place, one)| ((which, place), one.address))
+                .unzip::<_, _, Vec<_>, _>();
+            sockets.extend(places);
+            addresses
         };
-        let in_udp = sockets(|one| &one.esp);
-        let (bare, ah) = (sockets(|one| &one.bare), sockets(|one| &one.ah));
-        let all = in_udp.clone().chain(bare.clone()).chain(ah.clone());
+        let in_udp = gather(|one| &one.esp);
+        let bare = gather(|one| &one.bare);
+        let ah = gather(|one| &one.ah);
         Self {
-            sockets: all.map(|(_, socket)| socket).collect(),
-            in_udp: in_udp.map(|(address, _)| address).collect(),
-            bare: bare.map(|(address, _)| address).collect(),
-            ah: ah.map(|(address, _)| address).collect(),
+            listening: Arc::clone(listening),
+            queue,
+            sockets,
+            in_udp,
+            bare,
+            ah,
             batch: SendBatch::new(),
         }
     }
@@ -233,7 +250,11 @@ impl<'engine> Sender<'engine> {
     }
 
     pub(crate) fn flush(&mut self) {
-        self.batch.flush(&self.sockets);
+        let Self { listening, queue, sockets, batch, .. } = self;
+        batch.flush(|place| {
+            let (which, address) = sockets.get(place)?;
+            which(listening.get(*address)?).get(*queue).map(AsFd::as_fd)
+        });
     }
 
     /// The socket bound to the SA's own address is the best, else that of any address of the
@@ -247,7 +268,7 @@ impl<'engine> Sender<'engine> {
     }
 }
 
-impl Sender<'_> {
+impl Sender {
     /// Returns how many sockets are before those of bare ESP, or of AH, and where these are.
     const fn raw(&self, is_ah: bool) -> (usize, &Vec<SocketAddr>) {
         let before = self.in_udp.len();

@@ -114,7 +114,7 @@ impl Paced {
     }
 
     /// Has every SA send whose time has come.
-    fn run(&mut self, now: Instant, sender: &mut Sender<'_>, reporter: &Reporter) {
+    fn run(&mut self, now: Instant, sender: &mut Sender, reporter: &Reporter) {
         while let Some(Reverse((due, spi_in))) = self.agenda.peek().copied()
             && due <= now
         {
@@ -129,7 +129,7 @@ impl Paced {
 }
 
 impl Timed {
-    fn beat(&mut self, now: Instant, sender: &mut Sender<'_>, reporter: &Reporter) {
+    fn beat(&mut self, now: Instant, sender: &mut Sender, reporter: &Reporter) {
         let counters = self.sa.counters();
         let (packets, octets) = counters.sent.read();
         let is_idle = self.seen == packets;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The packet threads: for each queue one that receives and one that sends.
+//! The packet threads: for each queue one that receives, and one that sends when there is much to do.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use ikeway_esp::{InboundTable, OutboundTable};
@@ -12,6 +13,7 @@ use crate::inbound::Inbound;
 use crate::lanes::Lanes;
 use crate::mailbox::{Inbox, mailbox};
 use crate::outbound::Outbound;
+use crate::relay::Relay;
 use crate::wiring::Wiring;
 
 /// Threads that run. Dropping them stops them and waits for their end.
@@ -28,12 +30,14 @@ impl Threads {
         let Ends { lanes, crossings, of_queues } = Ends::new(queues)?;
         let mut started = Self { lanes, wiring, handles: Vec::new() };
         for (wiring, (inbox, arrivals, leaving)) in wirings.iter().cloned().zip(of_queues) {
-            let (queue, sending) =
-                (wiring.queue, Outbound { wiring: wiring.clone(), inbox: leaving });
+            let (queue, of_sender) = (wiring.queue, wiring.clone());
+            let half = Outbound::new(wiring.clone(), leaving);
+            let relay = Arc::new(Relay::new(half, inbox.bell.clone())?);
+            let sending = Arc::clone(&relay);
             let (lanes, crossings) = (started.lanes.clone(), crossings.clone());
-            let receiving = Inbound { wiring, inbox, arrivals, lanes, crossings };
+            let receiving = Inbound { wiring, inbox, arrivals, lanes, crossings, relay };
             started.spawn(format!("ikeway-in{queue}"), move || receiving.run())?;
-            started.spawn(format!("ikeway-out{queue}"), move || sending.run())?;
+            started.spawn(format!("ikeway-out{queue}"), move || sending.run_sender(&of_sender))?;
         }
         Ok(started)
     }

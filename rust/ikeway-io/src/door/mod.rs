@@ -99,7 +99,7 @@ impl Door {
             }
         }
         // What cannot be sent is lost like any other answer.
-        self.sending.flush(&[self.socket.as_fd()]);
+        self.sending.flush(|_| Some(self.socket.as_fd()));
     }
 }
 

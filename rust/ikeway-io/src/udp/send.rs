@@ -102,14 +102,14 @@ impl SendBatch {
     }
 
     /// Sends everything. Returns how many runs the kernel would not take as they were.
-    pub(crate) fn flush(&mut self, sockets: &[BorrowedFd<'_>]) -> usize {
+    pub(crate) fn flush<'a>(&mut self, socket: impl Fn(usize) -> Option<BorrowedFd<'a>>) -> usize {
         let mut refused = 0;
         let mut rest = self.runs.as_slice();
         while let Some(first) = rest.first() {
             let count = rest.iter().take_while(|run| run.path.socket == first.path.socket).count();
             let (now, later) = rest.split_at(count);
-            if let Some(socket) = sockets.get(first.path.socket) {
-                refused += send(&mut self.call, *socket, &self.octets, now);
+            if let Some(socket) = socket(first.path.socket) {
+                refused += send(&mut self.call, socket, &self.octets, now);
             }
             rest = later;
         }
@@ -163,6 +163,10 @@ struct Call {
     vectors: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
 }
+
+// SAFETY: the pointers belong to the messages that are being sent. `clear` comes before the next are
+// added, so that nobody follows one that has come to another thread.
+unsafe impl Send for Call {}
 
 impl Call {
     fn new() -> Self {

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which thread of a queue sends: the one that receives, until that is too much for one.
+//!
+//! A packet and its answer then wake one thread of each host and not two, and to wake a thread that
+//! sleeps on another processor costs more than all else that is done for a packet. With much to do in
+//! both directions the sending half goes to a thread of its own, and comes back when that has nothing
+//! more to send.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::error::EngineError;
+use crate::mailbox::Bell;
+use crate::outbound::Outbound;
+use crate::patience::{Patience, look};
+use crate::strain::Strain;
+use crate::wiring::{Wiring, exhaust, is_ready};
+
+/// A thread that had nothing to send for so long is not needed.
+const IDLE: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
+
+/// The way of the sending half from one thread to the other.
+pub(crate) struct Relay {
+    for_sender: Slot,
+    for_receiver: Slot,
+    /// That of the half's own mail.
+    mail: Bell,
+    sender: Bell,
+    receiver: Bell,
+}
+
+/// Where the half stands for a moment: the lock is taken when it goes, not for a packet.
+#[derive(Default)]
+struct Slot(Mutex<Option<Outbound>>);
+
+impl Slot {
+    fn put(&self, half: Option<Outbound>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = half;
+    }
+
+    fn take(&self) -> Option<Outbound> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Relay {
+    /// `receiver` wakes the thread that receives, which has the half first.
+    pub(crate) fn new(half: Outbound, receiver: Bell) -> Result<Self, EngineError> {
+        let (mail, sender) = (half.bell().clone(), Bell::new()?);
+        let for_receiver = Slot::default();
+        for_receiver.put(Some(half));
+        Ok(Self { for_sender: Slot::default(), for_receiver, mail, sender, receiver })
+    }
+
+    /// Returns what rings when there is mail for the half, whoever has it.
+    pub(crate) const fn mail(&self) -> &Bell {
+        &self.mail
+    }
+
+    /// Wakes the thread that sends, so that it sees that the engine stops.
+    pub(crate) fn end(&self) {
+        self.sender.ring();
+    }
+
+    /// Runs the thread that sends when there is much to send, until the engine stops.
+    pub(crate) fn run_sender(&self, wiring: &Wiring) {
+        let mut called = [PollFd::new(&self.sender, PollFlags::IN)];
+        let mut ready =
+            [PollFd::new(&*wiring.tun, PollFlags::IN), PollFd::new(&self.mail, PollFlags::IN)];
+        let mut half = None;
+        wiring.repeat(|| {
+            let Some(sending) = &mut half else {
+                // An interrupted wait is a short wait, here and below.
+                let _ = poll(&mut called, None);
+                self.sender.hush();
+                half = self.for_sender.take();
+                return;
+            };
+            if poll(&mut ready, Some(&IDLE)) == Ok(0) {
+                self.for_receiver.put(half.take());
+                self.receiver.ring();
+                return;
+            }
+            if is_ready(&ready[1]) {
+                sending.read_mail();
+            }
+            exhaust(|| sending.drain());
+        });
+    }
+}
+
+/// What the thread that receives does beside, and how it waits.
+pub(crate) struct Duty<'engine> {
+    relay: &'engine Relay,
+    sending: Option<Outbound>,
+    has_mail: bool,
+    strain: Strain,
+    patience: Patience,
+}
+
+impl<'engine> Duty<'engine> {
+    pub(crate) fn new(relay: &'engine Relay) -> Self {
+        let (strain, patience) = (Strain::new(Instant::now()), Patience::default());
+        Self { relay, sending: None, has_mail: false, strain, patience }
+    }
+
+    /// Waits until something is there. The last two are the interface and the mail of the sending
+    /// half, which are another thread's business while that has it.
+    pub(crate) fn wait(&mut self, ready: &mut [PollFd<'_>]) {
+        if self.sending.is_none() {
+            self.sending = self.relay.for_receiver.take();
+        }
+        let beside = if self.sending.is_some() { 0 } else { 2 };
+        let count = ready.len().saturating_sub(beside);
+        if let Some(own) = ready.get_mut(..count)
+            && !look(own)
+        {
+            self.patience.wait(own, self.strain.is_busy(Instant::now()));
+            self.strain.rest(Instant::now());
+        }
+        self.has_mail = self.sending.is_some() && ready.last().is_some_and(is_ready);
+    }
+
+    /// Calls `drain`, which says whether it found something: until it finds nothing, or once if
+    /// there is something else to do.
+    pub(crate) fn receive(&self, mut drain: impl FnMut() -> bool) {
+        if self.sending.is_none() {
+            exhaust(drain);
+        } else {
+            drain();
+        }
+    }
+
+    /// Sends what is there, if that is this thread's business, and gives it away if it is too much.
+    pub(crate) fn send(&mut self) {
+        let Some(sending) = &mut self.sending else { return };
+        if self.has_mail {
+            sending.read_mail();
+        }
+        let start = Instant::now();
+        sending.drain();
+        self.strain.sent(start, Instant::now());
+        if self.strain.is_too_much() {
+            self.relay.for_sender.put(self.sending.take());
+            self.relay.sender.ring();
+        }
+    }
+}
