@@ -32,6 +32,8 @@ from esp_load.wireguard import wireguard  # noqa: E402
 TUNNELS: Final[dict[str, Maker]] = {
     CEILING: veth,
     OURS: ikeway("aes256gcm16"),
+    "ikeway busy_poll 10000": ikeway("aes256gcm16", busy_poll=10_000),
+    "ikeway ESP in no UDP": ikeway("aes256gcm16", bare=True),
     "ikeway chacha20poly1305": ikeway("chacha20poly1305"),
     "wireguard-go": wireguard(programs.wireguard_go, "-f"),
     "gotatun": wireguard(programs.gotatun, "--foreground", "--disable-drop-privileges"),

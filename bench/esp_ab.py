@@ -40,6 +40,8 @@ def main() -> None:
     parser.add_argument("--beside", action="append", default=[], choices=list(OTHERS))
     parser.add_argument("--what", action="append", choices=KINDS, help="may be repeated")
     parser.add_argument("--suite", default="aes256gcm16")
+    parser.add_argument("--busy-poll", type=int, default=50)
+    parser.add_argument("--bare", action="store_true", help="ESP in no UDP")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--nice", type=int, default=0)
@@ -49,8 +51,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-esp-") as folder:
         plan = Plan(Path(folder), options.seconds)
         build(plan.folder)
+        carried = ikeway(options.suite, bare=options.bare, busy_poll=options.busy_poll)
         makers = {name: OTHERS[name] for name in options.beside}
-        makers |= dict(variant(plan.folder, text, options.suite) for text in builds)
+        makers |= dict(variant(plan.folder, text, carried) for text in builds)
         results: dict[str, list[Figures]] = {name: [] for name in makers}
         for _ in range(options.rounds):
             for name, make in makers.items():
@@ -60,7 +63,7 @@ def main() -> None:
         sys.stdout.writelines(line + "\n" for line in table(results))
 
 
-def variant(folder: Path, text: str, suite: str) -> tuple[str, Maker]:
+def variant(folder: Path, text: str, plain: Maker) -> tuple[str, Maker]:
     """Return a build's name and what makes a tunnel with it: a package of its own comes first."""
     name, _, rest = text.partition("=")
     path, *variables = rest.split(",")
@@ -69,7 +72,6 @@ def variant(folder: Path, text: str, suite: str) -> tuple[str, Maker]:
     found = Path(path) / EXTENSION if Path(path).is_dir() else Path(path)
     shutil.copy(found, package / EXTENSION)
     words = {"PYTHONPATH": str(package.parent)} | dict(one.split("=", 1) for one in variables)
-    plain = ikeway(suite)
 
     @contextmanager
     def make(place: Path) -> Iterator[Tunnel]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from support.netns import Namespace, connect, namespaces
 from support.suites import SUITES
-from support.tunnel import INNER, OUTER, child_pair, two_hosts
+from support.tunnel import INNER, OUTER, child_pair, two_hosts, without_udp
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,15 @@ def veth(_folder: Path) -> Iterator[Tunnel]:
         yield Tunnel(near, far, OUTER[1][0], "outer0")
 
 
-def ikeway(suite: str) -> Maker:
-    """Return what makes a tunnel of two of our engines with a suite."""
+def ikeway(suite: str, *, bare: bool = False, busy_poll: int = 50) -> Maker:
+    """Return what makes a tunnel of two of our engines with a suite; `bare` is ESP in no UDP."""
 
     @contextmanager
     def make(folder: Path) -> Iterator[Tunnel]:
         chosen = next(one for one in SUITES if one.name == suite)
-        with two_hosts(folder) as hosts:
+        with two_hosts(folder, busy_poll=busy_poll) as hosts:
             for host, child in zip(hosts, child_pair(chosen), strict=True):
-                host.install(child)
+                host.install(without_udp(child) if bare else child)
             engines = tuple(host.call(host.plane.process_id) for host in hosts)
             near, far = (host.namespace for host in hosts)
             yield Tunnel(near, far, INNER[1][0], "ikeway0", engines)

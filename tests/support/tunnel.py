@@ -72,11 +72,18 @@ def without_udp(child: ChildSa) -> ChildSa:
 class Host:
     """A namespace with a thread in it that runs an event loop and a data plane."""
 
-    def __init__(self, namespace: Namespace, run_dir: Path, side: int, queues: int = 1) -> None:
+    def __init__(
+        self,
+        namespace: Namespace,
+        run_dir: Path,
+        side: int,
+        queues: int = 1,
+        busy_poll: int = 50,
+    ) -> None:
         self.namespace = namespace
         self.run_dir = run_dir
         self.side = side
-        self.config = PlaneConfig(LISTEN, queues=queues)
+        self.config = PlaneConfig(LISTEN, queues=queues, busy_poll=busy_poll)
         self.events: list[PlaneEvent] = []
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -126,7 +133,7 @@ Hosts = tuple[Host, Host]
 
 
 @contextmanager
-def two_hosts(folder: Path, queues: int = 1) -> Iterator[Hosts]:
+def two_hosts(folder: Path, queues: int = 1, busy_poll: int = 50) -> Iterator[Hosts]:
     """Make two hosts with a cable between them and an idle engine each."""
     with namespaces(2) as made:
         connect(*made)
@@ -138,7 +145,7 @@ def two_hosts(folder: Path, queues: int = 1) -> Iterator[Hosts]:
                     namespace.add_address("outer0", f"{address}/{length}")
                 run_dir = folder / str(side)
                 run_dir.mkdir()
-                hosts.append(Host(namespace, run_dir, side, queues))
+                hosts.append(Host(namespace, run_dir, side, queues, busy_poll))
             yield hosts[0], hosts[1]
         finally:
             for host in hosts:

@@ -34,7 +34,9 @@ def test_the_thread_that_the_spi_names_receives(
     woken = {name: count - before[name] for name, count in waits(hosts[1]).items()}
     named = children[1].spi_in % QUEUES
     assert woken[f"ikeway-in{named}"] >= 12
-    assert all(woken[f"ikeway-in{other}"] <= 2 for other in range(QUEUES) if other != named)
+    # A flow that the host begins may start in any queue; that thread seals its first packets.
+    others = [woken[f"ikeway-in{other}"] for other in range(QUEUES) if other != named]
+    assert max(others) * 3 < woken[f"ikeway-in{named}"]
 
 
 def test_what_the_kernel_joined_reaches_the_thread_of_each_packet(hosts: Hosts) -> None:

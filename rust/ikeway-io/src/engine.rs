@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ikeway_esp::{Counters, InboundSa, InstallError, OutboundSa, Policy};
 
@@ -28,6 +29,8 @@ pub(crate) struct Configuration {
     pub(crate) workers: u32,
     /// How many of them the interface has, and sockets for ESP each address; each has two threads.
     pub(crate) queues: NonZeroU32,
+    /// How long a thread that waits looks before it sleeps, in microseconds.
+    pub(crate) busy_poll: u32,
     pub(crate) tun: String,
     pub(crate) mtu: u32,
 }
@@ -71,8 +74,9 @@ impl Engine {
             listen(*ip, port, workers, queues, listen_at.iter().any(is_wildcard))
         });
         let listening: Vec<Listening> = sockets.collect::<Result<_, _>>()?;
+        let awake = Duration::from_micros(configuration.busy_poll.into());
         let tuns = Tun::create(&configuration.tun, configuration.mtu, queues)?;
-        let wirings = Wiring::of_all(tuns, listening, reporter);
+        let wirings = Wiring::of_all(tuns, listening, reporter, awake);
         let threads = Threads::start(&wirings, queues)?;
         let wiring = wirings.into_iter().next().ok_or(EngineError::LaneEnded)?;
         Ok(Self {

@@ -21,7 +21,7 @@ use crate::mailbox::Inbox;
 use crate::moves::Told;
 use crate::relay::{Duty, Relay};
 use crate::tun::{Coalescer, Tun, clamp};
-use crate::udp::{Listening, ReceiveBatch, Run, is_bare};
+use crate::udp::{Listening, PacketBatch, ReceiveBatch, Run, RunBatch, is_bare};
 use crate::wiring::{Wiring, is_ready};
 
 /// A packet with an unknown SPI may draw a notify of so many octets, marker and all (RFC 7296 §1.5):
@@ -59,18 +59,24 @@ impl Inbound {
             queue: *queue,
             scratch: Vec::new(),
         };
-        let mut batch = ReceiveBatch::new();
+        let (mut runs, mut packets) = (RunBatch::new(), PacketBatch::new());
         let sources: Vec<_> = listening.iter().flat_map(|one| Source::of(one, *queue)).collect();
         let sockets = sources.iter().map(|source| source.socket);
         let own = sockets.chain([self.inbox.bell.as_fd()]);
         let all = own.chain([tun.as_fd(), self.relay.mail().as_fd()]);
         let mut ready: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         let bell = sources.len();
-        let mut duty = Duty::new(&self.relay);
+        let mut duty = Duty::new(&self.relay, self.wiring.awake);
         self.wiring.repeat(|| {
             duty.wait(&mut ready);
             for (source, _) in sources.iter().zip(&ready).filter(|(_, fd)| is_ready(fd)) {
-                duty.receive(|| lane.drain(source, &mut batch));
+                duty.receive(|| {
+                    if source.is_raw {
+                        lane.drain(source, &mut packets)
+                    } else {
+                        lane.drain(source, &mut runs)
+                    }
+                });
             }
             duty.send();
             // Last, so that an SA that is removed has taken what had arrived before.
@@ -89,6 +95,7 @@ impl Inbound {
 struct Source<'engine> {
     local: SocketAddr,
     socket: BorrowedFd<'engine>,
+    is_raw: bool,
     has_header: bool,
     is_ah: bool,
 }
@@ -97,19 +104,23 @@ impl<'engine> Source<'engine> {
     /// Returns those of a queue of a listening address: in UDP, and the raw ones if there are any.
     fn of(listening: &'engine Listening, queue: usize) -> impl Iterator<Item = Self> {
         let local = listening.address;
-        let source = move |socket: &'engine OwnedFd, has_header, is_ah| Self {
+        let source = move |socket: &'engine OwnedFd, is_raw, is_ah| Self {
             local,
             socket: socket.as_fd(),
-            has_header,
+            is_raw,
+            has_header: is_raw && local.is_ipv4(),
             is_ah,
         };
         let in_udp = listening.esp.get(queue).map(|socket| source(socket, false, false));
-        let bare = listening.bare.get(queue).map(|socket| source(socket, local.is_ipv4(), false));
-        let ah = listening.ah.get(queue).map(|socket| source(socket, local.is_ipv4(), true));
+        let bare = listening.bare.get(queue).map(|socket| source(socket, true, false));
+        let ah = listening.ah.get(queue).map(|socket| source(socket, true, true));
         in_udp.into_iter().chain(bare).chain(ah)
     }
 
-    fn receive(&self, batch: &mut ReceiveBatch) -> Result<bool, Errno> {
+    fn receive<const MESSAGES: usize>(
+        &self,
+        batch: &mut ReceiveBatch<MESSAGES>,
+    ) -> Result<bool, Errno> {
         if self.has_header { batch.receive_raw(self.socket) } else { batch.receive(self.socket) }
     }
 }
@@ -186,7 +197,11 @@ impl Opened {
 
 impl Lane<'_> {
     /// Takes what is there, up to a batch. Returns whether there was anything.
-    fn drain(&mut self, source: &Source<'_>, batch: &mut ReceiveBatch) -> bool {
+    fn drain<const MESSAGES: usize>(
+        &mut self,
+        source: &Source<'_>,
+        batch: &mut ReceiveBatch<MESSAGES>,
+    ) -> bool {
         if source.is_ah {
             return self.drain_ah(source, batch);
         }

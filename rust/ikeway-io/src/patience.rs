@@ -7,19 +7,24 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, Timespec, poll};
 
-/// An answer on the same network is there by then, and to sleep and be woken takes as long.
-const AWAKE: Duration = Duration::from_micros(50);
+/// Longer than this others get the processor between two looks.
+const ALONE: Duration = Duration::from_micros(50);
 /// So many waits in a row may have been in vain before it sleeps at once.
 const CREDIT: u32 = 4;
 const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Whether it pays to wait awake.
-#[derive(Default)]
 pub(crate) struct Patience {
+    awake: Duration,
     credit: u32,
 }
 
 impl Patience {
+    /// `awake` is how long it may look before it sleeps.
+    pub(crate) const fn new(awake: Duration) -> Self {
+        Self { awake, credit: 0 }
+    }
+
     /// Waits until something is there. `is_busy` says whether there was much to do until now: then
     /// others get the processor for a moment, who may bring more.
     pub(crate) fn wait(&mut self, ready: &mut [PollFd<'_>], is_busy: bool) {
@@ -28,7 +33,7 @@ impl Patience {
             if look(ready) {
                 return;
             }
-        } else if self.credit > 0 && watch(ready) {
+        } else if self.credit > 0 && watch(ready, self.awake) {
             self.credit = CREDIT;
             return;
         }
@@ -36,21 +41,24 @@ impl Patience {
         // An interrupted wait is a short wait.
         let _ = poll(ready, None);
         // Had it stayed awake, it would have seen it sooner.
-        let would_pay = start.elapsed() < AWAKE;
+        let would_pay = start.elapsed() < self.awake;
         self.credit = if would_pay { CREDIT } else { self.credit.saturating_sub(1) };
     }
 }
 
 /// Looks again and again for a while, and returns whether something is there.
-fn watch(ready: &mut [PollFd<'_>]) -> bool {
+fn watch(ready: &mut [PollFd<'_>], awake: Duration) -> bool {
     let start = Instant::now();
-    while start.elapsed() < AWAKE {
+    loop {
         if look(ready) {
             return true;
         }
-        spin_loop();
+        match start.elapsed() {
+            elapsed if elapsed >= awake => return false,
+            elapsed if elapsed < ALONE => spin_loop(),
+            _ => yield_now(),
+        }
     }
-    false
 }
 
 /// Returns whether something is there.
@@ -67,9 +75,12 @@ mod tests {
     use super::*;
     use crate::mailbox::Bell;
 
+    const AWAKE: Duration = Duration::from_micros(50);
+
     #[test]
     fn it_stays_awake_only_where_that_has_paid() {
-        let (bell, mut patience) = (Bell::new().unwrap(), Patience { credit: CREDIT });
+        let (bell, mut patience) =
+            (Bell::new().unwrap(), Patience { awake: AWAKE, credit: CREDIT });
         let mut ready = [PollFd::new(&bell, PollFlags::IN)];
         for left in (0..CREDIT).rev() {
             let ringer = bell.clone();
@@ -94,6 +105,6 @@ mod tests {
         assert!(!look(&mut ready));
         bell.ring();
         assert!(look(&mut ready));
-        Patience::default().wait(&mut ready, true);
+        Patience::new(AWAKE).wait(&mut ready, true);
     }
 }

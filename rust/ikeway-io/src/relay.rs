@@ -7,7 +7,7 @@
 //! more to send.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -101,8 +101,9 @@ pub(crate) struct Duty<'engine> {
 }
 
 impl<'engine> Duty<'engine> {
-    pub(crate) fn new(relay: &'engine Relay) -> Self {
-        let (strain, patience) = (Strain::new(Instant::now()), Patience::default());
+    /// `awake` is how long it may look before it sleeps.
+    pub(crate) fn new(relay: &'engine Relay, awake: Duration) -> Self {
+        let (strain, patience) = (Strain::new(Instant::now()), Patience::new(awake));
         Self { relay, sending: None, has_mail: false, strain, patience }
     }
 

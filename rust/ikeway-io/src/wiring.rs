@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::yield_now;
+use std::time::Duration;
 
 use rustix::event::PollFd;
 
@@ -43,6 +44,8 @@ pub(crate) struct Wiring {
     pub(crate) tun: Arc<Tun>,
     pub(crate) listening: Arc<[Listening]>,
     pub(crate) reporter: Reporter,
+    /// How long a thread that waits looks before it sleeps.
+    pub(crate) awake: Duration,
     is_stopping: Arc<AtomicBool>,
 }
 
@@ -52,6 +55,7 @@ impl Wiring {
         tuns: Vec<Tun>,
         listening: Vec<Listening>,
         reporter: &Reporter,
+        awake: Duration,
     ) -> Vec<Self> {
         let (listening, is_stopping) = (listening.into(), Arc::default());
         let one = |(queue, tun)| Self {
@@ -59,6 +63,7 @@ impl Wiring {
             tun: Arc::new(tun),
             listening: Arc::clone(&listening),
             reporter: reporter.clone(),
+            awake,
             is_stopping: Arc::clone(&is_stopping),
         };
         tuns.into_iter().enumerate().map(one).collect()

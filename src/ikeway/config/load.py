@@ -55,6 +55,7 @@ class DataPlaneSettings:
     interface: str
     mtu: int
     queues: int = 0
+    busy_poll: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,9 @@ def _build(document: Document, findings: Findings) -> Loaded:
         tokens={name: key for name, key in keys.items() if isinstance(key, TokenKey)},
         pools=_pools(document, findings),
         limits=Limits(**document.limits.model_dump()),
-        dataplane=DataPlaneSettings(plane.backend.value, plane.interface, plane.mtu, plane.queues),
+        dataplane=DataPlaneSettings(
+            plane.backend.value, plane.interface, plane.mtu, plane.queues, plane.busy_poll
+        ),
         warnings=tuple(map(str, findings.warnings)),
         sources=build_sources(document.credentials.revocation, sources),
         radius=radius,

@@ -354,6 +354,11 @@ class DataPlaneTable(Table):
     """How many queues our own engine serves, each with a thread for either direction; 0 is one for
     every two processors."""
 
+    busy_poll: int = Field(default=50, ge=0, le=1_000_000)
+    """For how many microseconds a thread of our own engine that has nothing to do looks for more
+    before it sleeps, if that has found something of late. More lowers the delay of sparse packets,
+    and costs a processor while they come."""
+
 
 class LimitsTable(Table):
     """How much strangers may make the gateway do (RFC 7296 §2.6, RFC 8019).

@@ -62,6 +62,7 @@ def show(loaded: Loaded) -> str:
                 "interface": plane.interface,
                 "mtu": plane.mtu,
                 "queues": plane.queues,
+                "busy_poll": plane.busy_poll,
             },
         ),
         table("store", {"url": f"sqlite://{loaded.store.file}", "key": str(loaded.store.key)}),

@@ -78,6 +78,7 @@ async def serve(
             settings.mtu,
             ike_sockets=sockets,
             queues=settings.queues or queues_that_pay(),
+            busy_poll=settings.busy_poll,
         )
         plane = await open_plane(settings.backend, run_dir.path, where)
         stack.push_async_callback(plane.close)

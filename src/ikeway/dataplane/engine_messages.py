@@ -40,6 +40,7 @@ def configuration(config: PlaneConfig) -> Json:
         "port": config.port,
         "workers": config.ike_sockets,
         "queues": config.queues,
+        "busy_poll": config.busy_poll,
         "tun": config.tun,
         "mtu": config.mtu,
     }

@@ -17,7 +17,8 @@ class PlaneConfig:
     """Where the data plane listens for ESP in UDP, and the interface that it makes for the host.
 
     `ike_sockets` is how many each address has beside those of ESP. A data plane that has threads of
-    its own has them for each of `queues`, and a socket for ESP.
+    its own has them for each of `queues`, and a socket for ESP. `busy_poll` is for how many
+    microseconds such a thread looks for more before it sleeps.
     """
 
     listen: tuple[Address, ...]
@@ -26,6 +27,7 @@ class PlaneConfig:
     mtu: int = 1400
     ike_sockets: int = 1
     queues: int = 1
+    busy_poll: int = 50
 
 
 class Refusal(Enum):

@@ -32,6 +32,7 @@ pub(super) enum Request {
         port: u16,
         workers: u32,
         queues: NonZeroU32,
+        busy_poll: u32,
         tun: String,
         mtu: u32,
     },

@@ -232,8 +232,16 @@ impl Server {
         match request {
             Request::Install { .. } | Request::Remove { .. } => (),
             Request::Hello { .. } => return Ok(self.hello()),
-            Request::Configure { listen, port, workers, queues, tun, mtu, .. } => {
-                return self.configure(Configuration { listen, port, workers, queues, tun, mtu });
+            Request::Configure { listen, port, workers, queues, busy_poll, tun, mtu, .. } => {
+                return self.configure(Configuration {
+                    listen,
+                    port,
+                    workers,
+                    queues,
+                    busy_poll,
+                    tun,
+                    mtu,
+                });
             }
             Request::Usage { spi_in, .. } => return self.usage(spi_in),
             Request::Usages { start, .. } => return self.usages(start),

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 pub use challenge::Challenge;
 
 use crate::error::{Attempt, EngineError};
-use crate::udp::{self, Path, ReceiveBatch, SendBatch};
+use crate::udp::{self, Path, RunBatch, SendBatch};
 
 /// Calls on one socket before others have their turn.
 const CALLS: usize = 8;
@@ -45,7 +45,7 @@ pub struct Door {
     socket: OwnedFd,
     local: SocketAddr,
     is_marked: bool,
-    receiving: ReceiveBatch,
+    receiving: RunBatch,
     sending: SendBatch,
 }
 
@@ -61,7 +61,7 @@ impl Door {
         let socket = udp::duplicate(socket).attempt(what)?;
         let name = rustix::net::getsockname(&socket).attempt(what)?;
         let local = SocketAddr::try_from(name).attempt(what)?;
-        let (receiving, sending) = (ReceiveBatch::new(), SendBatch::new());
+        let (receiving, sending) = (RunBatch::new(), SendBatch::new());
         Ok(Self { socket, local, is_marked, receiving, sending })
     }
 

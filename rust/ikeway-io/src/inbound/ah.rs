@@ -15,7 +15,11 @@ const IPV6_HEADER: usize = 40;
 
 impl Lane<'_> {
     /// Takes what is there, up to a batch. Returns whether there was anything.
-    pub(super) fn drain_ah(&mut self, source: &Source<'_>, batch: &mut ReceiveBatch) -> bool {
+    pub(super) fn drain_ah<const MESSAGES: usize>(
+        &mut self,
+        source: &Source<'_>,
+        batch: &mut ReceiveBatch<MESSAGES>,
+    ) -> bool {
         let has_failed = batch.receive(source.socket).is_err();
         let (runs, octets) = batch.parts();
         let has_some = has_failed || !runs.is_empty();

@@ -9,6 +9,6 @@ mod socket;
 mod steering;
 
 pub(crate) use bare::{NO_PORT, is_bare};
-pub(crate) use receive::{ReceiveBatch, Run};
+pub(crate) use receive::{PacketBatch, ReceiveBatch, Run, RunBatch};
 pub(crate) use send::{Path, SendBatch};
 pub(crate) use socket::{Listening, duplicate, last_errno, listen, outcome};

@@ -10,10 +10,11 @@ use rustix::io::Errno;
 use super::address::{Control, Name};
 use super::socket::last_errno;
 
-/// Messages per call.
-const MESSAGES: usize = 8;
-/// As long as a run can be.
+/// As long as a run, or a packet, can be.
 const MESSAGE_OCTETS: usize = 1 << 16;
+/// From one message to the next. They mostly are much shorter, and what stands a power of two apart
+/// would take each other's place in the processor's cache.
+const STRIDE: usize = MESSAGE_OCTETS + 33 * 64;
 
 /// A run of datagrams from one peer: all as long as the first, but for the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,18 +38,23 @@ impl Run {
     }
 }
 
-/// The buffers of a call, and what it received.
-pub(crate) struct ReceiveBatch {
+/// For UDP, where each message may be a long run.
+pub(crate) type RunBatch = ReceiveBatch<8>;
+/// For ESP in no UDP, where each is one packet: the kernel joins none.
+pub(crate) type PacketBatch = ReceiveBatch<64>;
+
+/// The buffers of a call for so many messages, and what it received.
+pub(crate) struct ReceiveBatch<const MESSAGES: usize> {
     octets: Box<[u8]>,
     names: [Name; MESSAGES],
     controls: [Control; MESSAGES],
     runs: Vec<Run>,
 }
 
-impl ReceiveBatch {
+impl<const MESSAGES: usize> ReceiveBatch<MESSAGES> {
     pub(crate) fn new() -> Self {
         Self {
-            octets: vec![0; MESSAGES * MESSAGE_OCTETS].into_boxed_slice(),
+            octets: vec![0; MESSAGES * STRIDE].into_boxed_slice(),
             names: [Name::EMPTY; MESSAGES],
             controls: [Control::EMPTY; MESSAGES],
             runs: Vec::with_capacity(MESSAGES),
@@ -98,7 +104,7 @@ impl ReceiveBatch {
         let control = self.controls.get(place);
         let (Some(peer), Some(control)) = (name, control) else { return };
         let received = control.read(header.msg_hdr.msg_controllen);
-        let start = place * MESSAGE_OCTETS;
+        let start = place * STRIDE;
         let first = self.octets.get(start).copied().unwrap_or(0);
         let headers = if has_header { usize::from(first & 0x0f) * 4 } else { 0 };
         let segment = received.segment.unwrap_or(length).max(1);
@@ -113,10 +119,9 @@ impl ReceiveBatch {
 
     fn vectors(&mut self) -> [libc::iovec; MESSAGES] {
         let mut vectors = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; MESSAGES];
-        for (vector, octets) in vectors.iter_mut().zip(self.octets.chunks_exact_mut(MESSAGE_OCTETS))
-        {
+        for (vector, octets) in vectors.iter_mut().zip(self.octets.chunks_exact_mut(STRIDE)) {
             vector.iov_base = octets.as_mut_ptr().cast();
-            vector.iov_len = octets.len();
+            vector.iov_len = octets.len().min(MESSAGE_OCTETS);
         }
         vectors
     }
