@@ -21,6 +21,9 @@ use crate::wiring::{Wiring, exhaust, is_ready};
 /// A thread that had nothing to send for so long is not needed.
 const IDLE: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
 
+/// Rounds in which it tries again what has just had something, before it asks what is there.
+const ROUNDS: u32 = 8;
+
 /// The way of the sending half from one thread to the other.
 pub(crate) struct Relay {
     for_sender: Slot,
@@ -96,6 +99,9 @@ pub(crate) struct Duty<'engine> {
     relay: &'engine Relay,
     sending: Option<Outbound>,
     has_mail: bool,
+    has_found: bool,
+    /// Rounds since it last asked what is there.
+    rounds: u32,
     strain: Strain,
     patience: Patience,
 }
@@ -104,12 +110,27 @@ impl<'engine> Duty<'engine> {
     /// `awake` is how long it may look before it sleeps.
     pub(crate) fn new(relay: &'engine Relay, awake: Duration) -> Self {
         let (strain, patience) = (Strain::new(Instant::now()), Patience::new(awake));
-        Self { relay, sending: None, has_mail: false, strain, patience }
+        Self {
+            relay,
+            sending: None,
+            has_mail: false,
+            has_found: false,
+            rounds: 0,
+            strain,
+            patience,
+        }
     }
 
     /// Waits until something is there. The last two are the interface and the mail of the sending
     /// half, which are another thread's business while that has it.
     pub(crate) fn wait(&mut self, ready: &mut [PollFd<'_>]) {
+        self.has_mail = false;
+        if std::mem::take(&mut self.has_found) && self.rounds < ROUNDS {
+            // Where something was there is likely to be more, which costs less to try than to ask.
+            self.rounds += 1;
+            return;
+        }
+        self.rounds = 0;
         if self.sending.is_none() {
             self.sending = self.relay.for_receiver.take();
         }
@@ -126,11 +147,11 @@ impl<'engine> Duty<'engine> {
 
     /// Calls `drain`, which says whether it found something: until it finds nothing, or once if
     /// there is something else to do.
-    pub(crate) fn receive(&self, mut drain: impl FnMut() -> bool) {
+    pub(crate) fn receive(&mut self, mut drain: impl FnMut() -> bool) {
         if self.sending.is_none() {
             exhaust(drain);
         } else {
-            drain();
+            self.has_found |= drain();
         }
     }
 
@@ -141,7 +162,7 @@ impl<'engine> Duty<'engine> {
             sending.read_mail();
         }
         let start = Instant::now();
-        sending.drain();
+        self.has_found |= sending.drain();
         self.strain.sent(start, Instant::now());
         if self.strain.is_too_much() {
             self.relay.for_sender.put(self.sending.take());

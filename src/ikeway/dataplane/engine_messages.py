@@ -28,7 +28,7 @@ from ikeway.model.esp import (
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
-PROTOCOL_VERSION: Final = 11
+PROTOCOL_VERSION: Final = 12
 
 Json: TypeAlias = dict[str, Any]
 
