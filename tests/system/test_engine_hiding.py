@@ -64,7 +64,11 @@ def test_shorter_packets_all_look_alike(hosts: Hosts, pad_to: int) -> None:
                 ping(*hosts, inner, size=size)
 
     plain = min(pad_to, hosts[0].config.mtu)
-    assert list(lengths(hosts, talk)) == [8 + 8 + (plain + 2 + 3) // 4 * 4 + 16]
+    sealed = 8 + 8 + (plain + 2 + 3) // 4 * 4 + 16
+    # On a busy machine several may leave as one, which the cable has not cut yet (UDP_SEGMENT).
+    seen = lengths(hosts, talk)
+    assert seen.total() > 0
+    assert not [length for length in seen if length % sealed]
     for inner in (0, 1):
         ping(*hosts, inner, size=1300)
         transfer(*hosts, 1 << 18, inner)
