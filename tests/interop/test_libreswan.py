@@ -192,6 +192,17 @@ def test_a_ppk_is_mixed_in(meet: Meeting, tmp_path: Path) -> None:
     pair.carry()
 
 
+@pytest.mark.parametrize("role", [RESPONDER])
+def test_libreswan_sends_an_ike_intermediate_for_nothing(meet: Meeting) -> None:
+    """RFC 9242 §3.2: it is answered. What stands behind `type=` goes into its ipsec.conf."""
+    ours = {"ike": [f"{Libreswan.IKE}-ke1_mlkem768", Libreswan.IKE]}
+    peer = {"mode": "tunnel\n\tintermediate=yes"}
+    pair = meet(Libreswan, newer=True, ikeway=ours, peer=peer)
+    pair.connect()
+    assert "IKE_INTERMEDIATE" in pair.ikeway.log()
+    pair.carry()
+
+
 def rekeys(pair: InGuestPair, what: str) -> None:
     """Have Libreswan rekey, and wait until one child is left at both ends."""
     before = name_of(pair, what)
