@@ -51,11 +51,14 @@ pub enum Refusal {
     /// There was congestion on the way, and only loss can tell the sender (RFC 6040 §4.2).
     #[error("congestion on the way of a packet without ECN")]
     Congested,
+    /// A policy wants it nowhere, or on the host's own ways (RFC 4301 §4.4.1).
+    #[error("discarded by policy")]
+    Discarded,
 }
 
 impl Refusal {
     /// Every refusal, in the order of [`Refusal::index`].
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::UnknownSpi,
         Self::Replayed,
@@ -71,6 +74,7 @@ impl Refusal {
         Self::Fragment,
         Self::NotExpanded,
         Self::Congested,
+        Self::Discarded,
     ];
 
     /// Returns the place of this refusal in tables of counters.
@@ -98,6 +102,7 @@ impl Refusal {
             Self::Fragment => "fragment",
             Self::NotExpanded => "not_expanded",
             Self::Congested => "congested",
+            Self::Discarded => "discarded",
         }
     }
 }
@@ -145,6 +150,9 @@ pub enum InstallError {
         /// The peer.
         peer: IpAddr,
     },
+    /// Each packet is looked up in all of them.
+    #[error("policies have more than {0} pairs of traffic selectors")]
+    TooManyPolicies(usize),
     /// An SA without selectors would carry nothing.
     #[error("an SA needs at least one traffic selector on each side")]
     NoSelectors,

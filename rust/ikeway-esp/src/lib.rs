@@ -31,6 +31,7 @@ mod separate;
 mod sequence;
 mod shape;
 mod short_gcm;
+mod spd;
 mod suite;
 mod table;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use outbound::{OutboundSa, SEAL_ROOM};
 pub use replay::{MAX_WINDOW, MIN_WINDOW, Pending, Window};
 pub use selector::{Policy, Selector};
 pub use sequence::{SendCounter, infer};
+pub use spd::{MAX_ROWS, Spd, Verdict};
 pub use suite::{Encryption, Integrity, Suite};
 pub use table::{InboundTable, OutboundTable};
 pub use transform::{DirectionKeys, ESP_HEADER, Shared};

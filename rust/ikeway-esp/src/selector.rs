@@ -45,6 +45,15 @@ impl Selector {
         (self.start, self.end)
     }
 
+    pub(crate) const fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    /// Returns the first and last port.
+    pub(crate) const fn ports(&self) -> (u16, u16) {
+        (self.port_start, self.port_end)
+    }
+
     /// Returns a rank: of two selectors that match a packet, the one with the higher rank says more
     /// about it.
     pub(crate) fn rank(&self) -> (bool, u16) {
@@ -76,7 +85,7 @@ impl Selector {
     }
 
     /// A port that cannot be seen is only in "any" and "opaque" (RFC 4301 §4.4.1.1, §7).
-    fn matches_port(&self, port: Port) -> bool {
+    pub(crate) fn matches_port(&self, port: Port) -> bool {
         match port {
             _ if (self.port_start, self.port_end) == (0, PORT_MAX) => true,
             Port::Known(port) => self.port_start <= port && port <= self.port_end,
@@ -127,6 +136,10 @@ impl Policy {
             return Err(InstallError::NoSelectors);
         }
         Ok(Self { local: Side::new(local), peer: Side::new(peer) })
+    }
+
+    pub(crate) fn local(&self) -> &[Selector] {
+        self.local.as_slice()
     }
 
     /// Returns the peer's selectors.

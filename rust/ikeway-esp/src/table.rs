@@ -12,6 +12,7 @@ use crate::inner::Flow;
 use crate::levels::Levels;
 use crate::outbound::OutboundSa;
 use crate::selector::Policy;
+use crate::spd::Spd;
 use crate::traps::Traps;
 
 /// The SAs that we receive on, by our SPI.
@@ -62,6 +63,8 @@ pub struct OutboundTable {
     active: Levels,
     standby: Levels,
     traps: Traps,
+    /// Looked at once for each packet of the host; few have policies.
+    spd: Option<Arc<Spd>>,
     installed: u64,
 }
 
@@ -125,6 +128,18 @@ impl OutboundTable {
         self.traps.find(flow)
     }
 
+    /// Has these policies, instead of those before, stand before all SAs.
+    pub fn govern(&mut self, spd: Option<Arc<Spd>>) {
+        self.spd = spd;
+    }
+
+    /// Whether the policies let a packet go on to the SAs.
+    #[must_use]
+    #[inline]
+    pub fn permits(&self, flow: &Flow) -> bool {
+        self.spd.as_ref().is_none_or(|spd| spd.permits(flow))
+    }
+
     /// Changes where the packets of an SA leave from and go to; everything else stays. Returns
     /// whether it is there.
     pub fn migrate(&mut self, spi_in: u32, path: (SocketAddr, SocketAddr)) -> bool {
@@ -140,7 +155,7 @@ impl OutboundTable {
         self.take(spi_in);
     }
 
-    /// Removes every SA and trap.
+    /// Removes every SA, trap and policy.
     pub fn clear(&mut self) {
         *self = Self { installed: self.installed, ..Self::default() };
     }

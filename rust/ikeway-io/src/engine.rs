@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ikeway_esp::{Counters, InboundSa, InstallError, OutboundSa, Policy};
+use ikeway_esp::{Counters, InboundSa, InstallError, OutboundSa, Policy, Spd};
 
 use crate::error::EngineError;
 use crate::events::Reporter;
@@ -203,7 +203,12 @@ impl Engine {
         self.threads.lanes.untrap(number)
     }
 
-    /// Removes every pair and trap.
+    /// Has these policies stand before all pairs.
+    pub(crate) fn govern(&self, spd: Option<&Arc<Spd>>) -> Result<(), EngineError> {
+        self.threads.lanes.govern(spd)
+    }
+
+    /// Removes every pair, trap and policy.
     pub(crate) fn reset(&mut self) -> Result<(), EngineError> {
         self.settle()?;
         self.counters.clear();

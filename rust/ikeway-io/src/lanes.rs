@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ikeway_esp::{InboundSa, InboundTable, OutboundSa, OutboundTable, Policy};
+use ikeway_esp::{InboundSa, InboundTable, OutboundSa, OutboundTable, Policy, Spd};
 
 use crate::error::EngineError;
 use crate::mailbox::{Mailbox, Promise};
@@ -127,7 +127,13 @@ impl Lanes {
         ask_all(&self.outbound, move |table| table.untrap(number)).map(drop)
     }
 
-    /// Removes every pair and trap.
+    /// Has these policies stand before all SAs; all threads look at the same.
+    pub(crate) fn govern(&self, spd: Option<&Arc<Spd>>) -> Result<(), EngineError> {
+        let spd = spd.cloned();
+        ask_all(&self.outbound, move |table| table.govern(spd.clone())).map(drop)
+    }
+
+    /// Removes every pair, trap and policy.
     pub(crate) fn clear(&self) -> Result<(), EngineError> {
         ask_all(&self.outbound, OutboundTable::clear)?;
         ask_all(&self.inbound, InboundTable::clear).map(drop)

@@ -104,6 +104,9 @@ impl Lane {
         let mut handed = Handed::read(octets)?;
         handed.clamp(self.mtu);
         let flow = Flow::read(handed.packet())?;
+        if !self.table.permits(&flow) {
+            return Err(Refusal::Discarded);
+        }
         let found = match self.table.find(&flow) {
             Some(sa) => Some(sa),
             None => self.table.awaken(&flow),

@@ -13,8 +13,9 @@ from ikeway.ike.questions import Answer, Lease
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
 from ikeway.model.identity import Identity
+from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import Selectors
-from ikeway.runtime.network import TunnelPlan
+from ikeway.runtime.network import Guard, TunnelPlan
 
 
 class DistantPlane(DataPlane):
@@ -66,6 +67,10 @@ class DistantPlane(DataPlane):
         await self._channel.ask("untrap", number)
 
     @override
+    async def govern(self, policies: tuple[TrafficPolicy, ...]) -> None:
+        """The supervisor has done it."""
+
+    @override
     async def usage(self, spi_in: int) -> Usage:
         usage: Usage = await self._channel.ask("usage", spi_in)
         return usage
@@ -110,6 +115,14 @@ class DistantNetwork:
 
     async def open(self, interface: str, mtu: int) -> None:
         """The supervisor has done it."""
+
+    async def govern(self, _guard: Guard, /) -> tuple[str, ...]:
+        """The supervisor does it."""
+        return ()
+
+    async def dropped(self) -> Mapping[str, int]:
+        """The supervisor says it."""
+        return {}
 
     async def add(self, plan: TunnelPlan) -> tuple[str, ...]:
         """Send the traffic of a Child SA through the tunnel; return what the operator should know.

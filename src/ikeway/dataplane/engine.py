@@ -18,6 +18,7 @@ from ikeway.dataplane.engine_messages import (
     child_sa,
     configuration,
     endpoint,
+    policies_of,
     read_usages,
     selectors,
 )
@@ -25,6 +26,7 @@ from ikeway.dataplane.port import DataPlane, PlaneConfig, PlaneEvent
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
+from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import Selectors
 
 SOCKET_NAME: Final = "engine.sock"
@@ -118,6 +120,10 @@ class EngineDataPlane(DataPlane):
     @override
     async def untrap(self, number: int) -> None:
         await self._ask("untrap", trap=number)
+
+    @override
+    async def govern(self, policies: tuple[TrafficPolicy, ...]) -> None:
+        await self._ask("govern", policies=policies_of(policies))
 
     @override
     async def usage(self, spi_in: int) -> Usage:

@@ -25,6 +25,7 @@ from ikeway.model.esp import (
     OriginalAddresses,
     Usage,
 )
+from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
@@ -71,6 +72,18 @@ def child_sa(child: ChildSa) -> Json:
         "traffic_flow": _traffic_flow(child.traffic_flow),
         "ipcomp": _ipcomp(child.ipcomp),
     }
+
+
+def policies_of(policies: tuple[TrafficPolicy, ...]) -> list[Json]:
+    """Return policies in their order; the engine does not know their names."""
+    return [
+        {
+            "action": policy.action.value,
+            "local_ts": selectors(policy.local_ts),
+            "peer_ts": selectors(policy.peer_ts),
+        }
+        for policy in policies
+    ]
 
 
 def endpoint(value: Endpoint) -> Json:

@@ -14,6 +14,7 @@ from ikeway.dataplane.sockets import bind, close
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
+from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import Selectors, Trigger
 
 
@@ -45,6 +46,7 @@ class NullDataPlane(DataPlane):
         self._sockets = sockets
         self._children: dict[int, _Pair] = {}
         self._traps: dict[int, tuple[Selectors, Selectors]] = {}
+        self.policies: tuple[TrafficPolicy, ...] = ()
         self._events: asyncio.Queue[PlaneEvent | None] = asyncio.Queue()
 
     @classmethod
@@ -102,6 +104,10 @@ class NullDataPlane(DataPlane):
         self._traps.pop(number, None)
 
     @override
+    async def govern(self, policies: tuple[TrafficPolicy, ...]) -> None:
+        self.policies = policies
+
+    @override
     async def usage(self, spi_in: int) -> Usage:
         if spi_in not in self._children:
             raise HostError(f"no SA has the inbound SPI {spi_in:#010x}")
@@ -115,6 +121,7 @@ class NullDataPlane(DataPlane):
     async def reset(self) -> None:
         self._children.clear()
         self._traps.clear()
+        self.policies = ()
 
     @override
     async def events(self) -> AsyncIterator[PlaneEvent]:

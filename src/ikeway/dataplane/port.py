@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 
 from ikeway.model.address import NAT_PORT, Address, Endpoint
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
+from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import Selectors, Trigger
 
 
@@ -181,6 +182,14 @@ class DataPlane(Protocol):
         """Take back `trap`; what waits there is dropped when its time is over."""
         ...
 
+    async def govern(self, policies: tuple[TrafficPolicy, ...]) -> None:
+        """Have these policies, in this order, stand before all pairs and traps (RFC 4301 §4.4.1).
+
+        Those of an earlier call are taken back. What they protect goes to pairs as without them;
+        all else is dropped here: to send it around is the business of the host's routes.
+        """
+        ...
+
     async def usage(self, spi_in: int) -> Usage:
         """Return what a pair carried so far."""
         ...
@@ -190,7 +199,7 @@ class DataPlane(Protocol):
         ...
 
     async def reset(self) -> None:
-        """Remove every pair and every trap."""
+        """Remove every pair, every trap and every policy."""
         ...
 
     def events(self) -> AsyncIterator[PlaneEvent]:

@@ -16,6 +16,7 @@ from ikeway.dataplane.port import PacketWaits
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import ConfigError, HostError
 from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Limits, Mode, Usage
+from ikeway.model.policies import Action, TrafficPolicy
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector, Trigger
 from support.netns import namespaces
@@ -95,6 +96,43 @@ def test_traps_are_set_anew_and_taken_back_in_any_order(attempt: Try) -> None:
         await plane.untrap(1)
         await plane.untrap(4711)
         assert await plane.usages() == {}
+
+    attempt(work)
+
+
+def test_policies_are_replaced_as_a_whole_and_go_with_a_reset(attempt: Try) -> None:
+    """RFC 4301 §4.4.1: an ordered database; pairs and traps come and go beside it."""
+    mail = TrafficSelector.of("10.2.0.0/16", 6, (25, 65535))
+    policies = (
+        TrafficPolicy("dns", Action.BYPASS, CHILD.local_ts, CHILD.peer_ts),
+        TrafficPolicy("mail", Action.DISCARD, CHILD.local_ts, (mail,)),
+        TrafficPolicy("rest", Action.PROTECT, CHILD.local_ts, CHILD.peer_ts),
+    )
+
+    async def work(plane: DataPlane) -> None:
+        await plane.govern(policies)
+        await plane.install(CHILD)
+        await plane.govern(policies[1:])
+        await plane.govern(policies[1:])
+        await plane.trap(1, CHILD.local_ts, CHILD.peer_ts)
+        await plane.govern(())
+        await plane.govern(policies)
+        await plane.reset()
+        await plane.reset()
+        await plane.install(CHILD)
+        assert set(await plane.usages()) == {CHILD.spi_in}
+
+    attempt(work)
+
+
+def test_policies_without_a_packet_are_refused_or_nothing(attempt: Try) -> None:
+    none = TrafficPolicy("none", Action.DISCARD, (), CHILD.peer_ts)
+
+    async def work(plane: DataPlane) -> None:
+        if not isinstance(plane, NullDataPlane):
+            with pytest.raises(HostError):
+                await plane.govern((none,))
+        await plane.install(CHILD)
 
     attempt(work)
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use ikeway_esp::{
     Counters, DirectionKeys, Hosts, InboundSa, InstallError, Ipcomp, OutboundSa, Policy, Selector,
-    Shared, Suite,
+    Shared, Spd, Suite,
 };
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use super::governing::Governing;
 use super::messages::{Child, Encapsulation, Endpoint, Keys, Mode, TrafficSelector};
 use crate::engine::Pair;
 use crate::error::{Attempt, EngineError};
@@ -69,6 +70,14 @@ pub(super) fn policy(
     peer: &[TrafficSelector],
 ) -> Result<Policy, InstallError> {
     Policy::new(selectors(local)?, selectors(peer)?)
+}
+
+/// Returns the policies that stand before all pairs, if there are any.
+pub(super) fn spd(policies: &[Governing]) -> Result<Option<Arc<Spd>>, InstallError> {
+    let made =
+        policies.iter().map(|one| Ok((one.action.into(), policy(&one.local_ts, &one.peer_ts)?)));
+    let made: Vec<_> = made.collect::<Result<_, InstallError>>()?;
+    if made.is_empty() { Ok(None) } else { Spd::new(&made).map(Arc::new).map(Some) }
 }
 
 fn selectors(selectors: &[TrafficSelector]) -> Result<Vec<Selector>, InstallError> {

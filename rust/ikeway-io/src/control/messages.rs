@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use ikeway_esp::{Amount, Budget, Counters, Ipcomp, Limit, Port, Ratios, Refusal};
 use serde::{Deserialize, Serialize};
 
+use super::governing::Governing;
 use super::octets::{Octets, encode};
 use super::traffic_flow::TrafficFlow;
 use crate::error::EngineError;
@@ -79,6 +80,11 @@ pub(super) enum Request {
         id: u64,
         trap: u32,
     },
+    /// These policies, in this order, stand before all pairs; those before go.
+    Govern {
+        id: u64,
+        policies: Vec<Governing>,
+    },
     Reset {
         id: u64,
     },
@@ -100,6 +106,7 @@ impl Request {
             | Self::Usages { id, .. }
             | Self::Trap { id, .. }
             | Self::Untrap { id, .. }
+            | Self::Govern { id, .. }
             | Self::Reset { id }
             | Self::Shutdown { id } => *id,
         }

@@ -5,6 +5,7 @@
 mod connection;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod governing;
 mod install;
 mod messages;
 mod octets;

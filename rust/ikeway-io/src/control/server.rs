@@ -255,6 +255,9 @@ impl Server {
                 self.configured()?.trap(trap, &policy)?;
             }
             Request::Untrap { trap, .. } => self.configured()?.untrap(trap)?,
+            Request::Govern { policies, .. } => {
+                self.configured()?.govern(install::spd(&policies)?.as_ref())?;
+            }
             Request::Reset { .. } => self.engine.as_mut().map_or(Ok(()), Engine::reset)?,
             Request::Shutdown { .. } => self.is_ending = true,
         }

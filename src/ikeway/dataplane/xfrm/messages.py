@@ -163,6 +163,12 @@ def policy(
     return fixed + asked + number(Attribute.IF_ID, if_id)
 
 
+def plain_policy(flow: Flow, direction: Direction, priority: int, *, is_blocked: bool) -> bytes:
+    """Return a policy that lets packets of every interface but ours pass as they are, or none."""
+    tail = _POLICY_TAIL.pack(priority, 0, direction, int(is_blocked), 0, 0)
+    return selector(flow, direction) + _FOREVER + bytes(_CURRENT.size) + tail
+
+
 def policy_name(flow: Flow, direction: Direction, if_id: int) -> bytes:
     """Return what names a policy (xfrm_userpolicy_id)."""
     named = selector(flow, direction) + struct.pack("=IB3x", 0, direction)
@@ -171,19 +177,21 @@ def policy_name(flow: Flow, direction: Direction, if_id: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class FoundPolicy:
-    """A policy as the kernel tells of it: what names it, and the interface that it is for."""
+    """A policy as the kernel tells of it: what names it, whose it is, and its place."""
 
     name: bytes
     if_id: int
+    priority: int
 
     @classmethod
     def read(cls, octets: bytes) -> "FoundPolicy":
         """Read an xfrm_userpolicy_info and its attributes."""
-        at = _SELECTOR.size + _LIFETIME.size + _CURRENT.size + 4
-        index, direction = struct.unpack_from("=IB", octets, at)
+        at = _SELECTOR.size + _LIFETIME.size + _CURRENT.size
+        priority, index, direction = struct.unpack_from("=IIB", octets, at)
         tie = attributes(octets[POLICY_OCTETS:]).get(Attribute.IF_ID, bytes(4))
         named = octets[: _SELECTOR.size] + struct.pack("=IB3x", index, direction)
-        return cls(named + attribute(Attribute.IF_ID, tie), *struct.unpack("=I", tie))
+        (if_id,) = struct.unpack("=I", tie)
+        return cls(named + attribute(Attribute.IF_ID, tie), if_id, priority)
 
 
 # SAs ----------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from ikeway.dataplane.sockets import bind, close
 from ikeway.dataplane.xfrm import interface, messages
 from ikeway.dataplane.xfrm.channel import Channel, KernelRefusedError
 from ikeway.dataplane.xfrm.flows import Flow
+from ikeway.dataplane.xfrm.governing import PlainPolicy, is_ours, plain_policies
 from ikeway.dataplane.xfrm.messages import Direction, Found, FoundPolicy, Kind, Sa
 from ikeway.dataplane.xfrm.policies import Claim, Generation, Policies
 from ikeway.dataplane.xfrm.sas import sas
@@ -27,6 +28,7 @@ from ikeway.dataplane.xfrm.told import Told
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
+from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import Selectors
 
 _UDP_ENCAP: Final = 100
@@ -49,6 +51,7 @@ class XfrmDataPlane(DataPlane):
         self._policies = Policies()
         self._told = Told(self._policies)
         self._installed: dict[Flow, Claim] = {}
+        self._plain: tuple[PlainPolicy, ...] = ()
         self._looking: asyncio.Task[None] | None = None
         self._events: asyncio.Queue[PlaneEvent | None] = asyncio.Queue()
         self._is_closed = False
@@ -142,6 +145,16 @@ class XfrmDataPlane(DataPlane):
         self._follow(self._policies.untrap(number))
 
     @override
+    async def govern(self, policies: tuple[TrafficPolicy, ...]) -> None:
+        before, self._plain = self._plain, plain_policies(policies, self._config.tun)
+        for one in self._plain:
+            self._ask(Kind.UPDPOLICY, one.pack(), f"a policy for {one.flow.peer}")
+        kept = {one.place for one in self._plain}
+        for one in before:
+            if one.place not in kept:
+                self._forget(Kind.DELPOLICY, one.name)
+
+    @override
     async def usage(self, spi_in: int) -> Usage:
         inbound, outbound = (self._find(sa) for sa in self._sas(self._pair(spi_in)))
         return Usage(inbound.packets, inbound.octets, outbound.packets, outbound.octets)
@@ -155,8 +168,9 @@ class XfrmDataPlane(DataPlane):
         self._policies = Policies()
         self._told = Told(self._policies)
         self._installed.clear()
+        self._plain = ()
         for found in map(FoundPolicy.read, self._channel.all(Kind.GETPOLICY)):
-            if found.if_id == self._if_id:
+            if found.if_id == self._if_id or is_ours(found, self._config.tun):
                 self._forget(Kind.DELPOLICY, found.name)
         for sa in map(Found.read, self._channel.all(Kind.GETSA)):
             if sa.if_id == self._if_id:
