@@ -21,6 +21,9 @@ pytestmark = [pytest.mark.interop, pytest.mark.system, pytest.mark.xdist_group("
 ROOT = Path(__file__).parents[2]
 MODULES = ("xfrm_interface", "ccm", "cmac", "xcbc")
 MOVED = "10.77.0.77"
+NOWHERE = 8002
+CONNECT = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
+DISCARDED = "Error"
 OFTEN = {"ike": "1h", "child": "10s", "jitter": 0.0}
 PATIENCE = 90.0
 """The guest's processor is interpreted."""
@@ -59,6 +62,8 @@ def ours(kernel: Guest, tmp_path: Path) -> Iterator[Daemon]:
     wanted: Table = {"role": "both", "peer": FIRST[4], "start": "demand"}
     theirs = config("peer", FIRST[4], Path("/out/psk"), networks(link, "peer") | wanted)
     theirs["dataplane"] = {"backend": "xfrm"}
+    nowhere = {"action": "discard", "peer_ts": [f"{link.ours.networks[4]}[tcp/{NOWHERE}]"]}
+    theirs["policies"] = {"nowhere": nowhere}
     (kernel.folder / "ikeway.toml").write_text(toml(theirs))
     command = [PROGRAM, "serve", "-c", "/out/ikeway.toml", "--run-dir", "/run/ikeway"]
     log = ["--log-format", "json", "--log-level", "debug"]
@@ -83,6 +88,9 @@ def test_a_packet_starts_a_tunnel_that_is_rekeyed_and_moves(kernel: Guest, ours:
     assert "0 received" not in pinged
     wait_until(lambda: bool(ours.children()), PATIENCE, "the Child SA")
     assert ping(kernel.namespace, here, there, 5, 5.0) == 5
+    for port, end in ((NOWHERE, DISCARDED), (NOWHERE + 1, "ConnectionRefusedError")):
+        tried = f"python3 -c '{CONNECT}' {here} {port} 2>&1 || true"
+        assert end in kernel.run("sh", "-c", tried), "RFC 4301 §4.4.1"
     first = {child.spi_in for child in ours.children()}
     wait_until(lambda: not first & {child.spi_in for child in ours.children()}, PATIENCE, "a rekey")
     assert ping(kernel.namespace, here, there, 5, 5.0) == 5
@@ -96,4 +104,5 @@ def test_a_packet_starts_a_tunnel_that_is_rekeyed_and_moves(kernel: Guest, ours:
         assert child.packets_in
     ours.disconnect()
     wait_until(lambda: "spi" not in kernel.run("ip", "xfrm", "state"), PATIENCE, "the end")
+    assert "action block" in kernel.run("ip", "xfrm", "policy")
     assert "Traceback" not in (kernel.folder / "ikeway").read_text()

@@ -22,7 +22,9 @@ class Two:
         ours: Table,
         peer: Table,
         peer_faults: Sequence[Table] = (),
+        more: tuple[Table, Table] = ({}, {}),
     ) -> None:
+        """`ours` and `peer` are of the connection, `more` of both whole configurations."""
         self.link = link
         secret = folder / "psk"
         secret.write_text("0123456789abcdef0123")
@@ -30,12 +32,14 @@ class Two:
         self.ours = Daemon(
             folder / "ours",
             link.ours.namespace,
-            config("ours", link.seen_as["peer"][4], secret, networks(link, "ours") | ours),
+            config("ours", link.seen_as["peer"][4], secret, networks(link, "ours") | ours)
+            | more[0],
         )
         self.peer = Daemon(
             folder / "peer",
             link.peer.namespace,
-            config("peer", "any", secret, networks(link, "peer") | {"role": "responder"} | peer),
+            config("peer", "any", secret, networks(link, "peer") | {"role": "responder"} | peer)
+            | more[1],
             peer_faults,
         )
         self.witness = Witness(link.ours, OUTER)

@@ -16,6 +16,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from ikeway.client.facts import SETTINGS, local_address, read_facts
 from ikeway.client.plan import (
     JUMP_TARGET,
+    TUNNEL,
     AddAddress,
     AddRoute,
     AddRule,
@@ -24,6 +25,7 @@ from ikeway.client.plan import (
     Version,
     rules,
 )
+from ikeway.client.steering import PolicyRule
 from ikeway.model.address import Address
 from ikeway.model.errors import HostError
 
@@ -100,6 +102,17 @@ class Kernel:
             raise HostError(
                 "the kernel has no routing rules by port: Linux 4.17 or newer is needed"
             )
+
+    def steer(self, rules: Iterable[PolicyRule], table: int) -> None:
+        """Put the rules of policies into force, in their order.
+
+        Raises:
+            HostError: the kernel refuses.
+        """
+        for rule in rules:
+            if rule.version in self._versions:
+                with _explained("adding a policy to the routing policy"):
+                    self._netlink.rule("add", **_policy_rule(rule, table))
 
     def apply(self, step: Step, index: int, table: int) -> None:
         """Put one step into force, instead of what was there under the same key.
@@ -187,6 +200,25 @@ def _rule(rule: AddRule, table: int) -> dict[str, Any]:
         asked |= {"ip_proto": socket.IPPROTO_UDP, "sport_range": ports}
         if rule.action == "goto":
             asked["iifname"] = "lo"  # stands for what this host itself sends
+    return asked
+
+
+def _policy_rule(rule: PolicyRule, table: int) -> dict[str, Any]:
+    asked: dict[str, Any] = {
+        "family": _FAMILIES[rule.version],
+        "priority": rule.priority,
+        "table": table,
+        "action": _ACTIONS["goto"],
+        "goto": JUMP_TARGET if rule.is_around else TUNNEL,
+    }
+    for word, network in (("src", rule.local), ("dst", rule.peer)):
+        if network is not None:
+            asked |= {word: str(network[0]), f"{word}_len": network.prefixlen}
+    if rule.protocol:
+        asked["ip_proto"] = rule.protocol
+    for word, ports in (("sport_range", rule.local_ports), ("dport_range", rule.peer_ports)):
+        if ports is not None:
+            asked[word] = f"{ports[0]}:{ports[1]}"
     return asked
 
 

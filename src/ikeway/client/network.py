@@ -2,7 +2,7 @@
 """The host's network through netlink: *plan -> apply -> undo*, with the undo on disk first."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +10,19 @@ from typing import Final, TypeVar
 
 from typing_extensions import override
 
-from ikeway.client import journal
+from ikeway.client import journal, nft
 from ikeway.client.ledger import Apply, Change, Ledger, Revert
 from ikeway.client.netlink import Kernel
 from ikeway.client.plan import TABLES, Facts, plan, warnings
 from ikeway.client.roaming import Roaming
+from ikeway.client.steering import steering
 from ikeway.model.address import Address
 from ikeway.model.errors import HostError
 from ikeway.model.time import Instant, Seconds
-from ikeway.runtime.network import HostNetwork, TunnelPlan
+from ikeway.runtime.network import Guard, HostNetwork, TunnelPlan
 
 JOURNAL: Final = "network.json"
+GUARD: Final = "guard.json"
 _FACTS_LAST: Final[Seconds] = 1.0
 _T = TypeVar("_T")
 
@@ -40,6 +42,8 @@ class PyrouteNetwork(HostNetwork):
 
     def __init__(self, run_dir: Path) -> None:
         self._journal = run_dir / JOURNAL
+        self._guarding = run_dir / GUARD
+        self._guard: Guard | None = None
         self._ledger = Ledger()
         self._thread: ThreadPoolExecutor | None = None
         self._kernel: Kernel | None = None
@@ -54,6 +58,14 @@ class PyrouteNetwork(HostNetwork):
     @override
     async def open(self, interface: str, mtu: int) -> None:
         await self._run(lambda: self._open(interface, mtu))
+
+    @override
+    async def govern(self, guard: Guard, /) -> tuple[str, ...]:
+        return await self._run(lambda: self._govern(guard))
+
+    @override
+    async def dropped(self) -> Mapping[str, int]:
+        return await self._run(self._dropped)
 
     @override
     async def add(self, plan: TunnelPlan) -> tuple[str, ...]:
@@ -109,6 +121,38 @@ class PyrouteNetwork(HostNetwork):
             self._undo_all()
             raise
 
+    def _govern(self, guard: Guard) -> tuple[str, ...]:
+        before = journal.load(self._guarding)
+        if not (guard.policies or guard.connections):
+            self._unguard(before)
+            return ()
+        try:
+            self._guard_by(guard, before)
+        except HostError as error:
+            if guard.is_asked_for:
+                raise
+            return (f"nothing keeps traffic of connections in while they are down: {error}",)
+        return ()
+
+    def _guard_by(self, guard: Guard, before: journal.Undo | None) -> None:
+        """The packet filter comes first, so that no way is open that is to be closed."""
+        tunnel = self._opened()
+        self._save(self._guarding, journal.undo_of(guard.interface, 0, 0))
+        nft.enforce(guard)
+        if before is not None and before.is_here and before.interface != guard.interface:
+            nft.release(before.interface)
+        self._guard = guard
+        self._link().steer(steering(guard.policies), tunnel.table)
+
+    def _unguard(self, before: journal.Undo | None) -> None:
+        if before is not None and before.is_here:
+            nft.release(before.interface)
+        self._guard = None
+        journal.clear(self._guarding)
+
+    def _dropped(self) -> Mapping[str, int]:
+        return {} if self._guard is None else nft.dropped(self._guard.interface)
+
     def _add(self, tunnel_plan: TunnelPlan, now: Instant) -> tuple[str, ...]:
         facts = self._current_facts(now)
         try:
@@ -134,6 +178,8 @@ class PyrouteNetwork(HostNetwork):
     def _close(self) -> None:
         try:
             self._undo_all()
+            if self._guard is not None and not self._guard.holds:
+                self._unguard(journal.load(self._guarding))
         finally:
             if self._kernel is not None:
                 self._kernel.close()
@@ -166,11 +212,13 @@ class PyrouteNetwork(HostNetwork):
         return self._facts[1]
 
     def _note(self, tunnel: _Tunnel) -> None:
-        undo = journal.undo_of(tunnel.interface, tunnel.index, tunnel.table)
+        self._save(self._journal, journal.undo_of(tunnel.interface, tunnel.index, tunnel.table))
+
+    def _save(self, path: Path, undo: journal.Undo) -> None:
         try:
-            journal.save(self._journal, undo)
+            journal.save(path, undo)
         except OSError as error:
-            raise HostError(f"writing {self._journal}: {error.strerror}") from error
+            raise HostError(f"writing {path}: {error.strerror}") from error
 
     def _opened(self) -> _Tunnel:
         if self._tunnel is None:

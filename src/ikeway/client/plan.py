@@ -5,10 +5,11 @@ Traffic for the tunnel is looked up in a table of its own, before the main one. 
 the tunnel itself sends, from UDP ports 500 and 4500 of this host or with our mark, jump over that
 table, so that they never go round in circles, whatever the traffic selectors cover:
 
-    4500  with mark 4500                              goto 4504
-    4501  from this host, UDP source port 500 or 4500 goto 4504
-    4503  everything                                  lookup the tunnel's table
-    4504  UDP source port 4500                        go on with the host's own rules, as all do
+    4500  with mark 4500                              goto 5601
+    4501  from this host, UDP source port 500 or 4500 goto 5601
+    4510  and on: what policies send around it        goto 5601, or 5600 (`steering`)
+    5600  everything                                  lookup the tunnel's table
+    5601  UDP source port 4500                        go on with the host's own rules, as all do
 
 Every rule carries the number of the table, which is made from the index of the interface: so
 several instances live side by side, and all that is ours is found again after a crash.
@@ -27,7 +28,9 @@ from ikeway.runtime.network import TunnelPlan
 
 TABLES: Final = 450_000
 """The table of an interface is this plus its index, which a namespace never uses twice."""
-_MARKED, _FROM_PORT, _TUNNEL, _HOST = 4500, 4501, 4503, 4504
+_MARKED, _FROM_PORT, _TUNNEL, _HOST = 4500, 4501, 5600, 5601
+POLICIES: Final = 4510
+"""The priority of the first policy; those behind it have the next ones."""
 Version: TypeAlias = Literal[4, 6]
 
 
@@ -102,6 +105,7 @@ def rules(version: Version) -> tuple[AddRule, ...]:
 
 
 JUMP_TARGET: Final = _HOST
+TUNNEL: Final = _TUNNEL
 
 
 def plan(tunnel: TunnelPlan, facts: Facts) -> tuple[Step, ...]:

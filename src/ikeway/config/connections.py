@@ -115,6 +115,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         initial_contact=table.initial_contact,
         require_address_request=table.require_address_request,
         allow_sha1_signatures=table.allows_legacy,
+        protect=table.protect,
         mobike=table.mobike,
         return_routability=table.return_routability,
         local_address=table.local_address,

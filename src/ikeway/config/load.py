@@ -14,6 +14,7 @@ from ikeway.config.connections import Surroundings, build_connection
 from ikeway.config.credentials import build_credentials, build_sources
 from ikeway.config.findings import Finding, Findings, InvalidConfigError
 from ikeway.config.null_auth import check_pools
+from ikeway.config.policies import build_policies
 from ikeway.config.positions import positions
 from ikeway.config.radius import build_radius
 from ikeway.config.schema import Document
@@ -23,6 +24,7 @@ from ikeway.crypto.keypair import PrivateKey
 from ikeway.model.address import Address
 from ikeway.model.errors import ConfigError
 from ikeway.model.identity import Identity
+from ikeway.model.policies import TrafficPolicy
 from ikeway.policy.connection import Connection
 from ikeway.policy.credentials import Credentials
 from ikeway.policy.limits import Limits
@@ -56,6 +58,7 @@ class DataPlaneSettings:
     mtu: int
     queues: int = 0
     busy_poll: int = 50
+    hold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Loaded:
     sources: StatusSources = field(default=StatusSources())
     radius: RadiusSettings | None = None
     store: StoreSettings = field(default=NO_STORE)
+    policies: tuple[TrafficPolicy, ...] = ()
 
 
 def load(path: Path) -> Loaded:
@@ -167,8 +171,8 @@ def _build(document: Document, findings: Findings) -> Loaded:
     check_pools(connections, findings)
     if not connections:
         findings.warn((), "there are no connections; add [connections.NAME]")
+    policies = build_policies(document.policies, findings)
     radius = build_radius(document, connections, sources)
-    plane = document.dataplane
     return Loaded(
         file=findings.file,
         host=_host(document, findings),
@@ -178,13 +182,24 @@ def _build(document: Document, findings: Findings) -> Loaded:
         tokens={name: key for name, key in keys.items() if isinstance(key, TokenKey)},
         pools=_pools(document, findings),
         limits=Limits(**document.limits.model_dump()),
-        dataplane=DataPlaneSettings(
-            plane.backend.value, plane.interface, plane.mtu, plane.queues, plane.busy_poll
-        ),
+        dataplane=_plane(document),
         warnings=tuple(map(str, findings.warnings)),
         sources=build_sources(document.credentials.revocation, sources),
         radius=radius,
         store=store,
+        policies=policies,
+    )
+
+
+def _plane(document: Document) -> DataPlaneSettings:
+    plane = document.dataplane
+    return DataPlaneSettings(
+        backend=plane.backend.value,
+        interface=plane.interface,
+        mtu=plane.mtu,
+        queues=plane.queues,
+        busy_poll=plane.busy_poll,
+        hold=plane.hold,
     )
 
 

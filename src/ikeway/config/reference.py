@@ -8,7 +8,14 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ikeway.config import credential_tables, lifetime_tables, schema, store, traffic_flow
+from ikeway.config import (
+    credential_tables,
+    lifetime_tables,
+    policy_tables,
+    schema,
+    store,
+    traffic_flow,
+)
 from ikeway.config.proposals import words
 from ikeway.policy.suites import OFFERS
 
@@ -32,6 +39,7 @@ TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("lifetimes", lifetime_tables.LifetimesTable),
     ("retransmission", lifetime_tables.RetransmissionTable),
     ("traffic_flow", traffic_flow.TrafficFlowTable),
+    ("[policies.NAME]", policy_tables.PolicyTable),
     ("[limits]", schema.LimitsTable),
     ("[dataplane]", schema.DataPlaneTable),
     ("[store]", store.StoreTable),

@@ -13,6 +13,7 @@ from ikeway.config.lifetime_tables import (
     RetransmissionTable,
 )
 from ikeway.config.parsed import choice, written
+from ikeway.config.policy_tables import PolicyTable
 from ikeway.config.radius_tables import RadiusTable
 from ikeway.config.store import StoreTable
 from ikeway.config.terms import (
@@ -255,6 +256,11 @@ class ConnectionTable(Table):
     traffic_flow: TrafficFlowTable = TrafficFlowTable()
     """How the shape of its traffic is hidden: see below."""
 
+    protect: bool | None = None
+    """Let nothing of its traffic out in clear, nor in, also while no Child SA is there, and after a
+    crash. By default so where `start` is `now` or `demand`, but not where `peer` is a host name: it
+    has to be looked up first. `false` leaves that to the host's routes."""
+
     mobike: bool = True
     """Offer and accept MOBIKE (RFC 4555): the IKE SA and its traffic follow when either side gets
     other addresses. Without it, only a peer behind a NAT is followed (RFC 7296 §2.23)."""
@@ -359,6 +365,10 @@ class DataPlaneTable(Table):
     before it sleeps, if that has found something of late. More lowers the delay of sparse packets,
     and costs a processor while they come."""
 
+    hold: bool = False
+    """Keep closed what `[policies]` and `protect` close when the daemon ends in good order, too, so
+    that nothing leaks while it restarts. The next start, or one of the host, opens it."""
+
 
 class LimitsTable(Table):
     """How much strangers may make the gateway do (RFC 7296 §2.6, RFC 8019).
@@ -426,6 +436,7 @@ class Document(Table):
     credentials: CredentialsTable = CredentialsTable()
     pools: dict[Name, PoolTable] = {}
     connections: dict[Name, ConnectionTable] = {}
+    policies: dict[Name, PolicyTable] = {}
     limits: LimitsTable = LimitsTable()
     radius: RadiusTable = RadiusTable()
     dataplane: DataPlaneTable = DataPlaneTable()

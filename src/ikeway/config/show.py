@@ -13,7 +13,8 @@ from ikeway.config.traffic_flow import shown
 from ikeway.config.values import PROTOCOLS, span
 from ikeway.crypto.names import name_text
 from ikeway.model.identity import ANONYMOUS, Identity, IdType
-from ikeway.model.selectors import PORT_MAX
+from ikeway.model.policies import TrafficPolicy
+from ikeway.model.selectors import PORT_MAX, Selectors
 from ikeway.model.time import Seconds
 from ikeway.policy.connection import (
     ChildPolicy,
@@ -53,6 +54,7 @@ def show(loaded: Loaded) -> str:
         table("credentials.revocation", _sources(loaded.sources)),
         *(table(f"pools.{name}", _pool(pool)) for name, pool in loaded.pools.items()),
         *(part for each in loaded.connections for part in _connection_tables(each)),
+        *(table(f"policies.{each.name}", _policy(each)) for each in loaded.policies),
         *_radius(loaded.radius),
         table("limits", _limits(loaded.limits)),
         table(
@@ -63,11 +65,24 @@ def show(loaded: Loaded) -> str:
                 "mtu": plane.mtu,
                 "queues": plane.queues,
                 "busy_poll": plane.busy_poll,
+                "hold": plane.hold,
             },
         ),
         table("store", {"url": f"sqlite://{loaded.store.file}", "key": str(loaded.store.key)}),
     ]
     return "\n".join(parts)
+
+
+def _policy(policy: TrafficPolicy) -> Table:
+    def texts(selectors: Selectors) -> list[str]:
+        whole = ((each.networks()[0], each) for each in selectors)
+        return [
+            selector_text(SelectorTemplate(net, each.protocol, (each.port_start, each.port_end)))
+            for net, each in whole
+        ]
+
+    sides = {"local_ts": texts(policy.local_ts), "peer_ts": texts(policy.peer_ts)}
+    return {"action": policy.action.value, **sides}
 
 
 def _limits(limits: Limits) -> Table:
@@ -219,6 +234,7 @@ def _connection(connection: Connection) -> Table:
         "start": connection.start.value,
         "idle": _idle(connection.idle),
         "mode": connection.mode.value,
+        "protect": connection.protect,
         "encapsulation": connection.encapsulate.value,
         "replay_window": connection.replay_window,
         "traffic_flow": shown(connection.traffic_flow),

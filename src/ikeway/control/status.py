@@ -100,12 +100,24 @@ class DrainStatus(Model):
     to: str
 
 
+class PolicyStatus(Model):
+    """A policy, or what a connection protects, and the packets that went no further for it.
+
+    They are counted since the daemon's start.
+    """
+
+    name: str
+    action: str
+    dropped: int = 0
+
+
 class Status(Model):
     """Every IKE SA of the daemon, and the connections that wait for their next start.
 
-    `draining` are those whose clients are sent elsewhere.
+    `draining` are those whose clients are sent elsewhere; `policies` stand in their order.
     """
 
     ike_sas: list[IkeStatus] = []
     retries: list[RetryStatus] = []
     draining: list[DrainStatus] = []
+    policies: list[PolicyStatus] = []

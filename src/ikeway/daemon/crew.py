@@ -21,6 +21,7 @@ from ikeway.daemon import foundation
 from ikeway.daemon.colleague import Colleague, Resources
 from ikeway.daemon.departures import Leaving
 from ikeway.daemon.draining import Orders
+from ikeway.daemon.guarding import policy_status
 from ikeway.daemon.moves import Moves
 from ikeway.daemon.nursery import Nursery
 from ikeway.daemon.share import keeper
@@ -257,6 +258,7 @@ class Crew:
             ike_sas=[sa for status in found for sa in status.ike_sas],
             retries=[retry for status in found for retry in status.retries],
             draining=next((status.draining for status in found), []),
+            policies=await policy_status(self._loaded, self._resources.network),
         )
 
     async def disconnect(self, target: str) -> list[str]:

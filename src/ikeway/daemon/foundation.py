@@ -14,6 +14,7 @@ from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
 from ikeway.daemon import server
 from ikeway.daemon.departures import Departures, Leaving
+from ikeway.daemon.guarding import guard_of
 from ikeway.daemon.radius import take_orders
 from ikeway.dataplane import open_plane
 from ikeway.dataplane.port import DataPlane, PlaneConfig
@@ -88,6 +89,9 @@ async def serve(
         if network is not None and plane.interface is not None:
             await network.open(plane.interface, settings.mtu)
             stack.push_async_callback(network.close)
+            for remark in await network.govern(guard_of(loaded)):
+                get_logger("ikeway").warning(remark)
+        await plane.govern(loaded.policies)
         daemon = make(plane)
         stack.push_async_callback(daemon.close)
         daemon.begin()

@@ -21,6 +21,7 @@ from ikeway.daemon import foundation
 from ikeway.daemon.departures import Leaving, depart
 from ikeway.daemon.draining import Draining
 from ikeway.daemon.eap import open_desk
+from ikeway.daemon.guarding import policy_status
 from ikeway.daemon.plane_events import PlaneEvents
 from ikeway.daemon.radius import RadiusOffice
 from ikeway.daemon.roaming import Roaming
@@ -278,6 +279,7 @@ class Supervisor:
             ike_sas=[status for status in known if status is not None],
             retries=[retry_status(retry, clocks) for retry in self._starter.waiting],
             draining=self._draining.status,
+            policies=await policy_status(self._loaded, self._network),
         )
 
     async def disconnect(self, target: str) -> list[str]:

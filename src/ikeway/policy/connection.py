@@ -212,6 +212,7 @@ class Connection:
     `window` is how many requests may be under way at a time, each way (RFC 7296 §2.3). Messages
     that need a larger IP datagram than `fragment_size` are fragmented (RFC 7383); with 0 none are.
     Without `children` the connection has a single Child SA, which is as its own fields say.
+    `protect` is whether its traffic never leaves in clear; None: it depends (`protected`).
     `revocation` is how much is to be known of whether the peer's certificate was taken back.
     `redirect` is whether we go where the peer sends us; clients are sent to `redirect_to` instead,
     and have `redirect_grace` to go if they are up.
@@ -263,6 +264,7 @@ class Connection:
     local_address: Address | None = None
     idle: Seconds = math.inf
     children: tuple[ChildPolicy, ...] = ()
+    protect: bool | None = None
     childless: Childless = Childless.ALLOW
     revocation: Revocation = Revocation.LENIENT
     ppk: UsePpk = UsePpk.OFF
@@ -308,6 +310,19 @@ class Connection:
         return (
             chosen or tuple(policy for policy in policies if policy.start in alike) or policies[:1]
         )
+
+    @property
+    def protected(self) -> tuple[ChildPolicy, ...]:
+        """Return the Child SAs whose traffic never leaves in clear, also while they are not there.
+
+        By default those that start by themselves; but not where the peer's name has to be looked
+        up first, maybe by what would be closed.
+        """
+        if self.protect is not None:
+            return self.child_policies if self.protect else ()
+        if self.peer.host is not None:
+            return ()
+        return tuple(one for one in self.child_policies if one.start is not Start.WAIT)
 
     @property
     def does_mobike(self) -> bool:

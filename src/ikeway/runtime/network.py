@@ -2,13 +2,14 @@
 """The host's network as a tunnel needs it: a port, and what it is told (RFC 4301 §4.4.1)."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Protocol
 
 from ikeway.model.address import IKE_PORT, OUTER_MARK, Address
 from ikeway.model.errors import HostError
+from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import Selectors
 
 
@@ -31,6 +32,23 @@ class TunnelPlan:
     dns: tuple[Address, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What never leaves in clear, what does, and what goes nowhere; the first that fits decides.
+
+    `connections` come after `policies`; of those in `open` our side is not known before they are
+    up. With `holds` all stays closed when we end in good order, as it does when we do not. What is
+    not `is_asked_for` is done where the host can.
+    """
+
+    interface: str
+    policies: tuple[TrafficPolicy, ...] = ()
+    connections: tuple[TrafficPolicy, ...] = ()
+    open: frozenset[str] = frozenset()
+    holds: bool = False
+    is_asked_for: bool = True
+
+
 class HostNetwork(Protocol):
     """Addresses and routes of the tunnel: whatever is done is undone, also after a crash."""
 
@@ -47,6 +65,19 @@ class HostNetwork(Protocol):
         Raises:
             HostError: there is no such interface, or the kernel refuses.
         """
+
+    async def govern(self, guard: Guard, /) -> tuple[str, ...]:
+        """Have the host's routes and its packet filter heed policies; return what it cannot do.
+
+        What an earlier process left is in force until then.
+
+        Raises:
+            HostError: the kernel refuses, or nftables is not installed.
+        """
+
+    async def dropped(self) -> Mapping[str, int]:
+        """Return how many packets went no further, by the name of their policy."""
+        ...
 
     async def add(self, plan: TunnelPlan) -> tuple[str, ...]:
         """Send the traffic of a Child SA through the tunnel; return what the operator should know.

@@ -27,6 +27,9 @@ class Moving:
         self.news: asyncio.Queue[tuple[Address, ...] | None] = asyncio.Queue()
         self.news.put_nowait(first)
 
+    async def dropped(self) -> dict[str, int]:
+        return {}
+
     async def changes(self) -> AsyncIterator[tuple[Address, ...]]:
         while (now := await self.news.get()) is not None:
             yield now

@@ -31,6 +31,9 @@ def status(*, run_dir: RunDirOption = DEFAULT, json: JsonOption = False) -> None
         out.print("no IKE SAs")
     for drain in found.draining:
         out.print(f"{plain(drain.connection)}: drained to {plain(drain.to)}", style="bold")
+    for policy in found.policies:
+        words = f"{plain(policy.name)}: {policy.action}, {policy.dropped} packets dropped"
+        out.print(words)
     for retry in found.retries:
         out.print(f"{plain(retry.connection)}: {_next_attempt(retry)}", style="bold")
         out.print(f"  {'reason':9} {plain(retry.reason)}")
