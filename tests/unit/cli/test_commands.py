@@ -65,6 +65,9 @@ def test_without_a_daemon_the_status_is_3_and_the_error_one_line(
     assert ran.err.count("\n") == 1
 
 
+NOTHING = {"ike_sas": [], "retries": [], "draining": [], "policies": []}
+
+
 def test_status_shows_what_a_person_wants_to_know(ikeway: Runner, tmp_path: Path) -> None:
     with running_daemon(tmp_path):
         ran = ikeway("status", "--run-dir", tmp_path)
@@ -88,7 +91,7 @@ def test_status_shows_what_a_person_wants_to_know(ikeway: Runner, tmp_path: Path
 def test_status_as_json_is_the_promised_object(ikeway: Runner, tmp_path: Path) -> None:
     with running_daemon(tmp_path):
         ran = ikeway("status", "--json", "--run-dir", tmp_path)
-    assert json.loads(ran.out) == {"ike_sas": [OFFICE.model_dump()], "retries": [], "draining": []}
+    assert json.loads(ran.out) == NOTHING | {"ike_sas": [OFFICE.model_dump()]}
 
 
 def test_status_without_ike_sas_says_so(ikeway: Runner, tmp_path: Path) -> None:
@@ -96,7 +99,7 @@ def test_status_without_ike_sas_says_so(ikeway: Runner, tmp_path: Path) -> None:
         daemon.sas = []
         assert ikeway("status", "--run-dir", tmp_path).out == "no IKE SAs\n"
         printed = ikeway("status", "--json", "--run-dir", tmp_path).out
-    assert json.loads(printed) == {"ike_sas": [], "retries": [], "draining": []}
+    assert json.loads(printed) == NOTHING
 
 
 def test_status_says_when_a_connection_is_tried_again_and_why_it_is_down(

@@ -81,7 +81,7 @@ def test_an_event_may_carry_any_facts() -> None:
 
 def test_the_status_has_the_field_names_that_scripts_rely_on() -> None:
     document = json.loads(Status(ike_sas=[OFFICE]).model_dump_json())
-    assert document.keys() == {"ike_sas", "retries", "draining"}
+    assert document.keys() == {"ike_sas", "retries", "draining", "policies"}
     sa = document["ike_sas"][0]
     assert list(sa) == [
         "id",
