@@ -18,6 +18,7 @@ use crate::pacing::Dummies;
 use crate::threads::Threads;
 use crate::tun::Tun;
 use crate::udp::{Listening, NO_PORT, is_bare, listen};
+use crate::used::{Trace, UsedKeys};
 use crate::wiring::Wiring;
 
 /// Where the engine listens, and the interface that it makes.
@@ -42,6 +43,8 @@ pub(crate) struct Pair {
     pub(crate) counters: Arc<Counters>,
     /// Whether the outbound half waits for the peer to use the pair (RFC 7296 §2.8).
     pub(crate) is_standby: bool,
+    /// What its outbound keys are known by, once they were used.
+    pub(crate) trace: Trace,
     /// When the outbound half sends dummies, if it does.
     pub(crate) dummies: Option<Dummies>,
 }
@@ -57,6 +60,8 @@ pub(crate) struct Engine {
     is_unsettled: bool,
     /// Those that go, by their inbound SPI.
     leaving: BTreeSet<u32>,
+    /// Also those of pairs that went: a pair that came back would begin with number 1.
+    used: UsedKeys,
 }
 
 impl Engine {
@@ -87,6 +92,7 @@ impl Engine {
             wiring,
             is_unsettled: false,
             leaving: BTreeSet::new(),
+            used: UsedKeys::default(),
         })
     }
 
@@ -124,10 +130,13 @@ impl Engine {
     pub(crate) fn install(&mut self, pair: Pair) -> Result<(), EngineError> {
         let path = pair.outbound.path();
         self.check_path(path, pair.outbound.is_ah())?;
-        let Pair { mut inbound, outbound, counters, is_standby, dummies } = pair;
+        let Pair { mut inbound, outbound, counters, is_standby, trace, dummies } = pair;
         let spi_in = inbound.spi();
         if self.counters.contains_key(&spi_in) {
             return Err(InstallError::SpiInUse(spi_in).into());
+        }
+        if self.used.contains(trace) {
+            return Err(EngineError::KeysUsed(outbound.spi()));
         }
         inbound.expect_from(path.1);
         if is_standby {
@@ -139,6 +148,7 @@ impl Engine {
         if let Some(dummies) = dummies {
             self.pacemaker.install(spi_in, outbound.clone(), dummies)?;
         }
+        self.used.remember(trace);
         self.threads.lanes.install(inbound, outbound, is_standby);
         self.is_unsettled = true;
         self.counters.insert(spi_in, counters);

@@ -30,6 +30,9 @@ pub enum EngineError {
     /// The engine runs with another configuration.
     #[error("the engine is configured differently; shut it down first")]
     Conflict,
+    /// Its keys have sealed packets, so its sequence numbers and IVs would come again (I7).
+    #[error("the keys of the outbound SPI {0:#010x} were in use before")]
+    KeysUsed(u32),
     /// There is no pair of SAs with that inbound SPI.
     #[error("no SA has the inbound SPI {0:#010x}")]
     UnknownSpi(u32),
@@ -52,6 +55,7 @@ impl EngineError {
             Self::Unsupported(_) => "unsupported",
             Self::NotConfigured => "not_configured",
             Self::Conflict => "conflict",
+            Self::KeysUsed(_) => "keys_used",
             Self::UnknownSpi(_) => "unknown_spi",
             Self::Busy => "busy",
             Self::LaneEnded => "ended",

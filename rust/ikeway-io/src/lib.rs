@@ -28,6 +28,7 @@ mod strain;
 mod threads;
 mod tun;
 mod udp;
+mod used;
 mod wiring;
 
 #[cfg(feature = "fuzzing")]

@@ -119,7 +119,7 @@ def test_policies_are_replaced_as_a_whole_and_go_with_a_reset(attempt: Try) -> N
         await plane.govern(policies)
         await plane.reset()
         await plane.reset()
-        await plane.install(CHILD)
+        await plane.install(replace(CHILD, spi_out=0x2001))
         assert set(await plane.usages()) == {CHILD.spi_in}
 
     attempt(work)

@@ -15,6 +15,7 @@ use super::messages::{Child, Encapsulation, Endpoint, Keys, Mode, TrafficSelecto
 use crate::engine::Pair;
 use crate::error::{Attempt, EngineError};
 use crate::udp::NO_PORT;
+use crate::used::Trace;
 
 /// Returns both halves of `child`, their keys expanded.
 pub(super) fn pair(child: Child, is_standby: bool, mtu: usize) -> Result<Pair, EngineError> {
@@ -29,14 +30,15 @@ pub(super) fn pair(child: Child, is_standby: bool, mtu: usize) -> Result<Pair, E
     let counters = Arc::clone(&incoming.counters);
     let path = path(child.local, child.peer, &child.encapsulation);
     let inbound = InboundSa::new(incoming, &direction(child.keys_in), child.replay_window)?;
-    let mut outbound =
-        OutboundSa::new(outgoing, path, &direction(child.keys_out), &random_seed()?, 0)?;
+    let keys_out = direction(child.keys_out);
+    let trace = Trace::of(child.spi_out, &keys_out);
+    let mut outbound = OutboundSa::new(outgoing, path, &keys_out, &random_seed()?, 0)?;
     let mut dummies = None;
     if let Some(flow) = child.traffic_flow {
         outbound = flow.applied(outbound, &child.mode, mtu)?;
         dummies = flow.dummies()?;
     }
-    Ok(Pair { inbound, outbound, counters, is_standby, dummies })
+    Ok(Pair { inbound, outbound, counters, is_standby, trace, dummies })
 }
 
 fn hosts(child: &Child, policy: &Policy) -> Result<Option<Hosts>, InstallError> {
