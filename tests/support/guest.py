@@ -95,7 +95,7 @@ class Guest:
             check=False,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
             env=self._env,
         )
         assert done.returncode == 0, f"labguest {arguments}: {done.stdout}{done.stderr}"

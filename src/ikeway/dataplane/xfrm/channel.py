@@ -40,7 +40,11 @@ class Channel:
     def __init__(self) -> None:
         try:
             self._asking = _open(0)
-            self._listening = _open(_GROUPS)
+            try:
+                self._listening = _open(_GROUPS)
+            except OSError:
+                self._asking.close()
+                raise
         except OSError as error:
             words = "this kernel has no XFRM: load xfrm_user, or use the engine"
             if error.errno == errno.EPERM:
@@ -54,9 +58,18 @@ class Channel:
         Raises:
             KernelRefusedError: it is not.
         """
-        self._send(kind, body, _REQUEST | _ACK)
-        for answer, octets in _messages(self._asking.recv(_OCTETS)):
-            _check(answer, octets)
+        for refusal in self.ask_together((kind, body)):
+            if refusal is not None:
+                raise refusal
+
+    def ask_together(self, *wanted: tuple[Kind, bytes]) -> list[KernelRefusedError | None]:
+        """Have things done with one call, so that few packets meet the state between them.
+
+        Return what the kernel refuses, in the order of what was wanted.
+        """
+        flags = _REQUEST | _ACK
+        self._asking.send(b"".join(_message(kind, body, flags) for kind, body in wanted))
+        return [_refusal(self._asking.recv(_OCTETS)) for _ in wanted]
 
     def get(self, kind: Kind, body: bytes) -> bytes:
         """Return what the kernel has under a name.
@@ -94,8 +107,7 @@ class Channel:
         self._listening.close()
 
     def _send(self, kind: Kind, body: bytes, flags: int) -> None:
-        length = _HEADER.size + len(body)
-        self._asking.send(_HEADER.pack(length, kind, flags, 0, 0) + body)
+        self._asking.send(_message(kind, body, flags))
 
     def _readable(self, hear: Callable[[int, bytes], None]) -> None:
         try:
@@ -115,6 +127,20 @@ def _open(groups: int) -> socket.socket:
         made.close()
         raise
     return made
+
+
+def _message(kind: Kind, body: bytes, flags: int) -> bytes:
+    whole = _HEADER.pack(_HEADER.size + len(body), kind, flags, 0, 0) + body
+    return whole + bytes(-len(whole) % 4)
+
+
+def _refusal(answer: bytes) -> KernelRefusedError | None:
+    try:
+        for kind, octets in _messages(answer):
+            _check(kind, octets)
+    except KernelRefusedError as refusal:
+        return refusal
+    return None
 
 
 def _messages(octets: bytes) -> Iterator[tuple[int, bytes]]:

@@ -5,7 +5,7 @@ Ports, SPIs and addresses are in network order, all else in that of the host. py
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from ipaddress import ip_address
 from typing import Final
@@ -36,6 +36,7 @@ class Kind(IntEnum):
     ACQUIRE = 23
     EXPIRE = 24
     UPDPOLICY = 25
+    UPDSA = 26
     MAPPING = 38
 
 
@@ -225,6 +226,12 @@ class Sa:
     def name(self) -> bytes:
         """What names it (xfrm_usersa_id)."""
         return _sa_name(self.target.address, self.spi)
+
+    def is_but_for_ports(self, other: "Sa") -> bool:
+        """Whether it differs from another one in the ports of its encapsulation at most."""
+        here, there = self.source.address, self.target.address
+        is_there = (here, there) == (other.source.address, other.target.address)
+        return is_there and replace(other, source=self.source, target=self.target) == self
 
     def pack(self, before: "Found | None" = None, jump: int = 0) -> bytes:
         """Return the SA (xfrm_usersa_info).

@@ -9,7 +9,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Final, Self
 
@@ -35,7 +35,9 @@ _UDP_ENCAP: Final = 100
 _ESP_IN_UDP: Final = 2
 _JUMP: Final = 1 << 16
 """More packets than leave between the reading of an SA and its end."""
-_LOOK_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 0.005
+_LOOKS: Final = 1000
+"""How many SAs are looked at in a second, but for the last of many."""
 
 
 class XfrmDataPlane(DataPlane):
@@ -63,16 +65,17 @@ class XfrmDataPlane(DataPlane):
         Raises:
             HostError: the kernel has no IPsec, or an address or port cannot be bound.
         """
-        sockets = bind(config)
-        try:
+        with ExitStack() as undo:
+            sockets = bind(config)
+            undo.callback(close, sockets)
             _encapsulate(sockets)
-            plane = cls(config, sockets, Channel())
+            channel = Channel()
+            undo.callback(channel.close)
+            plane = cls(config, sockets, channel)
             await plane.reset()
             await asyncio.to_thread(interface.make, config.tun, config.mtu)
-        except HostError:
-            close(sockets)
-            raise
-        plane._channel.listen(plane._hear)
+            channel.listen(plane._hear)
+            undo.pop_all()
         return plane
 
     @property
@@ -121,9 +124,13 @@ class XfrmDataPlane(DataPlane):
         before = self._sas(pair)
         moved = replace(pair.child, local=local, peer=peer, encapsulation=encapsulation)
         pair.child = moved
-        for old, new, jump in zip(before, self._sas(pair), (0, _JUMP), strict=True):
-            self._move(old, new, jump)
-        self._follow(pair.flows)
+        into, out = zip(before, self._sas(pair), strict=True)
+        self._move(*into)
+        if out[0].name == out[1].name:
+            self._move(*out, jump=_JUMP)
+            self._follow(pair.flows)
+        else:
+            self._lead_over(pair, *out)
 
     @override
     async def remove(self, spi_in: int) -> Usage:
@@ -156,8 +163,11 @@ class XfrmDataPlane(DataPlane):
 
     @override
     async def usage(self, spi_in: int) -> Usage:
-        inbound, outbound = (self._find(sa) for sa in self._sas(self._pair(spi_in)))
-        return Usage(inbound.packets, inbound.octets, outbound.packets, outbound.octets)
+        pair = self._pair(spi_in)
+        inbound, outbound = (self._find(sa) for sa in self._sas(pair))
+        return pair.before + Usage(
+            inbound.packets, inbound.octets, outbound.packets, outbound.octets
+        )
 
     @override
     async def usages(self) -> Mapping[int, Usage]:
@@ -217,20 +227,42 @@ class XfrmDataPlane(DataPlane):
             return Found.read(self._channel.get(Kind.GETSA, sa.name))
         return self._told.ended.get(sa.name, Found.nothing(sa))
 
-    def _move(self, old: Sa, new: Sa, jump: int) -> None:
-        """Make an SA anew elsewhere, with its counts, and its numbers so many ahead."""
+    def _move(self, old: Sa, new: Sa, jump: int = 0) -> None:
+        """Have an SA elsewhere, with its counts; one that is made anew jumps so many numbers.
+
+        Another port is but a change. Where addresses change, both steps are one call.
+        """
+        if old.is_but_for_ports(new) and self._is_done(Kind.UPDSA, new.pack()):
+            return
         before = self._find(old)
+        steps = (Kind.DELSA, old.name), (Kind.NEWSA, new.pack(before, jump))
+        refusal = self._channel.ask_together(*steps)[1]
+        if refusal is not None:
+            raise _refused(refusal, f"SPI {new.spi:#010x}")
+
+    def _lead_over(self, pair: Generation, old: Sa, new: Sa) -> None:
+        """Have another SA send, and then only end the one that did: no packet meets none."""
+        before = self._find(old)
+        self._ask(Kind.NEWSA, new.pack(before, _JUMP), f"SPI {new.spi:#010x}")
+        self._follow(pair.flows)
+        last = self._find(old)
         self._forget(Kind.DELSA, old.name)
-        self._ask(Kind.NEWSA, new.pack(before, jump), f"SPI {new.spi:#010x}")
+        since = Usage(
+            packets_out=last.packets - before.packets, octets_out=last.octets - before.octets
+        )
+        pair.before = pair.before + since
 
     def _ask(self, kind: Kind, body: bytes, what: str) -> None:
         try:
             self._channel.ask(kind, body)
         except KernelRefusedError as refusal:
-            if refusal.number == errno.EEXIST:
-                raise HostError(f"{what} is in use") from refusal
-            name = errno.errorcode.get(refusal.number, str(refusal.number))
-            raise HostError(f"{what}: the kernel says {refusal} ({name})") from refusal
+            raise _refused(refusal, what) from refusal
+
+    def _is_done(self, kind: Kind, body: bytes) -> bool:
+        with suppress(KernelRefusedError):
+            self._channel.ask(kind, body)
+            return True
+        return False
 
     def _forget(self, kind: Kind, name: bytes) -> None:
         """Take something away that may be gone."""
@@ -274,7 +306,7 @@ class XfrmDataPlane(DataPlane):
             for spi_in in waiting:
                 if (await self.usage(spi_in)).packets_in:
                     self._wake(spi_in)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(max(_LOOK_SECONDS, len(waiting) / _LOOKS))
 
     def _wake(self, spi_in: int) -> None:
         """Let a pair send that was on standby."""
@@ -285,6 +317,13 @@ class XfrmDataPlane(DataPlane):
         event = self._told.hear(kind, octets)
         if event is not None:
             self._events.put_nowait(event)
+
+
+def _refused(refusal: KernelRefusedError, what: str) -> HostError:
+    if refusal.number == errno.EEXIST:
+        return HostError(f"{what} is in use")
+    name = errno.errorcode.get(refusal.number, str(refusal.number))
+    return HostError(f"{what}: the kernel says {refusal} ({name})")
 
 
 def _encapsulate(sockets: tuple[socket.socket, ...]) -> None:

@@ -10,7 +10,7 @@ from itertools import count
 
 from ikeway.dataplane.xfrm.flows import Flow, flows
 from ikeway.dataplane.xfrm.messages import Direction, Template
-from ikeway.model.esp import ChildSa, Mode
+from ikeway.model.esp import ChildSa, Mode, Usage
 from ikeway.model.selectors import Selectors
 
 TRAP_PRIORITY = 1 << 30
@@ -39,6 +39,8 @@ class Generation:
     reqid: int
     age: int
     is_standby: bool
+    before: Usage = field(default=Usage())
+    """What its SAs carried where they were, and did not bring along when they moved."""
 
     def is_like(self, child: ChildSa) -> bool:
         """Whether another pair is for the same packets."""
