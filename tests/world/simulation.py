@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ikeway.ike.io import Datagram, Report, Send
 from ikeway.ike.reports import Established, Reauthenticating, Rekeyed
+from ikeway.ike.states import Established as Up
 from ikeway.model.address import Address, Endpoint
 from ikeway.wire.message import NAT_KEEPALIVE
 from world import acting, actions, layout, reference, traffic, variety
@@ -182,10 +183,27 @@ class World:
         is_dismissed = (host.number, report.sa) in self.dismissed
         if is_dismissed and isinstance(event, Rekeyed | Reauthenticating):
             self.dismissed.add((host.number, event.successor))
+        if isinstance(event, Established) and self._leaves_closed(host, report.sa):
+            self.dismissed.add((host.number, report.sa))
         if isinstance(event, Established) and event.resumed:
             if (host.number, event.resumed) in self.resumed:
                 raise Broken("tickets", f"{host.place.name} takes the ticket of an SA twice")
             self.resumed.add((host.number, event.resumed))
+
+    def _leaves_closed(self, host: Host, spi: bytes) -> bool:
+        """Whether a Child SA was closed on an IKE SA that the peer begins another one beside."""
+        known = {sa.spi: sa.state for sa in host.endpoint.sas if isinstance(sa.state, Up)}
+        new = known.get(spi)
+        return (
+            new is not None
+            and not new.session.link.is_initiator
+            and any(
+                (host.number, other) in self.dismissed
+                and state.peer_id == new.peer_id
+                and state.connection.name == new.connection.name
+                for other, state in known.items()
+            )
+        )
 
     def disturb(self) -> None:
         """Note that something happened that may cost packets."""
