@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import pytest
 
@@ -164,6 +165,42 @@ def test_two_answers_that_make_the_same_keys_get_one_request(row: Row) -> None:
     changed = put(message, Notify(NotifyType(40960))).encode()
     ladder.arrive(ladder.left, genuine)
     assert ladder.arrive(ladder.left, changed) == []
+    assert len(ladder.left.states[0].branches) == 1  # type: ignore[union-attr]
+    ladder.settle()
+    assert isinstance(ladder.left.states[0], Established)
+
+
+P256: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
+"""The prime of ECP-256 (RFC 5903 §3.1)."""
+
+
+def mirrored(public: bytes) -> bytes:
+    """Return the public value of ECP-256 with the same x."""
+    x, y = public[:32], int.from_bytes(public[32:])
+    return x + (P256 - y).to_bytes(32)
+
+
+@pytest.mark.conformance("CF-C15")
+@pytest.mark.parametrize(
+    ("group", "alike"),
+    [
+        ("x25519", lambda public: public[:-1] + bytes([public[-1] ^ 0x80])),
+        ("ecp256", mirrored),
+    ],
+)
+def test_another_public_value_that_makes_the_same_keys_gets_no_request(
+    row: Row, group: str, alike: Callable[[bytes], bytes]
+) -> None:
+    """RFC 5282 §3.1, again: X25519 "MUST mask the most significant bit" (RFC 7748 §5), and the
+    secret of ECP groups "consists of the x value" (RFC 5903 §7)."""
+    ladder = replace(row, ike=row.ike.replace("x25519", group)).psk()
+    _, genuine = answers(row, ladder, 0)
+    message = Message.decode(genuine)
+    exchange = message.one(KeyExchange)
+    assert exchange is not None
+    other = replace(exchange, data=alike(exchange.data))
+    ladder.arrive(ladder.left, genuine)
+    assert ladder.arrive(ladder.left, put(message, other).encode()) == []
     assert len(ladder.left.states[0].branches) == 1  # type: ignore[union-attr]
     ladder.settle()
     assert isinstance(ladder.left.states[0], Established)

@@ -148,9 +148,9 @@ def _dismiss(world: "World", spis: tuple[bytes, bytes]) -> None:
     """Note that a Child SA goes because somebody wishes so: the IKE SA counts as up without one."""
     for host in world.hosts:
         for sa in host.endpoint.sas:
-            session = getattr(sa.state, "session", None)
-            if session is not None and (session.link.spi_i, session.link.spi_r) == spis:
-                world.dismissed.add((host.number, sa.spi))
+            state = sa.state
+            if isinstance(state, Established) and _spis(state) == spis:
+                world.dismissed[host.number, sa.spi] = state.connection.name, state.peer_id
 
 
 def _give(host: Host, spis: tuple[bytes, bytes], action: Order) -> None:

@@ -9,9 +9,10 @@ from ipaddress import ip_network
 from typing import Any, Final
 
 from ikeway.ike.io import Datagram, Report, Send
-from ikeway.ike.reports import Established, Reauthenticating, Rekeyed
+from ikeway.ike.reports import Closed, Established, Reauthenticating, Rekeyed
 from ikeway.ike.states import Established as Up
 from ikeway.model.address import Address, Endpoint
+from ikeway.model.identity import Identity
 from ikeway.wire.message import NAT_KEEPALIVE
 from world import acting, actions, layout, reference, traffic, variety
 from world.actions import Act
@@ -57,7 +58,8 @@ class Outcome:
 class World:
     """All hosts, and what is going to happen, in order.
 
-    `dismissed` are the IKE SAs, by host and SPI, of which a Child SA was closed on purpose.
+    `dismissed` are the IKE SAs, by host and SPI, of which a Child SA was closed on purpose: with
+    the connection and the peer of each.
     """
 
     def __init__(self, seed: int, generation: int = variety.PROVEN) -> None:
@@ -75,7 +77,7 @@ class World:
         ]
         self.network = Network(seed, nats)
         self.forger = Forger(seed, Prng(seed, "forger"))
-        self.dismissed: set[tuple[int, bytes]] = set()
+        self.dismissed: dict[tuple[int, bytes], tuple[str, Identity]] = {}
         self.probes = traffic.Probes(self)
         self.resumed: set[tuple[int, bytes]] = set()
         octets = self.layout.packet_octets
@@ -180,30 +182,27 @@ class World:
     def told(self, host: Host, report: Report) -> None:
         """Hear of what happened at a host; its counters have the record."""
         event = report.event
-        is_dismissed = (host.number, report.sa) in self.dismissed
-        if is_dismissed and isinstance(event, Rekeyed | Reauthenticating):
-            self.dismissed.add((host.number, event.successor))
-        if isinstance(event, Established) and self._leaves_closed(host, report.sa):
-            self.dismissed.add((host.number, report.sa))
+        self._note_closed(host, report)
         if isinstance(event, Established) and event.resumed:
             if (host.number, event.resumed) in self.resumed:
                 raise Broken("tickets", f"{host.place.name} takes the ticket of an SA twice")
             self.resumed.add((host.number, event.resumed))
 
-    def _leaves_closed(self, host: Host, spi: bytes) -> bool:
-        """Whether a Child SA was closed on an IKE SA that the peer begins another one beside."""
-        known = {sa.spi: sa.state for sa in host.endpoint.sas if isinstance(sa.state, Up)}
-        new = known.get(spi)
-        return (
-            new is not None
-            and not new.session.link.is_initiator
-            and any(
-                (host.number, other) in self.dismissed
-                and state.peer_id == new.peer_id
-                and state.connection.name == new.connection.name
-                for other, state in known.items()
-            )
-        )
+    def _note_closed(self, host: Host, report: Report) -> None:
+        """Note on which IKE SAs a Child SA stays closed: also where the peer begins another one."""
+        event, one = report.event, (host.number, report.sa)
+        of = self.dismissed.get(one)
+        if of is not None and isinstance(event, Rekeyed | Reauthenticating):
+            self.dismissed[host.number, event.successor] = of
+        elif isinstance(event, Closed):
+            self.dismissed.pop(one, None)
+        elif isinstance(event, Established):
+            new = next(sa.state for sa in host.endpoint.sas if sa.spi == report.sa)
+            is_ours = not isinstance(new, Up) or new.session.link.is_initiator
+            same = event.connection, event.peer_id
+            closed = {of for (number, _), of in self.dismissed.items() if number == host.number}
+            if same in closed and not is_ours:
+                self.dismissed[one] = same
 
     def disturb(self) -> None:
         """Note that something happened that may cost packets."""

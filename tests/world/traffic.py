@@ -92,6 +92,10 @@ class Probes:
             return False
         name = sender.place.identity
         states = [sa.state for sa in host.endpoint.sas if isinstance(sa.state, Established)]
+        children = (child for state in states for child in state.children)
+        if any(child.sa.spi_in == spi and not child.is_installed for child in children):
+            # Its data plane was told and says nothing, which the sender cannot know.
+            return False
         return any(state.peer_id == name and state.children for state in states)
 
     @property

@@ -151,19 +151,21 @@ def _follow(
 ) -> Step:
     """Ask more of one who answered: IKE_INTERMEDIATE where that was agreed on, else IKE_AUTH.
 
-    A second answer that makes the keys of the first, a copy with a bit changed where no key comes
-    from, is not followed: another request under these keys would repeat their IVs (RFC 5282 §3.1).
+    A second answer that makes the keys of the first is not followed: another request under these
+    keys would repeat their IVs (RFC 5282 §3.1). To make one it is enough to copy the first with a
+    bit changed where no key comes from; X25519 ignores one of the public value, too (RFC 7748 §5),
+    and both points of one x have one secret (RFC 5903 §7).
     """
     seen = (*state.seen, _name(received))
-    if agreement.key_source in state.key_sources:
+    key = agreement.session.keyring.keys.sk_ei
+    if key in state.sealed_with:
         return _drop(replace(state, seen=seen), received, "an answer that makes known keys")
     connection = state.connection
     try:
         step = ike_intermediate_initiator.begin(connection, agreement, state.asked.wish, now)
     except PeerError as error:
         step = ending.give_up(state, connection.name, str(error))
-    sources = (*state.key_sources, agreement.key_source)
-    after = replace(state, seen=seen, key_sources=sources)
+    after = replace(state, seen=seen, sealed_with=(*state.sealed_with, key))
     return _settle(after, (*state.branches, step.state), step.actions, now)
 
 

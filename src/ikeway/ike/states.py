@@ -30,6 +30,7 @@ from ikeway.ike.vouched import Standing
 from ikeway.ike.window import Outstanding
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.identity import Identity
+from ikeway.model.secret import Secret
 from ikeway.model.time import Instant
 from ikeway.policy.connection import Connection
 from ikeway.wire.codec import Body
@@ -335,14 +336,14 @@ class Candidates:
     """Our IKE_SA_INIT was answered, perhaps not by the peer only (§2.4).
 
     Each answer is a branch until one proves its identity; `seen` names all that came, and
-    `key_sources` what made the keys of those that were followed. Once no branch can prove anything
-    any more, `failure` says why, and another answer may come until `until`.
+    `sealed_with` the keys of our requests to those that were followed. Once no branch can prove any
+    more, `failure` says why, and another answer may come until `until`.
     """
 
     asked: AwaitInitResponse
     branches: tuple[Branch, ...]
     seen: tuple[bytes, ...]
-    key_sources: tuple[tuple[bytes, ...], ...] = ()
+    sealed_with: tuple[Secret, ...] = ()
     failure: str = ""
     until: Instant | None = None
 

@@ -85,7 +85,7 @@ def conclude(
     if due.has_ppk:
         session = ppk_intermediate.concluded(session, transcript, state.connection, reply)
     session = _told(session, reply)
-    agreement = Agreement(session, transcript, (), ())
+    agreement = Agreement(session, transcript, ())
     return _next(state.connection, agreement, state.wish, tuple(later), now)
 
 

@@ -140,15 +140,11 @@ def _ask(ask: AskFor, now: Instant, kept: Attempt | None = None) -> Step:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """IKE_SA_INIT is done from the initiator's point of view.
-
-    `key_source` is all of the answer that enters the keys: alike, they make the same keys.
-    """
+    """IKE_SA_INIT is done from the initiator's point of view."""
 
     session: Session
     transcript: Transcript
     reports: tuple[Action, ...]
-    key_source: tuple[bytes, ...]
 
 
 def conclude(
@@ -181,7 +177,7 @@ def _resumed(
     if message.one(Nonce) is not None:
         parts = ike_session_resume_initiator.agree(state, resuming, message, received, branch)
         session, transcript, reports = parts
-        return Agreement(session, transcript, reports, (session.link.spi_r, transcript.nonce_r))
+        return Agreement(session, transcript, reports)
     if resuming.is_over:
         raise MalformedError("IKE_SESSION_RESUME is over")
     elsewhere = message.notify(NotifyType.REDIRECT)
@@ -349,9 +345,8 @@ def _agree(
     octets, attempt = received.datagram.octets, state.attempt
     nonce_r = need(message, Nonce).data
     transcript = Transcript(attempt.outstanding.datagrams[0], octets, attempt.nonce, nonce_r)
-    key_source = link.spi_r, need(message, KeyExchange).data, nonce_r
     reports = _reports(session, message, received, state.connection)
-    return Agreement(session, transcript, reports, key_source)
+    return Agreement(session, transcript, reports)
 
 
 def _keyring(state: AwaitInitResponse, link: Link, suite: IkeSuite, message: Message) -> Keyring:
