@@ -308,3 +308,26 @@ def test_a_port_in_use_says_which(tmp_path: Path) -> None:
                 await open_plane("null", tmp_path, config)
 
     asyncio.run(work())
+
+
+def test_a_pair_of_ah_comes_moves_and_goes(attempt: Try) -> None:
+    """RFC 4302: it is in no UDP, and known by its SPI as one of ESP is."""
+    keys = EspKeys(Secret(b""), Secret(bytes(32)))
+    suite = EspSuite(0, 0, 12, esn=True)
+    pair = replace(CHILD, suite=suite, keys_in=keys, keys_out=keys)
+    at_500 = (replace(CHILD.local, port=500), replace(CHILD.peer, port=500))
+    bare = replace(pair, encapsulation=Encapsulation.NONE, local=at_500[0], peer=at_500[1])
+
+    async def work(plane: DataPlane) -> None:
+        if not isinstance(plane, NullDataPlane):
+            with pytest.raises(HostError, match="AH cannot go into UDP"):
+                await plane.install(pair)
+        await plane.install(bare)
+        await plane.install(replace(CHILD, spi_in=0x1001))
+        assert await plane.usages() == {0x1000: Usage(), 0x1001: Usage()}
+        moved = replace(at_500[1], address=ip_address("127.0.0.3"))
+        await plane.migrate(0x1000, at_500[0], moved, Encapsulation.NONE)
+        assert await plane.remove(0x1000) == Usage()
+        assert set(await plane.usages()) == {0x1001}
+
+    attempt(work)

@@ -49,16 +49,23 @@ class KernelSuite:
             HostError: the kernel has no such algorithm.
         """
         encr, key = self.suite.encr, keys.encr.octets
+        if self.suite.is_ah:
+            return self._integrity(keys)
         if encr in _AEAD:
             name, icv = _AEAD[encr]
             return attribute(Attribute.ALG_AEAD, _named(name, len(key) * 8, icv) + key)
-        if encr not in _CIPHERS or self.suite.integ not in _INTEGRITY:
+        if encr not in _CIPHERS:
             raise HostError(f"the kernel has no ESP of {encr} with {self.suite.integ}")
-        name, icv = _INTEGRITY[self.suite.integ]
-        proof = keys.integ.octets
-        return attribute(
-            Attribute.ALG_CRYPT, _named(_CIPHERS[encr], len(key) * 8) + key
-        ) + attribute(Attribute.ALG_AUTH_TRUNC, _named(name, len(proof) * 8, icv) + proof)
+        cipher = attribute(Attribute.ALG_CRYPT, _named(_CIPHERS[encr], len(key) * 8) + key)
+        return cipher + self._integrity(keys)
+
+    def _integrity(self, keys: EspKeys) -> bytes:
+        """Return the attribute of what checks packets: for AH it is all that there is."""
+        if self.suite.integ not in _INTEGRITY:
+            protocol = "AH" if self.suite.is_ah else f"ESP of {self.suite.encr}"
+            raise HostError(f"the kernel has no {protocol} with {self.suite.integ}")
+        (name, icv), proof = _INTEGRITY[self.suite.integ], keys.integ.octets
+        return attribute(Attribute.ALG_AUTH_TRUNC, _named(name, len(proof) * 8, icv) + proof)
 
 
 def _named(name: str, *bits: int) -> bytes:

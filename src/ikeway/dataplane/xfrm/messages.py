@@ -15,11 +15,13 @@ from ikeway.model.address import Address, Endpoint
 from ikeway.model.esp import Limits, Mode
 
 ESP: Final = 50
+AH: Final = 51
 UNLIMITED: Final = (1 << 64) - 1
 AF: Final = {4: 2, 6: 10}
 VERSIONS: Final = {2: 4, 10: 6}
 _MODES: Final = {Mode.TRANSPORT: 0, Mode.TUNNEL: 1}
 _ESN_FLAG: Final = 128
+_ALIGN4_FLAG: Final = 64
 _ESP_IN_UDP: Final = 2
 _ALL_ALGORITHMS: Final = (1 << 32) - 1
 
@@ -134,6 +136,7 @@ class Template:
     local: Address | None = None
     peer: Address | None = None
     spi: int = 0
+    protocol: int = ESP
 
     def pack(self, direction: Direction) -> bytes:
         """Return the structure: source and destination are those of the outer packet."""
@@ -143,7 +146,7 @@ class Template:
             "=16s4sB3xHxx16sIBBBxIII",
             address(target) if target else bytes(16),
             self.spi.to_bytes(4),
-            ESP,
+            self.protocol,
             AF[self.version],
             address(source) if source else bytes(16),
             self.reqid,
@@ -157,7 +160,7 @@ class Template:
 def policy(
     flow: Flow, direction: Direction, priority: int, template: Template, if_id: int
 ) -> bytes:
-    """Return a policy that wants ESP (xfrm_userpolicy_info and its attributes)."""
+    """Return a policy that wants ESP or AH (xfrm_userpolicy_info and its attributes)."""
     tail = _POLICY_TAIL.pack(priority, 0, direction, 0, 0, 0)
     fixed = selector(flow, direction) + _FOREVER + bytes(_CURRENT.size) + tail
     asked = attribute(Attribute.TMPL, template.pack(direction))
@@ -220,12 +223,19 @@ class Sa:
     algorithms: bytes
     if_id: int
     mark: int = 0
+    protocol: int = ESP
     pad_to: int = 0
 
     @property
     def name(self) -> bytes:
         """What names it (xfrm_usersa_id)."""
-        return _sa_name(self.target.address, self.spi)
+        return _sa_name(self.target.address, self.spi, self.protocol)
+
+    @property
+    def _flags(self) -> int:
+        """RFC 4302 §2.6: AH is aligned to 4 octets over IPv4, which the kernel does when asked."""
+        is_aligned = self.protocol == AH and self.target.address.version == 4
+        return (_ESN_FLAG if self.has_esn else 0) | (_ALIGN4_FLAG if is_aligned else 0)
 
     def is_but_for_ports(self, other: "Sa") -> bool:
         """Whether it differs from another one in the ports of its encapsulation at most."""
@@ -252,7 +262,7 @@ class Sa:
             bytes(40) + struct.pack("=H", inner) + bytes(14),
             address(self.target.address),
             self.spi.to_bytes(4),
-            ESP,
+            self.protocol,
             address(self.source.address),
             _LIFETIME.pack(*(limit or UNLIMITED for limit in ends), *[0] * 4),
             bytes(32),
@@ -262,7 +272,7 @@ class Sa:
             family,
             _MODES[self.mode],
             0,
-            _ESN_FLAG if self.has_esn else 0,
+            self._flags,
         )
         return fixed + self.algorithms + self._more(before, jump)
 
@@ -306,6 +316,7 @@ class Found:
     if_id: int
     lifetime: bytes
     sequence: bytes | None
+    protocol: int = ESP
 
     @classmethod
     def read(cls, octets: bytes, attributes_at: int = SA_OCTETS) -> "Found":
@@ -316,21 +327,22 @@ class Found:
         (if_id,) = struct.unpack("=I", more.get(Attribute.IF_ID, bytes(4)))
         target, spi = _read_address(fields[1], fields[10]), int.from_bytes(fields[2])
         sequence = more.get(Attribute.REPLAY_ESN_VAL)
-        return cls(target, spi, carried, packets, if_id, fields[6], sequence)
+        return cls(target, spi, carried, packets, if_id, fields[6], sequence, fields[3])
 
     @classmethod
     def nothing(cls, sa: Sa) -> "Found":
         """Return an SA that has carried nothing."""
-        return cls(sa.target.address, sa.spi, 0, 0, sa.if_id, bytes(_CURRENT.size), None)
+        unused = bytes(_CURRENT.size)
+        return cls(sa.target.address, sa.spi, 0, 0, sa.if_id, unused, None, sa.protocol)
 
     @property
     def name(self) -> bytes:
         """What names it (xfrm_usersa_id)."""
-        return _sa_name(self.target, self.spi)
+        return _sa_name(self.target, self.spi, self.protocol)
 
 
-def _sa_name(target: Address, spi: int) -> bytes:
-    return address(target) + spi.to_bytes(4) + struct.pack("=HBx", AF[target.version], ESP)
+def _sa_name(target: Address, spi: int, protocol: int) -> bytes:
+    return address(target) + spi.to_bytes(4) + struct.pack("=HBx", AF[target.version], protocol)
 
 
 # What the kernel tells of by itself ---------------------------------------------------------------

@@ -10,6 +10,7 @@ from itertools import count
 
 from ikeway.dataplane.xfrm.flows import Flow, flows
 from ikeway.dataplane.xfrm.messages import Direction, Template
+from ikeway.dataplane.xfrm.sas import protocol_of
 from ikeway.model.esp import ChildSa, Mode, Usage
 from ikeway.model.selectors import Selectors
 
@@ -45,18 +46,20 @@ class Generation:
     def is_like(self, child: ChildSa) -> bool:
         """Whether another pair is for the same packets."""
         ours = self.child
-        return (ours.local_ts, ours.peer_ts, ours.mode) == (
+        return (ours.local_ts, ours.peer_ts, ours.mode, ours.suite.is_ah) == (
             child.local_ts,
             child.peer_ts,
             child.mode,
+            child.suite.is_ah,
         )
 
     def claim(self) -> Claim:
         """Return what it asks for."""
         child, version = self.child, self.child.peer.address.version
         ends = child.local.address, child.peer.address
-        leaving = Template(version, child.mode, self.reqid, *ends, child.spi_out)
-        arriving = Template(version, child.mode, self.reqid)
+        protocol = protocol_of(child)
+        leaving = Template(version, child.mode, self.reqid, *ends, child.spi_out, protocol)
+        arriving = Template(version, child.mode, self.reqid, protocol=protocol)
         return Claim(leaving, arriving, TRAP_PRIORITY - 1 - self.age)
 
 

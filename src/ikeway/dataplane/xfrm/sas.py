@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from ikeway.dataplane.xfrm.algorithms import KernelSuite
-from ikeway.dataplane.xfrm.messages import Sa
+from ikeway.dataplane.xfrm.messages import AH, ESP, Sa
 from ikeway.model.address import OUTER_MARK
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation
@@ -13,6 +13,11 @@ from ikeway.model.esp import ChildSa, Encapsulation
 WINDOW_MOST: Final = 4096
 _OUTBOUND_WINDOW: Final = 32
 """The kernel wants one where sequence numbers are extended, though it checks nothing there."""
+
+
+def protocol_of(child: ChildSa) -> int:
+    """Return the IP protocol of a pair's packets, where they are not in UDP."""
+    return AH if child.suite.is_ah else ESP
 
 
 def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
@@ -27,19 +32,22 @@ def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
         raise HostError("the kernel sends no dummy packets; the engine does")
     if child.ipcomp is not None:
         raise HostError("IPComp is not set up in the kernel: use the engine")
-    suite = KernelSuite(child.suite)
+    suite, is_in_udp = KernelSuite(child.suite), child.encapsulation is Encapsulation.UDP
+    if child.suite.is_ah and is_in_udp:
+        raise HostError("AH cannot go into UDP")
     inbound = Sa(
         spi=child.spi_in,
         source=child.peer,
         target=child.local,
         mode=child.mode,
         reqid=reqid,
-        is_in_udp=child.encapsulation is Encapsulation.UDP,
+        is_in_udp=is_in_udp,
         has_esn=child.suite.esn,
         window=child.replay_window,
         limits=child.limits,
         algorithms=suite.attributes(child.keys_in),
         if_id=if_id,
+        protocol=protocol_of(child),
     )
     outbound = replace(
         inbound,
