@@ -99,7 +99,7 @@ def test_a_proposal_of_ah_has_integrity_and_sequence_numbers_only() -> None:
     assert [each.type for each in proposal.transforms] == [TransformType.INTEG, TransformType.ESN]
     assert ladder.left.child.encapsulation is Encapsulation.NONE
     words = [event.suite for event in ladder.left.seen(reports.ChildEstablished)]
-    assert words == ["sha256-esn"] == [esp_words(ladder.right.child.suite)]
+    assert words == ["AH sha256-esn"] == [esp_words(ladder.right.child.suite)]
 
 
 @pytest.mark.parametrize("row", PLAIN, ids=str)

@@ -31,6 +31,7 @@ _FRAME_OCTETS: Final = 70_000
 _ETHERTYPES: Final = {0x0800: 4, 0x86DD: 6}
 _UDP: Final = 17
 _ESP: Final = 50
+_AH: Final = 51
 _FRAGMENT: Final = 44
 
 
@@ -207,7 +208,7 @@ def _kind(packet: bytes, version: int) -> str:
     if protocol == _FRAGMENT:
         return "fragment"
     if protocol != _UDP:
-        return "bare esp" if protocol == _ESP else "other"
+        return {_ESP: "bare esp", _AH: "ah"}.get(protocol, "other")
     return _datagram(packet[start:])
 
 

@@ -83,6 +83,7 @@ impl Case {
             policy,
             counters: Arc::default(),
             hosts,
+            ipcomp: None,
         }
     }
 

@@ -77,7 +77,15 @@ fn outbound(suite: Suite, esn: bool) -> OutboundSa {
 }
 
 fn shared(suite: Suite, esn: bool) -> Shared {
-    Shared { spi: SPI, suite, esn, policy: policy(), counters: Arc::default(), hosts: None }
+    Shared {
+        spi: SPI,
+        suite,
+        esn,
+        policy: policy(),
+        counters: Arc::default(),
+        hosts: None,
+        ipcomp: None,
+    }
 }
 
 fn keys(suite: Suite) -> DirectionKeys {

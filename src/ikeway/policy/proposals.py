@@ -108,13 +108,13 @@ def ike_words(suite: IkeSuite) -> str:
 
 @lru_cache(maxsize=256)
 def esp_words(suite: EspSuite) -> str:
-    """Return a suite of ESP or AH in the notation."""
+    """Return a suite in the notation; one of AH says so before it."""
     parts = [
         *([word(TransformType.ENCR, suite.encr, suite.key_bits)] if suite.encr else []),
         *([word(TransformType.INTEG, suite.integ)] if suite.integ else []),
         *(["esn"] if suite.esn else []),
     ]
-    return "-".join(parts)
+    return ("AH " if suite.is_ah else "") + "-".join(parts)
 
 
 def parse_ike(text: str, *, allow_legacy: bool = False) -> ProposalSpec:

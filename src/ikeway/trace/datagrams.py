@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sorts IP packets into IKE messages and ESP packets (RFC 7296 §2, §3.1; RFC 3948 §2, §3.4)."""
+"""Sorts IP packets into IKE messages, ESP and AH (RFC 7296 §2, §3.1; RFC 3948 §2, §3.4)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from ikeway.trace.ip import Packet, Reassembler
 from ikeway.trace.pcap import Frame
 from ikeway.wire.message import HEADER_OCTETS, NON_ESP_MARKER
 
-UDP, ESP = 17, 50
+UDP, ESP, AH = 17, 50, 51
 _UDP_OCTETS: Final = 8
 _ESP_OCTETS: Final = 8
+_AH_OCTETS: Final = 12
 _KEEPALIVE: Final = b"\xff"
 
 
@@ -46,13 +47,21 @@ class EspOctets:
 
 
 @dataclass(frozen=True, slots=True)
+class AhOctets:
+    """An AH header and what it protects behind it."""
+
+    where: Where
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Keepalive:
     """A NAT keepalive (RFC 3948 §2.3)."""
 
     where: Where
 
 
-Found = IkeOctets | EspOctets | Keepalive
+Found = IkeOctets | EspOctets | AhOctets | Keepalive
 
 
 class Sorter:
@@ -89,6 +98,8 @@ def _sort(frame: Frame, packet: Packet) -> Found | None:
     if packet.protocol == ESP and len(packet.payload) >= _ESP_OCTETS:
         where = _where(frame, packet, 0, 0)
         return EspOctets(where, packet.payload, is_in_udp=False)
+    if packet.protocol == AH and len(packet.payload) >= _AH_OCTETS:
+        return AhOctets(_where(frame, packet, 0, 0), packet.payload)
     if packet.protocol != UDP or len(packet.payload) < _UDP_OCTETS:
         return None
     source, destination, size = (int.from_bytes(packet.payload[at : at + 2]) for at in (0, 2, 4))

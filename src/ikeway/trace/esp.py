@@ -41,7 +41,7 @@ class EspPacket:
 
 @dataclass(slots=True)
 class Flow:
-    """One ESP SA as seen between two addresses. `octets` are of ESP packets."""
+    """One SA of ESP or AH as seen between two addresses. `octets` are of its packets."""
 
     spi: int
     source: Address
@@ -58,6 +58,7 @@ class Flow:
     began: float = 0.0
     ended: float = 0.0
     by_sealing: dict[Sealing, int] = field(default_factory=dict)
+    is_ah: bool = False
 
     @property
     def not_seen(self) -> int:

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from ikeway.trace.ah import AhPacket
 from ikeway.trace.chain import Part
 from ikeway.trace.datagrams import Where
 from ikeway.trace.esp import EspPacket, Flow
@@ -42,8 +43,18 @@ class EspSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class AhSeen:
+    """A packet with AH; everybody can read what it carries."""
+
+    where: Where
+    packet: AhPacket
+    number: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
 class EspSum:
-    """All packets of an ESP SA."""
+    """All packets of an SA of ESP or AH."""
 
     flow: Flow
 
@@ -56,4 +67,4 @@ class Remark:
     is_bad: bool = False
 
 
-Event = IkeSeen | EspSeen | EspSum | Remark
+Event = IkeSeen | EspSeen | AhSeen | EspSum | Remark

@@ -11,7 +11,7 @@ from ikeway.trace import words
 from ikeway.trace.chain import Part
 from ikeway.trace.datagrams import Where
 from ikeway.trace.esp import Flow
-from ikeway.trace.events import EspSeen, EspSum, Event, IkeSeen, Remark
+from ikeway.trace.events import AhSeen, EspSeen, EspSum, Event, IkeSeen, Remark
 from ikeway.trace.fields import fields
 from ikeway.trace.sealed import Sealing
 from ikeway.wire.message import MAJOR
@@ -68,10 +68,12 @@ class Ladder:
                 yield from self._ike(event)
             case EspSeen() if self._is_verbose or event.number <= self._packets:
                 yield from self._rung(event.where, _esp(event), f"{event.octets} octets")
+            case AhSeen() if self._is_verbose or event.number <= self._packets:
+                yield from self._rung(event.where, _ah(event), f"{event.octets} octets")
             case EspSum(flow):
                 self._sums += 1
                 if self._sums == 1:
-                    yield Line("ESP SAs:", Tone.TITLE)
+                    yield Line("AH SAs:" if flow.is_ah else "ESP SAs:", Tone.TITLE)
                 yield from _sum(flow)
             case Remark(text, is_bad):
                 yield Line(text, Tone.BAD if is_bad else Tone.REMARK)
@@ -165,8 +167,15 @@ def _esp(event: EspSeen) -> str:
     return f"ESP {opened.spi:08x} #{opened.sequence} {content}"
 
 
+def _ah(event: AhSeen) -> str:
+    packet = event.packet
+    return f"AH {packet.spi:08x} #{packet.sequence} {packet.content}"
+
+
 def _sum(flow: Flow) -> Iterator[Line]:
     wrapped = "in UDP" if flow.is_in_udp else "IP protocol 50"
+    if flow.is_ah:
+        wrapped = "AH, IP protocol 51"
     esn = " with ESN" if flow.is_extended else ""
     suite = f", {flow.suite}{esn}" if flow.suite else ""
     yield Line(f"  {flow.spi:08x} {flow.source} → {flow.destination} {wrapped}{suite}", Tone.DETAIL)

@@ -4,7 +4,7 @@
 from ikeway.model.address import Endpoint
 from ikeway.trace.datagrams import Where
 from ikeway.trace.esp import Flow
-from ikeway.trace.events import EspSeen, EspSum, Event, IkeSeen, Remark
+from ikeway.trace.events import AhSeen, EspSeen, EspSum, Event, IkeSeen, Remark
 from ikeway.trace.sealed import Sealing
 from ikeway.wire.codec import Json
 from ikeway.wire.message import Flags
@@ -18,6 +18,8 @@ def record(event: Event) -> Json:
             return _ike(event)
         case EspSeen():
             return _esp(event)
+        case AhSeen():
+            return _ah(event)
         case EspSum(flow):
             return _flow(flow)
         case Remark(text, is_bad):
@@ -65,9 +67,23 @@ def _esp(event: EspSeen) -> Json:
     }
 
 
+def _ah(event: AhSeen) -> Json:
+    packet = event.packet
+    return {
+        "kind": "ah",
+        **_where(event.where),
+        "octets": event.octets,
+        "spi": f"{packet.spi:08x}",
+        "sequence": packet.sequence,
+        "inner": packet.content,
+        "next_header": packet.next_header,
+        "inner_octets": packet.inner.hex(),
+    }
+
+
 def _flow(flow: Flow) -> Json:
     return {
-        "kind": "esp_sa",
+        "kind": "ah_sa" if flow.is_ah else "esp_sa",
         "spi": f"{flow.spi:08x}",
         "source": str(flow.source),
         "destination": str(flow.destination),

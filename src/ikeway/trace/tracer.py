@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from ikeway.trace import capture, chain, paths
-from ikeway.trace.datagrams import EspOctets, Found, IkeOctets, Keepalive, Sorter
+from ikeway.trace.ah import AhTracker
+from ikeway.trace.datagrams import AhOctets, EspOctets, Found, IkeOctets, Keepalive, Sorter
 from ikeway.trace.esp import EspTracker
-from ikeway.trace.events import EspSeen, EspSum, Event, IkeSeen, Remark
+from ikeway.trace.events import AhSeen, EspSeen, EspSum, Event, IkeSeen, Remark
 from ikeway.trace.hints import Hints
 from ikeway.trace.keys import KeyStore
 from ikeway.trace.pcap import CutShortError
@@ -44,6 +45,7 @@ class Tracer:
     def __init__(self, keys: KeyStore) -> None:
         self._opener = MessageOpener(keys)
         self._esp = EspTracker(keys)
+        self._ah = AhTracker()
         self._paths = paths.Paths()
         self._hints = Hints(keys)
         self._seen: OrderedDict[bytes, int] = OrderedDict()
@@ -59,12 +61,16 @@ class Tracer:
                 if taken is not None:
                     flow, opened = taken
                     yield EspSeen(found.where, opened, len(found.octets), flow.packets)
+            case AhOctets():
+                seen = self._ah.take(found)
+                if seen is not None:
+                    yield AhSeen(found.where, *seen, len(found.octets))
             case Keepalive():
                 self._keepalives += 1
 
     def finish(self) -> Iterator[Event]:
-        """Yield the sums of ESP, and what to do about what could not be seen."""
-        for flow in self._esp.flows():
+        """Yield the sums of ESP and AH, and what to do about what could not be seen."""
+        for flow in (*self._esp.flows(), *self._ah.flows()):
             yield EspSum(flow)
         if self._keepalives:
             yield Remark(f"{self._keepalives} NAT keepalives")
