@@ -3,6 +3,7 @@
 
 import socket
 import struct
+from contextlib import suppress
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -118,6 +119,16 @@ def drain(link: socket.socket) -> list[bytes]:
             frames.append(link.recv(1 << 17))
     except TimeoutError:
         return frames
+
+
+def waiting(link: socket.socket) -> list[bytes]:
+    """Return the frames that are there: where packets never cease, one cannot wait for silence."""
+    link.setblocking(False)
+    frames = []
+    with suppress(BlockingIOError):
+        while True:
+            frames.append(link.recv(1 << 17))
+    return frames
 
 
 def read_all(listening: socket.socket) -> list[bytes]:

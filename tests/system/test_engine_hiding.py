@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an observer sees of an engine that hides the shape of its traffic (RFC 4303 §2.6, §2.7)."""
 
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -14,7 +12,7 @@ from ikeway.dataplane import PacketsRefused
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Mode
 from ikeway.model.traffic_flow import PAD_TO_MTU, Dummies, TrafficFlow
-from support.attacker import sent_to, tap
+from support.attacker import sent_to, tap, waiting
 from support.suites import BY_NAME
 from support.tunnel import Host, Hosts, child_pair, eventually, ping, transfer
 
@@ -32,16 +30,6 @@ def install(hosts: Hosts, flow: TrafficFlow, **changes: object) -> list[ChildSa]
 
 def dummies(host: Host) -> int:
     return host.call(host.plane.refused).get("dummy", 0)
-
-
-def waiting(link: socket.socket) -> list[bytes]:
-    """Return the frames that are there: where packets never cease, one cannot wait for silence."""
-    link.setblocking(False)
-    frames = []
-    with suppress(BlockingIOError):
-        while True:
-            frames.append(link.recv(1 << 17))
-    return frames
 
 
 def lengths(hosts: Hosts, work: Callable[[], None]) -> Counter[int]:

@@ -54,11 +54,15 @@ pub enum Refusal {
     /// A policy wants it nowhere, or on the host's own ways (RFC 4301 §4.4.1).
     #[error("discarded by policy")]
     Discarded,
+    /// Packets of a stream did not come, and all inner ones that they had parts of are lost (RFC 9347
+    /// §2.4.1).
+    #[error("a gap in the stream")]
+    Gap,
 }
 
 impl Refusal {
     /// Every refusal, in the order of [`Refusal::index`].
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Malformed,
         Self::UnknownSpi,
         Self::Replayed,
@@ -75,6 +79,7 @@ impl Refusal {
         Self::NotExpanded,
         Self::Congested,
         Self::Discarded,
+        Self::Gap,
     ];
 
     /// Returns the place of this refusal in tables of counters.
@@ -103,6 +108,7 @@ impl Refusal {
             Self::NotExpanded => "not_expanded",
             Self::Congested => "congested",
             Self::Discarded => "discarded",
+            Self::Gap => "gap",
         }
     }
 }

@@ -3,7 +3,9 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::time::Duration;
 
+use crate::aggfrag::{AGGFRAG, Reassembly};
 use crate::ah;
 use crate::congestion::carry_congestion;
 use crate::counters::Counters;
@@ -13,6 +15,7 @@ use crate::inner::{Flow, IPV4, IPV6, inner_length, next_header};
 use crate::ipcomp::{Expander, IPCOMP};
 use crate::padding::DUMMY;
 use crate::replay::Window;
+use crate::selector::Policy;
 use crate::shape::Shape;
 use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER};
 
@@ -22,8 +25,20 @@ pub struct InboundSa {
     window: Window,
     form: Form,
     awaits_proof: bool,
-    is_made_anew: bool,
     peer: Option<SocketAddr>,
+    delivery: Delivery,
+    stream: Option<Box<Reassembly>>,
+}
+
+/// Where the packets are that go on, which is decided when the SA is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Within what was received: see [`InboundSa::admit`].
+    Within,
+    /// They are made anew: see [`InboundSa::rebuild`].
+    Anew,
+    /// There may be several, or none, in the payloads of a stream: see [`InboundSa::unpack`].
+    Stream,
 }
 
 /// A packet that nobody but the peer can have made, deciphered where it stands.
@@ -31,6 +46,7 @@ pub struct InboundSa {
 pub struct Verified {
     plaintext: Range<usize>,
     is_newest: bool,
+    number: u64,
 }
 
 impl InboundSa {
@@ -43,8 +59,30 @@ impl InboundSa {
         shared.check_spi()?;
         let form = Form::new(&Direction::Open, shared.suite, keys, shared.esn)?;
         let window = Window::new(window, shared.esn)?;
-        let is_made_anew = shared.hosts.is_some() || shared.ipcomp.is_some();
-        Ok(Self { shared, window, form, awaits_proof: false, is_made_anew, peer: None })
+        let delivery = if shared.hosts.is_some() || shared.ipcomp.is_some() {
+            Delivery::Anew
+        } else {
+            Delivery::Within
+        };
+        Ok(Self { shared, window, form, awaits_proof: false, peer: None, delivery, stream: None })
+    }
+
+    /// Returns the SA with its packets in a stream (RFC 9347), in which `reorder` may overtake one,
+    /// and none is waited for longer than `patience`. In transport mode there is none, and
+    /// nothing in a stream is compressed.
+    #[must_use]
+    pub fn streamed(self, reorder: usize, patience: Duration) -> Self {
+        if self.shared.hosts.is_some() {
+            return self;
+        }
+        let stream = Some(Box::new(Reassembly::new(reorder, patience)));
+        Self { delivery: Delivery::Stream, stream, ..self }
+    }
+
+    /// Returns where the packets are that go on.
+    #[must_use]
+    pub const fn delivery(&self) -> Delivery {
+        self.delivery
     }
 
     /// Returns our SPI.
@@ -115,9 +153,9 @@ impl InboundSa {
         let low = low_sequence(packet).ok_or(Refusal::Malformed)?;
         let pending = self.window.check(low).ok_or(Refusal::Replayed)?;
         transform.open(pending.sequence(), packet).map_err(|_| Refusal::IntegrityFailed)?;
-        let is_newest = pending.is_newest();
+        let (is_newest, number) = (pending.is_newest(), pending.sequence());
         pending.accept();
-        Ok(Verified { plaintext, is_newest })
+        Ok(Verified { plaintext, is_newest, number })
     }
 
     /// Checks the AH of an IP packet, whole from its header on. `scratch` may be used again for the
@@ -135,9 +173,9 @@ impl InboundSa {
         let pending = self.window.check(ah::low_sequence(packet)?).ok_or(Refusal::Replayed)?;
         let outcome = ah.verify(pending.sequence(), packet, scratch);
         outcome.map_err(|_| Refusal::IntegrityFailed)?;
-        let is_newest = pending.is_newest();
+        let (is_newest, number) = (pending.is_newest(), pending.sequence());
         pending.accept();
-        Ok(Verified { plaintext, is_newest })
+        Ok(Verified { plaintext, is_newest, number })
     }
 
     /// Does the second half for AH, and returns where in the octets the packet is that goes on: in
@@ -159,12 +197,6 @@ impl InboundSa {
         let (next, _) = ah::payload(packet)?;
         let length = self.inner(packet.get(start..end).ok_or(Refusal::Malformed)?, next)?;
         Ok(start..start + length)
-    }
-
-    /// Returns whether packets have to be made anew: see [`InboundSa::rebuild`].
-    #[must_use]
-    pub const fn is_made_anew(&self) -> bool {
-        self.is_made_anew
     }
 
     /// Returns whether it is in tunnel mode.
@@ -223,6 +255,57 @@ impl InboundSa {
         if next == DUMMY { Err(Refusal::Dummy) } else { Ok((next, payload)) }
     }
 
+    /// Does the second half for a stream: puts the IP packets that are whole now at the end of
+    /// `buffer`, and where they are at that of `places`. `now` is since any fixed moment.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why something goes no further; the other packets do.
+    #[cold]
+    pub fn unpack(
+        &mut self,
+        verified: &Verified,
+        packet: &[u8],
+        now: Duration,
+        (buffer, places): (&mut Vec<u8>, &mut Vec<Range<usize>>),
+    ) -> Result<(), Refusal> {
+        let stream = self.stream.as_mut().ok_or(Refusal::Malformed)?;
+        let plaintext = packet.get(verified.plaintext.clone()).ok_or(Refusal::Malformed)?;
+        let (payload, next) = cut_trailer(plaintext)?;
+        match next {
+            AGGFRAG => (),
+            DUMMY => return Err(Refusal::Dummy),
+            _ => return Err(Refusal::NotIp),
+        }
+        let mut taker = Taker { policy: &self.shared.policy, buffer, places, result: Ok(()) };
+        let lost = stream.lost();
+        let added = stream.add(verified.number, payload, now, |inner| taker.take(inner));
+        let gap = if stream.lost() > lost { Err(Refusal::Gap) } else { Ok(()) };
+        added.and(taker.result).and(gap)
+    }
+
+    /// Returns when [`InboundSa::give_up`] is to be called, unless something comes before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.stream.as_ref()?.deadline()
+    }
+
+    /// Goes on without what was waited for long enough, as [`InboundSa::unpack`] does.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why something goes no further; the other packets do.
+    pub fn give_up(
+        &mut self,
+        now: Duration,
+        (buffer, places): (&mut Vec<u8>, &mut Vec<Range<usize>>),
+    ) -> Result<(), Refusal> {
+        let stream = self.stream.as_mut().ok_or(Refusal::Malformed)?;
+        let mut taker = Taker { policy: &self.shared.policy, buffer, places, result: Ok(()) };
+        let lost = stream.lost();
+        let added = stream.give_up(now, |inner| taker.take(inner));
+        let gap = if stream.lost() > lost { Err(Refusal::Gap) } else { Ok(()) };
+        added.and(taker.result).and(gap)
+    }
+
     /// Does the second half in tunnel mode, and returns where in the packet the inner packet is.
     ///
     /// # Errors
@@ -257,6 +340,28 @@ impl InboundSa {
             Ok(())
         } else {
             Err(Refusal::SelectorMismatch)
+        }
+    }
+}
+
+/// Takes the packets of a stream that the selectors cover (RFC 4301 §5.2).
+struct Taker<'sa> {
+    policy: &'sa Policy,
+    buffer: &'sa mut Vec<u8>,
+    places: &'sa mut Vec<Range<usize>>,
+    result: Result<(), Refusal>,
+}
+
+impl Taker<'_> {
+    fn take(&mut self, inner: &[u8]) {
+        match Flow::judge(inner, |flow| self.policy.admits(flow)) {
+            Ok(true) => {
+                let start = self.buffer.len();
+                self.buffer.extend_from_slice(inner);
+                self.places.push(start..self.buffer.len());
+            }
+            Ok(false) => self.result = Err(Refusal::SelectorMismatch),
+            Err(refusal) => self.result = Err(refusal),
         }
     }
 }

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod aead;
+mod aggfrag;
 mod ah;
 mod associated;
 mod budget;
@@ -40,12 +41,13 @@ mod transform;
 mod transport;
 mod traps;
 
+pub use aggfrag::{Backlog, CongestionInfo, MAX_REORDER, Packed, Packer, Reassembly};
 pub use ah::spi as ah_spi;
 pub use budget::{Amount, Budget, Limit};
 pub use congestion::{carry_congestion, traffic_class};
 pub use counters::{Counters, Ratio, Ratios, Tally};
 pub use error::{InstallError, Refusal};
-pub use inbound::{InboundSa, Verified};
+pub use inbound::{Delivery, InboundSa, Verified};
 pub use inner::{Flow, Port, inner_length};
 pub use ipcomp::{Compressor, Expander, Ipcomp};
 pub use outbound::{OutboundSa, SEAL_ROOM};

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::aggfrag::{AGGFRAG, Backlog};
 use crate::ah::{AH_ROOM, Outgoing};
 use crate::cbc::IvSource;
 use crate::counters::Counters;
@@ -57,6 +58,8 @@ enum Content {
     Payload,
     /// All of it, and padding behind it.
     Padded(Box<Padding>),
+    /// Payloads of a stream; packets wait until they are in one (RFC 9347).
+    Stream(Box<Backlog>),
 }
 
 impl OutboundSa {
@@ -98,6 +101,56 @@ impl OutboundSa {
             sealing.least = to;
         }
         self
+    }
+
+    /// Returns the SA with its packets in a stream, and room for so many octets to wait: of packets
+    /// that have at most `longest`. That is done before anybody else has it, and for ESP in tunnel
+    /// mode only.
+    #[must_use]
+    pub fn streamed(mut self, most: usize, longest: usize) -> Self {
+        if let Some(sealing) = Arc::get_mut(&mut self.sealing)
+            && !matches!(sealing.content, Content::Payload)
+            && matches!(sealing.form, Form::Esp(_))
+        {
+            sealing.content = Content::Stream(Box::new(Backlog::new(most, longest)));
+        }
+        self
+    }
+
+    /// Returns where packets wait for their place in the stream, if it is one.
+    #[must_use]
+    pub fn backlog(&self) -> Option<&Backlog> {
+        match &self.sealing.content {
+            Content::Stream(backlog) => Some(backlog),
+            Content::Whole | Content::Payload | Content::Padded(_) => None,
+        }
+    }
+
+    /// Returns the octets of the largest payload of a stream whose ESP packets have at most so many.
+    #[must_use]
+    pub fn payload_within(&self, octets: usize) -> Option<usize> {
+        let Form::Esp(transform) = &self.sealing.form else { return None };
+        let shape = transform.shape();
+        let most = octets.checked_sub(ESP_HEADER + shape.iv_octets() + shape.icv_octets())?;
+        let most = most.checked_sub(TRAILER)?;
+        // Whole blocks, so that nothing is padded that could carry something.
+        (0..=most)
+            .rev()
+            .take(16)
+            .find(|payload| padded_length(shape, *payload) == payload + TRAILER)
+    }
+
+    /// Seals a payload of a stream.
+    ///
+    /// # Errors
+    /// Those of [`OutboundSa::seal`], and [`Refusal::NotIp`] if it is no stream.
+    pub fn seal_stream(&self, payload: &[u8], buffer: &mut [u8]) -> Result<usize, Refusal> {
+        match (&self.sealing.form, &self.sealing.content) {
+            (Form::Esp(transform), Content::Stream(_)) => {
+                self.enclose(transform, payload, AGGFRAG, buffer)
+            }
+            _ => Err(Refusal::NotIp),
+        }
     }
 
     /// Returns whether the peer can receive, so that also what no packet asks for may be sent.
@@ -197,6 +250,8 @@ impl OutboundSa {
             Content::Padded(padding) => {
                 return self.seal_padded(transform, padding, inner, buffer);
             }
+            // On such an SA there are payloads only (RFC 9347 §2.3).
+            Content::Stream(_) => return Err(Refusal::NotIp),
         };
         self.enclose(transform, inner, next, buffer)
     }
@@ -240,6 +295,7 @@ impl OutboundSa {
             Content::Padded(padding) => {
                 self.protect(transform, &[], padding.after(0, DUMMY).unwrap_or_default(), buffer)
             }
+            Content::Stream(_) => Err(Refusal::NotIp),
             Content::Whole | Content::Payload => self.enclose(transform, &[], DUMMY, buffer),
         }
     }

@@ -14,7 +14,7 @@ use crate::error::EngineError;
 use crate::events::Reporter;
 use crate::outbound::place_of;
 use crate::pacemaker::Pacemaker;
-use crate::pacing::Dummies;
+use crate::pacing::Beat;
 use crate::threads::Threads;
 use crate::tun::Tun;
 use crate::udp::{Listening, NO_PORT, is_bare, listen};
@@ -45,8 +45,8 @@ pub(crate) struct Pair {
     pub(crate) is_standby: bool,
     /// What its outbound keys are known by, once they were used.
     pub(crate) trace: Trace,
-    /// When the outbound half sends dummies, if it does.
-    pub(crate) dummies: Option<Dummies>,
+    /// What the outbound half sends by the clock, if it does.
+    pub(crate) beat: Option<Beat>,
 }
 
 /// A configured engine. Dropping it stops the threads and removes interface and sockets.
@@ -130,7 +130,7 @@ impl Engine {
     pub(crate) fn install(&mut self, pair: Pair) -> Result<(), EngineError> {
         let path = pair.outbound.path();
         self.check_path(path, pair.outbound.is_ah())?;
-        let Pair { mut inbound, outbound, counters, is_standby, trace, dummies } = pair;
+        let Pair { mut inbound, outbound, counters, is_standby, trace, beat } = pair;
         let spi_in = inbound.spi();
         if self.counters.contains_key(&spi_in) {
             return Err(InstallError::SpiInUse(spi_in).into());
@@ -145,8 +145,8 @@ impl Engine {
         if self.leaving.contains(&spi_in) {
             self.settle()?;
         }
-        if let Some(dummies) = dummies {
-            self.pacemaker.install(spi_in, outbound.clone(), dummies)?;
+        if let Some(beat) = beat {
+            self.pacemaker.install(spi_in, outbound.clone(), beat)?;
         }
         self.used.remember(trace);
         self.threads.lanes.install(inbound, outbound, is_standby);

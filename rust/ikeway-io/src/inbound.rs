@@ -10,7 +10,9 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use ikeway_esp::{Expander, InboundSa, InboundTable, Refusal, Verified, carry_congestion};
+use ikeway_esp::{
+    Delivery, Expander, InboundSa, InboundTable, Refusal, Verified, carry_congestion,
+};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
@@ -20,6 +22,7 @@ use crate::lanes::{Lanes, owner};
 use crate::mailbox::Inbox;
 use crate::moves::Told;
 use crate::relay::{Duty, Relay};
+use crate::streams::Streams;
 use crate::tun::{Coalescer, Tun, clamp};
 use crate::udp::{Listening, PacketBatch, ReceiveBatch, Run, RunBatch, is_bare};
 use crate::wiring::{Wiring, is_ready};
@@ -53,6 +56,7 @@ impl Inbound {
             reporter,
             coalescer: coalescer(),
             anew: Anew::new(coalescer()),
+            streams: Streams::default(),
             lanes: &self.lanes,
             told: Told::default(),
             astray: self.crossings.iter().map(|way| (way, Parcel::default())).collect(),
@@ -68,7 +72,8 @@ impl Inbound {
         let bell = sources.len();
         let mut duty = Duty::new(&self.relay, self.wiring.awake);
         self.wiring.repeat(|| {
-            duty.wait(&mut ready);
+            duty.wait(&mut ready, lane.streams.wait().as_ref());
+            lane.go_on();
             for (source, _) in sources.iter().zip(&ready).filter(|(_, fd)| is_ready(fd)) {
                 duty.receive(|| {
                     if source.is_raw {
@@ -132,6 +137,7 @@ struct Lane<'engine> {
     reporter: &'engine Reporter,
     coalescer: Coalescer,
     anew: Anew,
+    streams: Streams,
     lanes: &'engine Lanes,
     told: Told,
     queue: usize,
@@ -168,8 +174,17 @@ impl Anew {
 
     /// Passes a packet on. Where little expands to much, it is not kept until all was taken.
     fn pass(&mut self, tun: &Tun, place: Range<usize>) {
+        self.push(tun, place);
+        self.bound(tun);
+    }
+
+    fn push(&mut self, tun: &Tun, place: Range<usize>) {
         clamp(self.octets.get_mut(place.clone()).unwrap_or_default(), tun.mtu());
         self.coalescer.push(tun, &mut self.octets, place);
+    }
+
+    /// Passes on all that there is, if it is much; what is there has other places then.
+    fn bound(&mut self, tun: &Tun) {
         if self.octets.len() > KEPT_OCTETS {
             self.flush(tun);
         }
@@ -185,12 +200,15 @@ impl Anew {
 enum Opened {
     Within(Range<usize>),
     Anew(Range<usize>),
+    /// Several, or none: [`Streams`] says where.
+    Stream,
 }
 
 impl Opened {
     fn octets(&self) -> usize {
         match self {
             Self::Within(place) | Self::Anew(place) => place.len(),
+            Self::Stream => 0,
         }
     }
 }
@@ -254,6 +272,7 @@ impl Lane<'_> {
                     self.coalescer.push(self.tun, octets, inner);
                 }
                 Some(Opened::Anew(place)) => self.anew.pass(self.tun, place),
+                Some(Opened::Stream) => self.pass_stream(spi, Some(run.peer)),
                 None => (),
             },
         }
@@ -285,14 +304,23 @@ impl Lane<'_> {
             if sa.has_moved(&verified, run.peer) {
                 self.reporter.moved(&mut self.told, spi, run.peer);
             }
-            if sa.is_made_anew() {
-                return self.anew.make(sa, &verified, packet, run.class).map(Opened::Anew);
+            match sa.delivery() {
+                Delivery::Within => {
+                    let inner = sa.admit(&verified, packet)?;
+                    carry_class(run.class, packet, &inner)?;
+                    Ok(Opened::Within(inner))
+                }
+                Delivery::Anew => {
+                    self.anew.make(sa, &verified, packet, run.class).map(Opened::Anew)
+                }
+                Delivery::Stream => {
+                    self.streams.unpack(sa, &verified, packet, &mut self.anew.octets);
+                    Ok(Opened::Stream)
+                }
             }
-            let inner = sa.admit(&verified, packet)?;
-            carry_class(run.class, packet, &inner)?;
-            Ok(Opened::Within(inner))
         });
         match opened {
+            Ok(Opened::Stream) => Some(Opened::Stream),
             Ok(opened) => {
                 if let Some(limit) = sa.counters().receive(opened.octets()) {
                     self.reporter.spent(spi, limit);
@@ -309,6 +337,37 @@ impl Lane<'_> {
 }
 
 impl Lane<'_> {
+    /// Passes on what a payload of a stream has brought, and counts it.
+    #[cold]
+    fn pass_stream(&mut self, spi: u32, peer: Option<SocketAddr>) {
+        let Some(sa) = self.table.get_mut(spi) else { return };
+        if let Err(refusal) = self.streams.outcome() {
+            sa.counters().refuse(refusal);
+            self.reporter.refuse(refusal, spi, peer);
+        }
+        for place in self.streams.places() {
+            if let Some(limit) = sa.counters().receive(place.len()) {
+                self.reporter.spent(spi, limit);
+            }
+            self.anew.push(self.tun, place);
+        }
+        self.anew.bound(self.tun);
+    }
+
+    /// Goes on with streams that have waited long enough for what is missing.
+    fn go_on(&mut self) {
+        let due = self.streams.due();
+        if due.is_empty() {
+            return;
+        }
+        for spi in due {
+            let Some(sa) = self.table.get_mut(spi) else { continue };
+            self.streams.give_up(sa, &mut self.anew.octets);
+            self.pass_stream(spi, None);
+        }
+        self.anew.flush(self.tun);
+    }
+
     /// Takes a packet whose SA is not here: there is none, or it belongs to another thread.
     #[cold]
     fn miss(&mut self, spi: u32, local: SocketAddr, run: &Run, packet: &[u8]) {

@@ -25,6 +25,7 @@ mod patience;
 mod relay;
 mod signals;
 mod strain;
+mod streams;
 mod threads;
 mod tun;
 mod udp;

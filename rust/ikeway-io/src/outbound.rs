@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use ikeway_esp::{Compressor, Flow, OutboundSa, OutboundTable, Refusal, traffic_class};
+use ikeway_esp::{Backlog, Compressor, Flow, OutboundSa, OutboundTable, Refusal, traffic_class};
 use rustix::io::Errno;
 
 use crate::events::{Reporter, Want};
@@ -112,6 +112,9 @@ impl Lane {
             None => self.table.awaken(&flow),
         };
         let Some(sa) = found else { return self.spring(&flow, octets) };
+        if let Some(backlog) = sa.backlog() {
+            return wait(sa, backlog, &mut handed);
+        }
         let path = self.sender.path(sa, traffic_class(handed.packet()))?;
         let reporter = &self.reporter;
         let sealed = match sa.ipcomp() {
@@ -167,6 +170,21 @@ impl Lane {
             self.table.find(&flow).is_some() || self.table.awaken(&flow).is_some()
         })
     }
+}
+
+/// Has packets wait for their place in a stream. One for which there is no room is lost; the others
+/// are not.
+#[cold]
+fn wait(sa: &OutboundSa, backlog: &Backlog, handed: &mut Handed<'_>) -> Result<(), Refusal> {
+    let mut result = Ok(());
+    handed.each(|packet| {
+        if let Err(refusal) = backlog.push(packet) {
+            sa.counters().refuse(refusal);
+            result = Err(refusal);
+        }
+        Ok(())
+    })?;
+    result
 }
 
 /// The sockets of one kind that an address has, by queue.
@@ -234,14 +252,29 @@ impl Sender {
         Ok(())
     }
 
+    /// Sends a payload of a stream. Neither the class nor ECN of what is in it shows (RFC 9347
+    /// §2.2.5).
+    pub(crate) fn send_payload(&mut self, sa: &OutboundSa, payload: &[u8]) -> Result<(), Refusal> {
+        self.send_own(sa, payload.len(), |buffer| sa.seal_stream(payload, buffer))
+    }
+
     /// Sends a packet that the peer throws away.
     pub(crate) fn send_dummy(&mut self, sa: &OutboundSa) -> Result<(), Refusal> {
+        self.send_own(sa, 0, |buffer| sa.seal_dummy(buffer))
+    }
+
+    fn send_own(
+        &mut self,
+        sa: &OutboundSa,
+        octets: usize,
+        seal: impl FnOnce(&mut [u8]) -> Result<usize, Refusal>,
+    ) -> Result<(), Refusal> {
         if sa.counters().budget.is_over() {
             return Err(Refusal::Spent);
         }
         let path = self.path(sa, 0)?;
-        self.make_room(sa.room(0));
-        let length = sa.seal_dummy(self.batch.free())?;
+        self.make_room(sa.room(octets));
+        let length = seal(self.batch.free())?;
         self.batch.push(path, length);
         Ok(())
     }

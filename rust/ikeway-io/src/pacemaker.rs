@@ -10,7 +10,7 @@ use ikeway_esp::OutboundSa;
 
 use crate::error::{Attempt, EngineError};
 use crate::mailbox::{Mailbox, mailbox};
-use crate::pacing::{Dummies, Paced, Pacing};
+use crate::pacing::{Beat, Paced, Pacing};
 use crate::wiring::Wiring;
 
 /// The control thread's side of it. Dropping it stops the thread, and waits for its end.
@@ -26,16 +26,16 @@ impl Pacemaker {
         Self { wiring, thread: None, sas: BTreeSet::new() }
     }
 
-    /// Has an SA send dummies, from when it sends at all.
+    /// Has an SA send by the clock, from when it sends at all.
     pub(crate) fn install(
         &mut self,
         spi_in: u32,
         sa: OutboundSa,
-        dummies: Dummies,
+        beat: Beat,
     ) -> Result<(), EngineError> {
         self.start()?;
         self.sas.insert(spi_in);
-        self.tell(move |paced| paced.add(spi_in, sa, dummies))
+        self.tell(move |paced| paced.add(spi_in, sa, beat))
     }
 
     pub(crate) fn migrate(

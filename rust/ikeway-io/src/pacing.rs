@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The thread that sends by the clock, and not because a packet came: dummies while an SA is idle
-//! (RFC 4303 §2.6).
+//! (RFC 4303 §2.6), and streams (RFC 9347).
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use ikeway_esp::OutboundSa;
+use ikeway_esp::{OutboundSa, Packer, Refusal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::thread::set_current_timer_slack;
 
 use crate::events::Reporter;
 use crate::mailbox::Inbox;
 use crate::outbound::Sender;
 use crate::wiring::{Wiring, is_ready};
+
+/// How long ago a stream may have had its turn for it to be made up for.
+const CATCH_UP: Duration = Duration::from_millis(100);
+/// The kernel may be so much late, in nanoseconds: by default it is by a whole packet of a fast stream.
+const SLACK: u64 = 1000;
 
 /// When an idle SA sends dummies.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +64,8 @@ impl Pacing {
     pub(crate) fn run(&self) {
         let mut sender = Sender::new(&self.wiring.listening, self.wiring.queue);
         let mut paced = Paced::default();
+        // Where it is not allowed, packets leave a little later.
+        let _ = set_current_timer_slack(NonZeroU64::new(SLACK));
         let mut ready = [PollFd::new(&self.inbox.bell, PollFlags::IN)];
         self.wiring.repeat(|| {
             // An interrupted wait is a short wait.
@@ -75,21 +84,75 @@ impl Pacing {
 pub(crate) struct Paced {
     sas: HashMap<u32, Timed>,
     agenda: BinaryHeap<Reverse<(Instant, u32)>>,
+    added: u64,
 }
 
 struct Timed {
     sa: OutboundSa,
-    dummies: Dummies,
+    beat: Beat,
     due: Instant,
-    /// Packets that had been sent when it was looked at last.
+    /// The younger one is the higher.
+    order: u64,
+    has_begun: bool,
+}
+
+/// What an SA sends by the clock.
+pub(crate) enum Beat {
+    Dummies(Idle),
+    Stream(Box<Stream>),
+}
+
+/// An SA that sends dummies, and how many packets it had sent when it was looked at last.
+pub(crate) struct Idle {
+    dummies: Dummies,
     seen: u64,
 }
 
+impl From<Dummies> for Beat {
+    fn from(dummies: Dummies) -> Self {
+        Self::Dummies(Idle { dummies, seen: 0 })
+    }
+}
+
+/// Payloads of one size at a constant rate.
+pub(crate) struct Stream {
+    every: Duration,
+    packer: Packer,
+    payload: Vec<u8>,
+    /// Whether another one carries its packets now: it ends with what has begun.
+    is_leaving: bool,
+}
+
+impl Stream {
+    pub(crate) const fn new(every: Duration, packer: Packer) -> Self {
+        Self { every, packer, payload: Vec::new(), is_leaving: false }
+    }
+
+    /// Sends the next payload, whatever there is to send: nobody is to see whether there is.
+    fn send(&mut self, sa: &OutboundSa, sender: &mut Sender) -> Result<(), Refusal> {
+        let backlog = sa.backlog().ok_or(Refusal::NoSa)?;
+        if self.is_leaving && backlog.is_empty() && !self.packer.is_within_a_packet() {
+            return Ok(());
+        }
+        let packed = self.packer.fill(&mut self.payload, || backlog.pop());
+        sa.counters().sent.add(packed.packets, packed.octets);
+        sender.send_payload(sa, &self.payload)
+    }
+
+    /// What the machine did not come to is made up for, so that the rate is as it should be, but for
+    /// what is long ago.
+    fn next(&self, due: Instant, now: Instant) -> Instant {
+        let next = due + self.every;
+        if now.saturating_duration_since(next) > CATCH_UP { now + self.every } else { next }
+    }
+}
+
 impl Paced {
-    pub(crate) fn add(&mut self, spi_in: u32, sa: OutboundSa, dummies: Dummies) {
-        let now = Instant::now();
-        let timed = Timed { sa, dummies, due: dummies.next(now, now), seen: 0 };
-        self.agenda.push(Reverse((timed.due, spi_in)));
+    pub(crate) fn add(&mut self, spi_in: u32, sa: OutboundSa, beat: Beat) {
+        let due = Instant::now();
+        self.added += 1;
+        let timed = Timed { sa, beat, due, order: self.added, has_begun: false };
+        self.agenda.push(Reverse((due, spi_in)));
         self.sas.insert(spi_in, timed);
     }
 
@@ -120,29 +183,63 @@ impl Paced {
         {
             self.agenda.pop();
             // One that went may have left its time behind.
-            if let Some(timed) = self.sas.get_mut(&spi_in).filter(|timed| timed.due == due) {
-                timed.beat(now, sender, reporter);
-                self.agenda.push(Reverse((timed.due, spi_in)));
+            let Some(timed) = self.sas.get_mut(&spi_in).filter(|timed| timed.due == due) else {
+                continue;
+            };
+            let begins = timed.beat(now, sender, reporter);
+            self.agenda.push(Reverse((timed.due, spi_in)));
+            if begins {
+                self.supersede(spi_in);
+            }
+        }
+    }
+
+    /// Has older streams of the same traffic end: rekeyed, they would double the rate.
+    fn supersede(&mut self, spi_in: u32) {
+        let Some(newest) = self.sas.get(&spi_in) else { return };
+        let (order, policy) = (newest.order, newest.sa.policy().clone());
+        for timed in self.sas.values_mut() {
+            if let Beat::Stream(stream) = &mut timed.beat
+                && timed.order < order
+                && *timed.sa.policy() == policy
+            {
+                stream.is_leaving = true;
             }
         }
     }
 }
 
 impl Timed {
-    fn beat(&mut self, now: Instant, sender: &mut Sender, reporter: &Reporter) {
-        let counters = self.sa.counters();
-        let (packets, octets) = counters.sent.read();
-        let is_idle = self.seen == packets;
-        self.seen = packets;
-        if is_idle && self.sa.has_begun() {
-            // Nobody misses a dummy that cannot leave.
-            let _ = sender.send_dummy(&self.sa);
+    /// Sends what is due. Returns whether it is the first time that the SA may send.
+    fn beat(&mut self, now: Instant, sender: &mut Sender, reporter: &Reporter) -> bool {
+        let begins = !self.has_begun && self.sa.has_begun();
+        self.has_begun |= begins;
+        let (packets, octets) = self.sa.counters().sent.read();
+        self.due = match &mut self.beat {
+            Beat::Dummies(idle) => {
+                let is_idle = std::mem::replace(&mut idle.seen, packets) == packets;
+                if is_idle && self.has_begun {
+                    // Nobody misses a dummy that cannot leave.
+                    let _ = sender.send_dummy(&self.sa);
+                }
+                idle.dummies.next(self.due, now)
+            }
+            Beat::Stream(stream) => {
+                if self.has_begun
+                    && let Err(refusal) = stream.send(&self.sa, sender)
+                {
+                    self.sa.counters().refuse(refusal);
+                    reporter.refuse_own(refusal);
+                }
+                stream.next(self.due, now)
+            }
+        };
+        // What nobody asked for uses up numbers, too, and is in no count of what was carried.
+        let budget = &self.sa.counters().budget;
+        if let Some(limit) = budget.reach((self.sa.sealed(), octets)) {
+            reporter.spent(budget.pair(), limit);
         }
-        // Dummies use up numbers, too, and are in no count of what was carried.
-        if let Some(limit) = counters.budget.reach((self.sa.sealed(), octets)) {
-            reporter.spent(counters.budget.pair(), limit);
-        }
-        self.due = self.dummies.next(self.due, now);
+        begins
     }
 }
 

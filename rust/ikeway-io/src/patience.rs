@@ -26,8 +26,13 @@ impl Patience {
     }
 
     /// Waits until something is there. `is_busy` says whether there was much to do until now: then
-    /// others get the processor for a moment, who may bring more.
-    pub(crate) fn wait(&mut self, ready: &mut [PollFd<'_>], is_busy: bool) {
+    /// others get the processor for a moment, who may bring more. It sleeps no longer than `most`.
+    pub(crate) fn wait(
+        &mut self,
+        ready: &mut [PollFd<'_>],
+        is_busy: bool,
+        most: Option<&Timespec>,
+    ) {
         if is_busy {
             yield_now();
             if look(ready) {
@@ -39,7 +44,7 @@ impl Patience {
         }
         let start = Instant::now();
         // An interrupted wait is a short wait.
-        let _ = poll(ready, None);
+        let _ = poll(ready, most);
         // Had it stayed awake, it would have seen it sooner.
         let would_pay = start.elapsed() < self.awake;
         self.credit = if would_pay { CREDIT } else { self.credit.saturating_sub(1) };
@@ -88,13 +93,13 @@ mod tests {
                 thread::sleep(Duration::from_millis(20));
                 ringer.ring();
             });
-            patience.wait(&mut ready, false);
+            patience.wait(&mut ready, false, None);
             assert_eq!(patience.credit, left);
             late.join().unwrap();
             assert!(bell.hush());
         }
         bell.ring();
-        patience.wait(&mut ready, false);
+        patience.wait(&mut ready, false, None);
         assert_eq!(patience.credit, CREDIT, "it was there at once");
     }
 
@@ -105,6 +110,6 @@ mod tests {
         assert!(!look(&mut ready));
         bell.ring();
         assert!(look(&mut ready));
-        Patience::new(AWAKE).wait(&mut ready, true);
+        Patience::new(AWAKE).wait(&mut ready, true, None);
     }
 }

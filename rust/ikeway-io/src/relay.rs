@@ -122,8 +122,8 @@ impl<'engine> Duty<'engine> {
     }
 
     /// Waits until something is there. The last two are the interface and the mail of the sending
-    /// half, which are another thread's business while that has it.
-    pub(crate) fn wait(&mut self, ready: &mut [PollFd<'_>]) {
+    /// half, which are another thread's business while that has it. It takes no longer than `most`.
+    pub(crate) fn wait(&mut self, ready: &mut [PollFd<'_>], most: Option<&Timespec>) {
         self.has_mail = false;
         if std::mem::take(&mut self.has_found) && self.rounds < ROUNDS {
             // Where something was there is likely to be more, which costs less to try than to ask.
@@ -139,7 +139,7 @@ impl<'engine> Duty<'engine> {
         if let Some(own) = ready.get_mut(..count)
             && !look(own)
         {
-            self.patience.wait(own, self.strain.is_busy(Instant::now()));
+            self.patience.wait(own, self.strain.is_busy(Instant::now()), most);
             self.strain.rest(Instant::now());
         }
         self.has_mail = self.sending.is_some() && ready.last().is_some_and(is_ready);

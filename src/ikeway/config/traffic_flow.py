@@ -1,17 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys of `traffic_flow`: hiding how long and how many packets are (RFC 4303 §2.6, §2.7)."""
+"""The keys of `traffic_flow`: hiding the shape of traffic (RFC 4303 §2.6, §2.7, RFC 9347)."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
+from ikeway.config.parsed import Parsed
 from ikeway.config.terms import Table
+from ikeway.model.errors import ConfigError
 from ikeway.model.esp import Mode
-from ikeway.model.traffic_flow import OPEN, PAD_TO_MTU, Dummies, TrafficFlow
+from ikeway.model.traffic_flow import OPEN, PAD_TO_MTU, Dummies, Stream, TrafficFlow
 
 _MTU: Final = "mtu"
 
+_BITS: Final = {"bit": 1, "kbit": 10**3, "Mbit": 10**6, "Gbit": 10**9}
+
+
+def bandwidth(text: str) -> float:
+    """Return how many bits a second `10Mbit` are.
+
+    Raises:
+        ConfigError: it is no bandwidth.
+    """
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([kMG]?bit)", text)
+    if match is None or not 1000 <= float(match[1]) * _BITS[match[2]] <= 10**11:
+        raise ConfigError(f'{text!r} is no bandwidth; write "500kbit", "10Mbit", up to "100Gbit"')
+    return float(match[1]) * _BITS[match[2]]
+
+
+Bandwidth: TypeAlias = Annotated[float, Parsed(bandwidth, "a bandwidth")]
 Padding: TypeAlias = Literal["mtu"] | Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -29,12 +48,45 @@ class TrafficFlowTable(Table):
     dummy_times: Literal["random", "regular"] = "random"
     """Whether these come at random, or one every so often."""
 
+    iptfs: Literal["off", "prefer", "require"] = "off"
+    """Instead, send packets of one size at a constant rate, whatever there is to send (IP-TFS, RFC
+    9347): both sides have to want it. `require` has no Child SA without; `prefer` then does what
+    the keys above say. Only where the network on the way is yours: nothing slows it down."""
+
+    packet_size: int = Field(default=1400, ge=256, le=65535)
+    """With IP-TFS, how many octets the IP packets that leave have; smaller inner packets share one,
+    and longer ones are cut."""
+
+    packet_rate: float = Field(default=100.0, ge=0.1, le=100000.0)
+    """With IP-TFS, how many of them leave in a second."""
+
+    bandwidth: Bandwidth | None = None
+    """Instead of `packet_rate`, what leaves in a second: `10Mbit`, `500kbit`."""
+
+    fragments: bool = True
+    """With IP-TFS, whether we take packets that the peer has cut."""
+
+    reorder: int = Field(default=3, ge=0, le=64)
+    """With IP-TFS, how many packets may overtake one that we wait for."""
+
 
 def build_traffic_flow(table: TrafficFlowTable) -> TrafficFlow:
     """Return what a table says."""
     pad_to = PAD_TO_MTU if table.padding == _MTU else int(table.padding)
     is_random = table.dummy_times == "random"
-    return TrafficFlow(pad_to, Dummies(table.dummies, is_random) if table.dummies else None)
+    dummies = Dummies(table.dummies, is_random) if table.dummies else None
+    return TrafficFlow(pad_to, dummies, None if table.iptfs == "off" else _stream(table))
+
+
+def _stream(table: TrafficFlowTable) -> Stream:
+    by_bits = None if table.bandwidth is None else table.bandwidth / 8 / table.packet_size
+    return Stream(
+        packet_octets=table.packet_size,
+        per_second=table.packet_rate if by_bits is None else by_bits,
+        reorder=table.reorder,
+        takes_fragments=table.fragments,
+        is_required=table.iptfs == "require",
+    )
 
 
 def complaints(flow: TrafficFlow, mode: Mode) -> Iterator[tuple[str, str]]:
@@ -51,8 +103,19 @@ def shown(flow: TrafficFlow) -> Mapping[str, str | float] | None:
         return None
     rate = flow.dummies.per_second if flow.dummies else 0.0
     is_random = flow.dummies is None or flow.dummies.is_random
-    return {
+    plain: dict[str, str | float] = {
         "padding": _MTU if flow.pad_to == PAD_TO_MTU else flow.pad_to,
         "dummies": rate,
         "dummy_times": "random" if is_random else "regular",
+    }
+    return plain if flow.stream is None else plain | _shown(flow.stream)
+
+
+def _shown(stream: Stream) -> dict[str, str | float]:
+    return {
+        "iptfs": "require" if stream.is_required else "prefer",
+        "packet_size": stream.packet_octets,
+        "packet_rate": stream.per_second,
+        "fragments": stream.takes_fragments,
+        "reorder": stream.reorder,
     }

@@ -177,7 +177,13 @@ def _traffic_flow(flow: TrafficFlow) -> Json | None:
         "per_second": flow.dummies.per_second,
         "is_random": flow.dummies.is_random,
     }
-    return {"pad_to": flow.pad_to, "dummies": dummies}
+    stream = flow.stream and {
+        "packet_octets": flow.stream.packet_octets,
+        "per_second": flow.stream.per_second,
+        "reorder": flow.stream.reorder,
+        "may_fragment": flow.stream.may_fragment,
+    }
+    return {"pad_to": flow.pad_to, "dummies": dummies, "stream": stream}
 
 
 def selectors(values: Selectors) -> list[Json]:

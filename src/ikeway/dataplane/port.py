@@ -46,6 +46,7 @@ class Refusal(Enum):
     TOO_LONG = "too_long"
     FRAGMENT = "fragment"
     NOT_EXPANDED = "not_expanded"
+    GAP = "gap"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from ikeway.model.address import Address, Endpoint
 from ikeway.model.errors import NoProposalError, PeerError, SelectorsError
 from ikeway.model.esp import Mode
 from ikeway.model.selectors import Selectors
+from ikeway.model.traffic_flow import TrafficFlow
 from ikeway.policy.connection import ChildPolicy, Connection, resolve_selectors
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify, TsI, TsR
@@ -44,9 +45,18 @@ class Place:
     nat: Nat
 
 
-def notifies(mode: Mode) -> tuple[Notify, ...]:
-    """Return what goes with SA and TS in a request or an answer for a Child SA of that mode."""
-    return _TRANSPORT if mode is Mode.TRANSPORT else ()
+def asked(policy: ChildPolicy) -> tuple[Notify, ...]:
+    """Return what goes with SA and TS in a request for a Child SA."""
+    return _notifies(policy.mode, policy.traffic_flow)
+
+
+def granted(scope: Scope) -> tuple[Notify, ...]:
+    """Return what goes with SA and TS in the answer to one."""
+    return _notifies(scope.mode, scope.traffic_flow)
+
+
+def _notifies(mode: Mode, flow: TrafficFlow) -> tuple[Notify, ...]:
+    return _TRANSPORT if mode is Mode.TRANSPORT else traffic_flow.announce(flow)
 
 
 def told(scope: Scope) -> tuple[TsI, TsR]:
@@ -85,7 +95,7 @@ def grant(
     for policy in connection.child_policies:
         try:
             scope = _compressed(_scope(policy, message, place), message)
-            found.append(Grant(scope, choose(policy), notifies(scope.mode)))
+            found.append(Grant(scope, choose(policy), granted(scope)))
         except PeerError as error:
             errors.append(error)
     if not found:
@@ -114,14 +124,19 @@ def renew(old: Child, connection: Connection, message: Message, place: Place) ->
         return _compressed(scope, message)
     ts_i, ts_r = need(message, TsI).selectors, need(message, TsR).selectors
     peer_ts = narrow.narrow(ts_i, old.sa.peer_ts)
-    flow = traffic_flow.agreed(policy, Mode.TUNNEL, message)
+    flow = traffic_flow.wanted(policy, Mode.TUNNEL, message)
     local_ts = narrow.narrow(ts_r, old.sa.local_ts)
     scope = Scope(policy, Mode.TUNNEL, local_ts, peer_ts, traffic_flow=flow)
     return _compressed(scope, message)
 
 
 def _compressed(scope: Scope, message: Message) -> Scope:
-    """Return what is granted, with compression where both sides want that (§2.22)."""
+    """Return what is granted, with compression where both sides want that (§2.22).
+
+    A stream hides how long packets are, which compression tells.
+    """
+    if scope.traffic_flow.stream is not None:
+        return scope
     return replace(scope, cpi_out=ipcomp.wanted(scope.policy, message))
 
 
@@ -132,7 +147,7 @@ def _scope(policy: ChildPolicy, message: Message, place: Place) -> Scope:
     if policy.mode is Mode.TUNNEL:
         # Whoever asks for transport mode gets an answer without it, which is tunnel mode.
         peer_ts = narrow.narrow(ts_i, peer)
-        flow = traffic_flow.agreed(policy, Mode.TUNNEL, message)
+        flow = traffic_flow.wanted(policy, Mode.TUNNEL, message)
         local_ts = narrow.narrow(ts_r, local)
         return Scope(policy, Mode.TUNNEL, local_ts, peer_ts, traffic_flow=flow)
     if message.notify(NotifyType.USE_TRANSPORT_MODE) is None:
@@ -183,7 +198,11 @@ def accept(
         local_ts, peer_ts, original = seen.local_ts, seen.peer_ts, seen.original
     narrow.check_subset(local_ts, offered[0])
     narrow.check_subset(peer_ts, offered[1])
-    flow = traffic_flow.agreed(policy, policy.mode, reply)
+    flow = traffic_flow.granted(policy, policy.mode, reply)
+    if flow.stream is not None and cpi_out != ipcomp.NONE:
+        raise SelectorsError(
+            "the peer grants USE_AGGFRAG and IPCOMP_SUPPORTED, of which one is enough"
+        )
     return Scope(policy, policy.mode, local_ts, peer_ts, original, flow, cpi_out)
 
 

@@ -92,7 +92,7 @@ def request(connection: Connection, child: ChildDraft) -> tuple[Body, ...]:
     """Return CP, SA, TSi and TSr of our IKE_AUTH request; CP comes before SA (§2.19)."""
     return (
         *addresses(connection),
-        *child_terms.notifies(child.policy.mode),
+        *child_terms.asked(child.policy),
         *ipcomp.offer(child.policy, child.spi_in),
         negotiate.offer(child.policy.esp, child.spi_in.to_bytes(SPI_OCTETS), with_ke=False),
         TsI(child.offered_i),

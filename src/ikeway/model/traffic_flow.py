@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the packets of a Child SA hide the shape of what they carry (RFC 4303 §2.6, §2.7)."""
+"""How the packets of a Child SA hide the shape of traffic (RFC 4303 §2.6, §2.7, RFC 9347)."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,14 +20,34 @@ class Dummies:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """Packets of one size at a constant rate, whatever is in them (IP-TFS, RFC 9347).
+
+    `packet_octets` are those of the outer IP packets, of which `per_second` leave. What comes may
+    overtake so many others as `reorder` says. Inner packets are cut where they do not fit, if the
+    peer takes the parts and so we `may_fragment`; whether we do is `takes_fragments`.
+    A Child SA for which it `is_required` does without it not come to be.
+    """
+
+    packet_octets: int = 1400
+    per_second: float = 100.0
+    reorder: int = 3
+    takes_fragments: bool = True
+    may_fragment: bool = True
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TrafficFlow:
     """What is done to the packets that leave.
 
     Inner packets are padded up to `pad_to` octets, or the MTU if that is less (RFC 4303 §2.7).
+    Instead of that and of dummies there may be a stream, where both sides want one.
     """
 
     pad_to: int = 0
     dummies: Dummies | None = None
+    stream: Stream | None = None
 
 
 OPEN: Final = TrafficFlow()

@@ -3,10 +3,10 @@
 
 from typing import Final
 
-from ikeway.trace import ip
+from ikeway.trace import aggfrag, ip
 
-IPV4, IPV6, DUMMY = 4, 41, 59
-"""Next Header values that ESP's tunnel mode has, and that of dummy packets (RFC 4303 §2.6)."""
+IPV4, IPV6, DUMMY, AGGFRAG = 4, 41, 59, 144
+"""Next Header values of ESP in tunnel mode: also dummies (RFC 4303 §2.6), IP-TFS (RFC 9347)."""
 
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
 _NAMES: Final = {
@@ -44,6 +44,8 @@ def describe(next_header: int, octets: bytes) -> str:
     """Return what an ESP packet carries, by its Next Header field."""
     if next_header == DUMMY:
         return "dummy packet"
+    if next_header == AGGFRAG:
+        return aggfrag.describe(octets)
     if next_header not in {IPV4, IPV6}:
         return f"{transport(next_header, octets)}, {len(octets)} octets"
     part = ip.read(octets)

@@ -88,6 +88,14 @@ def _ipcomp(data: bytes) -> str:
     return f"CPI {data[:2].hex()}, {IpcompTransform(data[2]).name}"
 
 
+def _aggfrag(data: bytes) -> str:
+    """USE_AGGFRAG, RFC 9347 §6.1.4: what its sender requires."""
+    words = [
+        word for bit, word in ((2, "congestion reports"), (1, "no fragments")) if data[0] & bit
+    ]
+    return ", ".join(words)
+
+
 _READERS: Final[dict[NotifyType, Callable[[bytes], str]]] = {
     N.UNSUPPORTED_CRITICAL_PAYLOAD: lambda data: PayloadType(data[0]).name,
     N.INVALID_KE_PAYLOAD: lambda data: f"wants {KeMethod(int(_number(data))).name}",
@@ -102,4 +110,5 @@ _READERS: Final[dict[NotifyType, Callable[[bytes], str]]] = {
     N.REDIRECT: _redirect,
     N.REDIRECTED_FROM: _redirect,
     N.IPCOMP_SUPPORTED: _ipcomp,
+    N.USE_AGGFRAG: _aggfrag,
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ikeway.config.show import show
-from ikeway.model.traffic_flow import OPEN, PAD_TO_MTU, Dummies, TrafficFlow
+from ikeway.model.traffic_flow import OPEN, PAD_TO_MTU, Dummies, Stream, TrafficFlow
 from support.configured import PSK, errors, loaded
 
 
@@ -19,6 +19,15 @@ from support.configured import PSK, errors, loaded
         (
             '{ padding = 1, dummies = 0.5, dummy_times = "regular" }',
             TrafficFlow(1, Dummies(0.5, is_random=False)),
+        ),
+        ('{ iptfs = "prefer" }', TrafficFlow(stream=Stream())),
+        (
+            '{ iptfs = "require", packet_size = 1250, bandwidth = "10Mbit", reorder = 0 }',
+            TrafficFlow(stream=Stream(1250, 1000.0, reorder=0, is_required=True)),
+        ),
+        (
+            '{ padding = "mtu", iptfs = "prefer", packet_rate = 20, fragments = false }',
+            TrafficFlow(PAD_TO_MTU, stream=Stream(1400, 20.0, takes_fragments=False)),
         ),
     ],
 )
@@ -54,6 +63,9 @@ traffic_flow = {{ padding = 300 }}
         ("traffic_flow = { padding = 65536 }", "padding"),
         ('traffic_flow = { padding = "yes" }', "padding"),
         ("traffic_flow = { dummies = 3 }", "dummies need padding"),
+        ('traffic_flow = { iptfs = "prefer", bandwidth = "1" }', "is no bandwidth"),
+        ('traffic_flow = { iptfs = "prefer", packet_size = 200 }', "packet_size"),
+        ('traffic_flow = { iptfs = "yes" }', "iptfs"),
         ('mode = "transport"\ntraffic_flow = { padding = 9 }', "transport mode has no padding"),
         ("[connections.b.children.a]\ntraffic_flow = { dummies = 3 }", "dummies need padding"),
     ],

@@ -19,7 +19,7 @@ from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Ipcomp, Mode
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector, Trigger
-from ikeway.model.traffic_flow import PAD_TO_MTU, Dummies, TrafficFlow
+from ikeway.model.traffic_flow import PAD_TO_MTU, Dummies, Stream, TrafficFlow
 
 KEYS = EspKeys(Secret(bytes(36)), Secret(b""))
 HERE, THERE = Endpoint(ip_address("192.0.2.1"), 4500), Endpoint(ip_address("192.0.2.2"), 4501)
@@ -245,6 +245,8 @@ def test_what_leaves_is_padded_and_the_kernel_sends_no_dummies() -> None:
     )
     assert outbound[Attribute.TFCPAD] == struct.pack("=I", PAD_TO_MTU)
     assert Attribute.TFCPAD not in inbound
+    with pytest.raises(HostError, match="no IP-TFS"):
+        sas(replace(CHILD, traffic_flow=TrafficFlow(stream=Stream())), 1, IF_ID)
     with pytest.raises(HostError, match="no dummy packets"):
         sas(replace(CHILD, traffic_flow=TrafficFlow(600, Dummies(1.0))), 1, IF_ID)
 

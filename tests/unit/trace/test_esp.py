@@ -98,6 +98,29 @@ def test_a_dummy_packet_is_told() -> None:
     assert taken[1].content == "dummy packet"
 
 
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (bytes(1404), "AGGFRAG: padding, 1404 octets"),
+        (bytes(4) + INNER * 2 + bytes(30), "AGGFRAG: 2 packets, 90 octets"),
+        (
+            b"\0\0\0\5" + b"other" + INNER + INNER[:20],
+            "AGGFRAG: 1 packet, 5 octets of one before, 20 octets of one that goes on, 57 octets",
+        ),
+        (b"\0\0\7\xd0" + bytes(60), "AGGFRAG: 60 octets of one before, 64 octets"),
+        (b"\1" + bytes(23), "AGGFRAG with congestion information: padding, 24 octets"),
+        (b"\1" + bytes(9), "AGGFRAG payload that is malformed, 10 octets"),
+        (b"\2" + bytes(99), "AGGFRAG payload that is malformed, 100 octets"),
+    ],
+)
+def test_payloads_of_iptfs_are_told(payload: bytes, words: str) -> None:
+    sender = peer(SUITES[0], False)
+    tracker = EspTracker(keys(sender))
+    taken = tracker.take(packet(sender.seal(1, payload, next_header=144)))
+    assert taken is not None
+    assert taken[1].content == words
+
+
 def test_any_octets_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ikeway.trace.esp.FLOWS_MOST", 100)
     tracker = EspTracker(KeyStore())

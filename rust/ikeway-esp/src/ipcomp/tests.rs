@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::congestion::traffic_class;
-use crate::inbound::InboundSa;
+use crate::inbound::{Delivery, InboundSa};
 use crate::selector::Policy;
 use crate::suite::Suite;
 use crate::testing::{
@@ -58,7 +58,7 @@ fn seal_with(compressor: &mut Compressor, sa: &OutboundSa, inner: &[u8]) -> Vec<
 }
 
 fn open_marked(sa: &mut InboundSa, packet: &mut [u8], class: u8) -> Result<Vec<u8>, Refusal> {
-    assert!(sa.is_made_anew());
+    assert_eq!(sa.delivery(), Delivery::Anew);
     let verified = sa.verify(packet)?;
     let mut buffer = vec![0xee; 3];
     let rebuilt = sa.rebuild(&verified, packet, class, &mut Expander::default(), &mut buffer);

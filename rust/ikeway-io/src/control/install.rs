@@ -29,16 +29,16 @@ pub(super) fn pair(child: Child, is_standby: bool, mtu: usize) -> Result<Pair, E
     let outgoing = Shared { spi: child.spi_out, ..incoming.clone() };
     let counters = Arc::clone(&incoming.counters);
     let path = path(child.local, child.peer, &child.encapsulation);
-    let inbound = InboundSa::new(incoming, &direction(child.keys_in), child.replay_window)?;
+    let mut inbound = InboundSa::new(incoming, &direction(child.keys_in), child.replay_window)?;
     let keys_out = direction(child.keys_out);
     let trace = Trace::of(child.spi_out, &keys_out);
     let mut outbound = OutboundSa::new(outgoing, path, &keys_out, &random_seed()?, 0)?;
-    let mut dummies = None;
+    let mut beat = None;
     if let Some(flow) = child.traffic_flow {
-        outbound = flow.applied(outbound, &child.mode, mtu)?;
-        dummies = flow.dummies()?;
+        let hiding = flow.hide((inbound, outbound), &child.mode, mtu)?;
+        (inbound, outbound, beat) = (hiding.inbound, hiding.outbound, hiding.beat);
     }
-    Ok(Pair { inbound, outbound, counters, is_standby, trace, dummies })
+    Ok(Pair { inbound, outbound, counters, is_standby, trace, beat })
 }
 
 fn hosts(child: &Child, policy: &Policy) -> Result<Option<Hosts>, InstallError> {

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How a pair hides the shape of its traffic, as the daemon says it (RFC 4303 §2.6, §2.7).
+//! How a pair hides the shape of its traffic, as the daemon says it (RFC 4303 §2.6, §2.7, RFC 9347).
 
 use std::time::Duration;
 
-use ikeway_esp::OutboundSa;
+use ikeway_esp::{InboundSa, OutboundSa, Packer};
 use serde::Deserialize;
 
 use super::messages::Mode;
 use crate::error::EngineError;
-use crate::pacing;
+use crate::pacing::{self, Beat};
+use crate::udp::is_bare;
+
+/// How long a packet of a stream is waited for that others have overtaken.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// The part of a second that packets may wait for their place in a stream, and the least octets.
+const BACKLOG: f64 = 0.125;
+const LEAST_BACKLOG: usize = 1 << 16;
 
 /// Field by field as `ikeway.model.traffic_flow.TrafficFlow`.
 #[derive(Deserialize)]
@@ -17,45 +24,97 @@ pub(super) struct TrafficFlow {
     /// Inner packets are padded up to so many octets, or the MTU.
     pad_to: usize,
     dummies: Option<Dummies>,
+    stream: Option<Stream>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Dummies {
+struct Dummies {
     per_second: f64,
     is_random: bool,
 }
 
+/// Packets of one size at a constant rate; how many may overtake one of the peer's.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stream {
+    packet_octets: usize,
+    per_second: f64,
+    reorder: usize,
+    may_fragment: bool,
+}
+
+/// A pair that hides what it is told to, and what it sends by the clock for that.
+pub(super) struct Hiding {
+    pub(super) inbound: InboundSa,
+    pub(super) outbound: OutboundSa,
+    pub(super) beat: Option<Beat>,
+}
+
 impl TrafficFlow {
-    /// Returns the SA, of a pair in this mode, with its packets padded, none longer than `mtu`.
-    pub(super) fn applied(
+    /// Returns a pair of this mode as it is to be; no packet is padded to more than `mtu`.
+    pub(super) fn hide(
         &self,
-        outbound: OutboundSa,
+        (inbound, outbound): (InboundSa, OutboundSa),
         mode: &Mode,
         mtu: usize,
-    ) -> Result<OutboundSa, EngineError> {
+    ) -> Result<Hiding, EngineError> {
         if *mode == Mode::Transport || outbound.is_ah() {
-            let what = "only ESP in tunnel mode has padding and dummies: nobody else can tell them";
+            let what = "only ESP in tunnel mode hides the shape of traffic";
             return Err(EngineError::Unsupported(what.to_owned()));
         }
-        Ok(if self.pad_to == 0 { outbound } else { outbound.padded(self.pad_to.min(mtu)) })
-    }
-
-    /// Returns when dummies leave, if any do.
-    pub(super) fn dummies(&self) -> Result<Option<pacing::Dummies>, EngineError> {
-        self.dummies.map(Dummies::read).transpose()
+        if let Some(stream) = self.stream {
+            return stream.hide(inbound, outbound);
+        }
+        let beat = self.dummies.map(Dummies::read).transpose()?.map(Beat::from);
+        let is_padded = self.pad_to > 0;
+        let outbound = if is_padded { outbound.padded(self.pad_to.min(mtu)) } else { outbound };
+        Ok(Hiding { inbound, outbound, beat })
     }
 }
 
 impl Dummies {
     fn read(self) -> Result<pacing::Dummies, EngineError> {
-        let every = Duration::try_from_secs_f64(self.per_second.recip());
-        let every = every.ok().filter(|every| !every.is_zero());
-        let every = every.ok_or_else(|| {
-            EngineError::Request(format!("{} dummies a second are no rate", self.per_second))
-        })?;
-        Ok(pacing::Dummies { every, is_random: self.is_random })
+        Ok(pacing::Dummies { every: every(self.per_second)?, is_random: self.is_random })
     }
+}
+
+impl Stream {
+    fn hide(self, inbound: InboundSa, outbound: OutboundSa) -> Result<Hiding, EngineError> {
+        let every = every(self.per_second)?;
+        let too_small = || {
+            EngineError::Request(format!("packets of {} octets are no stream", self.packet_octets))
+        };
+        let within = self.packet_octets.checked_sub(headers(&outbound));
+        let payload = within.and_then(|octets| outbound.payload_within(octets));
+        let packer = payload.and_then(|payload| Packer::new(payload, self.may_fragment));
+        let packer = packer.ok_or_else(too_small)?;
+        let outbound = outbound.streamed(self.backlog(), packer.longest());
+        let inbound = inbound.streamed(self.reorder, PATIENCE);
+        let beat = Some(Beat::Stream(Box::new(pacing::Stream::new(every, packer))));
+        Ok(Hiding { inbound, outbound, beat })
+    }
+
+    fn backlog(self) -> usize {
+        let octets = Duration::try_from_secs_f64(self.per_second * BACKLOG);
+        let packets = octets.map_or(0, |packets| packets.as_secs());
+        let most = usize::try_from(packets).unwrap_or(usize::MAX);
+        most.saturating_mul(self.packet_octets).clamp(LEAST_BACKLOG, 1 << 24)
+    }
+}
+
+/// Returns the octets of the headers before ESP.
+fn headers(outbound: &OutboundSa) -> usize {
+    let (_, peer) = outbound.path();
+    let network = if peer.is_ipv4() { 20 } else { 40 };
+    if is_bare(peer) { network } else { network + 8 }
+}
+
+/// Returns the time between two packets.
+fn every(per_second: f64) -> Result<Duration, EngineError> {
+    let every = Duration::try_from_secs_f64(per_second.recip()).ok();
+    let every = every.filter(|every| !every.is_zero());
+    every.ok_or_else(|| EngineError::Request(format!("{per_second} packets a second are no rate")))
 }
 
 #[cfg(test)]
@@ -64,10 +123,19 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_number_of_packets() {
-        let read = |per_second| Dummies { per_second, is_random: false }.read();
-        assert_eq!(read(4.0).unwrap().every, Duration::from_millis(250));
+        assert_eq!(every(4.0).unwrap(), Duration::from_millis(250));
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
-            assert!(read(bad).is_err(), "{bad}");
+            assert!(every(bad).is_err(), "{bad}");
         }
+    }
+
+    /// What waits is sent within a moment, and memory has a bound.
+    #[test]
+    fn the_backlog_follows_the_rate() {
+        let stream =
+            |per_second| Stream { packet_octets: 1400, per_second, reorder: 3, may_fragment: true };
+        assert_eq!(stream(1.0).backlog(), LEAST_BACKLOG);
+        assert_eq!(stream(8000.0).backlog(), 1_400_000);
+        assert_eq!(stream(1e9).backlog(), 1 << 24);
     }
 }

@@ -28,6 +28,8 @@ def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
     """
     if child.replay_window > WINDOW_MOST:
         raise HostError(f"the kernel's replay window is {WINDOW_MOST} packets at most")
+    if child.traffic_flow.stream is not None:
+        raise HostError("the kernel's ESP has no IP-TFS; the engine does")
     if child.traffic_flow.dummies is not None:
         raise HostError("the kernel sends no dummy packets; the engine does")
     if child.ipcomp is not None:

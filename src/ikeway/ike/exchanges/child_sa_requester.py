@@ -120,7 +120,7 @@ def _request(state: Established, wanted: Wanted, now: Instant) -> Step:
     )
     payloads: tuple[Body, ...] = (
         *wanted.rekeys,
-        *child_terms.notifies(wanted.policy.mode),
+        *child_terms.asked(wanted.policy),
         *ipcomp.offer(wanted.policy, asked.spi_in),
         negotiate.offer(specs, asked.spi_in.to_bytes(SPI_OCTETS), with_ke=bool(method)),
         Nonce(asked.nonce),

@@ -128,7 +128,7 @@ def _grant(state: Established, message: Message, datagram: Datagram, old: Child 
     connection = state.connection
     chosen = choose(connection, connection.child(old.name), message)
     scope = child_terms.renew(old, connection, message, here)
-    return Grant(scope, chosen, child_terms.notifies(scope.mode))
+    return Grant(scope, chosen, child_terms.granted(scope))
 
 
 def _check_crossing(state: Established, policy: ChildPolicy) -> None:

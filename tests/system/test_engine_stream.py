@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IP-TFS between two engines: what an observer sees, and that all of it arrives (RFC 9347)."""
+
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from ikeway.dataplane import PacketsRefused, PlaneEvent, Refusal
+from ikeway.model.errors import HostError
+from ikeway.model.esp import ChildSa
+from ikeway.model.traffic_flow import Stream, TrafficFlow
+from support.attacker import Attacker, esp_of, esp_sa, ipv4, is_ip, tap, waiting
+from support.suites import BY_NAME
+from support.tunnel import INNER, OUTER, Host, Hosts, child_pair, eventually, ping, transfer
+
+pytestmark = pytest.mark.system
+
+RATE = 400.0
+UDP_IP = 28
+SO_RCVBUFFORCE = 33
+
+
+def streams(stream: Stream, suite: str = "aes256gcm16", spi: int = 0x1000) -> list[ChildSa]:
+    flow = TrafficFlow(stream=stream)
+    return [replace(each, traffic_flow=flow) for each in child_pair(BY_NAME[suite], spi=spi)]
+
+
+def install(hosts: Hosts, children: list[ChildSa]) -> None:
+    for host, child in zip(hosts, children, strict=True):
+        host.install(child)
+
+
+def seen(hosts: Hosts, seconds: float, spi: int) -> list[int]:
+    """Return the lengths of the ESP packets that the first host sends in a while.
+
+    What is cut only by a network card, for which a cable of namespaces has no need, is cut here:
+    at each SPI with the next number.
+    """
+    with tap(hosts[0]) as link:
+        link.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 25)
+        waiting(link)
+        time.sleep(seconds)
+        frames = waiting(link)
+    packets = [esp_of(frame) for frame in frames if is_ip(frame)]
+    ours = [packet for packet in packets if packet and packet[:4] == spi.to_bytes(4)]
+    return [length for packet in ours for length in cut(packet)]
+
+
+def cut(packet: bytes) -> list[int]:
+    """Return the lengths of ESP packets that stand behind one another."""
+    following = packet[:4] + (int.from_bytes(packet[4:8]) + 1).to_bytes(4)
+    at = packet.find(following)
+    return [len(packet)] if at < 0 else [at, *cut(packet[at:])]
+
+
+def test_what_is_seen_says_nothing_of_what_is_sent(hosts: Hosts) -> None:
+    """§2.1: packets of one size at a constant rate, be there much to send or nothing."""
+    children = streams(Stream(1300, RATE))
+    install(hosts, children)
+    ping(*hosts)
+    idle = seen(hosts, 1.0, children[0].spi_out)
+    with ThreadPoolExecutor(1) as executor:
+        busy = executor.submit(transfer, *hosts, 1 << 20)
+        time.sleep(0.3)
+        loaded = seen(hosts, 1.0, children[0].spi_out)
+        busy.result(60)
+    assert set(idle) == set(loaded)
+    (size,) = set(idle)
+    assert 1300 - 4 < size + UDP_IP <= 1300
+    for count in (len(idle), len(loaded)):
+        assert RATE * 0.85 < count < RATE * 1.2
+    eventually(lambda: carried(hosts[0], children[0]) > 1 << 20 or None)
+    assert not [event for event in hosts[1].events if isinstance(event, PacketsRefused)]
+
+
+@pytest.mark.parametrize("suite", ["aes256gcm16", "aes256-sha384", "chacha20poly1305"])
+@pytest.mark.parametrize("fragments", [True, False])
+def test_packets_of_all_sizes_arrive_whole(hosts: Hosts, suite: str, fragments: bool) -> None:
+    """§2.2: several in a payload, or one in several."""
+    octets = 600 if fragments else 1500
+    install(hosts, streams(Stream(octets, 2000.0, may_fragment=fragments), suite))
+    for inner in (0, 1):
+        for size in (8, 500, 1300, 4000):
+            ping(*hosts, inner, size=size)
+        transfer(*hosts, 1 << 18, inner)
+
+
+def test_a_rekeyed_stream_takes_over_and_the_old_one_ends(hosts: Hosts) -> None:
+    """§2.2.3: no packet has parts in two SAs; and the rate is not twice what it was for long."""
+    old, new = streams(Stream(600, RATE)), streams(Stream(600, RATE), spi=0x2000)
+    install(hosts, old)
+    ping(*hosts)
+    hosts[1].install(new[1], standby=True)
+    hosts[0].install(new[0])
+    ping(*hosts, size=1300)
+    eventually(lambda: not seen(hosts, 0.1, old[0].spi_out) or None)
+    assert len(seen(hosts, 0.5, new[0].spi_out)) > RATE / 4
+    for host, child in zip(hosts, old, strict=True):
+        host.call(lambda host=host, child=child: host.plane.remove(child.spi_in))
+    ping(*hosts, size=1300)
+
+
+def test_a_stream_carries_nothing_else(hosts: Hosts) -> None:
+    """§2.3: "A sender MUST only send AGGFRAG_PAYLOAD payloads"; and a gap is told of."""
+    children = streams(Stream(600, 20.0))
+    install(hosts, children)
+    plain = esp_sa(children[0], after=5000)
+    with Attacker(hosts[0]) as send:
+        send(plain.seal(ipv4(INNER[0][0], INNER[1][0])))
+    told = hosts[1].seen(is_refused(Refusal.NOT_IP))
+    assert isinstance(told, PacketsRefused)
+    assert str(told.peer and told.peer.address) == OUTER[0][0]
+
+
+def is_refused(refusal: Refusal) -> Callable[[PlaneEvent], bool]:
+    return lambda event: isinstance(event, PacketsRefused) and event.refusal is refusal
+
+
+def test_a_stream_of_no_size_is_refused(hosts: Hosts) -> None:
+    for stream in (Stream(100, RATE), Stream(1300, 0.0), Stream(70_000, RATE)):
+        with pytest.raises(HostError):
+            hosts[0].install(streams(stream)[0])
+    install(hosts, streams(Stream(1300, RATE)))
+    ping(*hosts)
+
+
+def carried(host: Host, child: ChildSa) -> int:
+    return host.call(lambda: host.plane.usage(child.spi_in)).octets_out

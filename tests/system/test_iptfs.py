@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two ikeways that agree on IP-TFS, from their configuration to the wire (RFC 9347)."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from support.link import cable
+from support.strongswan import wait_until
+from support.two import Table, Two
+
+pytestmark = pytest.mark.system
+
+RATE = 300
+STREAM: Table = {
+    "encapsulation": "nat",
+    "traffic_flow": {"iptfs": "require", "packet_size": 1000, "packet_rate": RATE},
+}
+
+
+def test_daemons_agree_on_a_stream_and_carry_traffic_in_it(tmp_path: Path) -> None:
+    """§5.1: by USE_AGGFRAG; without UDP as well, where no NAT is."""
+    with cable() as link:
+        two = Two(tmp_path, link, STREAM, STREAM)
+        try:
+            two.ours.initiate()
+            wait_until(lambda: bool(two.children() and two.peer.children()), 10, "the Child SA")
+            two.carries()
+            before = two.witness.look()["esp"]
+            time.sleep(1)
+            idle = two.witness.look()["esp"] - before
+            # Both sides send, whether there is something to send or not.
+            assert 2 * RATE * 0.7 < idle < 2 * RATE * 1.3
+            assert not two.witness.leaks
+        finally:
+            two.down()
