@@ -23,7 +23,8 @@ GCM = BY_NAME["aes256gcm16"]
 
 def install(hosts: Hosts, flow: TrafficFlow, **changes: object) -> list[ChildSa]:
     children = [replace(child, traffic_flow=flow) for child in child_pair(GCM, **changes)]  # type: ignore[arg-type]
-    for host, child in zip(hosts, children, strict=True):
+    # Dummies go to one who has the SA.
+    for host, child in reversed(list(zip(hosts, children, strict=True))):
         host.install(child)
     return children
 

@@ -34,8 +34,8 @@ def install(hosts: Hosts, children: list[ChildSa]) -> None:
         host.install(child)
 
 
-def seen(hosts: Hosts, seconds: float, spi: int) -> list[int]:
-    """Return the lengths of the ESP packets that the first host sends in a while.
+def seen(hosts: Hosts, seconds: float, spi: int) -> tuple[list[int], float]:
+    """Return the lengths of the ESP packets that the first host sends in a while, and their rate.
 
     What is cut only by a network card, for which a cable of namespaces has no need, is cut here:
     at each SPI with the next number.
@@ -43,11 +43,13 @@ def seen(hosts: Hosts, seconds: float, spi: int) -> list[int]:
     with tap(hosts[0]) as link:
         link.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 25)
         waiting(link)
+        start = time.monotonic()
         time.sleep(seconds)
-        frames = waiting(link)
+        frames, lasted = waiting(link), time.monotonic() - start
     packets = [esp_of(frame) for frame in frames if is_ip(frame)]
     ours = [packet for packet in packets if packet and packet[:4] == spi.to_bytes(4)]
-    return [length for packet in ours for length in cut(packet)]
+    lengths = [length for packet in ours for length in cut(packet)]
+    return lengths, len(lengths) / lasted
 
 
 def cut(packet: bytes) -> list[int]:
@@ -62,17 +64,17 @@ def test_what_is_seen_says_nothing_of_what_is_sent(hosts: Hosts) -> None:
     children = streams(Stream(1300, RATE))
     install(hosts, children)
     ping(*hosts)
-    idle = seen(hosts, 1.0, children[0].spi_out)
+    idle, idle_rate = seen(hosts, 1.0, children[0].spi_out)
     with ThreadPoolExecutor(1) as executor:
         busy = executor.submit(transfer, *hosts, 1 << 20)
         time.sleep(0.3)
-        loaded = seen(hosts, 1.0, children[0].spi_out)
+        loaded, loaded_rate = seen(hosts, 1.0, children[0].spi_out)
         busy.result(60)
     assert set(idle) == set(loaded)
     (size,) = set(idle)
     assert 1300 - 4 < size + UDP_IP <= 1300
-    for count in (len(idle), len(loaded)):
-        assert RATE * 0.85 < count < RATE * 1.2
+    # The machine of a test may be busy with others.
+    assert all(RATE * 0.8 < rate < RATE * 1.2 for rate in (idle_rate, loaded_rate))
     eventually(lambda: carried(hosts[0], children[0]) > 1 << 20 or None)
     assert not [event for event in hosts[1].events if isinstance(event, PacketsRefused)]
 
@@ -97,8 +99,9 @@ def test_a_rekeyed_stream_takes_over_and_the_old_one_ends(hosts: Hosts) -> None:
     hosts[1].install(new[1], standby=True)
     hosts[0].install(new[0])
     ping(*hosts, size=1300)
-    eventually(lambda: not seen(hosts, 0.1, old[0].spi_out) or None)
-    assert len(seen(hosts, 0.5, new[0].spi_out)) > RATE / 4
+    eventually(lambda: not seen(hosts, 0.1, old[0].spi_out)[0] or None)
+    _, rate = seen(hosts, 0.5, new[0].spi_out)
+    assert rate > RATE / 2
     for host, child in zip(hosts, old, strict=True):
         host.call(lambda host=host, child=child: host.plane.remove(child.spi_in))
     ping(*hosts, size=1300)

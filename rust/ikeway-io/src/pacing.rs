@@ -19,7 +19,7 @@ use crate::outbound::Sender;
 use crate::wiring::{Wiring, is_ready};
 
 /// How long ago a stream may have had its turn for it to be made up for.
-const CATCH_UP: Duration = Duration::from_millis(100);
+const CATCH_UP: Duration = Duration::from_millis(250);
 /// The kernel may be so much late, in nanoseconds: by default it is by a whole packet of a fast stream.
 const SLACK: u64 = 1000;
 
