@@ -30,7 +30,8 @@ def streams(stream: Stream, suite: str = "aes256gcm16", spi: int = 0x1000) -> li
 
 
 def install(hosts: Hosts, children: list[ChildSa]) -> None:
-    for host, child in zip(hosts, children, strict=True):
+    # A stream goes to one who has the SA.
+    for host, child in reversed(list(zip(hosts, children, strict=True))):
         host.install(child)
 
 
