@@ -29,7 +29,7 @@ from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
-PROTOCOL_VERSION: Final = 12
+PROTOCOL_VERSION: Final = 13
 
 Json: TypeAlias = dict[str, Any]
 
