@@ -61,6 +61,12 @@ def up(made: Two) -> None:
     wait_until(lambda: bool(made.children() and made.peer.children()), 10, "the tunnel")
 
 
+def back(made: Two) -> None:
+    """Wait until the peer has let go of what it had with the daemon that is gone."""
+    here = made.link.ours.namespace
+    wait_until(lambda: ping(here, *ends(made), 1, 0.5) == 1, 15, "traffic")
+
+
 def tries(made: Two) -> None:
     """Send towards the peer all that should be protected, in some ways of applications."""
     here, (ours, there) = made.link.ours.namespace, ends(made)
@@ -178,14 +184,14 @@ def test_nothing_leaks_while_daemon_and_engine_die_and_come_back(
     sender = threading.Thread(target=lambda: keep_sending(made, 3.0))
     sender.start()
     made.ours.ready()
-    up(made)
+    back(made)
     sender.join()
     made.carries()
     made.ours.stop()
     tries(made)
     made.ours.begin()
     made.ours.ready()
-    up(made)
+    back(made)
     made.carries()
     assert not clear_ports(made)
 
