@@ -50,7 +50,7 @@ pub use error::{InstallError, Refusal};
 pub use inbound::{Delivery, InboundSa, Verified};
 pub use inner::{Flow, Port, inner_length};
 pub use ipcomp::{Compressor, Expander, Ipcomp};
-pub use outbound::{OutboundSa, SEAL_ROOM};
+pub use outbound::{Nearness, OutboundSa, SEAL_ROOM};
 pub use replay::{MAX_WINDOW, MIN_WINDOW, Pending, Window};
 pub use selector::{Policy, Selector};
 pub use sequence::{SendCounter, infer};

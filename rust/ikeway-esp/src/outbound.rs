@@ -27,15 +27,29 @@ const ESP_ROOM: usize = ESP_HEADER + 16 + 15 + TRAILER + 32;
 /// The longest trailer: padding up to a block.
 const MAX_TRAILER: usize = 15 + TRAILER;
 
+/// Which SA a thread prefers of those that protect the same (RFC 9611): one that is for its own queue,
+/// then one that is for all, then one that is for another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Nearness {
+    /// It is for another queue.
+    Elsewhere,
+    /// It is for all.
+    #[default]
+    Everywhere,
+    /// It is for this queue.
+    Here,
+}
+
 /// An SA that we send on, from `local` to `peer`.
 ///
-/// A clone is the same SA in another thread's hands: numbers, keys and counters are one, and no number
-/// is used by both. Only where packets leave from and go to is each one's own.
+/// Several threads may have a handle of the same SA each: numbers, keys and counters are one, and no
+/// number is used twice. Where packets leave from and go to, and how near it is, is each one's own.
 #[derive(Clone)]
 pub struct OutboundSa {
     shared: Shared,
     local: SocketAddr,
     peer: SocketAddr,
+    nearness: Nearness,
     sealing: Arc<Sealing>,
 }
 
@@ -84,7 +98,8 @@ impl OutboundSa {
         let content = if shared.hosts.is_some() { Content::Payload } else { Content::Whole };
         let has_begun = AtomicBool::new(false);
         let sealing = Sealing { sequence, form, ivs, content, least: 0, has_begun };
-        Ok(Self { shared, local, peer, sealing: Arc::new(sealing) })
+        let (nearness, sealing) = (Nearness::default(), Arc::new(sealing));
+        Ok(Self { shared, local, peer, nearness, sealing })
     }
 
     /// Returns the SA with inner packets padded up to so many octets (RFC 4303 §2.7), which is done
@@ -168,6 +183,18 @@ impl OutboundSa {
     #[must_use]
     pub fn sealed(&self) -> u64 {
         self.sealing.sequence.last()
+    }
+
+    /// Returns a handle of this SA for a thread that it is so near to.
+    #[must_use]
+    pub fn handle(&self, nearness: Nearness) -> Self {
+        Self { nearness, ..self.clone() }
+    }
+
+    /// Returns how near the SA is to the thread that has it.
+    #[must_use]
+    pub const fn nearness(&self) -> Nearness {
+        self.nearness
     }
 
     /// Returns the address and port that packets leave from, and those that they go to.

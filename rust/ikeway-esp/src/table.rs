@@ -15,6 +15,9 @@ use crate::selector::Policy;
 use crate::spd::Spd;
 use crate::traps::Traps;
 
+/// An SA that is nearer goes before any that is newer.
+const NEARER: u64 = 1 << 62;
+
 /// The SAs that we receive on, by our SPI.
 #[derive(Default)]
 pub struct InboundTable {
@@ -53,7 +56,7 @@ impl InboundTable {
 }
 
 /// The SAs that we send on. Of several that select a packet, the longest prefix wins, then the
-/// newest.
+/// nearest, then the newest.
 ///
 /// An SA on standby waits until the peer has proven that it can receive on it (RFC 7296 §2.8): it
 /// sends only what no active SA selects. Whoever sees the proof calls [`OutboundTable::activate`].
@@ -166,7 +169,8 @@ impl OutboundTable {
         if !is_standby {
             sa.begin();
         }
-        let order = if is_standby { u64::MAX - self.installed } else { self.installed };
+        let age = if is_standby { NEARER - self.installed } else { self.installed };
+        let order = sa.nearness() as u64 * NEARER + age;
         self.put(spi_in, Held { sa, order, is_standby });
     }
 

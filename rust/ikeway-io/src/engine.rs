@@ -41,6 +41,8 @@ pub(crate) struct Pair {
     pub(crate) inbound: InboundSa,
     pub(crate) outbound: OutboundSa,
     pub(crate) counters: Arc<Counters>,
+    /// Whether it is for the queue that its inbound SPI names (RFC 9611).
+    pub(crate) is_of_queue: bool,
     /// Whether the outbound half waits for the peer to use the pair (RFC 7296 §2.8).
     pub(crate) is_standby: bool,
     /// What its outbound keys are known by, once they were used.
@@ -130,7 +132,7 @@ impl Engine {
     pub(crate) fn install(&mut self, pair: Pair) -> Result<(), EngineError> {
         let path = pair.outbound.path();
         self.check_path(path, pair.outbound.is_ah())?;
-        let Pair { mut inbound, outbound, counters, is_standby, trace, beat } = pair;
+        let Pair { mut inbound, outbound, counters, is_of_queue, is_standby, trace, beat } = pair;
         let spi_in = inbound.spi();
         if self.counters.contains_key(&spi_in) {
             return Err(InstallError::SpiInUse(spi_in).into());
@@ -149,7 +151,7 @@ impl Engine {
             self.pacemaker.install(spi_in, outbound.clone(), beat)?;
         }
         self.used.remember(trace);
-        self.threads.lanes.install(inbound, outbound, is_standby);
+        self.threads.lanes.install(inbound, outbound, is_of_queue, is_standby);
         self.is_unsettled = true;
         self.counters.insert(spi_in, counters);
         Ok(())

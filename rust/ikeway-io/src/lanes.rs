@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ikeway_esp::{InboundSa, InboundTable, OutboundSa, OutboundTable, Policy, Spd};
+use ikeway_esp::{InboundSa, InboundTable, Nearness, OutboundSa, OutboundTable, Policy, Spd};
 
 use crate::error::EngineError;
 use crate::mailbox::{Mailbox, Promise};
@@ -41,18 +41,33 @@ impl Lanes {
 
     /// Has a pair come, in the thread that receives first: no packet asks for an answer that we could
     /// not take, and no proof of the peer's comes before what it activates.
-    pub(crate) fn install(&self, inbound: InboundSa, outbound: OutboundSa, is_standby: bool) {
+    pub(crate) fn install(
+        &self,
+        inbound: InboundSa,
+        outbound: OutboundSa,
+        is_of_queue: bool,
+        is_standby: bool,
+    ) {
         let (spi_in, senders) = (inbound.spi(), Arc::clone(&self.outbound));
+        let home = owner(spi_in, self.queues);
         self.receive(spi_in, move |table| {
             // No other thread installs, and the SPI was free.
             let _ = table.insert(inbound);
-            post_all(&senders, move |table| {
-                if is_standby {
-                    table.insert_standby(spi_in, outbound.clone());
-                } else {
-                    table.insert(spi_in, outbound.clone());
-                }
-            });
+            for (queue, sender) in senders.iter().enumerate() {
+                let nearness = match (is_of_queue, queue == home) {
+                    (false, _) => Nearness::Everywhere,
+                    (true, true) => Nearness::Here,
+                    (true, false) => Nearness::Elsewhere,
+                };
+                let outbound = outbound.handle(nearness);
+                sender.post(move |table| {
+                    if is_standby {
+                        table.insert_standby(spi_in, outbound);
+                    } else {
+                        table.insert(spi_in, outbound);
+                    }
+                });
+            }
         });
     }
 

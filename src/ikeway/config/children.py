@@ -43,6 +43,9 @@ def _child(plain: ChildPolicy, name: str, table: ChildTable) -> ChildPolicy:
             else build_traffic_flow(table.traffic_flow)
         ),
         ipcomp=plain.ipcomp if table.ipcomp is None else table.ipcomp,
+        per_cpu_children=(
+            plain.per_cpu_children if table.per_cpu_children is None else table.per_cpu_children
+        ),
     )
 
 

@@ -99,6 +99,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         encapsulate=_encapsulate(table),
         replay_window=table.replay_window,
         ipcomp=table.ipcomp,
+        per_cpu_children=table.per_cpu_children,
         lifetimes=Lifetimes(
             ike=lifetimes.ike,
             child=lifetimes.child,

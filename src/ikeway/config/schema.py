@@ -129,6 +129,8 @@ class ChildTable(Table):
 
     ipcomp: bool | None = None
     """Compress its packets."""
+    per_cpu_children: int | None = Field(default=None, ge=0, le=16)
+    """How many more carry the same traffic."""
 
     lifetimes: ChildLifetimesTable = ChildLifetimesTable()
     """When it is replaced."""
@@ -276,6 +278,10 @@ class ConnectionTable(Table):
     """Compress packets before they are encrypted, if the peer agrees (IPComp, RFC 3173). Their
     lengths then tell something of what is in them: leave it off where somebody else can put data
     beside secrets of yours, as any web page can."""
+    per_cpu_children: int = Field(default=0, ge=0, le=16)
+    """How many more Child SAs carry the same traffic, each for a CPU of its own (RFC 9611), if the
+    peer wants them as well; best as many as `dataplane.queues`. For gateways that trust each other:
+    up to twice as many are let in."""
 
     lifetimes: LifetimesTable = LifetimesTable()
     """When SAs are replaced."""

@@ -187,6 +187,7 @@ def _child(child: ChildPolicy) -> Table:
         "replay_window": child.replay_window,
         "traffic_flow": shown(child.traffic_flow),
         "ipcomp": child.ipcomp,
+        "per_cpu_children": child.per_cpu_children,
         "lifetimes": {key: ages[key] for key in ("child", "child_bytes")},
     }
 
@@ -239,6 +240,7 @@ def _connection(connection: Connection) -> Table:
         "replay_window": connection.replay_window,
         "traffic_flow": shown(connection.traffic_flow),
         "ipcomp": connection.ipcomp,
+        "per_cpu_children": connection.per_cpu_children,
         "lifetimes": _lifetimes(connection.lifetimes),
         "liveness": span(connection.liveness),
         "keepalive": span(connection.keepalive),

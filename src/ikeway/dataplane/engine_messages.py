@@ -29,7 +29,7 @@ from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
-PROTOCOL_VERSION: Final = 13
+PROTOCOL_VERSION: Final = 14
 
 Json: TypeAlias = dict[str, Any]
 
@@ -71,6 +71,7 @@ def child_sa(child: ChildSa) -> Json:
         "limits": _limits(child.limits),
         "traffic_flow": _traffic_flow(child.traffic_flow),
         "ipcomp": _ipcomp(child.ipcomp),
+        "is_of_queue": child.is_of_queue,
     }
 
 

@@ -121,13 +121,13 @@ def renew(old: Child, connection: Connection, message: Message, place: Place) ->
     policy = connection.child(old.name)
     if old.sa.mode is Mode.TRANSPORT:
         scope = _scope(replace(policy, mode=Mode.TRANSPORT), message, place)
-        return _compressed(scope, message)
+        return _compressed(replace(scope, number=old.number), message)
     ts_i, ts_r = need(message, TsI).selectors, need(message, TsR).selectors
     peer_ts = narrow.narrow(ts_i, old.sa.peer_ts)
     flow = traffic_flow.wanted(policy, Mode.TUNNEL, message)
     local_ts = narrow.narrow(ts_r, old.sa.local_ts)
     scope = Scope(policy, Mode.TUNNEL, local_ts, peer_ts, traffic_flow=flow)
-    return _compressed(scope, message)
+    return _compressed(replace(scope, number=old.number), message)
 
 
 def _compressed(scope: Scope, message: Message) -> Scope:

@@ -47,6 +47,7 @@ class Scope:
     """What both sides agreed that a Child SA is for, with the addresses that this host sees.
 
     `cpi_out` is the peer's index of compression, `ipcomp.NONE` without any.
+    `number` is its place among siblings that carry the same traffic, None for it has none.
     """
 
     policy: ChildPolicy
@@ -56,6 +57,7 @@ class Scope:
     original: OriginalAddresses | None = None
     traffic_flow: TrafficFlow = OPEN
     cpi_out: int = ipcomp.NONE
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class Child:
     inbound SPI of the one that goes before it where two rekeys crossed, 0 for none. `heir` is that
     of the one by which the peer has replaced it, 0 for none: once it deletes this one it has that.
     `method` is the key exchange method that it was made with, 0 for none. `replaces` is the inbound
-    SPI of the child that it is to replace, 0 for none. It is rekeyed at `rekey_at` and not used
+    SPI of the child that it is to replace, 0 for none. `number` is its place among siblings. It is
+    rekeyed at `rekey_at` and not used
     after `expires_at` (RFC 7296 §2.8).
     """
 
@@ -84,6 +87,7 @@ class Child:
     rekey_at: Instant = math.inf
     expires_at: Instant = math.inf
     due: Instant | None = None
+    number: int | None = None
 
     @property
     def protocol(self) -> ProtocolId:
@@ -176,4 +180,5 @@ def build(
         limits=terms.limits,
         traffic_flow=scope.traffic_flow,
         ipcomp=ipcomp.pair(terms.spi_in, scope.cpi_out),
+        is_of_queue=bool(scope.number),
     )

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from ikeway.ike import building, child_terms, configuration, ipcomp, narrow, negotiate
+from ikeway.ike import building, child_terms, configuration, ipcomp, narrow, negotiate, siblings
 from ikeway.ike.auth_request import AuthRequest
 from ikeway.ike.child_terms import Place
 from ikeway.ike.children import Child, ChildDraft, Seed, Wish
@@ -94,6 +94,7 @@ def request(connection: Connection, child: ChildDraft) -> tuple[Body, ...]:
         *addresses(connection),
         *child_terms.asked(child.policy),
         *ipcomp.offer(child.policy, child.spi_in),
+        *siblings.announce(child.policy),
         negotiate.offer(child.policy.esp, child.spi_in.to_bytes(SPI_OCTETS), with_ke=False),
         TsI(child.offered_i),
         TsR(child.offered_r),
@@ -158,7 +159,8 @@ def conclude(
     scope = child_terms.accept(policy, (child.offered_i, child.offered_r), reply, place)
     seed = _seed(session, transcript)
     made = building.make(session, child.spi_in, chosen, scope, seed, path)
-    return Granted(Child(made, policy.name), assigned)
+    number = siblings.learn(policy, reply)
+    return Granted(Child(made, policy.name, number=number), assigned)
 
 
 def _check_granted(reply: Message) -> None:
@@ -224,10 +226,13 @@ def _grant(
     chosen, scope = granted.chosen, granted.scope
     spi_in = session.env.new_esp_spi()
     path, seed = (request.local, request.peer), _seed(session, transcript)
-    child = Child(building.make(session, spi_in, chosen, scope, seed, path), scope.policy.name)
+    made = building.make(session, spi_in, chosen, scope, seed, path)
+    number = siblings.learn(scope.policy, message)
+    child = Child(made, scope.policy.name, number=number)
     answer = chosen.answer(spi_in.to_bytes(SPI_OCTETS))
     selectors = child_terms.told(scope)
-    agreed = *granted.notifies, *ipcomp.answer(scope.cpi_out, spi_in)
+    told = siblings.announce(scope.policy) if number is not None else ()
+    agreed = *granted.notifies, *ipcomp.answer(scope.cpi_out, spi_in), *told
     payloads = (*cp, *agreed, answer, *selectors)
     return ChildOutcome(payloads, child, leased.addresses if leased else (), None)
 

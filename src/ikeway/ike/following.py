@@ -92,7 +92,7 @@ def task(asked: AskedChild | AskedIke) -> Deferrable:
         return RekeyIke()
     if asked.replaces:
         return RekeyChild(asked.replaces)
-    return CreateChild(asked.policy.name, asked.trigger)
+    return CreateChild(asked.policy.name, asked.trigger, number=asked.number or 0)
 
 
 def restart(state: Established) -> Established:

@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from ikeway.ike import ending, postponing, wanted
+from ikeway.ike import ending, postponing, siblings, wanted
 from ikeway.ike.exchanges import informational
 from ikeway.ike.exchanges.child_sa import (
     SPI_OCTETS,
@@ -35,6 +35,8 @@ def failed(state: Established, asked: AskedChild, failure: Notify, now: Instant)
         if old is not None:
             # It is of use until its hard limit; to ask again would be of none.
             return Step(change(state, replace(old, rekey_at=old.expires_at)), (said,))
+    if failure.type is NotifyType.TS_MAX_QUEUE:
+        state = siblings.enough(state, asked.policy.name)
     if failure.type is NotifyType.SINGLE_PAIR_REQUIRED and asked.trigger is not None:
         return _again_singly(state, asked, said)
     is_crossed = any(each.old == asked.replaces for each in crossings(state))

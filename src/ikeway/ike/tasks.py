@@ -49,13 +49,15 @@ class CreateChild:
     """Make the Child SA of that name (§1.3.1), for a packet if there is one.
 
     `method` 0 leaves the choice open. `is_single` is to ask for just that packet's traffic. What is
-    wanted `unless_present` is not asked for where the peer was faster.
+    wanted `unless_present` is not asked for where the peer was faster. With a `number` it is one
+    more that carries the same (RFC 9611).
     """
 
     name: str
     trigger: Trigger | None = None
     method: int = 0
     is_single: bool = False
+    number: int = 0
     unless_present: bool = field(default=False, compare=False)
     refusals: Refusals = field(default=Refusals(), compare=False)
 
@@ -163,6 +165,7 @@ class AskedChild:
     trigger: Trigger | None = None
     unless_present: bool = False
     refusals: Refusals = field(default=Refusals())
+    number: int | None = None
 
     @property
     def is_single(self) -> bool:
@@ -178,6 +181,7 @@ class AskedChild:
             self.policy.name,
             self.trigger,
             is_single=self.is_single,
+            number=self.number or 0,
             unless_present=self.unless_present,
             refusals=self.refusals,
         )

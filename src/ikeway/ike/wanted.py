@@ -134,13 +134,14 @@ def _with(state: Established, retries: tuple[Retry, ...]) -> Established:
 
 
 def present(state: Established) -> set[str]:
-    """Return the names of the Child SAs that are there, and stay."""
-    return {child.name for child in state.children if not child.is_deleting}
+    """Return the names of the Child SAs that are there, and stay; siblings do not count."""
+    there = (child for child in state.children if not child.is_deleting and not child.number)
+    return {child.name for child in there}
 
 
 def pending(state: Established) -> set[str]:
     """Return the names of Child SAs that are being asked for, or are about to be."""
     tasks = *state.queued, *(each.task for each in state.postponed)
-    names = {task.name for task in tasks if isinstance(task, CreateChild)}
+    names = {task.name for task in tasks if isinstance(task, CreateChild) and not task.number}
     asking = (*state.asking(AskedChild), *state.series.our_children)
     return names | {asked.policy.name for asked in asking}

@@ -136,6 +136,13 @@ class UnexpectedNatError(PeerError):
     notify = 41
 
 
+class QueuesError(PeerError):
+    """No more Child SAs for the CPUs that carry the same traffic. TS_MAX_QUEUE (RFC 9611 §5.2)."""
+
+    notify = 48
+    ends = Ends.CHILD
+
+
 class BusyError(PeerError):
     """Not now. TEMPORARY_FAILURE."""
 

@@ -94,6 +94,8 @@ class ChildSa:
     `replay_window` is in packets; 0 switches the anti-replay service off (RFC 4303 §3.4.3).
     `original` is for transport mode, where a NAT is between: its selectors name the addresses that
     this host sees.
+    `is_of_queue` is whether it is for the queue that its inbound SPI names, where the data plane
+    has queues: packets there prefer it, and others use it only if they have no other (RFC 9611).
     """
 
     spi_in: int
@@ -112,6 +114,7 @@ class ChildSa:
     original: OriginalAddresses | None = None
     traffic_flow: TrafficFlow = OPEN
     ipcomp: Ipcomp | None = None
+    is_of_queue: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,7 @@ class ChildPolicy:
     In transport mode `local_ts` and `peer_ts` are all dynamic: it is for the hosts themselves. One
     that `start`s on demand is closed after being `idle` for so long. The proposals of `esp` are all
     of ESP, or all of AH. `ipcomp` is whether compression is offered and taken (RFC 7296 §2.22).
+    `per_cpu_children` is how many more like it there are, each for a CPU of its own (RFC 9611).
     """
 
     name: str
@@ -186,6 +187,7 @@ class ChildPolicy:
     idle: Seconds
     traffic_flow: TrafficFlow = OPEN
     ipcomp: bool = False
+    per_cpu_children: int = 0
 
     @property
     def protocol(self) -> ProtocolId:
@@ -278,6 +280,7 @@ class Connection:
     redirect_to: Gateway | None = None
     redirect_grace: Seconds = 60.0
     ipcomp: bool = False
+    per_cpu_children: int = 0
     child_policies: tuple[ChildPolicy, ...] = field(init=False, repr=False, compare=False)
     """The Child SAs that this connection may have, in the order of the file."""
 
@@ -294,6 +297,7 @@ class Connection:
             self.idle,
             self.traffic_flow,
             self.ipcomp,
+            self.per_cpu_children,
         )
         object.__setattr__(self, "child_policies", self.children or (single,))
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::*;
 use crate::inner::Port;
+use crate::outbound::Nearness;
 use crate::testing::{aes_gcm, inbound, ipv4_packet, keys, seal, selector, shared};
 
 const ANY: (u16, u16) = (0, 65_535);
@@ -197,4 +198,51 @@ fn an_spi_is_taken_once() {
     assert_eq!(table.insert(inbound(aes_gcm(), false)), Err(InstallError::SpiInUse(spi)));
     table.remove(spi);
     assert!(table.get_mut(spi).is_none());
+}
+
+/// RFC 9611 §2: each queue sends on the SA that is its own, and on that of all where it has none.
+#[test]
+fn the_sa_of_the_queue_goes_before_one_for_all_and_that_before_anothers() {
+    let mut table = OutboundTable::default();
+    let handle = |spi, nearness| sa(spi, &[(0, ANY, "10.2.0.0-10.2.255.255")]).handle(nearness);
+    table.insert(1001, handle(301, Nearness::Elsewhere));
+    assert_eq!(found(&table, "10.2.0.1", 1), Some(301));
+    table.insert(1002, handle(302, Nearness::Everywhere));
+    table.insert(1003, handle(303, Nearness::Elsewhere));
+    assert_eq!(found(&table, "10.2.0.1", 1), Some(302));
+    table.insert_standby(1004, handle(304, Nearness::Here));
+    assert_eq!(found(&table, "10.2.0.1", 1), Some(302), "the peer may not have it yet");
+    table.activate(1004);
+    table.insert(1005, handle(305, Nearness::Everywhere));
+    assert_eq!(found(&table, "10.2.0.1", 1), Some(304), "also when the one for all was rekeyed");
+    table.remove(1004);
+    assert_eq!(found(&table, "10.2.0.1", 1), Some(305));
+    table.remove(1005);
+    table.remove(1002);
+    assert_eq!(found(&table, "10.2.0.1", 1), Some(303));
+}
+
+/// RFC 7296 §2.8: of several on standby the oldest is the first to be used, the queue's own before it.
+#[test]
+fn on_standby_the_nearest_goes_first_and_then_the_oldest() {
+    let mut table = OutboundTable::default();
+    let handle = |spi, nearness| sa(spi, &[(0, ANY, "10.2.0.0-10.2.255.255")]).handle(nearness);
+    for (spi, nearness) in
+        [(301, Nearness::Everywhere), (302, Nearness::Here), (303, Nearness::Here)]
+    {
+        table.insert_standby(spi + 700, handle(spi, nearness));
+    }
+    assert_eq!(sent(&mut table, "10.2.0.1"), Some(302));
+}
+
+/// RFC 4303 §2.2: handles of one SA count together.
+#[test]
+fn handles_of_an_sa_share_its_numbers() {
+    let one = sa(300, &[(0, ANY, "10.2.0.0-10.2.255.255")]);
+    let other = one.handle(Nearness::Here);
+    let mut numbers = Vec::new();
+    for handle in [&one, &other, &one, &other] {
+        numbers.push(seal(handle, &ipv4_packet(1))[4..8].to_vec());
+    }
+    assert_eq!(numbers.concat(), [0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4]);
 }

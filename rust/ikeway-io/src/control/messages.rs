@@ -18,7 +18,7 @@ use crate::events::{Note, Stray, Want};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 13;
+pub(super) const VERSION: u32 = 14;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -132,6 +132,7 @@ pub(super) struct Child {
     pub(super) original: Option<Original>,
     pub(super) limits: Limits,
     pub(super) traffic_flow: Option<TrafficFlow>,
+    pub(super) is_of_queue: bool,
     pub(super) ipcomp: Option<Indices>,
 }
 

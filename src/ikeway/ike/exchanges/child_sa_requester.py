@@ -13,6 +13,7 @@ from ikeway.ike import (
     narrow,
     negotiate,
     refused_child,
+    siblings,
 )
 from ikeway.ike.children import Child, Scope, Seed
 from ikeway.ike.exchanges.child_sa import (
@@ -57,12 +58,14 @@ def rekey(state: Established, task: RekeyChild, now: Instant) -> Step:
         return Step(state)
     policy = replace(state.connection.child(old.name), mode=old.sa.mode)
     scope = old.sa.local_ts, old.sa.peer_ts
-    wanted = Wanted(policy, *scope, task.method, task.refusals, old)
+    wanted = Wanted(policy, *scope, task.method, task.refusals, old, number=old.number)
     return _request(state, wanted, now)
 
 
 def create(state: Established, task: CreateChild, now: Instant) -> Step:
     """Ask for one more child, its packet's own selectors first (§1.3.1, §2.9)."""
+    if task.number:
+        return _create_sibling(state, task, now)
     policy, link = state.connection.child(task.name), state.session.link
     here = place(state, (link.local, link.peer))
     local, peer, trigger = narrow.led_by(
@@ -77,9 +80,20 @@ def create(state: Established, task: CreateChild, now: Instant) -> Step:
     return _request(state, wanted, now)
 
 
+def _create_sibling(state: Established, task: CreateChild, now: Instant) -> Step:
+    """Ask for one more child that carries what the first one does, if that is still there."""
+    like = siblings.first(state, task.name)
+    if like is None:
+        return Step(state)
+    policy = replace(state.connection.child(task.name), mode=like.sa.mode)
+    scope = like.sa.local_ts, like.sa.peer_ts
+    wanted = Wanted(policy, *scope, task.method, task.refusals, number=task.number)
+    return _request(state, wanted, now)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to ask for; `old` is the child to replace."""
+    """What to ask for; `old` is the child to replace, `number` its place among siblings."""
 
     policy: ChildPolicy
     local_ts: Selectors
@@ -89,6 +103,7 @@ class Wanted:
     old: Child | None = None
     trigger: Trigger | None = None
     unless_present: bool = False
+    number: int | None = 0
 
     @property
     def rekeys(self) -> tuple[Notify, ...]:
@@ -107,7 +122,7 @@ def _request(state: Established, wanted: Wanted, now: Instant) -> Step:
     offer = key_exchange(method).offer(env.random) if method else None
     asked = AskedChild(
         wanted.policy,
-        env.new_esp_spi(),
+        siblings.spi(env, wanted.policy, wanted.number),
         old.sa.spi_in if old else 0,
         wanted.local_ts,
         wanted.peer_ts,
@@ -117,11 +132,13 @@ def _request(state: Established, wanted: Wanted, now: Instant) -> Step:
         wanted.trigger,
         wanted.unless_present,
         wanted.refusals,
+        wanted.number,
     )
     payloads: tuple[Body, ...] = (
         *wanted.rekeys,
         *child_terms.asked(wanted.policy),
         *ipcomp.offer(wanted.policy, asked.spi_in),
+        *(() if old else siblings.announce(wanted.policy)),
         negotiate.offer(specs, asked.spi_in.to_bytes(SPI_OCTETS), with_ke=bool(method)),
         Nonce(asked.nonce),
         *((KeyExchange(KeMethod(method), offer.public),) if offer else ()),
@@ -184,6 +201,7 @@ def complete(
     offered = asked.local_ts, asked.peer_ts
     try:
         scope = child_terms.accept(asked.policy, offered, reply, place(state, path))
+        scope = siblings.accept(state, asked, scope, chosen.esp, reply)
     except SelectorsError as error:
         return refused_child.reject(state, asked, str(error))
     spi_out = building.peer_spi(chosen)
@@ -194,7 +212,9 @@ def complete(
     seed = Seed(nonces, is_requester=True, secrets=secrets)
     made = building.make(session, asked.spi_in, chosen, scope, seed, path)
     new = Child(made, asked.policy.name, method=chosen.method, replaces=asked.replaces)
+    new = replace(new, number=scope.number)
     after, install = _installing(state, asked, new, nonces, now)
+    after = after if asked.replaces else siblings.ask(after, new)
     return Step(_ask_for_the_rest(after, asked, scope), (install,))
 
 

@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 
 from ikeway.crypto.kex import key_exchange
-from ikeway.ike import building, child_terms, following, ipcomp, messages, negotiate
+from ikeway.ike import building, child_terms, following, ipcomp, messages, negotiate, siblings
 from ikeway.ike.child_terms import Grant
 from ikeway.ike.children import Child, Seed
 from ikeway.ike.exchanges.child_sa import (
@@ -30,7 +30,6 @@ from ikeway.ike.timers import HALF_OPEN
 from ikeway.model.errors import (
     BusyError,
     ChildNotFoundError,
-    NoAdditionalSasError,
     NoProposalError,
 )
 from ikeway.model.time import Instant
@@ -57,9 +56,10 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
     REQUEST.check(message)
     coming = len(state.answering) + len(state.series.their_children)
     if old is None and len(state.children) + coming >= CHILDREN_MOST:
-        raise NoAdditionalSasError(f"{len(state.children)} Child SAs are enough")
+        raise siblings.too_many(message, len(state.children))
     granted = _grant(state, message, datagram, old)
     if old is None:
+        granted = siblings.join(state, granted, message)
         _check_crossing(state, granted.scope.policy)
     chosen, scope = granted.chosen, granted.scope
     method = chosen.method
@@ -72,7 +72,7 @@ def respond(state: Established, message: Message, datagram: Datagram, now: Insta
         public, shared = key_exchange(method).answer(env.random, exchange.data)
         secrets = (shared,)
     nonces = need(message, Nonce).data, env.random.octets(NONCE_OCTETS)
-    spi_in = env.new_esp_spi()
+    spi_in = siblings.spi(env, scope.policy, scope.number)
     building.peer_spi(chosen)
     path = datagram.local, datagram.peer
     payloads: tuple[Body, ...] = (
@@ -100,7 +100,7 @@ def install(
     seed = Seed(promise.nonces, is_requester=False, secrets=secrets)
     made = building.make(session, promise.spi_in, chosen, scope, seed, said.path)
     name, method = scope.policy.name, chosen.method
-    child = Child(made, name, method=method, replaces=promise.replaces)
+    child = Child(made, name, method=method, replaces=promise.replaces, number=scope.number)
     expires = now + (HALF_OPEN.length or 0.0)
     answering = Answering(said.asked, said.path, said.payloads, child, promise.nonces, expires)
     wanted = InstallChild(

@@ -18,6 +18,7 @@ from ikeway.ike import (
     public_keys,
     redirection,
     resumption,
+    siblings,
     signing,
     wanted,
     window_size,
@@ -300,6 +301,7 @@ def _establish(
     child = granted.child.installing(now + (INSTALL.length or 0.0))
     established, report = ike_auth.establish(proven, (child,), addresses, now)
     established = wanted.begin(established, state.child.policy.name, state.child.others)
+    established = siblings.ask(established, child)
     install = InstallChild(
         ticket=session.install_ticket(granted.child.sa.spi_in),
         connection=connection.name,
