@@ -48,10 +48,11 @@ test-thorough: engine  ## what crosses what, and simulated worlds: many of each
 	@$(BIN)/pytest -q -m thorough -n auto $(ARGS)
 
 .PHONY: test-rust
-test-rust: engine  ## tests of the packet engine's crates, and a short run of their fuzz targets
+test-rust: engine  ## tests of the packet engine's crates, a short run of their fuzz targets, and all orders of threads
 	@tools/section "Rust tests"
 	@$(CARGO) test --quiet $(CRATES)
 	@tools/fuzz-briefly
+	@$(CARGO) run --quiet --release --locked --manifest-path rust/interleavings/Cargo.toml
 
 .PHONY: test-system
 test-system: engine  ## tests with namespaces, and with real peers where the lab is there

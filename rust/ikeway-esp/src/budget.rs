@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How much a pair of SAs may carry before it is replaced (RFC 4301 §4.4.2.1, RFC 4303 §3.3.3).
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::{AtomicU8, Ordering};
 
 /// Packets and octets of one direction; `u64::MAX` is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Default for Budget {
 impl Budget {
     /// Returns the budget of a new pair.
     #[must_use]
-    pub const fn new(pair: u32, soft: Amount, hard: Amount) -> Self {
+    pub fn new(pair: u32, soft: Amount, hard: Amount) -> Self {
         Self { pair, soft, hard, reached: AtomicU8::new(0) }
     }
 

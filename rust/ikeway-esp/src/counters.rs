@@ -2,10 +2,10 @@
 //! What passed through an SA and what did not, counted without locks.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::budget::{Budget, Limit};
 use crate::error::Refusal;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Packets and octets of one direction. Octets are those of the inner packets.
 #[derive(Debug, Default)]

@@ -34,6 +34,7 @@ mod shape;
 mod short_gcm;
 mod spd;
 mod suite;
+mod sync;
 mod table;
 #[cfg(test)]
 mod testing;

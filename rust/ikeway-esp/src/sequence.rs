@@ -2,7 +2,7 @@
 //! Sequence numbers: counting those we send, and inferring the high half of those we receive (RFC
 //! 4303 §2.2, §3.3.3, App. A2).
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// The sequence numbers of an outbound SA. No number is given out twice, whatever calls it.
 #[derive(Debug)]

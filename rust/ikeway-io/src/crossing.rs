@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::mailbox::Bell;
+use crate::bell::Bell;
 use crate::udp::Run;
 
 /// Batches that may wait for a thread; more are lost, as in a full socket.

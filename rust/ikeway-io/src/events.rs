@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ikeway_esp::{Counters, Flow, Limit, Refusal};
 
-use crate::mailbox::Bell;
+use crate::bell::Bell;
 use crate::moves::{Moves, Told};
 
 /// Kinds and SAs kept apart between two reports; what exceeds them is added up.

@@ -9,12 +9,12 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ikeway_esp::{InboundSa, InboundTable, Nearness, OutboundSa, OutboundTable, Policy, Spd};
 
 use crate::error::EngineError;
 use crate::mailbox::{Mailbox, Promise};
+use crate::sync::{AtomicUsize, Ordering};
 
 /// Returns which of the queues an SA with this inbound SPI belongs to. The kernel's programs in
 /// `udp::steering` say the same.

@@ -7,6 +7,7 @@
 //! another process's: the daemon's, for its sockets of IKE. All `unsafe` of ikeway is here, at the system
 //! calls.
 
+mod bell;
 mod control;
 mod crossing;
 mod door;
@@ -26,6 +27,7 @@ mod relay;
 mod signals;
 mod strain;
 mod streams;
+mod sync;
 mod threads;
 mod tun;
 mod udp;

@@ -9,9 +9,10 @@ use std::time::Instant;
 use ikeway_esp::{Backlog, Compressor, Flow, OutboundSa, OutboundTable, Refusal, traffic_class};
 use rustix::io::Errno;
 
+use crate::bell::Bell;
 use crate::events::{Reporter, Want};
 use crate::kept::Kept;
-use crate::mailbox::{Bell, Inbox};
+use crate::mailbox::Inbox;
 use crate::tun::{HEADER_OCTETS, Handed};
 use crate::udp::{Listening, Path, SendBatch, is_bare};
 use crate::wiring::Wiring;

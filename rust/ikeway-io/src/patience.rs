@@ -78,7 +78,7 @@ mod tests {
     use rustix::event::PollFlags;
 
     use super::*;
-    use crate::mailbox::Bell;
+    use crate::bell::Bell;
 
     const AWAKE: Duration = Duration::from_micros(50);
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::bell::Bell;
 use crate::error::EngineError;
-use crate::mailbox::Bell;
 use crate::outbound::Outbound;
 use crate::patience::{Patience, look};
 use crate::strain::Strain;

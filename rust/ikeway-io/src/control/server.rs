@@ -13,10 +13,10 @@ use zeroize::Zeroize;
 use super::connection::{Connection, Door, Heard, MESSAGE_OCTETS};
 use super::install;
 use super::messages::{Event, Outcome, PAGE, Reply, Request, Success, Usage, VERSION, nonzero};
+use crate::bell::Bell;
 use crate::engine::{Configuration, Engine};
 use crate::error::EngineError;
 use crate::events::{Reporter, Reports, reports};
-use crate::mailbox::Bell;
 use crate::signals;
 
 /// Requests about pairs that are carried out before they are answered.
