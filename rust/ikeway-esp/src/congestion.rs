@@ -12,8 +12,7 @@ const CONGESTED: u8 = 3;
 /// Returns the octet of an IP packet that holds its differentiated services and ECN fields.
 ///
 /// The outer header gets the same (RFC 4301 §5.1.2, RFC 6040 §4.1 normal mode).
-#[must_use]
-pub fn traffic_class(packet: &[u8]) -> u8 {
+pub(crate) fn traffic_class(packet: &[u8]) -> u8 {
     match packet {
         [version, class, ..] if version >> 4 == 4 => *class,
         [high, low, ..] if high >> 4 == 6 => high << 4 | low >> 4,

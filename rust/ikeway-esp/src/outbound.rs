@@ -13,6 +13,7 @@ use crate::error::{InstallError, Refusal};
 use crate::form::Form;
 use crate::inner::next_header;
 use crate::ipcomp::Ipcomp;
+use crate::outer::Outer;
 use crate::padding::{DUMMY, Padding};
 use crate::selector::Policy;
 use crate::sequence::{SendCounter, halves};
@@ -23,6 +24,9 @@ use crate::transport::Hosts;
 /// More octets than sealing adds before and after an inner packet, with any suite.
 pub const SEAL_ROOM: usize = if AH_ROOM > ESP_ROOM { AH_ROOM } else { ESP_ROOM };
 const ESP_ROOM: usize = ESP_HEADER + 16 + 15 + TRAILER + 32;
+
+/// By how much padding makes the length of two packets differ.
+const ROUNDING: usize = 16;
 
 /// The longest trailer: padding up to a block.
 const MAX_TRAILER: usize = 15 + TRAILER;
@@ -51,6 +55,7 @@ pub struct OutboundSa {
     peer: SocketAddr,
     nearness: Nearness,
     sealing: Arc<Sealing>,
+    outer: Outer,
 }
 
 /// What seals, the same for all who send on the SA.
@@ -99,7 +104,7 @@ impl OutboundSa {
         let has_begun = AtomicBool::new(false);
         let sealing = Sealing { sequence, form, ivs, content, least: 0, has_begun };
         let (nearness, sealing) = (Nearness::default(), Arc::new(sealing));
-        Ok(Self { shared, local, peer, nearness, sealing })
+        Ok(Self { shared, local, peer, nearness, sealing, outer: Outer::default() })
     }
 
     /// Returns the SA with inner packets padded up to so many octets (RFC 4303 §2.7), which is done
@@ -197,6 +202,18 @@ impl OutboundSa {
         self.nearness
     }
 
+    /// Sets what is done to the outer headers.
+    #[must_use]
+    pub fn with_outer(self, outer: Outer) -> Self {
+        Self { outer, ..self }
+    }
+
+    /// Returns what is done to the outer headers.
+    #[must_use]
+    pub const fn outer(&self) -> &Outer {
+        &self.outer
+    }
+
     /// Returns the address and port that packets leave from, and those that they go to.
     #[must_use]
     pub const fn path(&self) -> (SocketAddr, SocketAddr) {
@@ -255,6 +272,23 @@ impl OutboundSa {
     pub fn ipcomp(&self) -> Option<Ipcomp> {
         let is_padded = || matches!(self.sealing.content, Content::Padded(_));
         self.shared.ipcomp.filter(|_| !self.is_ah() && !is_padded())
+    }
+
+    /// Whether it is for the hosts themselves.
+    #[must_use]
+    pub const fn is_transport(&self) -> bool {
+        self.shared.hosts.is_some()
+    }
+
+    /// Returns the longest inner packet that is sealed to at most `room` octets.
+    #[must_use]
+    pub fn longest_inner(&self, room: usize) -> usize {
+        let near = room.saturating_sub(self.sealed_length(0));
+        let around = near.saturating_sub(ROUNDING)..=near + ROUNDING;
+        let inner = around.rev().find(|inner| self.sealed_length(*inner) <= room).unwrap_or(0);
+        let is_cut = self.is_transport() && !self.is_ah();
+        let header = if self.local.is_ipv4() { 20 } else { 40 };
+        if is_cut { inner + header } else { inner }
     }
 
     /// Seals `inner` into the beginning of `buffer`, and returns the length of the packet there. AH

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which SA a packet belongs to: by SPI inbound, by selectors outbound (RFC 4301 §4.4.1, §4.4.2).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -151,6 +151,14 @@ impl OutboundTable {
         let migrated = Arc::get_mut(&mut held.sa).map(|sa| sa.migrate(path));
         self.put(spi_in, held);
         migrated.is_some()
+    }
+
+    /// Whether packets go to `peer`, and if `spi` is known, on an SA that has it.
+    #[must_use]
+    pub fn sends_to(&self, peer: IpAddr, spi: Option<u32>) -> bool {
+        let is_meant =
+            |sa: &OutboundSa| sa.path().1.ip() == peer && spi.is_none_or(|spi| spi == sa.spi());
+        self.held.values().any(|held| is_meant(&held.sa))
     }
 
     /// Removes the SA whose inbound half has this SPI, if there is one.

@@ -84,7 +84,7 @@ impl Engine {
         let awake = Duration::from_micros(configuration.busy_poll.into());
         let tuns = Tun::create(&configuration.tun, configuration.mtu, queues)?;
         let wirings = Wiring::of_all(tuns, listening, reporter, awake);
-        let threads = Threads::start(&wirings, queues)?;
+        let threads = Threads::start(&wirings, queues, port)?;
         let wiring = wirings.into_iter().next().ok_or(EngineError::LaneEnded)?;
         Ok(Self {
             configuration,

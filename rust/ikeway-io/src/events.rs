@@ -3,7 +3,7 @@
 //! datagrams that came their way.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,6 +45,8 @@ pub(crate) struct Stray {
 type Notes = HashMap<(Refusal, u32), Note>;
 /// Pairs that reached a limit, by inbound SPI: each is here twice at most.
 type Spent = Vec<(u32, Limit)>;
+/// Paths that turned out to be narrow: few, as each gets narrower only.
+type Narrowed = Vec<(IpAddr, u16)>;
 
 /// A packet thread's end.
 #[derive(Clone)]
@@ -53,6 +55,7 @@ pub(crate) struct Reporter {
     notes: Arc<Mutex<Notes>>,
     moves: Arc<Moves>,
     spent: Arc<Mutex<Spent>>,
+    narrowed: Arc<Mutex<Narrowed>>,
     strays: SyncSender<Stray>,
     wants: SyncSender<Want>,
     bell: Bell,
@@ -64,6 +67,7 @@ pub(crate) struct Reports {
     notes: Arc<Mutex<Notes>>,
     moves: Arc<Moves>,
     spent: Arc<Mutex<Spent>>,
+    narrowed: Arc<Mutex<Narrowed>>,
     strays: Receiver<Stray>,
     wants: Receiver<Want>,
 }
@@ -72,6 +76,7 @@ pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
     let notes = Arc::new(Mutex::new(Notes::new()));
     let (totals, moves) = (Arc::new(Counters::default()), Arc::new(Moves::default()));
     let spent = Arc::new(Mutex::new(Spent::new()));
+    let narrowed = Arc::new(Mutex::new(Narrowed::new()));
     let (sender, receiver) = sync_channel(MAX_STRAYS);
     let (wants, wanted) = sync_channel(MAX_WANTS);
     let reports = Reports {
@@ -79,10 +84,11 @@ pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
         notes: Arc::clone(&notes),
         moves: Arc::clone(&moves),
         spent: Arc::clone(&spent),
+        narrowed: Arc::clone(&narrowed),
         strays: receiver,
         wants: wanted,
     };
-    (Reporter { totals, notes, moves, spent, strays: sender, wants, bell }, reports)
+    (Reporter { totals, notes, moves, spent, narrowed, strays: sender, wants, bell }, reports)
 }
 
 impl Reporter {
@@ -134,6 +140,12 @@ impl Reporter {
         self.bell.ring();
     }
 
+    /// Notes that the path to a peer carries no more than `mtu` octets.
+    pub(crate) fn narrowed(&self, peer: IpAddr, mtu: u16) {
+        self.narrowed.lock().unwrap_or_else(PoisonError::into_inner).push((peer, mtu));
+        self.bell.ring();
+    }
+
     /// Drops what was noted of where the peer of a pair is.
     pub(crate) fn forget_move(&self, spi_in: u32) {
         self.moves.forget(spi_in);
@@ -178,6 +190,11 @@ impl Reports {
     /// Returns the pairs that have reached a limit since the last call.
     pub(crate) fn take_spent(&self) -> Vec<(u32, Limit)> {
         std::mem::take(&mut *self.spent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the paths that turned out to be narrow since the last call.
+    pub(crate) fn take_narrowed(&self) -> Vec<(IpAddr, u16)> {
+        std::mem::take(&mut *self.narrowed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns how many packets were refused for that reason, on any SA and none.

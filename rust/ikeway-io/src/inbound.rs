@@ -21,6 +21,7 @@ use crate::events::{Reporter, Stray};
 use crate::lanes::{Lanes, owner};
 use crate::mailbox::Inbox;
 use crate::moves::Told;
+use crate::path_mtu::Paths;
 use crate::relay::{Duty, Relay};
 use crate::streams::Streams;
 use crate::tun::{Coalescer, Tun, clamp};
@@ -48,11 +49,12 @@ pub(crate) struct Inbound {
 impl Inbound {
     /// Runs until the engine stops.
     pub(crate) fn run(&self) {
-        let Wiring { tun, listening, reporter, queue, .. } = &self.wiring;
+        let Wiring { tun, listening, reporter, paths, queue, .. } = &self.wiring;
         let coalescer = || Coalescer::new(tun.takes_joined_udp());
         let mut lane = Lane {
             table: InboundTable::default(),
             tun,
+            paths,
             reporter,
             coalescer: coalescer(),
             anew: Anew::new(coalescer()),
@@ -134,6 +136,7 @@ impl<'engine> Source<'engine> {
 struct Lane<'engine> {
     table: InboundTable,
     tun: &'engine Tun,
+    paths: &'engine Paths,
     reporter: &'engine Reporter,
     coalescer: Coalescer,
     anew: Anew,
@@ -268,7 +271,9 @@ impl Lane<'_> {
             Some(spi) => match self.open(spi, local, run, packet) {
                 Some(Opened::Within(inner)) => {
                     let inner = place.start + inner.start..place.start + inner.end;
-                    clamp(octets.get_mut(inner.clone()).unwrap_or_default(), self.tun.mtu());
+                    let most = self.paths.carried_to(run.peer).unwrap_or(usize::MAX);
+                    let mtu = self.tun.mtu().min(most);
+                    clamp(octets.get_mut(inner.clone()).unwrap_or_default(), mtu);
                     self.coalescer.push(self.tun, octets, inner);
                 }
                 Some(Opened::Anew(place)) => self.anew.pass(self.tun, place),

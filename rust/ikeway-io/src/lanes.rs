@@ -71,6 +71,13 @@ impl Lanes {
         });
     }
 
+    /// Has one of the threads that send do something: each of them has all pairs.
+    pub(crate) fn post_to_sender(&self, work: impl FnOnce(&mut OutboundTable) + Send + 'static) {
+        if let Some(lane) = self.outbound.first() {
+            lane.post(work);
+        }
+    }
+
     /// Has a pair go: nobody sends on it any more when it stops to receive, and `then` runs.
     ///
     /// It goes the way that it came, and so not sooner than it is there.

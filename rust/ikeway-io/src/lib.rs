@@ -22,6 +22,7 @@ mod moves;
 mod outbound;
 mod pacemaker;
 mod pacing;
+mod path_mtu;
 mod patience;
 mod relay;
 mod signals;

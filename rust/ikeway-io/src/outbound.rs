@@ -6,15 +6,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use ikeway_esp::{Backlog, Compressor, Flow, OutboundSa, OutboundTable, Refusal, traffic_class};
+use ikeway_esp::{Backlog, Compressor, Flow, OutboundSa, OutboundTable, Refusal};
 use rustix::io::Errno;
 
 use crate::bell::Bell;
 use crate::events::{Reporter, Want};
 use crate::kept::Kept;
 use crate::mailbox::Inbox;
-use crate::tun::{HEADER_OCTETS, Handed};
-use crate::udp::{Listening, Path, SendBatch, is_bare};
+use crate::path_mtu::{Narrow, Paths};
+use crate::tun::{HEADER_OCTETS, Handed, Tun};
+use crate::udp::{Listening, Path, SendBatch, is_bare, known_mtu};
 use crate::wiring::Wiring;
 
 /// The longest packet that the interface hands over, with its header.
@@ -42,6 +43,8 @@ impl Outbound {
             kept: Kept::default(),
             mtu: wiring.tun.mtu(),
             compressor: None,
+            paths: Arc::clone(&wiring.paths),
+            tun: Arc::clone(&wiring.tun),
         };
         Self { wiring, inbox, lane, buffer: vec![0; READ_OCTETS].into() }
     }
@@ -79,6 +82,7 @@ impl Outbound {
             }
         }
         self.lane.sender.flush();
+        self.lane.look_around();
         octets > 0
     }
 }
@@ -91,6 +95,8 @@ struct Lane {
     mtu: usize,
     /// Made for the first SA that compresses.
     compressor: Option<Box<Compressor>>,
+    paths: Arc<Paths>,
+    tun: Arc<Tun>,
 }
 
 impl Lane {
@@ -116,18 +122,23 @@ impl Lane {
         if let Some(backlog) = sa.backlog() {
             return wait(sa, backlog, &mut handed);
         }
-        let path = self.sender.path(sa, traffic_class(handed.packet()))?;
-        let reporter = &self.reporter;
-        let sealed = match sa.ipcomp() {
-            None => handed.each(|packet| {
-                self.sender.send(sa, path, packet, reporter, |room| sa.seal(packet, room))
+        let path = self.sender.path(sa, handed.packet())?;
+        let (sender, reporter) = (&mut self.sender, &self.reporter);
+        let most = self.paths.longest_inner(sa).filter(|_| !sender.is_free(path));
+        let sealed = match (most, sa.ipcomp()) {
+            (Some(most), _) => {
+                let narrow = Narrow { sa, path, most };
+                narrow.send(&mut handed, &flow, sender, (&self.tun, reporter))
+            }
+            (None, None) => handed.each(|packet| {
+                sender.send(sa, path, packet, reporter, |room| sa.seal(packet, room))
             }),
-            Some(ipcomp) => {
+            (None, Some(ipcomp)) => {
                 let compressor = self.compressor.get_or_insert_with(Box::default);
                 handed.each(|packet| {
                     let seal =
                         |room: &mut [u8]| sa.seal_compressed(ipcomp, compressor, packet, room);
-                    self.sender.send(sa, path, packet, reporter, seal)
+                    sender.send(sa, path, packet, reporter, seal)
                 })
             }
         };
@@ -140,6 +151,15 @@ impl Lane {
 }
 
 impl Lane {
+    /// Learns from what an interface of the host would not take.
+    fn look_around(&mut self) {
+        if let Some(peer) = self.sender.batch.take_too_long()
+            && let Some(mtu) = known_mtu(peer.ip())
+        {
+            self.paths.hear(peer.ip(), mtu, &self.reporter);
+        }
+    }
+
     /// Keeps a packet that a trap is set for, and asks for its SA; others are dropped.
     #[cold]
     fn spring(&mut self, flow: &Flow, octets: &[u8]) -> Result<(), Refusal> {
@@ -191,6 +211,14 @@ fn wait(sa: &OutboundSa, backlog: &Backlog, handed: &mut Handed<'_>) -> Result<(
 /// The sockets of one kind that an address has, by queue.
 type Sockets = fn(&Listening) -> &Vec<OwnedFd>;
 
+fn free_esp(listening: &Listening) -> &Vec<OwnedFd> {
+    &listening.free.esp
+}
+
+fn free_bare(listening: &Listening) -> &Vec<OwnedFd> {
+    &listening.free.bare
+}
+
 /// The sockets, and what waits to leave through them.
 pub(crate) struct Sender {
     listening: Arc<[Listening]>,
@@ -202,6 +230,9 @@ pub(crate) struct Sender {
     in_udp: Vec<SocketAddr>,
     bare: Vec<SocketAddr>,
     ah: Vec<SocketAddr>,
+    /// How many there are of all kinds: behind them stand those of ESP for what routers may
+    /// fragment, one of each for all queues.
+    bound: usize,
     batch: SendBatch,
 }
 
@@ -219,6 +250,10 @@ impl Sender {
         let in_udp = gather(|one| &one.esp);
         let bare = gather(|one| &one.bare);
         let ah = gather(|one| &one.ah);
+        let bound = sockets.len();
+        sockets.extend((0..listening.len()).map(|place| (free_esp as Sockets, place)));
+        let with_bare = listening.iter().enumerate().filter(|(_, one)| one.bare.len() > queue);
+        sockets.extend(with_bare.map(|(place, _)| (free_bare as Sockets, place)));
         Self {
             listening: Arc::clone(listening),
             queue,
@@ -226,13 +261,14 @@ impl Sender {
             in_udp,
             bare,
             ah,
+            bound,
             batch: SendBatch::new(),
         }
     }
 
     /// Nothing is sealed on an SA that has carried all that it may, nor is it counted.
     #[inline]
-    fn send(
+    pub(crate) fn send(
         &mut self,
         sa: &OutboundSa,
         path: Path,
@@ -251,6 +287,17 @@ impl Sender {
             reporter.spent(counters.budget.pair(), limit);
         }
         Ok(())
+    }
+
+    /// Whether routers may fragment what goes this way.
+    fn is_free(&self, path: Path) -> bool {
+        path.socket >= self.bound
+    }
+
+    /// Returns the same way for what routers may fragment.
+    pub(crate) fn freed(&self, path: Path) -> Path {
+        let is_esp = path.socket < self.in_udp.len() + self.bare.len();
+        Path { socket: path.socket + if is_esp { self.bound } else { 0 }, ..path }
     }
 
     /// Sends a payload of a stream. Neither the class nor ECN of what is in it shows (RFC 9347
@@ -273,7 +320,7 @@ impl Sender {
         if sa.counters().budget.is_over() {
             return Err(Refusal::Spent);
         }
-        let path = self.path(sa, 0)?;
+        let path = self.path(sa, &[])?;
         self.make_room(sa.room(octets));
         let length = seal(self.batch.free())?;
         self.batch.push(path, length);
@@ -287,21 +334,24 @@ impl Sender {
     }
 
     pub(crate) fn flush(&mut self) {
-        let Self { listening, queue, sockets, batch, .. } = self;
+        let Self { listening, queue, sockets, bound, batch, .. } = self;
         batch.flush(|place| {
             let (which, address) = sockets.get(place)?;
-            which(listening.get(*address)?).get(*queue).map(AsFd::as_fd)
+            let queue = if place < *bound { *queue } else { 0 };
+            which(listening.get(*address)?).get(queue).map(AsFd::as_fd)
         });
     }
 
     /// The socket bound to the SA's own address is the best, else that of any address of the
     /// family.
-    fn path(&self, sa: &OutboundSa, class: u8) -> Result<Path, Refusal> {
+    fn path(&self, sa: &OutboundSa, inner: &[u8]) -> Result<Path, Refusal> {
         let (local, peer) = sa.path();
+        let (class, is_free) = (sa.outer().class(inner), sa.outer().is_fragmentable(inner));
         let (before, addresses) =
             if is_bare(peer) { self.raw(sa.is_ah()) } else { (0, &self.in_udp) };
         let socket = before + place_of(addresses, local.ip()).ok_or(Refusal::NoSa)?;
-        Ok(Path { socket, local, peer, class })
+        let path = Path { socket, local, peer, class };
+        Ok(if is_free { self.freed(path) } else { path })
     }
 }
 

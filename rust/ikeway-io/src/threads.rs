@@ -11,8 +11,9 @@ use crate::crossing::{Arrivals, Crossing, crossing};
 use crate::error::{Attempt, EngineError};
 use crate::inbound::Inbound;
 use crate::lanes::Lanes;
-use crate::mailbox::{Inbox, mailbox};
+use crate::mailbox::{Bell, Inbox, mailbox};
 use crate::outbound::Outbound;
+use crate::path_mtu::listen;
 use crate::relay::Relay;
 use crate::wiring::Wiring;
 
@@ -21,14 +22,19 @@ pub(crate) struct Threads {
     pub(crate) lanes: Lanes,
     wiring: Wiring,
     handles: Vec<JoinHandle<()>>,
+    ears: Bell,
 }
 
 impl Threads {
     /// Starts those of each queue; `wiring` is that of any.
-    pub(crate) fn start(wirings: &[Wiring], queues: NonZeroU32) -> Result<Self, EngineError> {
+    pub(crate) fn start(
+        wirings: &[Wiring],
+        queues: NonZeroU32,
+        port: u16,
+    ) -> Result<Self, EngineError> {
         let wiring = wirings.first().cloned().ok_or(EngineError::LaneEnded)?;
         let Ends { lanes, crossings, of_queues } = Ends::new(queues)?;
-        let mut started = Self { lanes, wiring, handles: Vec::new() };
+        let mut started = Self { lanes, wiring, handles: Vec::new(), ears: Bell::new()? };
         for (wiring, (inbox, arrivals, leaving)) in wirings.iter().cloned().zip(of_queues) {
             let (queue, of_sender) = (wiring.queue, wiring.clone());
             let half = Outbound::new(wiring.clone(), leaving);
@@ -39,7 +45,17 @@ impl Threads {
             started.spawn(format!("ikeway-in{queue}"), move || receiving.run())?;
             started.spawn(format!("ikeway-out{queue}"), move || sending.run_sender(&of_sender))?;
         }
+        started.listen(port)?;
         Ok(started)
+    }
+
+    /// Starts to hear what routers say of packets from our port; an SA of ours has to be meant.
+    fn listen(&mut self, port: u16) -> Result<(), EngineError> {
+        let (ears, wiring) = (listen(self.ears.clone()), self.wiring.clone());
+        let lanes = self.lanes.clone();
+        self.spawn("ikeway-paths".to_owned(), move || {
+            ears.run(&wiring, port, |claim| claim.check(&lanes, &wiring));
+        })
     }
 
     fn spawn(
@@ -57,6 +73,7 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.wiring.stop();
         self.lanes.wake();
+        self.ears.ring();
         for handle in self.handles.drain(..) {
             // A thread that panicked has said so already.
             let _ = handle.join();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::event::PollFd;
 
 use crate::events::Reporter;
+use crate::path_mtu::Paths;
 use crate::tun::Tun;
 use crate::udp::Listening;
 
@@ -46,6 +47,7 @@ pub(crate) struct Wiring {
     pub(crate) reporter: Reporter,
     /// How long a thread that waits looks before it sleeps.
     pub(crate) awake: Duration,
+    pub(crate) paths: Arc<Paths>,
     is_stopping: Arc<AtomicBool>,
 }
 
@@ -57,13 +59,14 @@ impl Wiring {
         reporter: &Reporter,
         awake: Duration,
     ) -> Vec<Self> {
-        let (listening, is_stopping) = (listening.into(), Arc::default());
+        let (listening, paths, is_stopping) = (listening.into(), Arc::default(), Arc::default());
         let one = |(queue, tun)| Self {
             queue,
             tun: Arc::new(tun),
             listening: Arc::clone(&listening),
             reporter: reporter.clone(),
             awake,
+            paths: Arc::clone(&paths),
             is_stopping: Arc::clone(&is_stopping),
         };
         tuns.into_iter().enumerate().map(one).collect()

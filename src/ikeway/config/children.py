@@ -46,6 +46,7 @@ def _child(plain: ChildPolicy, name: str, table: ChildTable) -> ChildPolicy:
         per_cpu_children=(
             plain.per_cpu_children if table.per_cpu_children is None else table.per_cpu_children
         ),
+        outer=plain.outer,
     )
 
 

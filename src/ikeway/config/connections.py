@@ -100,6 +100,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         replay_window=table.replay_window,
         ipcomp=table.ipcomp,
         per_cpu_children=table.per_cpu_children,
+        outer=table.outer.value,
         lifetimes=Lifetimes(
             ike=lifetimes.ike,
             child=lifetimes.child,

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from ikeway.config import (
     credential_tables,
     lifetime_tables,
+    outer_tables,
     policy_tables,
     schema,
     store,
@@ -39,6 +40,7 @@ TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("lifetimes", lifetime_tables.LifetimesTable),
     ("retransmission", lifetime_tables.RetransmissionTable),
     ("traffic_flow", traffic_flow.TrafficFlowTable),
+    ("outer", outer_tables.OuterTable),
     ("[policies.NAME]", policy_tables.PolicyTable),
     ("[limits]", schema.LimitsTable),
     ("[dataplane]", schema.DataPlaneTable),

@@ -12,6 +12,7 @@ from ikeway.config.lifetime_tables import (
     LifetimesTable,
     RetransmissionTable,
 )
+from ikeway.config.outer_tables import OuterTable
 from ikeway.config.parsed import choice, written
 from ikeway.config.policy_tables import PolicyTable
 from ikeway.config.radius_tables import RadiusTable
@@ -282,6 +283,9 @@ class ConnectionTable(Table):
     """How many more Child SAs carry the same traffic, each for a CPU of its own (RFC 9611), if the
     peer wants them as well; best as many as `dataplane.queues`. For gateways that trust each other:
     up to twice as many are let in."""
+
+    outer: OuterTable = OuterTable()
+    """How the headers are made that carry its packets."""
 
     lifetimes: LifetimesTable = LifetimesTable()
     """When SAs are replaced."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from ikeway.config import outer_tables
 from ikeway.config.load import Loaded
 from ikeway.config.proposals import words
 from ikeway.config.schema import LimitsTable
@@ -241,6 +242,7 @@ def _connection(connection: Connection) -> Table:
         "traffic_flow": shown(connection.traffic_flow),
         "ipcomp": connection.ipcomp,
         "per_cpu_children": connection.per_cpu_children,
+        "outer": outer_tables.shown(connection.outer),
         "lifetimes": _lifetimes(connection.lifetimes),
         "liveness": span(connection.liveness),
         "keepalive": span(connection.keepalive),

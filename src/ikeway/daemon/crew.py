@@ -37,6 +37,7 @@ from ikeway.dataplane.port import (
     PacketsRefused,
     PacketWaits,
     PairSpent,
+    PathNarrowed,
     PeerMoved,
     PlaneEvent,
 )
@@ -346,6 +347,8 @@ class Crew:
                 return steering.owner(message, peer.address, self._size)
             case PacketWaits(trap):
                 return trap >> TRAP_BITS
+            case PathNarrowed():
+                return 0
             case PairSpent(spi) | PeerMoved(spi) | PacketsRefused(_, spi):
                 owners = (n for n, worker in self._workers.items() if spi in worker.spis)
                 return next(owners, 0)

@@ -12,6 +12,7 @@ from ikeway.dataplane.port import (
     PacketsRefused,
     PacketWaits,
     PairSpent,
+    PathNarrowed,
     PeerMoved,
     PlaneEvent,
     Refusal,
@@ -46,6 +47,8 @@ class PlaneEvents:
                 self.traps.sprung(event)
             case PairSpent(spi_in, is_over):
                 self.driver.of_child(Spent(spi_in, is_over))
+            case PathNarrowed(peer, mtu):
+                self.log.info(f"the path to {peer} carries {mtu} octets", peer=str(peer), mtu=mtu)
             case PeerMoved(spi_in, peer):
                 # Each second until IKE migrates the pair.
                 self.driver.of_child(PeerSeen(spi_in, peer))

@@ -10,6 +10,7 @@ from ikeway.dataplane.port import (
     PacketsRefused,
     PacketWaits,
     PairSpent,
+    PathNarrowed,
     PeerMoved,
     PlaneConfig,
     PlaneEvent,
@@ -25,11 +26,12 @@ from ikeway.model.esp import (
     OriginalAddresses,
     Usage,
 )
+from ikeway.model.outer import OuterHeader
 from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
-PROTOCOL_VERSION: Final = 14
+PROTOCOL_VERSION: Final = 15
 
 Json: TypeAlias = dict[str, Any]
 
@@ -72,6 +74,7 @@ def child_sa(child: ChildSa) -> Json:
         "traffic_flow": _traffic_flow(child.traffic_flow),
         "ipcomp": _ipcomp(child.ipcomp),
         "is_of_queue": child.is_of_queue,
+        "outer": _outer(child.outer),
     }
 
 
@@ -123,6 +126,8 @@ def read_event(message: Json) -> PlaneEvent:
         return PacketWaits(message["trap"], _trigger(message))
     if message["event"] == "peer_moved":
         return PeerMoved(message["spi_in"], read_endpoint(message["peer"]))
+    if message["event"] == "path_mtu":
+        return PathNarrowed(ip_address(message["peer"]), message["mtu"])
     if message["event"] == "pair_spent":
         return PairSpent(message["spi_in"], is_over=message["is_over"])
     peer = message["peer"]
@@ -185,6 +190,11 @@ def _traffic_flow(flow: TrafficFlow) -> Json | None:
         "may_fragment": flow.stream.may_fragment,
     }
     return {"pad_to": flow.pad_to, "dummies": dummies, "stream": stream}
+
+
+def _outer(outer: OuterHeader) -> Json:
+    df = None if outer.df is None else outer.df.value
+    return {"dscp": outer.dscp, "df": df, "path_mtu": outer.path_mtu}
 
 
 def selectors(values: Selectors) -> list[Json]:

@@ -109,7 +109,21 @@ class PacketWaits:
     trigger: Trigger
 
 
-PlaneEvent: TypeAlias = PacketsRefused | IkeDatagram | PeerMoved | PairSpent | PacketWaits
+@dataclass(frozen=True, slots=True)
+class PathNarrowed:
+    """The path to a peer carries outer packets of `mtu` octets at most (RFC 4301 §8.2).
+
+    It was learnt, and is believed for ten minutes. What is longer is fragmented before it is
+    sealed, or its sender is told.
+    """
+
+    peer: Address
+    mtu: int
+
+
+PlaneEvent: TypeAlias = (
+    PacketsRefused | IkeDatagram | PeerMoved | PairSpent | PacketWaits | PathNarrowed
+)
 
 
 class DataPlane(Protocol):

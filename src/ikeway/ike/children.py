@@ -181,4 +181,5 @@ def build(
         traffic_flow=scope.traffic_flow,
         ipcomp=ipcomp.pair(terms.spi_in, scope.cpi_out),
         is_of_queue=bool(scope.number),
+        outer=scope.policy.outer,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ikeway.model.address import Address, Endpoint
+from ikeway.model.outer import PLAIN_OUTER, OuterHeader
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import Selectors
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
@@ -115,6 +116,7 @@ class ChildSa:
     traffic_flow: TrafficFlow = OPEN
     ipcomp: Ipcomp | None = None
     is_of_queue: bool = False
+    outer: OuterHeader = PLAIN_OUTER
 
 
 @dataclass(frozen=True, slots=True)

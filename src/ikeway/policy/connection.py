@@ -12,6 +12,7 @@ from typing_extensions import override
 from ikeway.model.address import Address, Network
 from ikeway.model.esp import Mode
 from ikeway.model.identity import Identity
+from ikeway.model.outer import PLAIN_OUTER, OuterHeader
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector
 from ikeway.model.time import Seconds
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
@@ -188,6 +189,7 @@ class ChildPolicy:
     traffic_flow: TrafficFlow = OPEN
     ipcomp: bool = False
     per_cpu_children: int = 0
+    outer: OuterHeader = PLAIN_OUTER
 
     @property
     def protocol(self) -> ProtocolId:
@@ -265,6 +267,7 @@ class Connection:
     return_routability: bool = True
     local_address: Address | None = None
     idle: Seconds = math.inf
+    outer: OuterHeader = PLAIN_OUTER
     children: tuple[ChildPolicy, ...] = ()
     protect: bool | None = None
     childless: Childless = Childless.ALLOW
@@ -298,6 +301,7 @@ class Connection:
             self.traffic_flow,
             self.ipcomp,
             self.per_cpu_children,
+            self.outer,
         )
         object.__setattr__(self, "child_policies", self.children or (single,))
 

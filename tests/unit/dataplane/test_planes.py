@@ -16,6 +16,7 @@ from ikeway.dataplane.port import PacketWaits
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import ConfigError, HostError
 from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Limits, Mode, Usage
+from ikeway.model.outer import DontFragment, OuterHeader
 from ikeway.model.policies import Action, TrafficPolicy
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector, Trigger
@@ -165,6 +166,18 @@ def test_a_pair_is_installed_measured_and_removed(attempt: Try) -> None:
         assert await plane.usages() == {0x1000: Usage()}
         assert await plane.remove(0x1000) == Usage()
         assert await plane.usages() == {}
+
+    attempt(work)
+
+
+def test_outer_headers_may_be_copied_or_cleared(attempt: Try) -> None:
+    """RFC 4301 §5.1.2, §8.1: what every data plane can do."""
+
+    async def work(plane: DataPlane) -> None:
+        for spi, header in enumerate((OuterHeader(0), OuterHeader(None, DontFragment.CLEAR)), 1):
+            child = replace(CHILD, spi_in=0x1000 + spi, spi_out=0x2000 + spi)
+            await plane.install(replace(child, outer=header))
+        assert set(await plane.usages()) == {0x1001, 0x1002}
 
     attempt(work)
 

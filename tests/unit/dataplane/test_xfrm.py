@@ -17,6 +17,7 @@ from ikeway.dataplane.xfrm.told import Told
 from ikeway.model.address import OUTER_MARK, Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Ipcomp, Mode
+from ikeway.model.outer import DontFragment, OuterHeader
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector, Trigger
 from ikeway.model.traffic_flow import PAD_TO_MTU, Dummies, Stream, TrafficFlow
@@ -316,3 +317,38 @@ def test_a_packet_that_waits_is_told_with_its_trap() -> None:
 
 def test_messages_that_are_nothing_to_us_are_nothing() -> None:
     assert Told(Policies()).hear(99, b"") is None
+
+
+# Outer headers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.conformance("CF-U16")
+def test_outer_headers_are_copied_unless_they_are_cleared() -> None:
+    """RFC 4301 §5.1.2: XFRM_STATE_NOPMTUDISC, XFRM_SA_XFLAG_DONT_ENCAP_DSCP."""
+    plain = OuterHeader(None, DontFragment.COPY)
+    for outer, flags, extra in (
+        (OuterHeader(), 0, None),
+        (plain, 0, None),
+        (OuterHeader(0, DontFragment.CLEAR), 4, struct.pack("=I", 1)),
+    ):
+        inbound, outbound = sas(replace(CHILD, outer=outer), 1, IF_ID)
+        assert not inbound.is_fragmentable
+        packed = outbound.pack()
+        assert packed[messages.SA_OCTETS - 8] == 128 | flags
+        found = messages.attributes(packed[messages.SA_OCTETS :])
+        assert found.get(Attribute.SA_EXTRA_FLAGS) == extra
+
+
+@pytest.mark.parametrize(
+    ("outer", "words"),
+    [
+        (OuterHeader(46), "does not set 46"),
+        (OuterHeader(df=DontFragment.SET), "does not set it"),
+        (OuterHeader(path_mtu=1300), "route to the peer"),
+    ],
+)
+def test_outer_headers_that_the_kernel_cannot_make_are_refused(
+    outer: OuterHeader, words: str
+) -> None:
+    with pytest.raises(HostError, match=words):
+        sas(replace(CHILD, outer=outer), 1, IF_ID)

@@ -32,7 +32,8 @@ pub(super) fn pair(child: Child, is_standby: bool, mtu: usize) -> Result<Pair, E
     let mut inbound = InboundSa::new(incoming, &direction(child.keys_in), child.replay_window)?;
     let keys_out = direction(child.keys_out);
     let trace = Trace::of(child.spi_out, &keys_out);
-    let mut outbound = OutboundSa::new(outgoing, path, &keys_out, &random_seed()?, 0)?;
+    let mut outbound = OutboundSa::new(outgoing, path, &keys_out, &random_seed()?, 0)?
+        .with_outer(child.outer.outer()?);
     let mut beat = None;
     if let Some(flow) = child.traffic_flow {
         let hiding = flow.hide((inbound, outbound), &child.mode, mtu)?;

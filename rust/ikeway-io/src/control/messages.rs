@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::governing::Governing;
 use super::octets::{Octets, encode};
+use super::outer::OuterHeader;
 use super::traffic_flow::TrafficFlow;
 use crate::error::EngineError;
 use crate::events::{Note, Stray, Want};
@@ -18,7 +19,7 @@ use crate::events::{Note, Stray, Want};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 14;
+pub(super) const VERSION: u32 = 15;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -134,6 +135,7 @@ pub(super) struct Child {
     pub(super) traffic_flow: Option<TrafficFlow>,
     pub(super) is_of_queue: bool,
     pub(super) ipcomp: Option<Indices>,
+    pub(super) outer: OuterHeader,
 }
 
 /// The indices of a pair with compression: what either side has chosen (RFC 7296 §2.22).
@@ -361,6 +363,11 @@ pub(super) enum Event {
         spi_in: u32,
         peer: Endpoint,
     },
+    PathMtu {
+        event: &'static str,
+        peer: IpAddr,
+        mtu: u16,
+    },
     PairSpent {
         event: &'static str,
         spi_in: u32,
@@ -369,6 +376,10 @@ pub(super) enum Event {
 }
 
 impl Event {
+    pub(super) fn path_mtu(peer: IpAddr, mtu: u16) -> Self {
+        Self::PathMtu { event: "path_mtu", peer, mtu }
+    }
+
     pub(super) fn peer_moved(spi_in: u32, peer: SocketAddr) -> Self {
         Self::PeerMoved { event: "peer_moved", spi_in, peer: peer.into() }
     }

@@ -9,6 +9,7 @@ mod governing;
 mod install;
 mod messages;
 mod octets;
+mod outer;
 mod server;
 mod traffic_flow;
 

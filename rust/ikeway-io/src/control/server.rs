@@ -315,6 +315,9 @@ impl Server {
         while let Some(want) = self.reports.next_want() {
             self.tell(&want.into());
         }
+        for (peer, mtu) in self.reports.take_narrowed() {
+            self.tell(&Event::path_mtu(peer, mtu));
+        }
         for spent in self.reports.take_spent() {
             self.tell(&spent.into());
         }

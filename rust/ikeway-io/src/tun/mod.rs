@@ -4,13 +4,17 @@
 mod checksum;
 mod coalesce;
 mod device;
+mod fragment;
 mod header;
 mod layout;
 mod mss;
 mod segment;
+mod too_big;
 
-pub(crate) use coalesce::Coalescer;
+pub(crate) use coalesce::{Coalescer, Sink};
 pub(crate) use device::Tun;
+pub(crate) use fragment::fragments;
 pub(crate) use header::HEADER_OCTETS;
 pub(crate) use mss::clamp;
-pub(crate) use segment::Handed;
+pub(crate) use segment::{Fit, Handed};
+pub(crate) use too_big::too_big;

@@ -2,7 +2,7 @@
 //! What the interface hands over: a packet, or up to 64 KB of TCP or UDP that the host left for us
 //! to cut.
 
-use ikeway_esp::Refusal;
+use ikeway_esp::{Refusal, forbids_fragments};
 
 use super::header::{HEADER_OCTETS, NEEDS_CHECKSUM, Offload};
 use super::layout::{Layout, TCP, UDP, octets, put};
@@ -17,6 +17,17 @@ const CUT_ECN: u8 = 0x80;
 
 const CWR: u8 = 0x80;
 const FIN_AND_PSH: u8 = 0x09;
+
+/// Whether what was handed over fits into a length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// It does.
+    Whole,
+    /// It does not, and only its sender may change that.
+    Bound,
+    /// It does not, and may be fragmented.
+    Free,
+}
 
 /// One read of the interface.
 pub(crate) struct Handed<'buffer> {
@@ -62,6 +73,27 @@ impl<'buffer> Handed<'buffer> {
     pub(crate) fn clamp(&mut self, mtu: usize) {
         if self.cut.is_none() {
             clamp(self.packet, mtu);
+        }
+    }
+
+    /// Makes TCP that the host left to be cut fit into `most` octets a packet. Returns whether all
+    /// fits.
+    pub(crate) fn fit(&mut self, most: usize) -> Fit {
+        if let Some(cut) = &mut self.cut
+            && cut.layout.protocol == TCP
+            && most > cut.layout.headers
+        {
+            cut.segment = cut.segment.min(most - cut.layout.headers);
+            return Fit::Whole;
+        }
+        let longest = match self.cut {
+            Some(cut) => self.packet.len().min(cut.layout.headers + cut.segment),
+            None => self.packet.len(),
+        };
+        match longest <= most {
+            true => Fit::Whole,
+            false if forbids_fragments(self.packet) => Fit::Bound,
+            false => Fit::Free,
         }
     }
 

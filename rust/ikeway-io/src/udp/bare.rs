@@ -9,11 +9,12 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, bind, ipproto, socket_with};
 
+use super::mtu::bind_together;
 use super::socket::{ESP_BUFFER, mark, prepare, writes_headers};
 use super::steering;
 
 /// What the routing rules of a tunnel let pass around it, as they do port 4500.
-const OUTER_MARK: u32 = 4500;
+pub(super) const OUTER_MARK: u32 = 4500;
 
 /// The port of an address that has none.
 pub(crate) const NO_PORT: u16 = 0;
@@ -60,7 +61,8 @@ pub(crate) fn open(ip: IpAddr, what: Bare, queues: NonZeroU32) -> Result<Vec<Own
     Ok(sockets)
 }
 
-fn open_one(ip: IpAddr, what: Bare) -> Result<OwnedFd, Errno> {
+/// Returns one that hears all packets.
+pub(super) fn open_one(ip: IpAddr, what: Bare) -> Result<OwnedFd, Errno> {
     let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let protocol: Option<Protocol> = Some(match what {
         Bare::Esp => ipproto::ESP,
@@ -71,6 +73,7 @@ fn open_one(ip: IpAddr, what: Bare) -> Result<OwnedFd, Errno> {
     bind(&socket, &address)?;
     prepare(&socket, address, ESP_BUFFER)?;
     mark(&socket, OUTER_MARK)?;
+    bind_together(&socket, ip)?;
     if what == Bare::Ah {
         // AH protects the header before it, so it is the engine that writes it.
         writes_headers(&socket, ip.is_ipv4())?;

@@ -3,12 +3,15 @@
 
 mod address;
 mod bare;
+mod free;
+mod mtu;
 mod receive;
 mod send;
 mod socket;
 mod steering;
 
 pub(crate) use bare::{NO_PORT, is_bare};
+pub(crate) use mtu::known_mtu;
 pub(crate) use receive::{PacketBatch, ReceiveBatch, Run, RunBatch};
 pub(crate) use send::{Path, SendBatch};
 pub(crate) use socket::{Listening, duplicate, last_errno, listen, outcome};

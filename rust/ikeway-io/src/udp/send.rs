@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Many datagrams with one call: sendmmsg, and UDP_SEGMENT, which sends a run of datagrams as one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::address::{Control, Name};
 use super::bare::is_bare;
+use super::mtu::{bind_together, let_fragment};
 use super::socket::last_errno;
 
 /// Runs per call.
@@ -62,6 +63,7 @@ pub(crate) struct SendBatch {
     used: usize,
     runs: Vec<Run>,
     call: Call,
+    too_long: Option<SocketAddr>,
 }
 
 impl SendBatch {
@@ -71,6 +73,7 @@ impl SendBatch {
             used: 0,
             runs: Vec::with_capacity(RUNS),
             call: Call::new(),
+            too_long: None,
         }
     }
 
@@ -101,6 +104,11 @@ impl SendBatch {
         }
     }
 
+    /// Returns whom something was for that was longer than an interface takes, once.
+    pub(crate) fn take_too_long(&mut self) -> Option<SocketAddr> {
+        self.too_long.take()
+    }
+
     /// Sends everything. Returns how many runs the kernel would not take as they were.
     pub(crate) fn flush<'a>(&mut self, socket: impl Fn(usize) -> Option<BorrowedFd<'a>>) -> usize {
         let mut refused = 0;
@@ -109,7 +117,7 @@ impl SendBatch {
             let count = rest.iter().take_while(|run| run.path.socket == first.path.socket).count();
             let (now, later) = rest.split_at(count);
             if let Some(socket) = socket(first.path.socket) {
-                refused += send(&mut self.call, socket, &self.octets, now);
+                refused += send(&mut self.call, socket, &self.octets, now, &mut self.too_long);
             }
             rest = later;
         }
@@ -121,7 +129,13 @@ impl SendBatch {
 
 /// Sends runs on one socket. A run that is refused as a whole is sent by the datagram, which may be
 /// fragmented.
-fn send(call: &mut Call, socket: BorrowedFd<'_>, octets: &[u8], mut runs: &[Run]) -> usize {
+fn send(
+    call: &mut Call,
+    socket: BorrowedFd<'_>,
+    octets: &[u8],
+    mut runs: &[Run],
+    too_long: &mut Option<SocketAddr>,
+) -> usize {
     let mut refused = 0;
     while let Some(first) = runs.first() {
         call.clear();
@@ -133,7 +147,9 @@ fn send(call: &mut Call, socket: BorrowedFd<'_>, octets: &[u8], mut runs: &[Run]
             Err(Errno::INTR) => 0,
             _ => {
                 refused += 1;
-                send_singly(call, socket, octets, first);
+                if send_singly(call, socket, octets, first).is_err() {
+                    *too_long = Some(first.path.peer);
+                }
                 1
             }
         };
@@ -143,17 +159,41 @@ fn send(call: &mut Call, socket: BorrowedFd<'_>, octets: &[u8], mut runs: &[Run]
 }
 
 /// Sends the datagrams of a run as messages of their own; what cannot be sent is lost, as on any
-/// network.
-fn send_singly(call: &mut Call, socket: BorrowedFd<'_>, octets: &[u8], run: &Run) {
+/// network. Fails if one was longer than the interface takes, and so left in fragments.
+fn send_singly(
+    call: &mut Call,
+    socket: BorrowedFd<'_>,
+    octets: &[u8],
+    run: &Run,
+) -> Result<(), Errno> {
     let octets = octets.get(run.octets.clone()).unwrap_or_default();
-    let mut next = 0;
+    let (mut next, mut outcome) = (0, Ok(()));
     while next < run.datagrams {
         call.clear();
         for datagram in octets.chunks(run.segment.max(1)).skip(next) {
             call.add(run.path, datagram, datagram.len());
         }
-        next += call.send(socket).unwrap_or(0).max(1);
+        let mut sent = call.send(socket);
+        if sent == Err(Errno::MSGSIZE) {
+            outcome = Err(Errno::MSGSIZE);
+            sent = send_in_fragments(call, socket, run.path.peer.ip());
+        }
+        next += sent.unwrap_or(0).max(1);
     }
+    outcome
+}
+
+/// Sends what an interface would not take whole, until it is known how much that takes.
+#[cold]
+fn send_in_fragments(
+    call: &mut Call,
+    socket: BorrowedFd<'_>,
+    peer: IpAddr,
+) -> Result<usize, Errno> {
+    let_fragment(socket, peer)?;
+    let sent = call.send(socket);
+    bind_together(socket, peer)?;
+    sent
 }
 
 /// The arguments of one call of sendmmsg.

@@ -10,6 +10,8 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 
 use super::bare::Bare;
+use super::free::Free;
+use super::mtu::bind_together;
 use super::{bare, steering};
 use crate::error::{Attempt, EngineError};
 
@@ -27,6 +29,7 @@ pub(crate) struct Listening {
     pub(crate) bare: Vec<OwnedFd>,
     /// For AH, alike.
     pub(crate) ah: Vec<OwnedFd>,
+    pub(crate) free: Free,
 }
 
 /// Binds the sockets of an address: those of the workers in their order, then those of the queues.
@@ -55,11 +58,15 @@ pub(crate) fn listen(
     }
     for socket in &esp {
         prepare(socket, address, ESP_BUFFER).attempt(what)?;
+        bind_together(socket, ip).attempt(what)?;
     }
     let raw = |what| if is_covered { Ok(Vec::new()) } else { bare::open(ip, what, queues) };
     let bare = raw(Bare::Esp).attempt(|| format!("IP protocol 50 of {ip}"))?;
     let ah = raw(Bare::Ah).attempt(|| format!("IP protocol 51 of {ip}"))?;
-    Ok(Listening { address, ike, esp, bare, ah })
+    let free = bound(address, true).attempt(what)?;
+    prepare(&free, address, ESP_BUFFER).attempt(what)?;
+    let free = Free::open(free, ip, !bare.is_empty()).attempt(what)?;
+    Ok(Listening { address, ike, esp, bare, ah, free })
 }
 
 fn bound(address: SocketAddr, is_shared: bool) -> Result<OwnedFd, Errno> {
@@ -106,7 +113,12 @@ pub(super) fn writes_headers(socket: impl AsFd, is_ipv4: bool) -> Result<(), Err
     }
 }
 
-fn set_option(socket: impl AsFd, level: i32, name: i32, value: i32) -> Result<(), Errno> {
+pub(super) fn set_option(
+    socket: impl AsFd,
+    level: i32,
+    name: i32,
+    value: i32,
+) -> Result<(), Errno> {
     let size = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or(0);
     // SAFETY: `value` lives through the call, and `size` is its size.
     let result = unsafe {

@@ -74,6 +74,11 @@ pub(crate) fn keep_own(
     set(socket, libc::SO_ATTACH_FILTER, &mut filter)
 }
 
+/// Has a socket hear nothing.
+pub(super) fn deafen(socket: impl AsFd) -> Result<(), Errno> {
+    set(socket, libc::SO_ATTACH_FILTER, &mut [statement(libc::BPF_RET | libc::BPF_K, 0)])
+}
+
 fn set(socket: impl AsFd, option: i32, filter: &mut [libc::sock_filter]) -> Result<(), Errno> {
     let length = u16::try_from(filter.len()).unwrap_or(0);
     let program = libc::sock_fprog { len: length, filter: filter.as_mut_ptr() };

@@ -22,6 +22,8 @@ VERSIONS: Final = {2: 4, 10: 6}
 _MODES: Final = {Mode.TRANSPORT: 0, Mode.TUNNEL: 1}
 _ESN_FLAG: Final = 128
 _ALIGN4_FLAG: Final = 64
+_NO_PATH_MTU_FLAG: Final = 4
+_KEEP_DSCP: Final = 1
 _ESP_IN_UDP: Final = 2
 _ALL_ALGORITHMS: Final = (1 << 32) - 1
 
@@ -53,6 +55,7 @@ class Attribute(IntEnum):
     ALG_AUTH_TRUNC = 20
     TFCPAD = 22
     REPLAY_ESN_VAL = 23
+    SA_EXTRA_FLAGS = 24
     SET_MARK = 29
     IF_ID = 31
 
@@ -209,6 +212,8 @@ class Sa:
     """One SA. `source` and `target` are of the outer packets; `mark` is put on what it makes.
 
     It pads inner packets up to `pad_to` octets (RFC 4303 §2.7), at most to the MTU of the path.
+    Outer packets have the DF and DSCP of inner ones, but for those that are `is_fragmentable` or
+    that `hides_dscp`.
     """
 
     spi: int
@@ -225,6 +230,8 @@ class Sa:
     mark: int = 0
     protocol: int = ESP
     pad_to: int = 0
+    is_fragmentable: bool = False
+    hides_dscp: bool = False
 
     @property
     def name(self) -> bytes:
@@ -235,7 +242,11 @@ class Sa:
     def _flags(self) -> int:
         """RFC 4302 §2.6: AH is aligned to 4 octets over IPv4, which the kernel does when asked."""
         is_aligned = self.protocol == AH and self.target.address.version == 4
-        return (_ESN_FLAG if self.has_esn else 0) | (_ALIGN4_FLAG if is_aligned else 0)
+        return (
+            (_ESN_FLAG if self.has_esn else 0)
+            | (_ALIGN4_FLAG if is_aligned else 0)
+            | (_NO_PATH_MTU_FLAG if self.is_fragmentable else 0)
+        )
 
     def is_but_for_ports(self, other: "Sa") -> bool:
         """Whether it differs from another one in the ports of its encapsulation at most."""
@@ -282,6 +293,8 @@ class Sa:
             octets += number(Attribute.SET_MARK, self.mark)
         if self.pad_to:
             octets += number(Attribute.TFCPAD, self.pad_to)
+        if self.hides_dscp:
+            octets += number(Attribute.SA_EXTRA_FLAGS, _KEEP_DSCP)
         if self.window:
             words = (self.window + 31) // 32
             sequence = struct.pack(f"=6I{words * 4}x", words, 0, 0, 0, 0, self.window)

@@ -9,6 +9,7 @@ from ikeway.dataplane.xfrm.messages import AH, ESP, Sa
 from ikeway.model.address import OUTER_MARK
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation
+from ikeway.model.outer import DontFragment, OuterHeader
 
 WINDOW_MOST: Final = 4096
 _OUTBOUND_WINDOW: Final = 32
@@ -34,6 +35,7 @@ def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
         raise HostError("the kernel sends no dummy packets; the engine does")
     if child.ipcomp is not None:
         raise HostError("IPComp is not set up in the kernel: use the engine")
+    _check(child.outer)
     suite, is_in_udp = KernelSuite(child.suite), child.encapsulation is Encapsulation.UDP
     if child.suite.is_ah and is_in_udp:
         raise HostError("AH cannot go into UDP")
@@ -60,5 +62,19 @@ def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
         algorithms=suite.attributes(child.keys_out),
         mark=OUTER_MARK,
         pad_to=child.traffic_flow.pad_to,
+        is_fragmentable=child.outer.df is DontFragment.CLEAR,
+        hides_dscp=child.outer.dscp == 0,
     )
     return inbound, outbound
+
+
+def _check(outer: OuterHeader) -> None:
+    """The kernel copies both fields, or leaves them zero (xfrm4_mode_tunnel)."""
+    if outer.dscp not in {None, 0}:
+        raise HostError(f"the kernel copies the DSCP or hides it; it does not set {outer.dscp}")
+    if outer.df is DontFragment.SET:
+        raise HostError("the kernel copies DF or clears it; it does not set it")
+    if outer.path_mtu:
+        raise HostError(
+            "the kernel learns the path's MTU; give its route to the peer an mtu instead"
+        )
