@@ -97,7 +97,7 @@ impl Rows {
             (one, 0) | (0, one) => Some((one.into(), one.into())),
             _ => None,
         };
-        let axis = |span: &dyn Fn(&Row<'_>) -> Option<Span>| Axis::new(rows.iter().map(span));
+        let axis = |span: &dyn Fn(&Row<'_>) -> Option<Span>| Axis::new(&rows.iter().map(span));
         Self {
             verdicts: rows.iter().map(|(verdict, _, _)| *verdict).collect(),
             source: axis(&|(_, local, _)| range(local)),
@@ -141,7 +141,7 @@ struct Axis {
 
 impl Axis {
     /// Returns the axis of rows that hold a span, or nothing.
-    fn new(spans: impl Iterator<Item = Option<Span>> + Clone) -> Self {
+    fn new(spans: &(impl Iterator<Item = Option<Span>> + Clone)) -> Self {
         let edges = spans
             .clone()
             .flatten()
@@ -178,7 +178,7 @@ impl Ports {
             (first <= last).then_some((first.into(), last.into()))
         };
         Self {
-            known: Axis::new(selectors.clone().map(span)),
+            known: Axis::new(&selectors.clone().map(span)),
             hidden: set(selectors.clone().map(|selector| selector.matches_port(Port::Hidden))),
             absent: set(selectors.map(|selector| selector.matches_port(Port::Absent))),
         }

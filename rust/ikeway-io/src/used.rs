@@ -3,7 +3,7 @@
 //! §3.3.3, RFC 4106 §2).
 
 use std::collections::{HashSet, VecDeque};
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
 use ikeway_esp::DirectionKeys;
@@ -20,9 +20,7 @@ pub(crate) struct Trace(u64);
 
 impl Trace {
     pub(crate) fn of(spi_out: u32, keys: &DirectionKeys) -> Self {
-        let mut hasher = HASHER.build_hasher();
-        (spi_out, keys.encr.as_slice(), keys.integ.as_slice()).hash(&mut hasher);
-        Self(hasher.finish())
+        Self(HASHER.hash_one((spi_out, keys.encr.as_slice(), keys.integ.as_slice())))
     }
 }
 
