@@ -127,7 +127,7 @@ fn part<'packet>(
     is_ipv4: bool,
     buffer: &mut [u8],
 ) -> Result<Outline<'packet>, Refusal> {
-    if packet.first().is_none_or(|first| (first >> 4 == 4) != is_ipv4) {
+    if packet.first().is_none_or(|first| first >> 4 != if is_ipv4 { 4 } else { 6 }) {
         return Err(Refusal::NotIp);
     }
     let gap = if is_ipv4 { ipv4::before(packet) } else { ipv6::gap(packet) }?;

@@ -231,3 +231,16 @@ fn keys_have_to_fit() {
     }
     assert!(Suite::find(0, 0, 0).is_err());
 }
+
+/// What is no IP packet, or one of the other version, is not what transport mode carries.
+#[test]
+fn transport_mode_takes_packets_of_its_own_version() {
+    for (ends, own) in [(HOSTS_IPV4, 4), (HOSTS_IPV6, 6)] {
+        let (sender, _) = pair(sha256(), false, ends, true);
+        for version in (0_u8..16).filter(|version| *version != own) {
+            let mut packet = ipv6_packet(20);
+            packet[0] = version << 4 | 5;
+            assert_eq!(sender.seal(&packet, &mut [0; 300]), Err(Refusal::NotIp), "{version}");
+        }
+    }
+}
