@@ -7,11 +7,12 @@ use std::thread::{Builder, JoinHandle};
 
 use ikeway_esp::{InboundTable, OutboundTable};
 
+use crate::bell::Bell;
 use crate::crossing::{Arrivals, Crossing, crossing};
 use crate::error::{Attempt, EngineError};
 use crate::inbound::Inbound;
 use crate::lanes::Lanes;
-use crate::mailbox::{Bell, Inbox, mailbox};
+use crate::mailbox::{Inbox, mailbox};
 use crate::outbound::Outbound;
 use crate::path_mtu::listen;
 use crate::relay::Relay;

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use ikeway_esp::OutboundSa;
 
-pub(crate) use claim::Claim;
 pub(crate) use fitting::Narrow;
 pub(crate) use heard::listen;
 
