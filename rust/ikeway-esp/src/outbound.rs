@@ -13,11 +13,13 @@ use crate::error::{InstallError, Refusal};
 use crate::form::Form;
 use crate::inner::next_header;
 use crate::ipcomp::Ipcomp;
+use crate::nearness::Nearness;
 use crate::outer::Outer;
 use crate::padding::{DUMMY, Padding};
 use crate::selector::Policy;
 use crate::sequence::{SendCounter, halves};
 use crate::shape::{Iv, Shape};
+use crate::trailer::Trailer;
 use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
 use crate::transport::Hosts;
 
@@ -27,22 +29,6 @@ const ESP_ROOM: usize = ESP_HEADER + 16 + 15 + TRAILER + 32;
 
 /// By how much padding makes the length of two packets differ.
 const ROUNDING: usize = 16;
-
-/// The longest trailer: padding up to a block.
-const MAX_TRAILER: usize = 15 + TRAILER;
-
-/// Which SA a thread prefers of those that protect the same (RFC 9611): one that is for its own queue,
-/// then one that is for all, then one that is for another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Nearness {
-    /// It is for another queue.
-    Elsewhere,
-    /// It is for all.
-    #[default]
-    Everywhere,
-    /// It is for this queue.
-    Here,
-}
 
 /// An SA that we send on, from `local` to `peer`.
 ///
@@ -441,25 +427,4 @@ const fn esp_length(shape: Shape, inner: usize) -> usize {
 
 const fn padded_length(shape: Shape, inner: usize) -> usize {
     shape.aligned(inner + TRAILER)
-}
-
-/// Padding 1, 2, 3 …, its length and the next header (RFC 4303 §2.4 to §2.6).
-struct Trailer {
-    octets: [u8; MAX_TRAILER],
-    length: usize,
-}
-
-impl Trailer {
-    fn new(length: usize, next: u8) -> Self {
-        let padding = length.saturating_sub(TRAILER);
-        let mut octets = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 0];
-        if let Some(end) = octets.get_mut(padding..).and_then(<[u8]>::first_chunk_mut) {
-            *end = [u8::try_from(padding).unwrap_or(0), next];
-        }
-        Self { octets, length }
-    }
-
-    fn octets(&self) -> &[u8] {
-        self.octets.get(..self.length).unwrap_or_default()
-    }
 }

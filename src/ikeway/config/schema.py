@@ -15,12 +15,12 @@ from ikeway.config.lifetime_tables import (
 from ikeway.config.outer_tables import OuterTable
 from ikeway.config.parsed import choice, written
 from ikeway.config.policy_tables import PolicyTable
+from ikeway.config.pool_table import PoolTable
 from ikeway.config.radius_tables import RadiusTable
 from ikeway.config.store import StoreTable
 from ikeway.config.terms import (
     Address,
     AhProposal,
-    Domain,
     Duration,
     EspProposal,
     GatewayName,
@@ -31,7 +31,6 @@ from ikeway.config.terms import (
     Name,
     Pattern,
     Peer,
-    Prefix,
     Proofs,
     Selector,
     StartWord,
@@ -79,19 +78,6 @@ class Host(Table):
     """The file with the secret of these tokens, made if it is not there; by default `crash.key` in
     the run directory. Name one on a disk if peers are to know of a reboot, too; never one that
     another gateway uses."""
-
-
-class PoolTable(Table):
-    """`[pools.NAME]`: virtual addresses for peers that ask for one."""
-
-    ranges: list[Prefix] = Field(min_length=1)
-    """Prefixes to lend addresses from, IPv4 and IPv6."""
-
-    dns: list[Address] = []
-    """Resolvers behind the tunnel."""
-
-    domains: list[Domain] = []
-    """Names that those resolvers are for (split DNS, RFC 8598)."""
 
 
 class ChildTable(Table):
