@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::*;
 use crate::inner::Port;
-use crate::outbound::Nearness;
+use crate::nearness::Nearness;
 use crate::testing::{aes_gcm, inbound, ipv4_packet, keys, seal, selector, shared};
 
 const ANY: (u16, u16) = (0, 65_535);
