@@ -22,8 +22,8 @@ fuzz_target!(|data: &[u8]| {
     let case =
         Case { suite, esn: kind & 1 != 0, is_transport: kind & 2 != 0, is_ipv4: kind & 4 != 0 };
     match kind >> 3 & 1 {
-        0 => case.from_the_network(rest),
-        _ => case.from_the_host(rest, kind >> 4),
+        0 => case.opens(rest),
+        _ => case.seals(rest, kind >> 4),
     }
 });
 
@@ -36,13 +36,13 @@ struct Case {
 
 impl Case {
     /// Without the key nothing opens.
-    fn from_the_network(&self, octets: &[u8]) {
+    fn opens(&self, octets: &[u8]) {
         assert!(open(&mut self.inbound(), octets).is_err());
         let _ = ah_spi(octets);
     }
 
     /// What the host sends opens again, unless its AH was changed on the way.
-    fn from_the_host(&self, octets: &[u8], change: u8) {
+    fn seals(&self, octets: &[u8], change: u8) {
         let mut packet = vec![0; octets.len() + SEAL_ROOM];
         let Ok(length) = self.outbound().seal(octets, &mut packet) else { return };
         packet.truncate(length);
