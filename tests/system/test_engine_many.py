@@ -11,6 +11,7 @@ import pytest
 
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa
+from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector
 from support.suites import SUITES
 from support.tunnel import Host, Hosts, child_pair, ping
@@ -42,7 +43,7 @@ def test_an_spi_is_free_again_at_once_and_taken_only_once(hosts: Hosts) -> None:
     near = hosts[0]
     child, other = (another(child_pair(SUITES[0])[0], number) for number in range(2))
     work = [installing(near, child), installing(near, child), removing(near, child.spi_in)]
-    work += [installing(near, child), installing(near, other), removing(near, 0x9999)]
+    work += [installing(near, anew(child, 1)), installing(near, other), removing(near, 0x9999)]
     outcomes = together(near, work)
     assert outcomes[0] is outcomes[3] is outcomes[4] is None
     assert isinstance(outcomes[1], HostError)
@@ -51,7 +52,13 @@ def test_an_spi_is_free_again_at_once_and_taken_only_once(hosts: Hosts) -> None:
     assert isinstance(outcomes[5], HostError)
     assert set(near.call(near.plane.usages)) == {child.spi_in, other.spi_in}
     together(near, [removing(near, spi) for spi in (child.spi_in, other.spi_in)])
-    near.install(child)
+    near.install(anew(child, 2))
+
+
+def anew(child: ChildSa, number: int) -> ChildSa:
+    """Return a pair with the same SPIs and other keys: keys are taken once."""
+    key = bytes([number]) * len(child.keys_out.encr)
+    return replace(child, keys_out=replace(child.keys_out, encr=Secret(key)))
 
 
 def another(child: ChildSa, number: int) -> ChildSa:
