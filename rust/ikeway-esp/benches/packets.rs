@@ -128,15 +128,7 @@ fn to_peer(number: u32) -> OutboundSa {
     let local = Selector::new(0, any, Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into());
     let peer = Selector::new(0, any, address, address);
     let policy = Arc::new(Policy::new(vec![local.unwrap()], vec![peer.unwrap()]).unwrap());
-    let shared = Shared {
-        spi: 0x1000,
-        suite,
-        esn: true,
-        policy,
-        counters: Arc::default(),
-        hosts: None,
-        ipcomp: None,
-    };
+    let shared = Shared::new(0x1000, suite, true, policy);
     let keys = DirectionKeys { encr: vec![1; suite.encryption.key_octets], integ: Vec::new() };
     OutboundSa::new(shared, (NOWHERE, NOWHERE), &keys, &[3; 16], 0).unwrap()
 }
@@ -147,15 +139,7 @@ fn sas(suite: Suite) -> (OutboundSa, InboundSa) {
         Selector::new(0, any, Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into());
     let everything = vec![everything.unwrap()];
     let policy = Arc::new(Policy::new(everything.clone(), everything).unwrap());
-    let shared = Shared {
-        spi: 0x1000,
-        suite,
-        esn: true,
-        policy,
-        counters: Arc::default(),
-        hosts: None,
-        ipcomp: None,
-    };
+    let shared = Shared::new(0x1000, suite, true, policy);
     let (encr, integ) = suite.key_octets();
     let keys = DirectionKeys { encr: vec![1; encr], integ: vec![2; integ] };
     let outbound = OutboundSa::new(shared.clone(), (NOWHERE, NOWHERE), &keys, &[3; 16], 0).unwrap();

@@ -41,7 +41,7 @@ pub(crate) fn selector(protocol: u8, ports: (u16, u16), range: &str) -> Selector
 
 pub(crate) fn shared(suite: Suite, esn: bool, local: Vec<Selector>, peer: Vec<Selector>) -> Shared {
     let policy = Arc::new(Policy::new(local, peer).unwrap());
-    Shared { spi: SPI, suite, esn, policy, counters: Arc::default(), hosts: None, ipcomp: None }
+    Shared::new(SPI, suite, esn, policy)
 }
 
 pub(crate) fn outbound(suite: Suite, esn: bool, after: u64) -> OutboundSa {

@@ -57,6 +57,12 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Returns what a pair of tunnel mode has in common that does no more than it must.
+    #[must_use]
+    pub fn new(spi: u32, suite: Suite, esn: bool, policy: Arc<Policy>) -> Self {
+        Self { spi, suite, esn, policy, counters: Arc::default(), hosts: None, ipcomp: None }
+    }
+
     /// 0 is for local use and 1 to 255 are reserved (RFC 4303 §2.1).
     pub(crate) const fn check_spi(&self) -> Result<(), InstallError> {
         if self.spi < FIRST_SPI { Err(InstallError::ReservedSpi(self.spi)) } else { Ok(()) }

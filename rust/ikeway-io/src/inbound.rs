@@ -182,7 +182,7 @@ impl Anew {
     }
 
     fn push(&mut self, tun: &Tun, place: Range<usize>) {
-        clamp(self.octets.get_mut(place.clone()).unwrap_or_default(), tun.mtu());
+        clamp(self.octets.get_mut(place.clone()).unwrap_or_default(), || tun.mtu());
         self.coalescer.push(tun, &mut self.octets, place);
     }
 
@@ -271,9 +271,10 @@ impl Lane<'_> {
             Some(spi) => match self.open(spi, local, run, packet) {
                 Some(Opened::Within(inner)) => {
                     let inner = place.start + inner.start..place.start + inner.end;
-                    let most = self.paths.carried_to(run.peer).unwrap_or(usize::MAX);
-                    let mtu = self.tun.mtu().min(most);
-                    clamp(octets.get_mut(inner.clone()).unwrap_or_default(), mtu);
+                    clamp(octets.get_mut(inner.clone()).unwrap_or_default(), || {
+                        let most = self.paths.carried_to(run.peer).unwrap_or(usize::MAX);
+                        self.tun.mtu().min(most)
+                    });
                     self.coalescer.push(self.tun, octets, inner);
                 }
                 Some(Opened::Anew(place)) => self.anew.pass(self.tun, place),

@@ -45,15 +45,7 @@ impl EspSa {
         let iv_seed = iv_seed.map_or_else(random_seed, Ok).map_err(|error| failed(&error))?;
         let keys = DirectionKeys { encr: encr_key, integ: integ_key };
         let made = Suite::find(encr, key_bits, integ).and_then(|suite| {
-            let shared = Shared {
-                spi,
-                suite,
-                esn,
-                policy: everything()?,
-                counters: Arc::default(),
-                hosts: None,
-                ipcomp: None,
-            };
+            let shared = Shared::new(spi, suite, esn, everything()?);
             let inbound = InboundSa::new(shared.clone(), &keys, replay_window)?;
             let nowhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
             let outbound = OutboundSa::new(shared, (nowhere, nowhere), &keys, &iv_seed, after)?;

@@ -68,7 +68,7 @@ impl Lane<'_> {
             let inner = sa.admit_ah(&verified, packet)?;
             if sa.is_tunnel() {
                 carry_class(run.class, packet, &inner)?;
-                clamp(packet.get_mut(inner.clone()).unwrap_or_default(), self.tun.mtu());
+                clamp(packet.get_mut(inner.clone()).unwrap_or_default(), || self.tun.mtu());
             }
             Ok(inner)
         });

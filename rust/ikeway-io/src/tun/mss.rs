@@ -14,11 +14,12 @@ const NOTHING: u8 = 1;
 const MAX_SEGMENT: u8 = 2;
 const OPTION_OCTETS: u8 = 4;
 
-/// Lowers the announcement of a packet that has one above what `mtu` allows.
-pub(crate) fn clamp(packet: &mut [u8], mtu: usize) {
+/// Lowers the announcement of a packet that has one above what `mtu` allows, which only those few
+/// ask for.
+pub(crate) fn clamp(packet: &mut [u8], mtu: impl FnOnce() -> usize) {
     if has_syn(packet) {
         // What is no whole TCP header stays as it is.
-        let _ = clamp_syn(packet, mtu);
+        let _ = clamp_syn(packet, mtu());
     }
 }
 
@@ -122,7 +123,7 @@ mod tests {
         for (is_ipv6, wanted) in [(false, 1360_u16), (true, 1340)] {
             for flags in [SYN, SYN | 0x10] {
                 let mut packet = syn(is_ipv6, flags, &[1, 1, 1, 1, 2, 4, 5, 180, 4, 2, 1, 1]);
-                clamp(&mut packet, 1400);
+                clamp(&mut packet, || 1400);
                 let layout = Layout::of(&packet).unwrap();
                 assert!(layout.is_intact(&packet));
                 let place = layout.network + TCP_HEADER + 6;
@@ -139,13 +140,13 @@ mod tests {
             for flags in [SYN, 0x10] {
                 let packet = syn(false, flags, option);
                 let mut after = packet.clone();
-                clamp(&mut after, 1400);
+                clamp(&mut after, || 1400);
                 assert_eq!(after, packet);
             }
         }
         let data = syn(false, 0x10, &[2, 4, 255, 255]);
         let mut after = data.clone();
-        clamp(&mut after, 1400);
+        clamp(&mut after, || 1400);
         assert_eq!(after, data, "only a SYN announces");
     }
 
@@ -153,7 +154,7 @@ mod tests {
     fn a_damaged_syn_stays_damaged() {
         let mut packet = syn(false, SYN, &[2, 4, 5, 180]);
         packet[4 + 20] ^= 1;
-        clamp(&mut packet, 1400);
+        clamp(&mut packet, || 1400);
         assert!(!Layout::of(&packet).unwrap().is_intact(&packet));
     }
 
@@ -162,8 +163,8 @@ mod tests {
     fn stumps_are_left_alone() {
         let whole = syn(false, SYN, &[2, 4, 5, 180]);
         for length in 0..whole.len() {
-            clamp(&mut whole[..length].to_vec(), 1400);
+            clamp(&mut whole[..length].to_vec(), || 1400);
         }
-        clamp(&mut syn(true, SYN, &[2, 4, 5, 180]), 40);
+        clamp(&mut syn(true, SYN, &[2, 4, 5, 180]), || 40);
     }
 }

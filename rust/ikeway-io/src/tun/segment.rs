@@ -72,7 +72,7 @@ impl<'buffer> Handed<'buffer> {
     /// Lowers the segment size that it announces to what an MTU carries, if it announces one.
     pub(crate) fn clamp(&mut self, mtu: usize) {
         if self.cut.is_none() {
-            clamp(self.packet, mtu);
+            clamp(self.packet, || mtu);
         }
     }
 
