@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support.guest import Guest, booted
+from support.guest import Guest, GuestPair, GuestTunnel, booted
 from support.inguest import InGuest, InGuestPair, Meeting
 from support.link import Link, cable, hosts, sweep
 from support.pair import INITIATOR, RESPONDER, Case, Pair, Tunnel
@@ -81,6 +81,28 @@ def guest(lab: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest
             pytest.skip("needs Debian's user-mode-linux, which cannot be installed here")
     with hosts("ours") as (namespace,), booted(lab, tmp_path_factory.mktemp("g"), namespace) as it:
         yield it
+
+
+@pytest.fixture
+def guest_tunnel(
+    request: pytest.FixtureRequest,
+    guest: Guest,
+    tmp_path_factory: pytest.TempPathFactory,
+    role: str,
+) -> Iterator[GuestTunnel]:
+    """Makes a pair of running daemons for a case, strongSwan's in the guest."""
+    made: list[GuestPair] = []
+
+    def make(case: Case) -> GuestPair:
+        pair = GuestPair(guest, tmp_path_factory.mktemp("t"), role, case)
+        made.append(pair)
+        request.node.stash[pair.STASH] = [pair]
+        pair.up()
+        return pair
+
+    yield make
+    for pair in made:
+        pair.down()
 
 
 @pytest.fixture

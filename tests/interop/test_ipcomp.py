@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compression with that of a Linux kernel (RFC 3173, RFC 7296 §2.22), which others have set up."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
-from support.guest import Guest, GuestPair
+from support.guest import Guest, GuestPair, GuestTunnel
 from support.inguest import InGuestPair, Meeting, name_of
 from support.libreswan import Libreswan
 from support.pair import Case
@@ -19,28 +17,6 @@ LIBRESWAN = "{}\n\tcompress=yes"
 """Goes into the peer's ipsec.conf behind `type=`: the lab's tool has no option for it."""
 PATIENCE = 30.0
 OCTETS = 1000
-
-
-@pytest.fixture
-def tunnel(
-    request: pytest.FixtureRequest,
-    guest: Guest,
-    tmp_path_factory: pytest.TempPathFactory,
-    role: str,
-) -> Iterator[Callable[[Case], GuestPair]]:
-    """Makes a pair of running daemons for a case, strongSwan's in the guest."""
-    made: list[GuestPair] = []
-
-    def make(case: Case) -> GuestPair:
-        pair = GuestPair(guest, tmp_path_factory.mktemp("t"), role, case)
-        made.append(pair)
-        request.node.stash[pair.STASH] = [pair]
-        pair.up()
-        return pair
-
-    yield make
-    for pair in made:
-        pair.down()
 
 
 @pytest.mark.conformance("CF-J16")
@@ -67,9 +43,9 @@ def test_libreswan_and_its_kernel(meet: Meeting, guest: Guest, mode: str) -> Non
 
 
 @pytest.mark.conformance("CF-J16")
-def test_strongswan_and_its_kernel(tunnel: Callable[[Case], GuestPair], guest: Guest) -> None:
+def test_strongswan_and_its_kernel(guest_tunnel: GuestTunnel, guest: Guest) -> None:
     swanctl = {"connections": {"lab": {"children": {"net": {"ipcomp": "yes"}}}}}
-    pair = tunnel(Case(ikeway=ON, swanctl=swanctl))
+    pair = guest_tunnel(Case(ikeway=ON, swanctl=swanctl))
     pair.connect()
     compresses(pair, guest, pair.link.ours.inner[4], pair.link.peer.inner[4])
     pair.carry()

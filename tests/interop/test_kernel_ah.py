@@ -4,11 +4,8 @@
 One guest, all pairs at once, over IPv4 and IPv6: each carries the datagrams of one port (RFC 4302).
 """
 
-import asyncio
-import secrets
-import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_address
 from itertools import product
 from typing import Final
@@ -16,10 +13,10 @@ from typing import Final
 import pytest
 
 from ikeway.model.address import IKE_PORT, Endpoint
-from ikeway.model.esp import ChildSa, Encapsulation, Mode
-from ikeway.model.selectors import TrafficSelector
+from ikeway.model.esp import Encapsulation, Mode
+from support.echoed import FAMILIES, Echoed, all_come_back, echoed
 from support.guest import Guest
-from support.kernel import ECHO_PORT, KERNEL_AH_SUITES, MODULES, pair_lines
+from support.kernel import ECHO_PORT, KERNEL_AH_SUITES, MODULES
 from support.link import FIRST, SECOND
 from support.suites import Suite
 from support.tunnel import INNER, Host, child_pair
@@ -29,8 +26,6 @@ pytestmark = [pytest.mark.interop, pytest.mark.system, pytest.mark.xdist_group("
 FIRST_PORT: Final = 21_000
 TABLE: Final = "78"
 SIZES: Final = (1, 38, 1200)
-UDP: Final = 17
-FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 ECHO: Final = """
 import socket, sys
 echo = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -44,53 +39,28 @@ while True:
 """It answers from where it was asked, over either."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """One pair of SAs: ours, and the kernel's lines."""
-
-    suite: Suite
-    mode: Mode
-    esn: bool
-    port: int
-    ours: ChildSa
-    lines: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """As a failure calls it."""
-        version = self.ours.local.address.version
-        return f"{self.suite.name} {self.mode.value} ipv{version}{' esn' if self.esn else ''}"
-
-
-def cases() -> list[Case]:
+def cases() -> list[Echoed]:
     """Return a pair for every algorithm, mode, length of sequence numbers and outer IP version."""
     wanted = product(KERNEL_AH_SUITES, Mode, (False, True), FAMILIES)
     return [case(number, *one) for number, one in enumerate(wanted, 1)]
 
 
-def case(number: int, suite: Suite, mode: Mode, esn: bool, version: int) -> Case:
+def case(number: int, suite: Suite, mode: Mode, esn: bool, version: int) -> Echoed:
     """Return a pair that carries what our port of that number sends, and the answers."""
     outer = FIRST[version], SECOND[version]
     inner = INNER[0][version == 6], INNER[1][version == 6]
-    addresses = outer if mode is Mode.TRANSPORT else inner
-    port = FIRST_PORT + number
-    selectors = tuple(
-        TrafficSelector(UDP, at, at, ip_address(address), ip_address(address))
-        for address, at in zip(addresses, (port, ECHO_PORT), strict=True)
-    )
-    ours, theirs = (
+    pair = [
         replace(
             child,
             local=Endpoint(ip_address(outer[side]), IKE_PORT),
             peer=Endpoint(ip_address(outer[1 - side]), IKE_PORT),
             encapsulation=Encapsulation.NONE,
             mode=mode,
-            local_ts=(selectors[side],),
-            peer_ts=(selectors[1 - side],),
         )
         for side, child in enumerate(child_pair(suite, esn=esn, spi=0x3000 + 2 * number))
-    )
-    return Case(suite, mode, esn, port, ours, pair_lines(theirs, suite, number))
+    ]
+    addresses = outer if mode is Mode.TRANSPORT else inner
+    return echoed(pair, suite, number, FIRST_PORT + number, addresses)
 
 
 @pytest.fixture
@@ -111,48 +81,7 @@ def engine(guest: Guest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
 @pytest.mark.conformance("CF-U04", "CF-U11")
 def test_the_kernel_answers_in_every_algorithm(guest: Guest, engine: Host) -> None:
     """RFC 4302 whole: what either makes, the other opens."""
-    every = cases()
-    lines = [line for one in every for line in one.lines]
-    (guest.folder / "sas").write_text("\n".join(lines) + "\n")
     guest.run("sh", "-c", f"modprobe -a ah4 ah6 {' '.join(MODULES)} 2>/dev/null; true")
     guest.run("ip", "-6", "route", "replace", f"{INNER[0][1]}/128", "via", FIRST[6])
     guest.start("echo-ah", "python3", "-c", ECHO, str(ECHO_PORT))
-    guest.run("ip", "-batch", "/out/sas")
-    for one in every:
-        engine.install(one.ours)
-    wrong = guest.namespace.inside(lambda: asyncio.run(answers(every)))
-    assert not wrong
-    usages = engine.call(engine.plane.usages)
-    for one in every:
-        usage = usages[one.ours.spi_in]
-        assert (usage.packets_out, usage.packets_in) == (len(SIZES), len(SIZES)), one.name
-
-
-async def answers(every: list[Case]) -> list[str]:
-    """Return the pairs in which a datagram does not come back as it went."""
-    lanes = asyncio.Semaphore(16)
-
-    async def judged(one: Case) -> str:
-        async with lanes:
-            return "" if await is_echoed(one) else one.name
-
-    return [name for name in await asyncio.gather(*map(judged, every)) if name]
-
-
-async def is_echoed(one: Case) -> bool:
-    """Whether each datagram comes back unchanged."""
-    loop = asyncio.get_running_loop()
-    here, there = one.ours.local_ts[0].start, one.ours.peer_ts[0].start
-    with socket.socket(FAMILIES[here.version], socket.SOCK_DGRAM) as mine:
-        mine.setblocking(False)
-        mine.bind((str(here), one.port))
-        for size in SIZES:
-            octets = secrets.token_bytes(size)
-            mine.sendto(octets, (str(there), ECHO_PORT))
-            try:
-                back = await asyncio.wait_for(loop.sock_recv(mine, 2048), 5.0)
-            except TimeoutError:
-                return False
-            if back != octets:
-                return False
-    return True
+    all_come_back(guest, engine, cases(), SIZES)

@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """ESP with the Linux kernel's, which strongSwan configures: ESN too (RFC 4303 §2.2.1, RFC 3948)."""
 
-from collections.abc import Callable, Iterator
-from typing import TypeAlias
-
 import pytest
 
-from support.guest import Guest, GuestPair
+from support.guest import GuestTunnel
 from support.pair import Case
 
 pytestmark = [pytest.mark.interop, pytest.mark.system, pytest.mark.xdist_group("guest")]
-
-GuestTunnel: TypeAlias = Callable[[Case], GuestPair]
 
 SUITES = (
     "aes128gcm16-esn",
@@ -27,34 +22,12 @@ SUITES = (
 )
 
 
-@pytest.fixture
-def tunnel(
-    request: pytest.FixtureRequest,
-    guest: Guest,
-    tmp_path_factory: pytest.TempPathFactory,
-    role: str,
-) -> Iterator[GuestTunnel]:
-    """Makes a pair of running daemons for a case, strongSwan's in the guest."""
-    made: list[GuestPair] = []
-
-    def make(case: Case) -> GuestPair:
-        pair = GuestPair(guest, tmp_path_factory.mktemp("t"), role, case)
-        made.append(pair)
-        request.node.stash[pair.STASH] = [pair]
-        pair.up()
-        return pair
-
-    yield make
-    for pair in made:
-        pair.down()
-
-
 @pytest.mark.conformance("CF-U04")
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_kernel_and_the_engine_carry_each_others_packets(
-    tunnel: GuestTunnel, suite: str
+    guest_tunnel: GuestTunnel, suite: str
 ) -> None:
-    pair = tunnel(Case(esp=suite, inside=(4, 6)))
+    pair = guest_tunnel(Case(esp=suite, inside=(4, 6)))
     pair.connect()
     (child,) = pair.ikeway.children()
     assert child.suite == suite.removesuffix("-noesn")
@@ -63,9 +36,11 @@ def test_the_kernel_and_the_engine_carry_each_others_packets(
 
 
 @pytest.mark.parametrize("outside", [4, 6], ids=["outside-IPv4", "outside-IPv6"])
-def test_both_ends_prefer_extended_sequence_numbers(tunnel: GuestTunnel, outside: int) -> None:
+def test_both_ends_prefer_extended_sequence_numbers(
+    guest_tunnel: GuestTunnel, outside: int
+) -> None:
     """Both offer ESN and NO; UDP encapsulation is our wish alone, as no NAT is there."""
-    pair = tunnel(Case(outside=outside, inside=(4, 6), esp="aes256gcm16-esn-noesn"))
+    pair = guest_tunnel(Case(outside=outside, inside=(4, 6), esp="aes256gcm16-esn-noesn"))
     pair.connect()
     (child,) = pair.ikeway.children()
     assert child.suite.endswith("-esn")
@@ -78,10 +53,12 @@ def test_both_ends_prefer_extended_sequence_numbers(tunnel: GuestTunnel, outside
     [(4, "aes256gcm16-esn"), (6, "aes256-sha256-noesn")],
     ids=["outside-IPv4", "outside-IPv6"],
 )
-def test_esp_without_udp_where_no_nat_is(tunnel: GuestTunnel, outside: int, suite: str) -> None:
+def test_esp_without_udp_where_no_nat_is(
+    guest_tunnel: GuestTunnel, outside: int, suite: str
+) -> None:
     """IKE stays on port 500 and ESP is IP protocol 50, IPv4 and IPv6 in either (RFC 4303 §2)."""
     bare = {"encapsulation": "nat"}
-    pair = tunnel(Case(outside=outside, inside=(4, 6), esp=suite, ikeway=bare))
+    pair = guest_tunnel(Case(outside=outside, inside=(4, 6), esp=suite, ikeway=bare))
     pair.connect()
     pair.carry()
     assert pair.witness.seen["bare esp"] > 0

@@ -4,10 +4,10 @@
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from typing_extensions import override
 
@@ -140,6 +140,9 @@ class GuestPair(Pair):
         )
         fetched = here.inside(lambda: _fetch(ours, peer))
         assert fetched == (self._guest.folder / "file").read_bytes()
+
+
+GuestTunnel: TypeAlias = Callable[[Case], GuestPair]
 
 
 @contextmanager
