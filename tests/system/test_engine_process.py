@@ -158,6 +158,22 @@ def test_the_engine_ends_on_sigterm_and_the_daemon_is_told(
     assert "ikeway0" not in namespace.ip("link")
 
 
+def test_an_engine_begins_where_another_one_is_dying(namespace: Namespace, tmp_path: Path) -> None:
+    """Its control socket may be there still, and its interface and ports be given back late."""
+
+    async def work() -> None:
+        for wait in (0.0, 0.0, 0.001, 0.004, 0.02):
+            plane = await EngineDataPlane.start(tmp_path, CONFIG)
+            assert not plane.is_resumed
+            os.kill(await plane.process_id(), signal.SIGKILL)
+            await plane.detach()
+            await asyncio.sleep(wait)
+        plane = await EngineDataPlane.start(tmp_path, CONFIG)
+        await plane.close()
+
+    namespace.inside(lambda: asyncio.run(work()))
+
+
 def test_the_engine_ends_when_its_interface_is_taken_away(
     namespace: Namespace, tmp_path: Path
 ) -> None:

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What leaves a host by policies, in clear, in the tunnel or not at all, seen on its cable."""
 
-import os
-import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from support.link import OUTER, cable, processes
+from support import leaks
+from support.leaks import clear_ports, ends, keep_sending, send, two, up
 from support.netns import Namespace
 from support.strongswan import wait_until
 from support.traffic import ping, transfer
@@ -46,21 +44,6 @@ def stack() -> Iterator[ExitStack]:
         yield made
 
 
-def two(stack: ExitStack, folder: Path, connection: Table, ours: Table, peer: Table) -> Two:
-    """Two daemons whose hosts reach each other's networks in clear, if nobody hinders them."""
-    link = stack.enter_context(cable())
-    for one, other in ((link.ours, link.peer), (link.peer, link.ours)):
-        way = ("via", other.outer[4], "dev", OUTER, "src", one.inner[4])
-        one.namespace.ip("route", "add", other.networks[4], *way)
-    made = Two(folder, link, connection, {}, more=(ours, peer))
-    stack.callback(made.down)
-    return made
-
-
-def up(made: Two) -> None:
-    wait_until(lambda: bool(made.children() and made.peer.children()), 10, "the tunnel")
-
-
 def back(made: Two) -> None:
     """Wait until the peer has let go of what it had with the daemon that is gone."""
     here = made.link.ours.namespace
@@ -76,10 +59,6 @@ def tries(made: Two) -> None:
         here.inside(lambda source=source: send(source, there))
 
 
-def ends(made: Two) -> tuple[str, str]:
-    return made.link.ours.inner[4], made.link.peer.inner[4]
-
-
 def connects(namespace: Namespace, source: str, there: str, port: int) -> bool:
     def attempt() -> bool:
         try:
@@ -93,32 +72,8 @@ def connects(namespace: Namespace, source: str, there: str, port: int) -> bool:
     return namespace.inside(attempt)
 
 
-def send(source: str, there: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, suppress(OSError):
-        sender.bind((source, 0))
-        sender.sendto(b"secret", (there, 9))
-
-
-def clear_ports(made: Two) -> set[int]:
-    """Return the ports of the peer with which something passed the cable in clear; 0 is none."""
-    made.witness.look()
-    peer = bytes(int(part) for part in made.link.peer.inner[4].split("."))
-    found = set()
-    for packet in map(bytes.fromhex, made.witness.leaks):
-        at = 22 if packet[16:20] == peer else 20
-        found.add(int.from_bytes(packet[at : at + 2]) if packet[9] in {6, 17} else 0)
-    return found
-
-
-def engine_of(made: Two) -> list[int]:
-    """Return the processes of our host's engine."""
-    listed = processes(made.link.ours.namespace)
-    return [pid for pid in listed if b"engine_process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
 def kill_engine(made: Two) -> None:
-    for pid in engine_of(made):
-        os.kill(pid, signal.SIGKILL)
+    leaks.kill_engine(made)
     gone = "ikeway0"
     show = made.link.ours.namespace
     wait_until(lambda: gone not in show.ip("-br", "link"), 5, "the end of the engine")
@@ -194,12 +149,6 @@ def test_nothing_leaks_while_daemon_and_engine_die_and_come_back(
     back(made)
     made.carries()
     assert not clear_ports(made)
-
-
-def keep_sending(made: Two, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        made.link.ours.namespace.inside(lambda: send("0.0.0.0", ends(made)[1]))
 
 
 def test_what_comes_in_clear_and_should_be_protected_is_dropped(

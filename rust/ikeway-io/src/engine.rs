@@ -17,7 +17,7 @@ use crate::pacemaker::Pacemaker;
 use crate::pacing::Beat;
 use crate::threads::Threads;
 use crate::tun::Tun;
-use crate::udp::{Listening, NO_PORT, is_bare, listen};
+use crate::udp::{Listening, NO_PORT, Share, is_bare, listen};
 use crate::used::{Trace, UsedKeys};
 use crate::wiring::Wiring;
 
@@ -28,6 +28,8 @@ pub(crate) struct Configuration {
     pub(crate) port: u16,
     /// How many sockets for IKE each address has.
     pub(crate) workers: u32,
+    /// Whether the daemon has those, from an engine before this one.
+    pub(crate) is_joined: bool,
     /// How many of them the interface has, and sockets for ESP each address; each has two threads.
     pub(crate) queues: NonZeroU32,
     /// How long a thread that waits looks before it sleeps, in microseconds.
@@ -72,13 +74,14 @@ impl Engine {
         configuration: Configuration,
         reporter: &Reporter,
     ) -> Result<Self, EngineError> {
-        let Configuration { port, workers, queues, .. } = configuration;
+        let Configuration { port, workers, is_joined, queues, .. } = configuration;
+        let share = Share { port, workers, queues, is_joined };
         let listen_at = &configuration.listen;
         let sockets = listen_at.iter().map(|ip| {
             let is_wildcard = |other: &IpAddr| {
                 other.is_unspecified() && other != ip && other.is_ipv4() == ip.is_ipv4()
             };
-            listen(*ip, port, workers, queues, listen_at.iter().any(is_wildcard))
+            listen(*ip, share, listen_at.iter().any(is_wildcard))
         });
         let listening: Vec<Listening> = sockets.collect::<Result<_, _>>()?;
         let awake = Duration::from_micros(configuration.busy_poll.into());

@@ -62,6 +62,13 @@ class Kernel:
             raise HostError(f"there is no network interface {interface!r}")
         return int(found[0])
 
+    def has(self, index: int) -> bool:
+        """Return whether there is an interface of that index."""
+        try:
+            return bool(self._netlink.get_links(index))
+        except NetlinkError:
+            return False
+
     def bring_up(self, index: int, interface: str, mtu: int) -> None:
         """Set the interface's MTU and switch it on, with IPv6 where the host allows that."""
         ipv6 = SETTINGS / "ipv6/conf" / interface

@@ -50,6 +50,7 @@ class PyrouteNetwork(HostNetwork):
         self._tunnel: _Tunnel | None = None
         self._facts: tuple[Instant, Facts] | None = None
         self._told: set[str] = set()
+        self._device = ("", 0)
 
     @override
     async def recover(self) -> None:
@@ -58,6 +59,10 @@ class PyrouteNetwork(HostNetwork):
     @override
     async def open(self, interface: str, mtu: int) -> None:
         await self._run(lambda: self._open(interface, mtu))
+
+    @override
+    async def reopen(self) -> None:
+        await self._run(self._reopen)
 
     @override
     async def govern(self, guard: Guard, /) -> tuple[str, ...]:
@@ -78,10 +83,9 @@ class PyrouteNetwork(HostNetwork):
 
     @override
     async def changes(self) -> AsyncIterator[tuple[Address, ...]]:
-        ours = self._opened().index
-        with Roaming(ours) as roaming:
+        with Roaming(lambda: self._ours) as roaming:
             while True:
-                yield await self._run(lambda: self._link().addresses(ours))
+                yield await self._run(lambda: self._link().addresses(self._ours))
                 await roaming.change()
                 await self._run(self._renew)
 
@@ -109,7 +113,7 @@ class PyrouteNetwork(HostNetwork):
         journal.clear(self._journal)
 
     def _open(self, interface: str, mtu: int) -> None:
-        kernel = self._link()
+        kernel, self._device = self._link(), (interface, mtu)
         self._undo_all()
         tunnel = _Tunnel(interface, kernel.index_of(interface))
         self._note(tunnel)
@@ -120,6 +124,12 @@ class PyrouteNetwork(HostNetwork):
         except HostError:
             self._undo_all()
             raise
+
+    def _reopen(self) -> None:
+        """The packet filter knows the interface by its name, and stays in force meanwhile."""
+        self._open(*self._device)
+        if self._guard is not None:
+            self._link().steer(steering(self._guard.policies), self._opened().table)
 
     def _govern(self, guard: Guard) -> tuple[str, ...]:
         before = journal.load(self._guarding)
@@ -171,7 +181,9 @@ class PyrouteNetwork(HostNetwork):
     def _renew(self) -> None:
         """Put everything into force again: a route goes with the address that it sends from."""
         self._facts = None
-        tunnel, kernel = self._opened(), self._link()
+        tunnel, kernel = self._tunnel, self._link()
+        if tunnel is None or not kernel.has(tunnel.index):
+            return  # between one interface and the next
         for step in self._ledger.steps:
             kernel.apply(step, tunnel.index, tunnel.table)
 
@@ -224,6 +236,11 @@ class PyrouteNetwork(HostNetwork):
         if self._tunnel is None:
             raise HostError("the tunnel's interface is not open")
         return self._tunnel
+
+    @property
+    def _ours(self) -> int:
+        """The interface that is ours now; 0 is none."""
+        return 0 if self._tunnel is None else self._tunnel.index
 
     def _link(self) -> Kernel:
         if self._kernel is None:

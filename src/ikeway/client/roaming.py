@@ -6,7 +6,7 @@ import errno
 import math
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Self
 
 from ikeway.model.errors import HostError
@@ -35,7 +35,7 @@ _NUMBERED_TABLE: Final = 252
 class Roaming:
     """A netlink socket that only says when to look; what concerns our own interface is no news."""
 
-    def __init__(self, ours: int) -> None:
+    def __init__(self, ours: Callable[[], int]) -> None:
         self._ours = ours
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -74,7 +74,7 @@ class Roaming:
             if error.errno == errno.ENOBUFS:  # messages were lost: there was something
                 self._news.set()
             return
-        if any(is_news(kind, body, self._ours) for kind, body in messages(octets)):
+        if any(is_news(kind, body, self._ours()) for kind, body in messages(octets)):
             self._news.set()
 
 

@@ -133,6 +133,11 @@ class Colleague:
             case _:
                 raise UsageError(f"the supervisor is not told {news!r}")
 
+    def plane_renewed(self) -> None:
+        """Note that nothing is left of what the worker has installed."""
+        self.spis.clear()
+        self._routed.clear()
+
     async def clean_up(self) -> list[str]:
         """Take back everything that the worker had; return what went wrong."""
         problems = []

@@ -24,6 +24,7 @@ from ikeway.daemon.draining import Orders
 from ikeway.daemon.guarding import policy_status
 from ikeway.daemon.moves import Moves
 from ikeway.daemon.nursery import Nursery
+from ikeway.daemon.plane_events import FromPlane, reopen
 from ikeway.daemon.share import keeper
 from ikeway.daemon.starter import named
 from ikeway.daemon.supervisor import FAREWELL, Instruments
@@ -39,7 +40,8 @@ from ikeway.dataplane.port import (
     PairSpent,
     PathNarrowed,
     PeerMoved,
-    PlaneEvent,
+    PlaneLost,
+    PlaneRenewed,
 )
 from ikeway.ike.io import RevokeTicket
 from ikeway.model.address import IKE_PORT, Address
@@ -335,11 +337,21 @@ class Crew:
 
     async def _plane_events(self) -> None:
         async for event in self._plane.events():
+            if isinstance(event, PlaneRenewed):
+                await self._plane_renewed(event)
+                continue
             worker = self._workers.get(self._addressee(event))
             if worker is not None:
                 worker.channel.tell("happened", event)
 
-    def _addressee(self, event: PlaneEvent) -> int:
+    async def _plane_renewed(self, event: PlaneRenewed) -> None:
+        """Have the host and all workers do with a data plane that knows nothing."""
+        await reopen(self._resources.network, self._log.warning)
+        for worker in self._workers.values():
+            worker.plane_renewed()
+            worker.channel.tell("happened", event)
+
+    def _addressee(self, event: FromPlane) -> int:
         """Return the number of the worker whose event it is; that of nobody is the first one's."""
         match event:
             case IkeDatagram(_, peer, octets):
@@ -347,7 +359,7 @@ class Crew:
                 return steering.owner(message, peer.address, self._size)
             case PacketWaits(trap):
                 return trap >> TRAP_BITS
-            case PathNarrowed():
+            case PathNarrowed() | PlaneLost():
                 return 0
             case PairSpent(spi) | PeerMoved(spi) | PacketsRefused(_, spi):
                 owners = (n for n, worker in self._workers.items() if spi in worker.spis)

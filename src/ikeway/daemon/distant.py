@@ -116,6 +116,9 @@ class DistantNetwork:
     async def open(self, interface: str, mtu: int) -> None:
         """The supervisor has done it."""
 
+    async def reopen(self) -> None:
+        """The supervisor does it."""
+
     async def govern(self, _guard: Guard, /) -> tuple[str, ...]:
         """The supervisor does it."""
         return ()

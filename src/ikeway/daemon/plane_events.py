@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the data plane tells: packets that wait, are refused or come from elsewhere, spent pairs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from structlog.typing import FilteringBoundLogger
 
@@ -14,12 +16,20 @@ from ikeway.dataplane.port import (
     PairSpent,
     PathNarrowed,
     PeerMoved,
-    PlaneEvent,
+    PlaneLost,
+    PlaneRenewed,
     Refusal,
 )
 from ikeway.ike.io import PeerSeen, Spent
 from ikeway.model.address import NAT_PORT, Address, Endpoint
+from ikeway.model.errors import HostError
 from ikeway.runtime.driver import Driver
+from ikeway.runtime.network import HostNetwork
+
+FromPlane: TypeAlias = (
+    PacketsRefused | IkeDatagram | PeerMoved | PairSpent | PacketWaits | PathNarrowed | PlaneLost
+)
+"""All that is told of packets, and of their end."""
 
 
 @dataclass
@@ -27,6 +37,7 @@ class PlaneEvents:
     """Brings each event to whom it concerns. `listen` are our addresses."""
 
     plane: DataPlane
+    network: HostNetwork | None
     driver: Driver
     traps: Traps
     listen: tuple[Address, ...]
@@ -35,9 +46,18 @@ class PlaneEvents:
     async def follow(self) -> None:
         """Take all events, for ever."""
         async for event in self.plane.events():
-            self._take(event)
+            if isinstance(event, PlaneRenewed):
+                await self._renewed()
+            else:
+                self._take(event)
 
-    def _take(self, event: PlaneEvent) -> None:
+    async def _renewed(self) -> None:
+        """Have the host and the peers do with a data plane that knows nothing."""
+        await reopen(self.network, self.driver.warn)
+        self.driver.plane_renewed()
+        self.traps.renew()
+
+    def _take(self, event: FromPlane) -> None:
         match event:
             case IkeDatagram(local, peer, octets):
                 self.driver.transport.deliver(local, peer, octets)
@@ -49,6 +69,8 @@ class PlaneEvents:
                 self.driver.of_child(Spent(spi_in, is_over))
             case PathNarrowed(peer, mtu):
                 self.log.info(f"the path to {peer} carries {mtu} octets", peer=str(peer), mtu=mtu)
+            case PlaneLost():
+                self.driver.warn(lost(event))
             case PeerMoved(spi_in, peer):
                 # Each second until IKE migrates the pair.
                 self.driver.of_child(PeerSeen(spi_in, peer))
@@ -70,3 +92,22 @@ class PlaneEvents:
         ours = next((one for one in self.listen if one.version == version), None)
         if ours is not None:
             self.driver.unknown_packet(spi, Endpoint(ours, NAT_PORT), peer)
+
+
+def lost(event: PlaneLost) -> str:
+    """Return what the operator is to know of it."""
+    when = f"in {event.again:g} s" if event.again else "at once"
+    return f"no packets are moved: {event.reason}; another engine is started {when}"
+
+
+async def reopen(network: HostNetwork | None, warn: Callable[[str], None]) -> None:
+    """Take the interface of a data plane that was renewed into use.
+
+    Where that fails the interface, and so the engine, is gone again, and another one comes.
+    """
+    if network is None:
+        return
+    try:
+        await network.reopen()
+    except HostError as error:
+        warn(f"the interface of the new engine cannot be used: {error}")

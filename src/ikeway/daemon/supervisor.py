@@ -179,7 +179,7 @@ class Supervisor:
         )
         self._draining = Draining(self._driver, loaded.connections, loaded.host.listen)
         self._plane_events = PlaneEvents(
-            plane, self._driver, self._traps, loaded.host.listen, self._log
+            plane, network, self._driver, self._traps, loaded.host.listen, self._log
         )
         self._ticket_keys = TicketKeys(self.seal_tickets)
         self._is_first = share.worker == 0

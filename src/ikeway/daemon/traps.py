@@ -7,6 +7,7 @@ RFC 7296 §2.9, RFC 4301 §4.4.1. Routes stand from the start, so that nothing l
 import asyncio
 import math
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -61,6 +62,11 @@ class Traps:
                         self._soon(self._keep_trying(number))
         if any(policy.idle != math.inf for _, policy in self._by_number.values()):
             self._soon(self._watch())
+
+    def renew(self) -> None:
+        """Set all traps in a data plane that has none."""
+        for number in self._by_number:
+            self._soon(self._keep_trying(number))
 
     def end(self) -> None:
         """Start and close nothing any more."""
@@ -145,8 +151,9 @@ class Traps:
             if not patience:
                 continue
             now = asyncio.get_running_loop().time()
-            for spi in idleness.idle(await self.plane.usages(), patience, now):
-                self._close(spi)
+            with suppress(HostError):  # between one data plane and the next
+                for spi in idleness.idle(await self.plane.usages(), patience, now):
+                    self._close(spi)
 
     def _patience(self) -> dict[int, Seconds]:
         trapped = {(c.name, policy.name): policy.idle for c, policy in self._by_number.values()}

@@ -13,6 +13,8 @@ from ikeway.dataplane.port import (
     PeerMoved,
     PlaneConfig,
     PlaneEvent,
+    PlaneLost,
+    PlaneRenewed,
     Refusal,
 )
 from ikeway.dataplane.select import open_plane
@@ -29,6 +31,8 @@ __all__ = [
     "PeerMoved",
     "PlaneConfig",
     "PlaneEvent",
+    "PlaneLost",
+    "PlaneRenewed",
     "Refusal",
     "open_plane",
 ]

@@ -2,6 +2,7 @@
 """The data plane of our own engine, a process that outlives the daemon (RFC 4303, RFC 3948)."""
 
 import asyncio
+import errno
 import socket
 import subprocess
 import sys
@@ -12,7 +13,13 @@ from typing import Any, Final, Self
 from typing_extensions import override
 
 from ikeway.dataplane.advice import host_error
-from ikeway.dataplane.engine_channel import Answer, EngineChannel, EngineRefusedError
+from ikeway.dataplane.engine_channel import (
+    Answer,
+    EngineChannel,
+    EngineGoneError,
+    EngineRefusedError,
+)
+from ikeway.dataplane.engine_end import ended
 from ikeway.dataplane.engine_messages import (
     PROTOCOL_VERSION,
     child_sa,
@@ -28,6 +35,7 @@ from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
 from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import Selectors
+from ikeway.model.time import Instant, Seconds
 
 SOCKET_NAME: Final = "engine.sock"
 LINGER_SECONDS: Final = 30.0
@@ -35,6 +43,10 @@ LINGER_SECONDS: Final = 30.0
 # The longest path that a unix socket can have (sun_path, less its terminator).
 _PATH_OCTETS: Final = 107
 _SHUTDOWN_SECONDS: Final = 5.0
+_GIVES_BACK: Final[Seconds] = 3.0
+"""How long the kernel may take to have back the interface and the sockets of one that is gone."""
+_LOOKS_AGAIN: Final[Seconds] = 0.02
+_TAKEN: Final = frozenset({errno.EBUSY, errno.EADDRINUSE})
 
 
 class EngineDataPlane(DataPlane):
@@ -43,8 +55,9 @@ class EngineDataPlane(DataPlane):
     `is_resumed` says whether the engine was running already, maybe with pairs: see `usages`.
     """
 
-    def __init__(self, channel: EngineChannel, config: PlaneConfig) -> None:
+    def __init__(self, channel: EngineChannel, path: Path, config: PlaneConfig) -> None:
         self._channel = channel
+        self._path = path
         self._config = config
         self._sockets: tuple[socket.socket, ...] = ()
         self._interface: str | None = None
@@ -68,11 +81,18 @@ class EngineDataPlane(DataPlane):
         plane = await cls._attach(path, config)
         if plane is not None:
             return plane
+        # What one leaves behind that was killed; it may still be giving back what it had.
+        patience = _GIVES_BACK if path.exists() else 0.0
         await _launch(path, linger)
-        plane = await cls._attach(path, config)
+        plane = await cls._attach(path, config, patience)
         if plane is None:
             raise HostError(f"the engine that was started does not answer at {path}")
         return plane
+
+    @property
+    def channel(self) -> EngineChannel:
+        """The way to the engine's process."""
+        return self._channel
 
     @property
     @override
@@ -172,8 +192,11 @@ class EngineDataPlane(DataPlane):
             each.close()
 
     @classmethod
-    async def _attach(cls, path: Path, config: PlaneConfig) -> Self | None:
-        """Return the configured engine at `path`, or None if there is none that can be used."""
+    async def _attach(cls, path: Path, config: PlaneConfig, patience: Seconds = 0.0) -> Self | None:
+        """Return the configured engine at `path`, or None if there is none that can be used.
+
+        For so long it tries to get what another one may be about to give back.
+        """
         try:
             channel = EngineChannel.connect(path)
         except (FileNotFoundError, ConnectionRefusedError):
@@ -182,9 +205,13 @@ class EngineDataPlane(DataPlane):
             raise host_error(
                 f"control socket {path}: {error.strerror}", error.errno, config
             ) from error
-        plane = cls(channel, config)
+        plane = cls(channel, path, config)
         try:
-            is_ours = await plane._configure()
+            is_ours = await plane._configure(patience)
+        except EngineGoneError:
+            await plane.detach()
+            await ended(channel.process_id, _GIVES_BACK)
+            return None
         except BaseException:
             await plane.detach()
             raise
@@ -193,13 +220,14 @@ class EngineDataPlane(DataPlane):
         await plane.close()
         return None
 
-    async def _configure(self) -> bool:
+    async def _configure(self, patience: Seconds) -> bool:
         """Configure the engine; False if it has another version or configuration."""
+        until = asyncio.get_running_loop().time() + patience
         try:
             hello = await self._channel.ask("hello")
             if hello.fields["version"] != PROTOCOL_VERSION:
                 return False
-            answer = await self._channel.ask("configure", **configuration(self._config))
+            answer = await self._configured(until)
         except EngineRefusedError as refusal:
             if refusal.kind == "conflict":
                 return False
@@ -210,6 +238,15 @@ class EngineDataPlane(DataPlane):
         for each in self._sockets:
             each.setblocking(False)
         return True
+
+    async def _configured(self, until: Instant) -> Answer:
+        while True:
+            try:
+                return await self._channel.ask("configure", **configuration(self._config))
+            except EngineRefusedError as refusal:
+                if refusal.number not in _TAKEN or asyncio.get_running_loop().time() >= until:
+                    raise
+            await asyncio.sleep(_LOOKS_AGAIN)
 
     async def _shutdown(self) -> None:
         """End the engine and wait until its interface and sockets are gone."""

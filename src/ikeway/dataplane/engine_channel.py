@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +21,12 @@ _MESSAGE_OCTETS: Final = 1 << 20
 _DESCRIPTORS: Final = 253
 _RETRY_SECONDS: Final = 0.01
 _EVENTS: Final = 1024
-_GONE: Final = "the engine process is gone; the tunnel is down until ikeway is started again"
+_UCRED: Final = struct.Struct("=iII")
+_GONE: Final = "the engine process is gone"
+
+
+class EngineGoneError(HostError):
+    """The engine's process ended, or is about to."""
 
 
 class EngineRefusedError(Exception):
@@ -52,6 +58,8 @@ class EngineChannel:
         self._next_id = 1
         self._is_closed = False
         self.is_gone = asyncio.Event()
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        self.process_id: int = _UCRED.unpack(credentials)[0]
         self._loop.add_reader(connection, self._read)
 
     @classmethod
@@ -75,7 +83,8 @@ class EngineChannel:
 
         Raises:
             EngineRefusedError: the engine says no.
-            HostError: the engine is gone.
+            EngineGoneError: the engine is gone.
+            HostError: the request is too long.
         """
         number, self._next_id = self._next_id, self._next_id + 1
         answer: asyncio.Future[Answer] = self._loop.create_future()
@@ -90,12 +99,12 @@ class EngineChannel:
         """Yield events until the channel is closed.
 
         Raises:
-            HostError: the engine is gone.
+            EngineGoneError: the engine is gone.
         """
         while (event := await self._events.get()) is not None:
             yield event
         if not self._is_closed:
-            raise HostError(_GONE)
+            raise EngineGoneError(_GONE)
 
     def close(self) -> None:
         """Disconnect."""
@@ -115,7 +124,7 @@ class EngineChannel:
                     raise HostError("the request is too long for the engine") from error
                 # The engine hung up. What it said before is still to be read.
             return
-        raise HostError(_GONE)
+        raise EngineGoneError(_GONE)
 
     def _read(self) -> None:
         try:
@@ -149,7 +158,7 @@ class EngineChannel:
         self._socket.close()
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(HostError(_GONE))
+                future.set_exception(EngineGoneError(_GONE))
         if self._events.full():
             self._events.get_nowait()
         self._events.put_nowait(None)

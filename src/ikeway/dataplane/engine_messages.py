@@ -31,7 +31,7 @@ from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
-PROTOCOL_VERSION: Final = 15
+PROTOCOL_VERSION: Final = 16
 
 Json: TypeAlias = dict[str, Any]
 
@@ -42,6 +42,7 @@ def configuration(config: PlaneConfig) -> Json:
         "listen": [str(address) for address in config.listen],
         "port": config.port,
         "workers": config.ike_sockets,
+        "is_joined": config.is_joined,
         "queues": config.queues,
         "busy_poll": config.busy_poll,
         "tun": config.tun,

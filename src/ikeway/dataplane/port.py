@@ -11,6 +11,7 @@ from ikeway.model.address import NAT_PORT, Address, Endpoint
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
 from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import Selectors, Trigger
+from ikeway.model.time import Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class PlaneConfig:
 
     `ike_sockets` is how many each address has beside those of ESP. A data plane that has threads of
     its own has them for each of `queues`, and a socket for ESP. `busy_poll` is for how many
-    microseconds such a thread looks for more before it sleeps.
+    microseconds such a thread looks for more before it sleeps. It `is_joined` if the sockets of IKE
+    are there, from a data plane that is gone: only those of ESP are bound.
     """
 
     listen: tuple[Address, ...]
@@ -29,6 +31,7 @@ class PlaneConfig:
     ike_sockets: int = 1
     queues: int = 1
     busy_poll: int = 50
+    is_joined: bool = False
 
 
 class Refusal(Enum):
@@ -121,8 +124,32 @@ class PathNarrowed:
     mtu: int
 
 
+@dataclass(frozen=True, slots=True)
+class PlaneLost:
+    """The data plane is gone, with all that it had; another one is tried in `again` seconds."""
+
+    reason: str
+    again: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneRenewed:
+    """Another data plane stands in the place of one that was lost; it has policies, and no pair.
+
+    Its interface is another one of the same name. Requests wait until the reader of events has seen
+    to that and looks for the next event.
+    """
+
+
 PlaneEvent: TypeAlias = (
-    PacketsRefused | IkeDatagram | PeerMoved | PairSpent | PacketWaits | PathNarrowed
+    PacketsRefused
+    | IkeDatagram
+    | PeerMoved
+    | PairSpent
+    | PacketWaits
+    | PathNarrowed
+    | PlaneLost
+    | PlaneRenewed
 )
 
 

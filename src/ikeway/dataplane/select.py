@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from ikeway.dataplane.engine import EngineDataPlane
+from ikeway.dataplane.lasting import LastingEngine
 from ikeway.dataplane.null import NullDataPlane
 from ikeway.dataplane.port import DataPlane, PlaneConfig
 from ikeway.dataplane.xfrm import XfrmDataPlane
@@ -19,7 +19,7 @@ async def open_plane(backend: str, run_dir: Path, config: PlaneConfig) -> DataPl
     """
     match backend:
         case "engine":
-            return await EngineDataPlane.start(run_dir, config)
+            return await LastingEngine.start(run_dir, config)
         case "null":
             return await NullDataPlane.start(config)
         case "xfrm":

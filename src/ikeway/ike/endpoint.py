@@ -30,6 +30,7 @@ from ikeway.ike.io import (
     Input,
     PeerSeen,
     Received,
+    Rekey,
     Report,
     RevokeTicket,
     Send,
@@ -152,8 +153,8 @@ class Endpoint:
         sa = self._sas.get(spi)
         return () if sa is None else self._handle(sa, event, now)
 
-    def of_child(self, event: Spent | PeerSeen, now: Instant) -> tuple[Action, ...]:
-        """Take what the data plane says of a Child SA, whichever IKE SA has it."""
+    def of_child(self, event: Spent | PeerSeen | Rekey, now: Instant) -> tuple[Action, ...]:
+        """Take what the data plane says of a Child SA, or needs, whichever IKE SA has it."""
         spi = self._owners.find(event.spi_in)
         return () if spi is None else self.handle(spi, event, now)
 

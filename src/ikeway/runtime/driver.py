@@ -24,6 +24,7 @@ from ikeway.ike.io import (
     InstallChild,
     MigrateChild,
     PeerSeen,
+    Rekey,
     RemoveChild,
     Report,
     RevokeTicket,
@@ -148,6 +149,14 @@ class Driver:
     def addresses_changed(self, event: AddressesChanged) -> None:
         """Take the addresses that the host has now."""
         self._perform(self.endpoint.addresses_changed(event, self._now()))
+
+    def plane_renewed(self) -> None:
+        """Replace the Child SAs that a data plane had which is gone; their keys went with it."""
+        self._installer.put(self._replace_lost)
+
+    async def _replace_lost(self) -> None:
+        for spi_in in await self._installer.lost():
+            self._perform(self.endpoint.of_child(Rekey(spi_in), self._now()))
 
     def unknown_packet(self, spi: int, local: Place, peer: Place) -> None:
         """Tell the endpoint of an ESP packet that no Child SA is for."""

@@ -66,6 +66,15 @@ class Installer:
         """Wait until all is done that was asked for."""
         await self._work.join()
 
+    async def lost(self) -> set[int]:
+        """Forget the Child SAs that the data plane has not, though it should; return them."""
+        lost = self._held - set(await self._plane.usages())
+        self._held -= lost
+        for spi_in in lost:
+            self._standby.forget(spi_in)
+            await self._leaving(spi_in)
+        return lost
+
     def hurry(self) -> None:
         """Wait for nothing any more: what was replaced goes now."""
         for spi_in in tuple(self._fading):

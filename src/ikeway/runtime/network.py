@@ -66,6 +66,15 @@ class HostNetwork(Protocol):
             HostError: there is no such interface, or the kernel refuses.
         """
 
+    async def reopen(self) -> None:
+        """Take another interface of that name into use; nothing of what was added is there.
+
+        What is guarded stays so.
+
+        Raises:
+            HostError: there is no such interface, or the kernel refuses.
+        """
+
     async def govern(self, guard: Guard, /) -> tuple[str, ...]:
         """Have the host's routes and its packet filter heed policies; return what it cannot do.
 

@@ -61,7 +61,7 @@ def test_what_concerns_our_own_interface_and_table_is_no_news(
 def test_a_change_is_told_once_it_has_settled() -> None:
     async def story() -> tuple[float, bool]:
         loop = asyncio.get_running_loop()
-        with Roaming(OURS) as roaming:
+        with Roaming(lambda: OURS) as roaming:
             waiting = loop.create_task(roaming.change())
             began = loop.time()
             for _ in range(3):

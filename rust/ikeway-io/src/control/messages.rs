@@ -19,7 +19,7 @@ use crate::events::{Note, Stray, Want};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 15;
+pub(super) const VERSION: u32 = 16;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -33,6 +33,7 @@ pub(super) enum Request {
         listen: Vec<IpAddr>,
         port: u16,
         workers: u32,
+        is_joined: bool,
         queues: NonZeroU32,
         busy_poll: u32,
         tun: String,

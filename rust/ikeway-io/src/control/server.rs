@@ -232,11 +232,22 @@ impl Server {
         match request {
             Request::Install { .. } | Request::Remove { .. } => (),
             Request::Hello { .. } => return Ok(self.hello()),
-            Request::Configure { listen, port, workers, queues, busy_poll, tun, mtu, .. } => {
+            Request::Configure {
+                listen,
+                port,
+                workers,
+                is_joined,
+                queues,
+                busy_poll,
+                tun,
+                mtu,
+                ..
+            } => {
                 return self.configure(Configuration {
                     listen,
                     port,
                     workers,
+                    is_joined,
                     queues,
                     busy_poll,
                     tun,

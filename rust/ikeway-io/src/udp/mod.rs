@@ -14,4 +14,4 @@ pub(crate) use bare::{NO_PORT, is_bare};
 pub(crate) use mtu::known_mtu;
 pub(crate) use receive::{PacketBatch, ReceiveBatch, Run, RunBatch};
 pub(crate) use send::{Path, SendBatch};
-pub(crate) use socket::{Listening, duplicate, last_errno, listen, outcome};
+pub(crate) use socket::{Listening, Share, duplicate, last_errno, listen, outcome};

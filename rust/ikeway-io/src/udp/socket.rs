@@ -32,23 +32,33 @@ pub(crate) struct Listening {
     pub(crate) free: Free,
 }
 
+/// How a port is shared by the sockets that listen there.
+#[derive(Clone, Copy)]
+pub(crate) struct Share {
+    pub(crate) port: u16,
+    /// How many sockets for IKE each address has, and for ESP.
+    pub(crate) workers: u32,
+    pub(crate) queues: NonZeroU32,
+    /// Whether the daemon has those for IKE and their steering, from an engine that is gone.
+    pub(crate) is_joined: bool,
+}
+
 /// Binds the sockets of an address: those of the workers in their order, then those of the queues.
-pub(crate) fn listen(
-    ip: IpAddr,
-    port: u16,
-    workers: u32,
-    queues: NonZeroU32,
-    is_covered: bool,
-) -> Result<Listening, EngineError> {
+pub(crate) fn listen(ip: IpAddr, share: Share, is_covered: bool) -> Result<Listening, EngineError> {
+    let Share { port, workers, queues, is_joined } = share;
     let address = SocketAddr::new(ip, port);
     let what = || format!("UDP port {port} of {ip}");
-    // A socket that shares its port joins whoever shares it already, and the steering counts its
-    // members.
-    bound(address, false).attempt(what)?;
+    if !is_joined {
+        // A socket that shares its port joins whoever shares it already, and the steering counts
+        // its members.
+        bound(address, false).attempt(what)?;
+    }
     let group = |count| (0..count).map(|_| bound(address, true)).collect::<Result<Vec<_>, _>>();
-    let ike = group(workers).attempt(what)?;
+    let ike = group(if is_joined { 0 } else { workers }).attempt(what)?;
     let esp = group(queues.get()).attempt(what)?;
-    steering::attach(&esp, workers).attempt(|| format!("steering of {}", what()))?;
+    if !is_joined {
+        steering::attach(&esp, workers).attempt(|| format!("steering of {}", what()))?;
+    }
     for socket in &ike {
         prepare(socket, address, IKE_BUFFER).attempt(what)?;
     }
