@@ -48,6 +48,7 @@ OFFICE = IkeStatus(
             bytes_out=5678,
             packets_in=3,
             packets_out=4,
+            path_mtu=1280,
             compression=CompressionStatus(
                 packets_out=2, plain_bytes_out=3000, packed_bytes_out=1000
             ),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.link import cable
+from support.link import OUTER, cable
 from support.strongswan import wait_until
 from support.two import Table, Two
 
@@ -33,5 +33,25 @@ def test_daemons_agree_on_a_stream_and_carry_traffic_in_it(tmp_path: Path) -> No
             # Both sides send, whether there is something to send or not.
             assert 2 * RATE * 0.7 < idle < 2 * RATE * 1.3
             assert not two.witness.leaks
+        finally:
+            two.down()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_was_learnt_of_a_path_is_in_the_status(tmp_path: Path, workers: int) -> None:
+    """RFC 4301 §8.2: here from the interface, which became narrow; the stream fits into it."""
+    with cable() as link:
+        host = {"host": {"identity": "peer.lab", "listen": ["0.0.0.0"], "workers": workers}}
+        two = Two(tmp_path, link, STREAM, STREAM, more=({}, host))
+        try:
+            two.ours.initiate()
+            wait_until(lambda: bool(two.children() and two.peer.children()), 10, "the Child SA")
+            assert two.peer.children()[0].path_mtu is None
+            for end, daemon in ((link.ours, two.ours), (link.peer, two.peer)):
+                end.namespace.ip("link", "set", OUTER, "mtu", "900")
+                daemon.wait_for_log("the stream's packets have 900 octets now")
+                assert [child.path_mtu for child in daemon.children()] == [900]
+            assert "carries packets of 900 octets" in two.peer.command("status").stdout
+            two.carries()
         finally:
             two.down()

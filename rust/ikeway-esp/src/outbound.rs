@@ -247,8 +247,13 @@ impl OutboundSa {
     /// IP header.
     #[must_use]
     pub fn sealed_length(&self, inner: usize) -> usize {
+        self.plain_length(inner.max(self.sealing.least))
+    }
+
+    /// Returns the same of one that is not padded to hide its length.
+    fn plain_length(&self, inner: usize) -> usize {
         match &self.sealing.form {
-            Form::Esp(transform) => esp_length(transform.shape(), inner.max(self.sealing.least)),
+            Form::Esp(transform) => esp_length(transform.shape(), inner),
             Form::Ah(ah) => ah.sealed_length(&self.outgoing(), inner),
         }
     }
@@ -266,12 +271,13 @@ impl OutboundSa {
         self.shared.hosts.is_some()
     }
 
-    /// Returns the longest inner packet that is sealed to at most `room` octets.
+    /// Returns the longest inner packet that is sealed to at most `room` octets; what would be padded
+    /// to more is for [`OutboundSa::seal_within`].
     #[must_use]
     pub fn longest_inner(&self, room: usize) -> usize {
-        let near = room.saturating_sub(self.sealed_length(0));
+        let near = room.saturating_sub(self.plain_length(0));
         let around = near.saturating_sub(ROUNDING)..=near + ROUNDING;
-        let inner = around.rev().find(|inner| self.sealed_length(*inner) <= room).unwrap_or(0);
+        let inner = around.rev().find(|inner| self.plain_length(*inner) <= room).unwrap_or(0);
         let is_cut = self.is_transport() && !self.is_ah();
         let header = if self.local.is_ipv4() { 20 } else { 40 };
         if is_cut { inner + header } else { inner }
@@ -295,12 +301,34 @@ impl OutboundSa {
             Content::Whole => (next_header(inner).ok_or(Refusal::NotIp)?, inner),
             Content::Payload => Hosts::unwrap(inner)?,
             Content::Padded(padding) => {
-                return self.seal_padded(transform, padding, inner, buffer);
+                let next = next_header(inner).ok_or(Refusal::NotIp)?;
+                let trailer = padding.after(inner.len(), next);
+                return self.seal_padded(transform, inner, trailer, next, buffer);
             }
             // On such an SA there are payloads only (RFC 9347 §2.3).
             Content::Stream(_) => return Err(Refusal::NotIp),
         };
         self.enclose(transform, inner, next, buffer)
+    }
+
+    /// Does the same where the path carries inner packets of `most` octets: none is padded to more.
+    ///
+    /// # Errors
+    /// Those of [`OutboundSa::seal`].
+    pub fn seal_within(
+        &self,
+        inner: &[u8],
+        most: usize,
+        buffer: &mut [u8],
+    ) -> Result<usize, Refusal> {
+        let (Form::Esp(transform), Content::Padded(padding)) =
+            (&self.sealing.form, &self.sealing.content)
+        else {
+            return self.seal(inner, buffer);
+        };
+        let next = next_header(inner).ok_or(Refusal::NotIp)?;
+        let trailer = padding.after_within(inner.len(), most, next);
+        self.seal_padded(transform, inner, trailer, next, buffer)
     }
 
     /// Returns the next header and what is sealed of a packet that is not padded: all of it, in
@@ -332,31 +360,33 @@ impl OutboundSa {
     }
 
     /// Seals a packet that the peer throws away, as long as the shortest that is padded (RFC 4303
-    /// §2.6).
+    /// §2.6); `most` is what the path carries of inner packets, if that is known to be little.
     ///
     /// # Errors
     /// Those of [`OutboundSa::seal`], and [`Refusal::NotIp`] if it is AH.
-    pub fn seal_dummy(&self, buffer: &mut [u8]) -> Result<usize, Refusal> {
+    pub fn seal_dummy(&self, most: Option<usize>, buffer: &mut [u8]) -> Result<usize, Refusal> {
         let Form::Esp(transform) = &self.sealing.form else { return Err(Refusal::NotIp) };
         match &self.sealing.content {
             Content::Padded(padding) => {
-                self.protect(transform, &[], padding.after(0, DUMMY).unwrap_or_default(), buffer)
+                let trailer = padding.after_within(0, most.unwrap_or(usize::MAX), DUMMY);
+                self.seal_padded(transform, &[], trailer, DUMMY, buffer)
             }
             Content::Stream(_) => Err(Refusal::NotIp),
             Content::Whole | Content::Payload => self.enclose(transform, &[], DUMMY, buffer),
         }
     }
 
+    /// Seals what `trailer` pads, and what is too long for that as it is.
     #[inline(never)]
     fn seal_padded(
         &self,
         transform: &Transform,
-        padding: &Padding,
         inner: &[u8],
+        trailer: Option<&[u8]>,
+        next: u8,
         buffer: &mut [u8],
     ) -> Result<usize, Refusal> {
-        let next = next_header(inner).ok_or(Refusal::NotIp)?;
-        match padding.after(inner.len(), next) {
+        match trailer {
             Some(trailer) => self.protect(transform, inner, trailer, buffer),
             None => self.enclose(transform, inner, next, buffer),
         }

@@ -16,6 +16,7 @@ pub(crate) const DUMMY: u8 = 59;
 /// written for a packet.
 pub(crate) struct Padding {
     to: usize,
+    shape: Shape,
     plaintexts: [(u8, Box<[u8]>); 3],
 }
 
@@ -29,13 +30,20 @@ impl Padding {
             octets.extend([u8::try_from(padding).unwrap_or(u8::MAX), next]);
             octets.into_boxed_slice()
         };
-        Self { to, plaintexts: [IPV4, IPV6, DUMMY].map(|next| (next, plaintext(next))) }
+        Self { to, shape, plaintexts: [IPV4, IPV6, DUMMY].map(|next| (next, plaintext(next))) }
     }
 
     /// Returns what follows an inner packet of that length, unless it is too long to be padded.
     pub(crate) fn after(&self, inner: usize, next: u8) -> Option<&[u8]> {
         let (_, plaintext) = self.plaintexts.iter().find(|(known, _)| *known == next)?;
         if inner > self.to { None } else { plaintext.get(inner..) }
+    }
+
+    /// Returns the same where the path carries inner packets of `most` octets only: whole blocks are
+    /// left out in front, so that the end stands where it has to.
+    pub(crate) fn after_within(&self, inner: usize, most: usize, next: u8) -> Option<&[u8]> {
+        let body = |inner: usize| self.shape.aligned(inner + TRAILER);
+        self.after(inner + body(self.to) - body(most.min(self.to)), next)
     }
 }
 
@@ -86,7 +94,7 @@ mod tests {
         for suite in Suite::all() {
             let (sender, mut receiver) = (padded(suite, 600), inbound(suite, false));
             let mut buffer = vec![0; sender.room(0)];
-            let length = sender.seal_dummy(&mut buffer).unwrap();
+            let length = sender.seal_dummy(None, &mut buffer).unwrap();
             assert_eq!(length, seal(&sender, &ipv4_packet(9)).len());
             assert_eq!(receiver.open(&mut buffer[..length]), Err(Refusal::Dummy));
         }
@@ -97,9 +105,42 @@ mod tests {
     fn a_dummy_without_padding_is_a_trailer() {
         let (sender, mut receiver) = (outbound(aes_gcm(), false, 0), inbound(aes_gcm(), false));
         let mut buffer = [0; SEAL_ROOM];
-        let length = sender.seal_dummy(&mut buffer).unwrap();
+        let length = sender.seal_dummy(None, &mut buffer).unwrap();
         assert_eq!(length, 8 + 8 + 4 + 16);
         assert_eq!(receiver.open(&mut buffer[..length]), Err(Refusal::Dummy));
+    }
+
+    /// A path that carries less takes shorter packets, of one length again, and loses none.
+    #[test]
+    fn a_narrow_path_takes_the_padding_that_fits() {
+        for suite in Suite::all() {
+            let (sender, mut receiver) = (padded(suite, 1400), inbound(suite, false));
+            let plain = outbound(suite, false, 0);
+            for most in [1399, 1200, 1187, 600] {
+                let mut lengths = Vec::new();
+                let fits = plain.sealed_length(most);
+                for payload in [0, 1, 333, most - 48, most - 49] {
+                    for inner in [ipv4_packet(payload), ipv6_packet(payload)] {
+                        let mut packet = vec![0; sender.room(inner.len())];
+                        let length = sender.seal_within(&inner, most, &mut packet).unwrap();
+                        lengths.push(length);
+                        let place = receiver.open(&mut packet[..length]).unwrap();
+                        assert_eq!(packet[place], inner, "{}", suite.name());
+                    }
+                }
+                let mut dummy = vec![0; sender.room(0)];
+                lengths.push(sender.seal_dummy(Some(most), &mut dummy).unwrap());
+                assert_eq!(receiver.open(&mut dummy[..lengths[0]]), Err(Refusal::Dummy));
+                assert!(lengths.iter().all(|length| *length == fits), "{}", suite.name());
+            }
+        }
+    }
+
+    /// How much fits says the path, not what packets are padded to.
+    #[test]
+    fn padding_takes_nothing_from_what_a_path_carries() {
+        let (plain, sender) = (outbound(aes_gcm(), false, 0), padded(aes_gcm(), 1400));
+        assert_eq!(sender.longest_inner(1200), plain.longest_inner(1200));
     }
 
     proptest! {

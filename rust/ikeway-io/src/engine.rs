@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ikeway_esp::{Counters, InboundSa, InstallError, OutboundSa, Policy, Spd};
 
@@ -236,6 +236,11 @@ impl Engine {
     /// Returns the counters of every pair, by the SPI of its inbound half.
     pub(crate) const fn counters(&self) -> &BTreeMap<u32, Arc<Counters>> {
         &self.counters
+    }
+
+    /// Returns what was learnt of the paths to peers whose addresses come behind `after`.
+    pub(crate) fn paths_after(&self, after: Option<IpAddr>) -> BTreeMap<IpAddr, u16> {
+        self.wiring.paths.all_after(after, Instant::now())
     }
 
     fn raw_addresses(&self, is_ah: bool) -> Vec<SocketAddr> {

@@ -42,6 +42,13 @@ pub(crate) struct Stray {
     pub(crate) octets: Vec<u8>,
 }
 
+/// The stream of a pair, by inbound SPI, has packets of so many octets from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resized {
+    pub(crate) spi_in: u32,
+    pub(crate) octets: usize,
+}
+
 type Notes = HashMap<(Refusal, u32), Note>;
 /// Pairs that reached a limit, by inbound SPI: each is here twice at most.
 type Spent = Vec<(u32, Limit)>;
@@ -56,6 +63,7 @@ pub(crate) struct Reporter {
     moves: Arc<Moves>,
     spent: Arc<Mutex<Spent>>,
     narrowed: Arc<Mutex<Narrowed>>,
+    resized: Arc<Mutex<Vec<Resized>>>,
     strays: SyncSender<Stray>,
     wants: SyncSender<Want>,
     bell: Bell,
@@ -68,6 +76,7 @@ pub(crate) struct Reports {
     moves: Arc<Moves>,
     spent: Arc<Mutex<Spent>>,
     narrowed: Arc<Mutex<Narrowed>>,
+    resized: Arc<Mutex<Vec<Resized>>>,
     strays: Receiver<Stray>,
     wants: Receiver<Want>,
 }
@@ -77,6 +86,7 @@ pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
     let (totals, moves) = (Arc::new(Counters::default()), Arc::new(Moves::default()));
     let spent = Arc::new(Mutex::new(Spent::new()));
     let narrowed = Arc::new(Mutex::new(Narrowed::new()));
+    let resized = Arc::default();
     let (sender, receiver) = sync_channel(MAX_STRAYS);
     let (wants, wanted) = sync_channel(MAX_WANTS);
     let reports = Reports {
@@ -85,10 +95,12 @@ pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
         moves: Arc::clone(&moves),
         spent: Arc::clone(&spent),
         narrowed: Arc::clone(&narrowed),
+        resized: Arc::clone(&resized),
         strays: receiver,
         wants: wanted,
     };
-    (Reporter { totals, notes, moves, spent, narrowed, strays: sender, wants, bell }, reports)
+    let strays = sender;
+    (Reporter { totals, notes, moves, spent, narrowed, resized, strays, wants, bell }, reports)
 }
 
 impl Reporter {
@@ -146,6 +158,14 @@ impl Reporter {
         self.bell.ring();
     }
 
+    /// Notes that the packets of a pair's stream have another length.
+    pub(crate) fn resized(&self, spi_in: u32, octets: usize) {
+        let mut resized = self.resized.lock().unwrap_or_else(PoisonError::into_inner);
+        resized.push(Resized { spi_in, octets });
+        drop(resized);
+        self.bell.ring();
+    }
+
     /// Drops what was noted of where the peer of a pair is.
     pub(crate) fn forget_move(&self, spi_in: u32) {
         self.moves.forget(spi_in);
@@ -195,6 +215,11 @@ impl Reports {
     /// Returns the paths that turned out to be narrow since the last call.
     pub(crate) fn take_narrowed(&self) -> Vec<(IpAddr, u16)> {
         std::mem::take(&mut *self.narrowed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the streams whose packets have another length since the last call.
+    pub(crate) fn take_resized(&self) -> Vec<Resized> {
+        std::mem::take(&mut *self.resized.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns how many packets were refused for that reason, on any SA and none.

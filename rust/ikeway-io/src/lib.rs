@@ -33,6 +33,7 @@ mod threads;
 mod tun;
 mod udp;
 mod used;
+mod waiting;
 mod wiring;
 
 #[cfg(feature = "fuzzing")]

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use ikeway_esp::{Backlog, Compressor, Flow, OutboundSa, OutboundTable, Refusal};
+use ikeway_esp::{Compressor, Flow, OutboundSa, OutboundTable, Refusal};
 use rustix::io::Errno;
 
 use crate::bell::Bell;
@@ -16,6 +16,7 @@ use crate::mailbox::Inbox;
 use crate::path_mtu::{Narrow, Paths};
 use crate::tun::{HEADER_OCTETS, Handed, Tun};
 use crate::udp::{Listening, Path, SendBatch, is_bare, known_mtu};
+use crate::waiting::wait;
 use crate::wiring::Wiring;
 
 /// The longest packet that the interface hands over, with its header.
@@ -82,7 +83,7 @@ impl Outbound {
             }
         }
         self.lane.sender.flush();
-        self.lane.look_around();
+        self.lane.sender.look_around(&self.lane.paths, &self.lane.reporter);
         octets > 0
     }
 }
@@ -120,7 +121,7 @@ impl Lane {
         };
         let Some(sa) = found else { return self.spring(&flow, octets) };
         if let Some(backlog) = sa.backlog() {
-            return wait(sa, backlog, &mut handed);
+            return wait(sa, backlog, &flow, &mut handed, &self.tun);
         }
         let path = self.sender.path(sa, handed.packet())?;
         let (sender, reporter) = (&mut self.sender, &self.reporter);
@@ -151,15 +152,6 @@ impl Lane {
 }
 
 impl Lane {
-    /// Learns from what an interface of the host would not take.
-    fn look_around(&mut self) {
-        if let Some(peer) = self.sender.batch.take_too_long()
-            && let Some(mtu) = known_mtu(peer.ip())
-        {
-            self.paths.hear(peer.ip(), mtu, &self.reporter);
-        }
-    }
-
     /// Keeps a packet that a trap is set for, and asks for its SA; others are dropped.
     #[cold]
     fn spring(&mut self, flow: &Flow, octets: &[u8]) -> Result<(), Refusal> {
@@ -191,21 +183,6 @@ impl Lane {
             self.table.find(&flow).is_some() || self.table.awaken(&flow).is_some()
         })
     }
-}
-
-/// Has packets wait for their place in a stream. One for which there is no room is lost; the others
-/// are not.
-#[cold]
-fn wait(sa: &OutboundSa, backlog: &Backlog, handed: &mut Handed<'_>) -> Result<(), Refusal> {
-    let mut result = Ok(());
-    handed.each(|packet| {
-        if let Err(refusal) = backlog.push(packet) {
-            sa.counters().refuse(refusal);
-            result = Err(refusal);
-        }
-        Ok(())
-    })?;
-    result
 }
 
 /// The sockets of one kind that an address has, by queue.
@@ -306,9 +283,13 @@ impl Sender {
         self.send_own(sa, payload.len(), |buffer| sa.seal_stream(payload, buffer))
     }
 
-    /// Sends a packet that the peer throws away.
-    pub(crate) fn send_dummy(&mut self, sa: &OutboundSa) -> Result<(), Refusal> {
-        self.send_own(sa, 0, |buffer| sa.seal_dummy(buffer))
+    /// Sends a packet that the peer throws away; `most` is what the path carries of inner packets.
+    pub(crate) fn send_dummy(
+        &mut self,
+        sa: &OutboundSa,
+        most: Option<usize>,
+    ) -> Result<(), Refusal> {
+        self.send_own(sa, 0, |buffer| sa.seal_dummy(most, buffer))
     }
 
     fn send_own(
@@ -340,6 +321,15 @@ impl Sender {
             let queue = if place < *bound { *queue } else { 0 };
             which(listening.get(*address)?).get(queue).map(AsFd::as_fd)
         });
+    }
+
+    /// Learns from what an interface of the host would not take.
+    pub(crate) fn look_around(&mut self, paths: &Paths, reporter: &Reporter) {
+        if let Some(peer) = self.batch.take_too_long()
+            && let Some(mtu) = known_mtu(peer.ip())
+        {
+            paths.hear(peer.ip(), mtu, reporter);
+        }
     }
 
     /// The socket bound to the SA's own address is the best, else that of any address of the

@@ -54,8 +54,8 @@ class TrafficFlowTable(Table):
     the keys above say. Only where the network on the way is yours: nothing slows it down."""
 
     packet_size: int = Field(default=1400, ge=256, le=65535)
-    """With IP-TFS, how many octets the IP packets that leave have; smaller inner packets share one,
-    and longer ones are cut."""
+    """With IP-TFS, how many octets the IP packets that leave have, unless the path turns out to
+    carry less; smaller inner packets share one, and longer ones are cut."""
 
     packet_rate: float = Field(default=100.0, ge=0.1, le=100000.0)
     """With IP-TFS, how many of them leave in a second."""

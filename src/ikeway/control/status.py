@@ -40,6 +40,8 @@ class CompressionStatus(Model):
 class ChildStatus(Model):
     """A Child SA. SPIs are hex; bytes are those of inner packets.
 
+    `path_mtu` is how long packets to the peer may be, IP header and all, as was learnt of the path
+    or is configured; null while nothing is known that is narrower than the interface.
     `compression` is null where none was agreed on.
     """
 
@@ -54,6 +56,7 @@ class ChildStatus(Model):
     bytes_out: int = 0
     packets_in: int = 0
     packets_out: int = 0
+    path_mtu: int | None = None
     compression: CompressionStatus | None = None
 
 

@@ -98,8 +98,8 @@ class Colleague:
                 return await self._install(*values)
             case "remove" | "usage" | "activate" | "migrate" | "trap" | "untrap":
                 return await self._on_plane(question, *values)
-            case "usages":
-                return await self._usages()
+            case "usages" | "paths":
+                return await (self._usages() if question == "usages" else self._paths())
             case "route" | "unroute":
                 change = self._route if question == "route" else self._unroute
                 return await change(*values)
@@ -182,6 +182,10 @@ class Colleague:
     async def _usages(self) -> dict[int, Usage]:
         usages = await self._resources.plane.usages()
         return {spi: usages[spi] for spi in self.spis if spi in usages}
+
+    async def _paths(self) -> dict[Address, int]:
+        """Return all of them: they say nothing but what the network is like."""
+        return dict(await self._resources.plane.paths())
 
     def _check(self, spi_in: int) -> None:
         if spi_in not in self.spis:

@@ -42,6 +42,7 @@ from ikeway.dataplane.port import (
     PeerMoved,
     PlaneLost,
     PlaneRenewed,
+    StreamResized,
 )
 from ikeway.ike.io import RevokeTicket
 from ikeway.model.address import IKE_PORT, Address
@@ -361,6 +362,6 @@ class Crew:
                 return trap >> TRAP_BITS
             case PathNarrowed() | PlaneLost():
                 return 0
-            case PairSpent(spi) | PeerMoved(spi) | PacketsRefused(_, spi):
+            case PairSpent(spi) | PeerMoved(spi) | StreamResized(spi) | PacketsRefused(_, spi):
                 owners = (n for n, worker in self._workers.items() if spi in worker.spis)
                 return next(owners, 0)

@@ -81,6 +81,11 @@ class DistantPlane(DataPlane):
         return usages
 
     @override
+    async def paths(self) -> Mapping[Address, int]:
+        paths: dict[Address, int] = await self._channel.ask("paths")
+        return paths
+
+    @override
     async def reset(self) -> None:
         for spi_in in await self.usages():
             await self.remove(spi_in)

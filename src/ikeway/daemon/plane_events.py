@@ -19,6 +19,7 @@ from ikeway.dataplane.port import (
     PlaneLost,
     PlaneRenewed,
     Refusal,
+    StreamResized,
 )
 from ikeway.ike.io import PeerSeen, Spent
 from ikeway.model.address import NAT_PORT, Address, Endpoint
@@ -27,7 +28,14 @@ from ikeway.runtime.driver import Driver
 from ikeway.runtime.network import HostNetwork
 
 FromPlane: TypeAlias = (
-    PacketsRefused | IkeDatagram | PeerMoved | PairSpent | PacketWaits | PathNarrowed | PlaneLost
+    PacketsRefused
+    | IkeDatagram
+    | PeerMoved
+    | PairSpent
+    | PacketWaits
+    | PathNarrowed
+    | StreamResized
+    | PlaneLost
 )
 """All that is told of packets, and of their end."""
 
@@ -71,6 +79,9 @@ class PlaneEvents:
                 self.log.info(f"the path to {peer} carries {mtu} octets", peer=str(peer), mtu=mtu)
             case PlaneLost():
                 self.driver.warn(lost(event))
+            case StreamResized(spi_in, octets):
+                words = f"the stream's packets have {octets} octets now"
+                self.log.info(words, spi=f"{spi_in:08x}", octets=octets)
             case PeerMoved(spi_in, peer):
                 # Each second until IKE migrates the pair.
                 self.driver.of_child(PeerSeen(spi_in, peer))

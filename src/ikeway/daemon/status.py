@@ -4,6 +4,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from ikeway.control.schema import (
     ChildStatus,
@@ -24,12 +25,29 @@ from ikeway.ike.states import (
     Replaced,
     State,
 )
+from ikeway.model.address import Address
 from ikeway.model.esp import ChildSa, Compression, Usage
 from ikeway.model.identity import ANONYMOUS
 from ikeway.policy.connection import Proof
 from ikeway.policy.grades import is_post_quantum, weaknesses
 from ikeway.policy.proposals import esp_words
 from ikeway.runtime.upkeep import Retry
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the data plane has counted of pairs, by inbound SPI, and learnt of paths, by peer."""
+
+    usages: Mapping[int, Usage]
+    paths: Mapping[Address, int]
+
+    def path_mtu(self, child: ChildSa) -> int | None:
+        """Return what the way to the peer carries, as it was learnt or is known to the operator."""
+        learnt = self.paths.get(child.peer.address, 0)
+        return min((mtu for mtu in (learnt, child.outer.path_mtu) if mtu), default=None)
+
+
+NOTHING: Final = Measured({}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +61,26 @@ class Clocks:
     offset: float
 
 
-def ike_status(sa: IkeSa, usage: Mapping[int, Usage], clocks: Clocks) -> IkeStatus | None:
+def ike_status(sa: IkeSa, measured: Measured, clocks: Clocks) -> IkeStatus | None:
     """Return the status of an IKE SA; None for one that is gone, replaced, or not decided on yet.
 
-    A Child SA counts once the data plane has it. `usage` is by inbound SPI.
+    A Child SA counts once the data plane has it.
     """
     state = sa.state
     if isinstance(state, Lingering | Replaced | Gone):
         return None
     if isinstance(state, AwaitInitResponse | Candidates):
-        return _status(sa, state, state.link, {}, clocks)
+        return _status(sa, state, state.link, NOTHING, clocks)
     if isinstance(state, Established) and state.is_provisional:
         return None
-    return _status(sa, state, state.session.link, usage, clocks)
+    return _status(sa, state, state.session.link, measured, clocks)
 
 
 def _status(
     sa: IkeSa,
     state: State,
     link: Link,
-    usage: Mapping[int, Usage],
+    measured: Measured,
     clocks: Clocks,
 ) -> IkeStatus:
     established = state if isinstance(state, Established) else None
@@ -90,7 +108,7 @@ def _status(
             forced=nat.is_forced if nat else False,
         ),
         child_sas=[
-            _child(child.name or name or "", child.sa, usage.get(child.sa.spi_in, Usage()))
+            _child(child.name or name or "", child.sa, measured)
             for child in children
             if child.is_installed
         ],
@@ -142,7 +160,8 @@ def _party(address: object, port: int, identity: object) -> PartyStatus:
     )
 
 
-def _child(name: str, child: ChildSa, usage: Usage) -> ChildStatus:
+def _child(name: str, child: ChildSa, measured: Measured) -> ChildStatus:
+    usage = measured.usages.get(child.spi_in, Usage())
     return ChildStatus(
         name=name,
         mode=child.mode.value,
@@ -155,6 +174,7 @@ def _child(name: str, child: ChildSa, usage: Usage) -> ChildStatus:
         bytes_out=usage.octets_out,
         packets_in=usage.packets_in,
         packets_out=usage.packets_out,
+        path_mtu=measured.path_mtu(child),
         compression=_compression(usage.compression or Compression()) if child.ipcomp else None,
     )
 

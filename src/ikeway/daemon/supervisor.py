@@ -29,6 +29,7 @@ from ikeway.daemon.share import Share
 from ikeway.daemon.starter import Starter, named
 from ikeway.daemon.status import (
     Clocks,
+    Measured,
     child_spis,
     connection_of,
     ike_status,
@@ -272,9 +273,9 @@ class Supervisor:
 
     async def status(self) -> Status:
         """Return every IKE SA with its Child SAs and their counters."""
-        usage = await self._plane.usages()
+        measured = Measured(await self._plane.usages(), await self._plane.paths())
         clocks = Clocks(self._since, time.time() - asyncio.get_running_loop().time())
-        known = (ike_status(sa, usage, clocks) for sa in self._driver.endpoint.sas)
+        known = (ike_status(sa, measured, clocks) for sa in self._driver.endpoint.sas)
         return Status(
             ike_sas=[status for status in known if status is not None],
             retries=[retry_status(retry, clocks) for retry in self._starter.waiting],

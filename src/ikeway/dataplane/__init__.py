@@ -16,6 +16,7 @@ from ikeway.dataplane.port import (
     PlaneLost,
     PlaneRenewed,
     Refusal,
+    StreamResized,
 )
 from ikeway.dataplane.select import open_plane
 
@@ -34,5 +35,6 @@ __all__ = [
     "PlaneLost",
     "PlaneRenewed",
     "Refusal",
+    "StreamResized",
     "open_plane",
 ]

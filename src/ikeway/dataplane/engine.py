@@ -26,11 +26,12 @@ from ikeway.dataplane.engine_messages import (
     configuration,
     endpoint,
     policies_of,
+    read_paths,
     read_usages,
     selectors,
 )
 from ikeway.dataplane.port import DataPlane, PlaneConfig, PlaneEvent
-from ikeway.model.address import Endpoint
+from ikeway.model.address import Address, Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
 from ikeway.model.policies import TrafficPolicy
@@ -159,6 +160,17 @@ class EngineDataPlane(DataPlane):
             usages.update(read_usages(page))
             start = page["next"]
         return usages
+
+    @override
+    async def paths(self) -> Mapping[Address, int]:
+        paths: dict[Address, int] = {}
+        after: str | None = None
+        while True:
+            page = (await self._ask("paths", after=after)).fields
+            paths.update(read_paths(page))
+            after = page["next"]
+            if after is None:
+                return paths
 
     async def refused(self) -> Mapping[str, int]:
         """Return how many packets the engine dropped since it started, by reason."""

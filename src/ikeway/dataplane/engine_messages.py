@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine's control messages: values of the model as JSON and back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
 
@@ -15,8 +15,9 @@ from ikeway.dataplane.port import (
     PlaneConfig,
     PlaneEvent,
     Refusal,
+    StreamResized,
 )
-from ikeway.model.address import Endpoint
+from ikeway.model.address import Address, Endpoint
 from ikeway.model.esp import (
     ChildSa,
     Compression,
@@ -115,22 +116,23 @@ def read_usages(reply: Json) -> Mapping[int, Usage]:
     }
 
 
+def read_paths(reply: Json) -> Mapping[Address, int]:
+    """Return the MTU of the paths of a reply, by the peer's address."""
+    return {ip_address(peer): mtu for peer, mtu in reply["paths"].items()}
+
+
 def read_event(message: Json) -> PlaneEvent:
     """Return the event that a message tells of."""
-    if message["event"] == "ike_datagram":
-        return IkeDatagram(
-            local=read_endpoint(message["local"]),
-            peer=read_endpoint(message["peer"]),
-            octets=bytes.fromhex(message["octets"]),
-        )
-    if message["event"] == "wanted":
-        return PacketWaits(message["trap"], _trigger(message))
-    if message["event"] == "peer_moved":
-        return PeerMoved(message["spi_in"], read_endpoint(message["peer"]))
-    if message["event"] == "path_mtu":
-        return PathNarrowed(ip_address(message["peer"]), message["mtu"])
-    if message["event"] == "pair_spent":
-        return PairSpent(message["spi_in"], is_over=message["is_over"])
+    read = _EVENTS.get(message["event"], _refused)
+    return read(message)
+
+
+def _datagram(message: Json) -> PlaneEvent:
+    local, peer = read_endpoint(message["local"]), read_endpoint(message["peer"])
+    return IkeDatagram(local, peer, bytes.fromhex(message["octets"]))
+
+
+def _refused(message: Json) -> PlaneEvent:
     peer = message["peer"]
     return PacketsRefused(
         refusal=Refusal(message["event"]),
@@ -138,6 +140,17 @@ def read_event(message: Json) -> PlaneEvent:
         peer=None if peer is None else read_endpoint(peer),
         count=message["count"],
     )
+
+
+_EVENTS: Final[Mapping[str, Callable[[Json], PlaneEvent]]] = {
+    "ike_datagram": _datagram,
+    "wanted": lambda said: PacketWaits(said["trap"], _trigger(said)),
+    "peer_moved": lambda said: PeerMoved(said["spi_in"], read_endpoint(said["peer"])),
+    "path_mtu": lambda said: PathNarrowed(ip_address(said["peer"]), said["mtu"]),
+    "stream_resized": lambda said: StreamResized(said["spi_in"], said["octets"]),
+    "pair_spent": lambda said: PairSpent(said["spi_in"], is_over=said["is_over"]),
+}
+"""How each event is read; all others are refusals, by the name of the reason."""
 
 
 def _original(original: OriginalAddresses | None) -> Json | None:

@@ -141,6 +141,14 @@ class PlaneRenewed:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class StreamResized:
+    """The packets of a pair's stream have `octets` from now on: that is what the path carries."""
+
+    spi_in: int
+    octets: int
+
+
 PlaneEvent: TypeAlias = (
     PacketsRefused
     | IkeDatagram
@@ -150,6 +158,7 @@ PlaneEvent: TypeAlias = (
     | PathNarrowed
     | PlaneLost
     | PlaneRenewed
+    | StreamResized
 )
 
 
@@ -239,6 +248,10 @@ class DataPlane(Protocol):
     async def usages(self) -> Mapping[int, Usage]:
         """Return what each pair carried so far, by inbound SPI."""
         ...
+
+    async def paths(self) -> Mapping[Address, int]:
+        """Return what outer packets the paths to peers carry, as far as that was learnt here."""
+        return {}
 
     async def reset(self) -> None:
         """Remove every pair, every trap and every policy."""

@@ -82,6 +82,7 @@ def test_status_shows_what_a_person_wants_to_know(ikeway: Runner, tmp_path: Path
         "10.66.0.2/32 === 10.0.0.0/8",
         "in  1.2 kB, 3 packets",
         "out 5.7 kB, 4 packets",
+        "the path carries packets of 1280 octets",
         "IPComp in  nothing compressed",
         "IPComp out 2 packets compressed, 3.0 kB to 1.0 kB (33 %)",
     ):

@@ -113,5 +113,6 @@ def test_the_status_has_the_field_names_that_scripts_rely_on() -> None:
         "bytes_out",
         "packets_in",
         "packets_out",
+        "path_mtu",
         "compression",
     ]

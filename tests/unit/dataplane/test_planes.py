@@ -97,6 +97,7 @@ def test_traps_are_set_anew_and_taken_back_in_any_order(attempt: Try) -> None:
         await plane.untrap(1)
         await plane.untrap(4711)
         assert await plane.usages() == {}
+        assert await plane.paths() == {}, "nothing was sent that could be too long"
 
     attempt(work)
 

@@ -2,6 +2,7 @@
 //! Packets that wait for the clock: as many as the stream carries in a short while.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::congestion::carry_congestion;
@@ -14,7 +15,7 @@ const CONGESTED: u8 = 3;
 pub struct Backlog {
     waiting: Mutex<Waiting>,
     most: usize,
-    longest: usize,
+    longest: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -27,7 +28,18 @@ impl Backlog {
     /// Returns an empty queue for so many octets in all, and in a packet.
     #[must_use]
     pub fn new(most: usize, longest: usize) -> Self {
-        Self { waiting: Mutex::default(), most, longest }
+        Self { waiting: Mutex::default(), most, longest: AtomicUsize::new(longest) }
+    }
+
+    /// Returns the longest packet that may wait.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.longest.load(Ordering::Relaxed)
+    }
+
+    /// Sets how long a packet may be from now on.
+    pub fn limit(&self, longest: usize) {
+        self.longest.store(longest, Ordering::Relaxed);
     }
 
     /// Adds a packet at the end. From half of the bound on a sender that knows ECN is told of the
@@ -37,7 +49,7 @@ impl Backlog {
     /// [`Refusal::Congested`] if there is no room: only loss can tell the sender;
     /// [`Refusal::TooLong`] if it is longer than a packet may be.
     pub fn push(&self, packet: &[u8]) -> Result<(), Refusal> {
-        if packet.len() > self.longest {
+        if packet.len() > self.longest() {
             return Err(Refusal::TooLong);
         }
         let mut waiting = self.waiting();

@@ -23,6 +23,8 @@ pub struct Packed {
     pub packets: u64,
     /// Octets of these packets.
     pub octets: u64,
+    /// Packets that were too long by the time that it was their turn.
+    pub dropped: u64,
 }
 
 impl Packer {
@@ -30,8 +32,15 @@ impl Packer {
     /// them (§6.1.4, D).
     #[must_use]
     pub fn new(payload: usize, may_fragment: bool) -> Option<Self> {
-        let is_size = (LEAST_PAYLOAD..=usize::from(u16::MAX)).contains(&payload);
-        is_size.then_some(Self { payload, may_fragment, begun: None })
+        is_size(payload).then_some(Self { payload, may_fragment, begun: None })
+    }
+
+    /// Makes payloads of another size from the next one on, if it is one; what has begun goes on in
+    /// them (§2: the receiver expects that sizes vary).
+    pub fn resize(&mut self, payload: usize) {
+        if is_size(payload) {
+            self.payload = payload;
+        }
     }
 
     /// Returns the longest packet that can be sent.
@@ -61,6 +70,7 @@ impl Packer {
                 break;
             };
             if packet.len() > self.longest() {
+                filled.dropped += 1;
                 continue;
             }
             let room = self.payload - buffer.len();
@@ -95,4 +105,8 @@ impl Packer {
         buffer.clear();
         buffer.extend_from_slice(&[0, 0, high, low]);
     }
+}
+
+fn is_size(payload: usize) -> bool {
+    (LEAST_PAYLOAD..=usize::from(u16::MAX)).contains(&payload)
 }

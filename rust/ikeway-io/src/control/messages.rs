@@ -13,7 +13,7 @@ use super::octets::{Octets, encode};
 use super::outer::OuterHeader;
 use super::traffic_flow::TrafficFlow;
 use crate::error::EngineError;
-use crate::events::{Note, Stray, Want};
+use crate::events::{Note, Resized, Stray, Want};
 
 /// Pairs in one answer, so that it fits into a message.
 pub(super) const PAGE: usize = 256;
@@ -71,6 +71,11 @@ pub(super) enum Request {
         id: u64,
         start: u32,
     },
+    /// What was learnt of a page of paths, from behind this peer's address on.
+    Paths {
+        id: u64,
+        after: Option<IpAddr>,
+    },
     /// From now on packets of these selectors that have no pair want one.
     Trap {
         id: u64,
@@ -106,6 +111,7 @@ impl Request {
             | Self::Remove { id, .. }
             | Self::Usage { id, .. }
             | Self::Usages { id, .. }
+            | Self::Paths { id, .. }
             | Self::Trap { id, .. }
             | Self::Untrap { id, .. }
             | Self::Govern { id, .. }
@@ -282,6 +288,11 @@ pub(super) enum Success {
         next: Option<u32>,
         refused: BTreeMap<&'static str, u64>,
     },
+    /// The MTU of paths by the peer's address; `next` is what the next page comes after.
+    Paths {
+        paths: BTreeMap<IpAddr, u16>,
+        next: Option<IpAddr>,
+    },
     Done {},
 }
 
@@ -369,6 +380,11 @@ pub(super) enum Event {
         peer: IpAddr,
         mtu: u16,
     },
+    StreamResized {
+        event: &'static str,
+        spi_in: u32,
+        octets: usize,
+    },
     PairSpent {
         event: &'static str,
         spi_in: u32,
@@ -389,6 +405,12 @@ impl Event {
 impl From<(u32, Limit)> for Event {
     fn from((spi_in, limit): (u32, Limit)) -> Self {
         Self::PairSpent { event: "pair_spent", spi_in, is_over: limit == Limit::Hard }
+    }
+}
+
+impl From<Resized> for Event {
+    fn from(Resized { spi_in, octets }: Resized) -> Self {
+        Self::StreamResized { event: "stream_resized", spi_in, octets }
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The control thread: serves one controller at a time and outlives it for a while.
 
+use std::net::IpAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -256,6 +257,7 @@ impl Server {
             }
             Request::Usage { spi_in, .. } => return self.usage(spi_in),
             Request::Usages { start, .. } => return self.usages(start),
+            Request::Paths { after, .. } => return self.paths(after),
             Request::Activate { spi_in, .. } => self.configured()?.activate(spi_in)?,
             Request::Migrate { spi_in, local, peer, encapsulation, .. } => {
                 let path = install::path(local, peer, &encapsulation);
@@ -314,6 +316,14 @@ impl Server {
         Ok(self.counted(sas, next))
     }
 
+    fn paths(&mut self, after: Option<IpAddr>) -> Result<Success, EngineError> {
+        let mut paths = self.configured()?.paths_after(after);
+        let rest = paths.keys().nth(PAGE).copied();
+        let beyond = rest.map(|first| paths.split_off(&first));
+        let next = beyond.and(paths.keys().last().copied());
+        Ok(Success::Paths { paths, next })
+    }
+
     fn counted(&self, sas: Vec<Usage>, next: Option<u32>) -> Success {
         Success::Usage { sas, next, refused: nonzero(|refusal| self.reports.refused(refusal)) }
     }
@@ -328,6 +338,9 @@ impl Server {
         }
         for (peer, mtu) in self.reports.take_narrowed() {
             self.tell(&Event::path_mtu(peer, mtu));
+        }
+        for resized in self.reports.take_resized() {
+            self.tell(&resized.into());
         }
         for spent in self.reports.take_spent() {
             self.tell(&spent.into());

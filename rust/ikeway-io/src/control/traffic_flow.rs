@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
-use ikeway_esp::{InboundSa, OutboundSa, Packer};
+use ikeway_esp::{InboundSa, OutboundSa};
 use serde::Deserialize;
 
 use super::messages::Mode;
 use crate::error::EngineError;
 use crate::pacing::{self, Beat};
-use crate::udp::is_bare;
 
 /// How long a packet of a stream is waited for that others have overtaken.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -85,13 +84,12 @@ impl Stream {
         let too_small = || {
             EngineError::Request(format!("packets of {} octets are no stream", self.packet_octets))
         };
-        let within = self.packet_octets.checked_sub(headers(&outbound));
-        let payload = within.and_then(|octets| outbound.payload_within(octets));
-        let packer = payload.and_then(|payload| Packer::new(payload, self.may_fragment));
-        let packer = packer.ok_or_else(too_small)?;
-        let outbound = outbound.streamed(self.backlog(), packer.longest());
+        let (octets, may_fragment) = (self.packet_octets, self.may_fragment);
+        let stream = pacing::Stream::new(&outbound, every, octets, may_fragment);
+        let stream = stream.ok_or_else(too_small)?;
+        let outbound = outbound.streamed(self.backlog(), stream.longest());
         let inbound = inbound.streamed(self.reorder, PATIENCE);
-        let beat = Some(Beat::Stream(Box::new(pacing::Stream::new(every, packer))));
+        let beat = Some(Beat::Stream(Box::new(stream)));
         Ok(Hiding { inbound, outbound, beat })
     }
 
@@ -101,13 +99,6 @@ impl Stream {
         let most = usize::try_from(packets).unwrap_or(usize::MAX);
         most.saturating_mul(self.packet_octets).clamp(LEAST_BACKLOG, 1 << 24)
     }
-}
-
-/// Returns the octets of the headers before ESP.
-fn headers(outbound: &OutboundSa) -> usize {
-    let (_, peer) = outbound.path();
-    let network = if peer.is_ipv4() { 20 } else { 40 };
-    if is_bare(peer) { network } else { network + 8 }
 }
 
 /// Returns the time between two packets.

@@ -29,7 +29,8 @@ impl Narrow<'_> {
         handed.clamp(most);
         match handed.fit(most) {
             Fit::Whole => handed.each(|packet| {
-                sender.send(sa, path, packet, reporter, |room| sa.seal(packet, room))
+                let seal = |room: &mut [u8]| sa.seal_within(packet, most, room);
+                sender.send(sa, path, packet, reporter, seal)
             }),
             Fit::Bound => {
                 if let Some(message) = too_big(handed.packet(), most) {
@@ -39,7 +40,8 @@ impl Narrow<'_> {
             }
             Fit::Free if takes_fragments(sa, flow) => handed.each(|packet| {
                 fragments(packet, most, |part| {
-                    sender.send(sa, path, part, reporter, |room| sa.seal(part, room))
+                    let seal = |room: &mut [u8]| sa.seal_within(part, most, room);
+                    sender.send(sa, path, part, reporter, seal)
                 })
             }),
             // A selector with ports takes no fragments, nor does transport mode: routers make them.
@@ -53,7 +55,8 @@ impl Narrow<'_> {
     }
 }
 
-fn takes_fragments(sa: &OutboundSa, flow: &Flow) -> bool {
+/// Whether the peer takes an inner packet of a flow in fragments: later ones have no ports.
+pub(crate) fn takes_fragments(sa: &OutboundSa, flow: &Flow) -> bool {
     let later = Flow { source_port: Port::Hidden, destination_port: Port::Hidden, ..*flow };
     !sa.is_transport() && sa.policy().selects(&later)
 }

@@ -8,7 +8,7 @@ mod claim;
 mod fitting;
 mod heard;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use ikeway_esp::OutboundSa;
 
-pub(crate) use fitting::Narrow;
+pub(crate) use fitting::{Narrow, takes_fragments};
 pub(crate) use heard::listen;
 
 use crate::events::Reporter;
@@ -55,10 +55,29 @@ impl Paths {
     /// known.
     #[inline]
     pub(crate) fn longest_inner(&self, sa: &OutboundSa) -> Option<usize> {
+        let mtu = self.longest_outer(sa)?;
+        let (_, peer) = sa.path();
+        let room = mtu.saturating_sub(if sa.is_ah() { 0 } else { headers(peer) });
+        Some(sa.longest_inner(room))
+    }
+
+    /// Returns the longest packet that leaves whole on an SA, its IP header included, as far as is
+    /// known.
+    #[inline]
+    pub(crate) fn longest_outer(&self, sa: &OutboundSa) -> Option<usize> {
         if !self.has_any.load(Ordering::Relaxed) && sa.outer().path_mtu() == 0 {
             return None;
         }
-        self.look_up(sa)
+        self.look_up(sa).map(usize::from)
+    }
+
+    /// Returns the path MTU of every peer that was learnt, from the first address behind `after` on.
+    pub(crate) fn all_after(&self, after: Option<IpAddr>, now: Instant) -> BTreeMap<IpAddr, u16> {
+        let narrow = self.narrow();
+        let known = narrow.iter().filter(|(peer, learnt)| {
+            learnt.until > now && after.is_none_or(|after| **peer > after)
+        });
+        known.map(|(peer, learnt)| (*peer, learnt.mtu)).collect()
     }
 
     /// Returns the longest inner packet that a peer can be sent, whatever the suite.
@@ -98,13 +117,11 @@ impl Paths {
     }
 
     #[cold]
-    fn look_up(&self, sa: &OutboundSa) -> Option<usize> {
+    fn look_up(&self, sa: &OutboundSa) -> Option<u16> {
         let (_, peer) = sa.path();
         let by_hand = Some(sa.outer().path_mtu()).filter(|mtu| *mtu > 0);
         let learnt = self.learnt(peer.ip(), Instant::now());
-        let mtu = by_hand.into_iter().chain(learnt).min()?;
-        let room = usize::from(mtu).saturating_sub(if sa.is_ah() { 0 } else { headers(peer) });
-        Some(sa.longest_inner(room))
+        by_hand.into_iter().chain(learnt).min()
     }
 
     fn learnt(&self, peer: IpAddr, now: Instant) -> Option<u16> {
@@ -124,7 +141,7 @@ impl Paths {
 }
 
 /// Returns the octets before ESP in a packet to `peer`.
-fn headers(peer: SocketAddr) -> usize {
+pub(crate) fn headers(peer: SocketAddr) -> usize {
     let network = if peer.is_ipv4() { 20 } else { 40 };
     network + if is_bare(peer) { 0 } else { UDP_HEADER }
 }

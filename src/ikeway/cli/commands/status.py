@@ -78,6 +78,8 @@ def _child(child: "ChildStatus") -> "Iterator[tuple[str, str]]":
     yield "", f"{child.mode}, {child.suite}, SPI {child.spi_in} in, {child.spi_out} out"
     yield "", f"in  {_amount(child.bytes_in)}, {child.packets_in} packets"
     yield "", f"out {_amount(child.bytes_out)}, {child.packets_out} packets"
+    if child.path_mtu:
+        yield "", f"the path carries packets of {child.path_mtu} octets"
     if done := child.compression:
         yield "", f"IPComp in  {_share(done.packets_in, done.plain_bytes_in, done.packed_bytes_in)}"
         out = done.packets_out, done.plain_bytes_out, done.packed_bytes_out
