@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Sealing: one outbound SA (RFC 4303 §3.3, RFC 4302 §3.3).
 
+mod hiding;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::aggfrag::{AGGFRAG, Backlog};
+use crate::aggfrag::Backlog;
 use crate::ah::{AH_ROOM, Outgoing};
 use crate::cbc::IvSource;
 use crate::counters::Counters;
@@ -15,7 +17,7 @@ use crate::inner::next_header;
 use crate::ipcomp::Ipcomp;
 use crate::nearness::Nearness;
 use crate::outer::Outer;
-use crate::padding::{DUMMY, Padding};
+use crate::padding::Padding;
 use crate::selector::Policy;
 use crate::sequence::{SendCounter, halves};
 use crate::shape::{Iv, Shape};
@@ -91,72 +93,6 @@ impl OutboundSa {
         let sealing = Sealing { sequence, form, ivs, content, least: 0, has_begun };
         let (nearness, sealing) = (Nearness::default(), Arc::new(sealing));
         Ok(Self { shared, local, peer, nearness, sealing, outer: Outer::default() })
-    }
-
-    /// Returns the SA with inner packets padded up to so many octets (RFC 4303 §2.7), which is done
-    /// before anybody else has it.
-    ///
-    /// Not in transport mode, where nobody could tell padding from payload, and not in AH.
-    #[must_use]
-    pub fn padded(mut self, to: usize) -> Self {
-        if let Some(sealing) = Arc::get_mut(&mut self.sealing)
-            && !matches!(sealing.content, Content::Payload)
-            && let Form::Esp(transform) = &sealing.form
-        {
-            sealing.content = Content::Padded(Box::new(Padding::new(to, transform.shape())));
-            sealing.least = to;
-        }
-        self
-    }
-
-    /// Returns the SA with its packets in a stream, and room for so many octets to wait: of packets
-    /// that have at most `longest`. That is done before anybody else has it, and for ESP in tunnel
-    /// mode only.
-    #[must_use]
-    pub fn streamed(mut self, most: usize, longest: usize) -> Self {
-        if let Some(sealing) = Arc::get_mut(&mut self.sealing)
-            && !matches!(sealing.content, Content::Payload)
-            && matches!(sealing.form, Form::Esp(_))
-        {
-            sealing.content = Content::Stream(Box::new(Backlog::new(most, longest)));
-        }
-        self
-    }
-
-    /// Returns where packets wait for their place in the stream, if it is one.
-    #[must_use]
-    pub fn backlog(&self) -> Option<&Backlog> {
-        match &self.sealing.content {
-            Content::Stream(backlog) => Some(backlog),
-            Content::Whole | Content::Payload | Content::Padded(_) => None,
-        }
-    }
-
-    /// Returns the octets of the largest payload of a stream whose ESP packets have at most so many.
-    #[must_use]
-    pub fn payload_within(&self, octets: usize) -> Option<usize> {
-        let Form::Esp(transform) = &self.sealing.form else { return None };
-        let shape = transform.shape();
-        let most = octets.checked_sub(ESP_HEADER + shape.iv_octets() + shape.icv_octets())?;
-        let most = most.checked_sub(TRAILER)?;
-        // Whole blocks, so that nothing is padded that could carry something.
-        (0..=most)
-            .rev()
-            .take(16)
-            .find(|payload| padded_length(shape, *payload) == payload + TRAILER)
-    }
-
-    /// Seals a payload of a stream.
-    ///
-    /// # Errors
-    /// Those of [`OutboundSa::seal`], and [`Refusal::NotIp`] if it is no stream.
-    pub fn seal_stream(&self, payload: &[u8], buffer: &mut [u8]) -> Result<usize, Refusal> {
-        match (&self.sealing.form, &self.sealing.content) {
-            (Form::Esp(transform), Content::Stream(_)) => {
-                self.enclose(transform, payload, AGGFRAG, buffer)
-            }
-            _ => Err(Refusal::NotIp),
-        }
     }
 
     /// Returns whether the peer can receive, so that also what no packet asks for may be sent.
@@ -311,26 +247,6 @@ impl OutboundSa {
         self.enclose(transform, inner, next, buffer)
     }
 
-    /// Does the same where the path carries inner packets of `most` octets: none is padded to more.
-    ///
-    /// # Errors
-    /// Those of [`OutboundSa::seal`].
-    pub fn seal_within(
-        &self,
-        inner: &[u8],
-        most: usize,
-        buffer: &mut [u8],
-    ) -> Result<usize, Refusal> {
-        let (Form::Esp(transform), Content::Padded(padding)) =
-            (&self.sealing.form, &self.sealing.content)
-        else {
-            return self.seal(inner, buffer);
-        };
-        let next = next_header(inner).ok_or(Refusal::NotIp)?;
-        let trailer = padding.after_within(inner.len(), most, next);
-        self.seal_padded(transform, inner, trailer, next, buffer)
-    }
-
     /// Returns the next header and what is sealed of a packet that is not padded: all of it, in
     /// transport mode without its IP header.
     pub(crate) fn payload<'packet>(
@@ -357,39 +273,6 @@ impl OutboundSa {
         buffer: &mut [u8],
     ) -> Result<usize, Refusal> {
         self.enclose(self.sealing.form.esp()?, payload, next, buffer)
-    }
-
-    /// Seals a packet that the peer throws away, as long as the shortest that is padded (RFC 4303
-    /// §2.6); `most` is what the path carries of inner packets, if that is known to be little.
-    ///
-    /// # Errors
-    /// Those of [`OutboundSa::seal`], and [`Refusal::NotIp`] if it is AH.
-    pub fn seal_dummy(&self, most: Option<usize>, buffer: &mut [u8]) -> Result<usize, Refusal> {
-        let Form::Esp(transform) = &self.sealing.form else { return Err(Refusal::NotIp) };
-        match &self.sealing.content {
-            Content::Padded(padding) => {
-                let trailer = padding.after_within(0, most.unwrap_or(usize::MAX), DUMMY);
-                self.seal_padded(transform, &[], trailer, DUMMY, buffer)
-            }
-            Content::Stream(_) => Err(Refusal::NotIp),
-            Content::Whole | Content::Payload => self.enclose(transform, &[], DUMMY, buffer),
-        }
-    }
-
-    /// Seals what `trailer` pads, and what is too long for that as it is.
-    #[inline(never)]
-    fn seal_padded(
-        &self,
-        transform: &Transform,
-        inner: &[u8],
-        trailer: Option<&[u8]>,
-        next: u8,
-        buffer: &mut [u8],
-    ) -> Result<usize, Refusal> {
-        match trailer {
-            Some(trailer) => self.protect(transform, inner, trailer, buffer),
-            None => self.enclose(transform, inner, next, buffer),
-        }
     }
 
     #[inline]
