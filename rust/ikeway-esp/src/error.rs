@@ -45,6 +45,13 @@ pub enum Refusal {
     /// Transport mode carries no fragments, and no headers that only the way reads (RFC 4303 §3.3.4).
     #[error("a fragment, or with headers for the way, in transport mode")]
     Fragment,
+    /// A later fragment whose first one did not pass before it, nor soon after (RFC 4301 §7.3).
+    #[error("a later fragment of no packet that has passed")]
+    StrayFragment,
+    /// A fragment that overlaps with others of its packet, has no whole header, or is one that no host
+    /// makes (RFC 1858, RFC 5722).
+    #[error("a fragment that overlaps, or is too short, or cannot be")]
+    BadFragment,
     /// It is not compressed as was agreed on, or would be longer than any packet (RFC 3173 §2.1).
     #[error("no compressed packet of this SA")]
     NotExpanded,
@@ -62,7 +69,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, in the order of [`Refusal::index`].
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Malformed,
         Self::UnknownSpi,
         Self::Replayed,
@@ -76,6 +83,8 @@ impl Refusal {
         Self::Spent,
         Self::TooLong,
         Self::Fragment,
+        Self::StrayFragment,
+        Self::BadFragment,
         Self::NotExpanded,
         Self::Congested,
         Self::Discarded,
@@ -105,6 +114,8 @@ impl Refusal {
             Self::Spent => "spent",
             Self::TooLong => "too_long",
             Self::Fragment => "fragment",
+            Self::StrayFragment => "stray_fragment",
+            Self::BadFragment => "bad_fragment",
             Self::NotExpanded => "not_expanded",
             Self::Congested => "congested",
             Self::Discarded => "discarded",

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Opening: one inbound SA (RFC 4303 §3.4, RFC 4302 §3.4, RFC 4301 §5.2).
 
+mod sorting;
+mod stream;
+
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::aggfrag::{AGGFRAG, Reassembly};
+use crate::aggfrag::Reassembly;
 use crate::ah;
 use crate::congestion::carry_congestion;
 use crate::counters::Counters;
 use crate::error::{InstallError, Refusal};
 use crate::form::Form;
+use crate::fragments::Sorter;
 use crate::inner::{Flow, IPV4, IPV6, inner_length, next_header};
 use crate::ipcomp::{Expander, IPCOMP};
 use crate::padding::DUMMY;
 use crate::replay::Window;
-use crate::selector::Policy;
 use crate::shape::Shape;
 use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER};
 
@@ -28,6 +31,8 @@ pub struct InboundSa {
     peer: Option<SocketAddr>,
     delivery: Delivery,
     stream: Option<Box<Reassembly>>,
+    /// Of an SA that tells ports apart and takes later fragments.
+    sorter: Option<Box<Sorter>>,
 }
 
 /// Where the packets are that go on, which is decided when the SA is made.
@@ -39,6 +44,9 @@ pub enum Delivery {
     Anew,
     /// There may be several, or none, in the payloads of a stream: see [`InboundSa::unpack`].
     Stream,
+    /// Within what was received, but fragments may wait for their first one: see
+    /// [`InboundSa::sort`].
+    Sorted,
 }
 
 /// A packet that nobody but the peer can have made, deciphered where it stands.
@@ -64,7 +72,18 @@ impl InboundSa {
         } else {
             Delivery::Within
         };
-        Ok(Self { shared, window, form, awaits_proof: false, peer: None, delivery, stream: None })
+        let (stream, sorter) = (None, None);
+        let sa = Self {
+            shared,
+            window,
+            form,
+            awaits_proof: false,
+            peer: None,
+            delivery,
+            stream,
+            sorter,
+        };
+        Ok(if sa.shared.policy.is_opaque() { sa.sorting(Sorter::default()) } else { sa })
     }
 
     /// Returns the SA with its packets in a stream (RFC 9347), in which `reorder` may overtake one,
@@ -255,57 +274,6 @@ impl InboundSa {
         if next == DUMMY { Err(Refusal::Dummy) } else { Ok((next, payload)) }
     }
 
-    /// Does the second half for a stream: puts the IP packets that are whole now at the end of
-    /// `buffer`, and where they are at that of `places`. `now` is since any fixed moment.
-    ///
-    /// # Errors
-    /// [`Refusal`] says why something goes no further; the other packets do.
-    #[cold]
-    pub fn unpack(
-        &mut self,
-        verified: &Verified,
-        packet: &[u8],
-        now: Duration,
-        (buffer, places): (&mut Vec<u8>, &mut Vec<Range<usize>>),
-    ) -> Result<(), Refusal> {
-        let stream = self.stream.as_mut().ok_or(Refusal::Malformed)?;
-        let plaintext = packet.get(verified.plaintext.clone()).ok_or(Refusal::Malformed)?;
-        let (payload, next) = cut_trailer(plaintext)?;
-        match next {
-            AGGFRAG => (),
-            DUMMY => return Err(Refusal::Dummy),
-            _ => return Err(Refusal::NotIp),
-        }
-        let mut taker = Taker { policy: &self.shared.policy, buffer, places, result: Ok(()) };
-        let lost = stream.lost();
-        let added = stream.add(verified.number, payload, now, |inner| taker.take(inner));
-        let gap = if stream.lost() > lost { Err(Refusal::Gap) } else { Ok(()) };
-        added.and(taker.result).and(gap)
-    }
-
-    /// Returns when [`InboundSa::give_up`] is to be called, unless something comes before.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Duration> {
-        self.stream.as_ref()?.deadline()
-    }
-
-    /// Goes on without what was waited for long enough, as [`InboundSa::unpack`] does.
-    ///
-    /// # Errors
-    /// [`Refusal`] says why something goes no further; the other packets do.
-    pub fn give_up(
-        &mut self,
-        now: Duration,
-        (buffer, places): (&mut Vec<u8>, &mut Vec<Range<usize>>),
-    ) -> Result<(), Refusal> {
-        let stream = self.stream.as_mut().ok_or(Refusal::Malformed)?;
-        let mut taker = Taker { policy: &self.shared.policy, buffer, places, result: Ok(()) };
-        let lost = stream.lost();
-        let added = stream.give_up(now, |inner| taker.take(inner));
-        let gap = if stream.lost() > lost { Err(Refusal::Gap) } else { Ok(()) };
-        added.and(taker.result).and(gap)
-    }
-
     /// Does the second half in tunnel mode, and returns where in the packet the inner packet is.
     ///
     /// # Errors
@@ -322,6 +290,13 @@ impl InboundSa {
     /// confidentiality.
     #[inline]
     fn inner(&self, payload: &[u8], next: u8) -> Result<usize, Refusal> {
+        let length = self.length(payload, next)?;
+        self.check(payload.get(..length).ok_or(Refusal::Malformed)?)?;
+        Ok(length)
+    }
+
+    #[inline]
+    fn length(&self, payload: &[u8], next: u8) -> Result<usize, Refusal> {
         match next {
             DUMMY => return Err(Refusal::Dummy),
             _ if !self.is_tunnel() => return Err(Refusal::NotIp),
@@ -329,9 +304,7 @@ impl InboundSa {
             IPV4 | IPV6 => return Err(Refusal::Malformed),
             _ => return Err(Refusal::NotIp),
         }
-        let length = inner_length(payload)?;
-        self.check(payload.get(..length).ok_or(Refusal::Malformed)?)?;
-        Ok(length)
+        inner_length(payload)
     }
 
     #[inline]
@@ -340,28 +313,6 @@ impl InboundSa {
             Ok(())
         } else {
             Err(Refusal::SelectorMismatch)
-        }
-    }
-}
-
-/// Takes the packets of a stream that the selectors cover (RFC 4301 §5.2).
-struct Taker<'sa> {
-    policy: &'sa Policy,
-    buffer: &'sa mut Vec<u8>,
-    places: &'sa mut Vec<Range<usize>>,
-    result: Result<(), Refusal>,
-}
-
-impl Taker<'_> {
-    fn take(&mut self, inner: &[u8]) {
-        match Flow::judge(inner, |flow| self.policy.admits(flow)) {
-            Ok(true) => {
-                let start = self.buffer.len();
-                self.buffer.extend_from_slice(inner);
-                self.places.push(start..self.buffer.len());
-            }
-            Ok(false) => self.result = Err(Refusal::SelectorMismatch),
-            Err(refusal) => self.result = Err(refusal),
         }
     }
 }

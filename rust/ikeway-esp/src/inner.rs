@@ -12,9 +12,9 @@ pub(crate) const IPV4: u8 = 4;
 pub(crate) const IPV6: u8 = 41;
 
 const IPV4_HEADER: usize = 20;
-const IPV6_HEADER: usize = 40;
+pub(crate) const IPV6_HEADER: usize = 40;
 /// More extension headers than any sender has a use for; bounds the work per packet.
-const MAX_EXTENSIONS: usize = 8;
+pub(crate) const MAX_EXTENSIONS: usize = 8;
 
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
@@ -101,7 +101,7 @@ fn ipv4_length(octets: &[u8]) -> Option<usize> {
 }
 
 #[inline]
-fn ipv4_header(octets: &[u8]) -> Option<usize> {
+pub(crate) fn ipv4_header(octets: &[u8]) -> Option<usize> {
     let header = usize::from(octets.first()? & 0x0f) * 4;
     (header >= IPV4_HEADER && header <= octets.len()).then_some(header)
 }
@@ -172,6 +172,6 @@ fn ports(protocol: u8, upper: Option<&[u8]>) -> [Port; 2] {
     }
 }
 
-fn word(octets: &[u8], offset: usize) -> Option<u16> {
+pub(crate) fn word(octets: &[u8], offset: usize) -> Option<u16> {
     octets.get(offset..)?.first_chunk().map(|octets| u16::from_be_bytes(*octets))
 }

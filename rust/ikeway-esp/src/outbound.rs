@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Sealing: one outbound SA (RFC 4303 §3.3, RFC 4302 §3.3).
 
+mod following;
 mod hiding;
 
 use std::net::SocketAddr;
@@ -54,6 +55,8 @@ struct Sealing {
     content: Content,
     /// The least octets of inner packet that one is padded to.
     least: usize,
+    /// Whether later fragments may follow a first one that has the right ports.
+    follows: bool,
     has_begun: AtomicBool,
 }
 
@@ -90,7 +93,7 @@ impl OutboundSa {
         let ivs = is_random.then(|| Box::new(IvSource::new(iv_seed)));
         let content = if shared.hosts.is_some() { Content::Payload } else { Content::Whole };
         let has_begun = AtomicBool::new(false);
-        let sealing = Sealing { sequence, form, ivs, content, least: 0, has_begun };
+        let sealing = Sealing { sequence, form, ivs, content, least: 0, follows: false, has_begun };
         let (nearness, sealing) = (Nearness::default(), Arc::new(sealing));
         Ok(Self { shared, local, peer, nearness, sealing, outer: Outer::default() })
     }

@@ -7,6 +7,8 @@ use crate::error::InstallError;
 use crate::inner::{Flow, Port};
 
 const PORT_MAX: u16 = u16::MAX;
+/// Ports that cannot be seen (RFC 7296 §3.13.1).
+const OPAQUE: (u16, u16) = (PORT_MAX, 0);
 
 /// Inclusive ranges of addresses and ports. Protocol 0 is any; ports 65535 to 0 are OPAQUE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ impl Selector {
         end: IpAddr,
     ) -> Result<Self, InstallError> {
         let (port_start, port_end) = ports;
-        let is_opaque = ports == (PORT_MAX, 0);
+        let is_opaque = ports == OPAQUE;
         if start.is_ipv4() != end.is_ipv4() || start > end || (port_start > port_end && !is_opaque)
         {
             let text = format!("{start}-{end}[{protocol}/{port_start}-{port_end}]");
@@ -148,6 +150,24 @@ impl Policy {
         self.peer.as_slice()
     }
 
+    /// Whether a selector tells ports apart, so that it takes no later fragment by itself (RFC 4301
+    /// §7: "non-trivial").
+    #[must_use]
+    pub fn has_ports(&self) -> bool {
+        self.any(|ports| ports != (0, PORT_MAX) && ports != OPAQUE)
+    }
+
+    /// Whether a selector is for what shows no ports (RFC 4301 §7.2).
+    pub(crate) fn is_opaque(&self) -> bool {
+        self.any(|ports| ports == OPAQUE)
+    }
+
+    fn any(&self, is_so: impl Fn((u16, u16)) -> bool) -> bool {
+        [&self.local, &self.peer]
+            .iter()
+            .any(|side| side.as_slice().iter().any(|selector| is_so(selector.ports())))
+    }
+
     /// Whether all selectors of ours are of the address `local`, and the peer's of `peer`.
     pub(crate) fn is_between(&self, local: IpAddr, peer: IpAddr) -> bool {
         let is_of = |side: &Side, host| {
@@ -182,7 +202,6 @@ mod tests {
     use super::*;
 
     const ANY: (u16, u16) = (0, 65_535);
-    const OPAQUE: (u16, u16) = (65_535, 0);
 
     fn selector(protocol: u8, ports: (u16, u16), start: &str, end: &str) -> Selector {
         Selector::new(protocol, ports, start.parse().unwrap(), end.parse().unwrap()).unwrap()

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::error::InstallError;
+use crate::fragments::{self, Tracker};
 use crate::inbound::InboundSa;
 use crate::inner::Flow;
 use crate::levels::Levels;
@@ -68,6 +69,9 @@ pub struct OutboundTable {
     traps: Traps,
     /// Looked at once for each packet of the host; few have policies.
     spd: Option<Arc<Spd>>,
+    /// Made for the first SA that later fragments follow others on; `following` are all of these.
+    pub(crate) fragments: Option<Box<Tracker>>,
+    following: usize,
     installed: u64,
 }
 
@@ -184,13 +188,22 @@ impl OutboundTable {
 
     fn put(&mut self, spi_in: u32, held: Held) {
         self.levels(held.is_standby).insert(spi_in, held.order, &held.sa);
+        self.count_following(self.following + usize::from(held.sa.follows()));
         self.held.insert(spi_in, held);
     }
 
     fn take(&mut self, spi_in: u32) -> Option<Held> {
         let held = self.held.remove(&spi_in)?;
         self.levels(held.is_standby).remove(spi_in, &held.sa);
+        self.count_following(self.following - usize::from(held.sa.follows()));
         Some(held)
+    }
+
+    fn count_following(&mut self, count: usize) {
+        if count != self.following {
+            self.following = count;
+            self.fragments = fragments::tracker(self.fragments.take(), count > 0);
+        }
     }
 
     const fn levels(&mut self, is_standby: bool) -> &mut Levels {

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which SA a later fragment leaves on: that of its first one, where the peer agreed (RFC 4301 §7.3).
+
+use std::time::Duration;
+
+use super::piece::Piece;
+use super::tracker::Tracker;
+use crate::error::Refusal;
+use crate::inner::{Flow, Port};
+use crate::table::OutboundTable;
+
+/// Datagrams of all hosts that are in the middle.
+pub(crate) const MAX_LEAVING: usize = 1024;
+
+/// What becomes of a packet that leaves.
+#[derive(Debug)]
+pub enum Leaving {
+    /// It goes as a packet with these selectors, and behind it those that waited for it.
+    With(Flow, Vec<Vec<u8>>),
+    /// It waits for the first fragment.
+    Waits,
+}
+
+impl OutboundTable {
+    /// Whether an SA wants later fragments behind their first ones, and so packets are to be given to
+    /// [`OutboundTable::sort`].
+    #[must_use]
+    #[inline]
+    pub const fn sorts(&self) -> bool {
+        self.fragments.is_some()
+    }
+
+    /// Returns what becomes of a packet whose own selectors are `flow`. `now` is since any fixed
+    /// moment.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it goes no further.
+    pub fn sort(&mut self, flow: Flow, packet: &[u8], now: Duration) -> Result<Leaving, Refusal> {
+        match Piece::read(packet)? {
+            None => Ok(Leaving::With(flow, Vec::new())),
+            Some(piece) if piece.is_first() => self.lead(&piece, flow, now),
+            Some(piece) => self.follow(&piece, (flow, packet), now),
+        }
+    }
+
+    /// Gives up fragments that have waited long enough. Returns how many went, since the last time.
+    pub fn give_up(&mut self, now: Duration) -> u64 {
+        let Some(tracker) = &mut self.fragments else { return 0 };
+        tracker.forget(now);
+        tracker.take_lost()
+    }
+
+    fn lead(&mut self, piece: &Piece, flow: Flow, now: Duration) -> Result<Leaving, Refusal> {
+        let passes =
+            self.permits(&flow) && (self.find(&flow).is_some() || self.awaken(&flow).is_some());
+        let waited = match &mut self.fragments {
+            Some(tracker) if passes => tracker.lead(piece, flow, now)?,
+            // Refused by who looks for its SA, or kept until there is one.
+            _ => Vec::new(),
+        };
+        Ok(Leaving::With(flow, waited))
+    }
+
+    fn follow(
+        &mut self,
+        piece: &Piece,
+        (flow, packet): (Flow, &[u8]),
+        now: Duration,
+    ) -> Result<Leaving, Refusal> {
+        let Some(tracker) = &mut self.fragments else { return Err(Refusal::StrayFragment) };
+        match tracker.follow(piece, now) {
+            Ok(first) if self.permits(&first) => {
+                let found = self.find(&first).is_some_and(|sa| sa.takes_later(&first));
+                Ok(Leaving::With(if found { first } else { without_ports(first) }, Vec::new()))
+            }
+            Ok(_) => Err(Refusal::Discarded),
+            // On an SA for all ports, or for none that show (§7.1, §7.2).
+            Err(Refusal::StrayFragment) if self.find(&flow).is_some() => {
+                Ok(Leaving::With(flow, Vec::new()))
+            }
+            Err(Refusal::StrayFragment) => {
+                let held = self.fragments.as_mut().map(|tracker| tracker.hold(piece, packet, now));
+                held.unwrap_or(Err(Refusal::StrayFragment)).map(|()| Leaving::Waits)
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+}
+
+/// Returns the selectors of a later fragment of a packet that has these.
+pub(crate) const fn without_ports(first: Flow) -> Flow {
+    Flow { source_port: Port::Hidden, destination_port: Port::Hidden, ..first }
+}
+
+/// Returns what sorts the fragments of a table, if `wanted`: what it knows already stays.
+pub(crate) fn tracker(old: Option<Box<Tracker>>, wanted: bool) -> Option<Box<Tracker>> {
+    wanted.then(|| old.unwrap_or_else(|| Box::new(Tracker::new(MAX_LEAVING))))
+}
