@@ -610,12 +610,11 @@ def _everything(ladder: Ladder) -> tuple[Body, ...]:
 # Offers that are declined -------------------------------------------------------------------------
 
 
-@pytest.mark.conformance("CF-A14", "CF-A15")
+@pytest.mark.conformance("CF-A14")
 @pytest.mark.parametrize(
     "kind",
     [
         NotifyType.ESP_TFC_PADDING_NOT_SUPPORTED,
-        NotifyType.NON_FIRST_FRAGMENTS_ALSO,
         NotifyType.IPCOMP_SUPPORTED,
         NotifyType.HTTP_CERT_LOOKUP_SUPPORTED,
         NotifyType.ADDITIONAL_TS_POSSIBLE,

@@ -20,6 +20,7 @@ def agree(ladder: Ladder, children: int = 1) -> None:
         assert twin.spi_out == child.spi_in
         assert (twin.keys_in, twin.keys_out) == (child.keys_out, child.keys_in)
         assert (twin.local_ts, twin.peer_ts) == (child.peer_ts, child.local_ts)
+        assert child.later_fragments == twin.later_fragments or not child.tells_ports_apart
         assert _indices(twin.ipcomp) == _indices(child.ipcomp)[::-1]
     for host, state in ((left, one), (right, two)):
         assert {child.sa.spi_in for child in state.children} == set(host.installed)

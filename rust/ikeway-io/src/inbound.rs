@@ -176,13 +176,13 @@ impl Anew {
     }
 
     /// Passes a packet on. Where little expands to much, it is not kept until all was taken.
-    fn pass(&mut self, tun: &Tun, place: Range<usize>) {
-        self.push(tun, place);
+    fn pass(&mut self, tun: &Tun, place: Range<usize>, mtu: impl FnOnce() -> usize) {
+        self.push(tun, place, mtu);
         self.bound(tun);
     }
 
-    fn push(&mut self, tun: &Tun, place: Range<usize>) {
-        clamp(self.octets.get_mut(place.clone()).unwrap_or_default(), || tun.mtu());
+    fn push(&mut self, tun: &Tun, place: Range<usize>, mtu: impl FnOnce() -> usize) {
+        clamp(self.octets.get_mut(place.clone()).unwrap_or_default(), mtu);
         self.coalescer.push(tun, &mut self.octets, place);
     }
 
@@ -272,12 +272,13 @@ impl Lane<'_> {
                 Some(Opened::Within(inner)) => {
                     let inner = place.start + inner.start..place.start + inner.end;
                     clamp(octets.get_mut(inner.clone()).unwrap_or_default(), || {
-                        let most = self.paths.carried_to(run.peer).unwrap_or(usize::MAX);
-                        self.tun.mtu().min(most)
+                        mtu(self.tun, self.paths, Some(run.peer))
                     });
                     self.coalescer.push(self.tun, octets, inner);
                 }
-                Some(Opened::Anew(place)) => self.anew.pass(self.tun, place),
+                Some(Opened::Anew(place)) => {
+                    self.anew.pass(self.tun, place, || mtu(self.tun, self.paths, Some(run.peer)));
+                }
                 Some(Opened::Stream) => self.pass_stream(spi, Some(run.peer)),
                 None => (),
             },
@@ -323,6 +324,17 @@ impl Lane<'_> {
                     self.streams.unpack(sa, &verified, packet, &mut self.anew.octets);
                     Ok(Opened::Stream)
                 }
+                Delivery::Sorted => {
+                    let Anew { octets, expander, .. } = &mut self.anew;
+                    let packet_and_class = (&*packet, run.class);
+                    match self.streams.sort(sa, &verified, packet_and_class, (expander, octets)) {
+                        Some(inner) => {
+                            carry_class(run.class, packet, &inner)?;
+                            Ok(Opened::Within(inner))
+                        }
+                        None => Ok(Opened::Stream),
+                    }
+                }
             }
         });
         match opened {
@@ -355,7 +367,7 @@ impl Lane<'_> {
             if let Some(limit) = sa.counters().receive(place.len()) {
                 self.reporter.spent(spi, limit);
             }
-            self.anew.push(self.tun, place);
+            self.anew.push(self.tun, place, || mtu(self.tun, self.paths, peer));
         }
         self.anew.bound(self.tun);
     }
@@ -393,6 +405,13 @@ impl Lane<'_> {
         let refusal = if is_short { Refusal::Malformed } else { Refusal::UnknownSpi };
         self.reporter.refuse_unknown(refusal, spi, run.peer);
     }
+}
+
+/// Returns the longest packet that the interface takes and the way back to a peer carries.
+#[cold]
+fn mtu(tun: &Tun, paths: &Paths, peer: Option<SocketAddr>) -> usize {
+    let most = peer.and_then(|peer| paths.carried_to(peer));
+    tun.mtu().min(most.unwrap_or(usize::MAX))
 }
 
 /// Lets the outer header's congestion mark reach the inner one (RFC 6040 §4.2).

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the TUN interface to the network: find the SA, seal, send (RFC 4301 §5.1).
 
+mod sorting;
+
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -46,6 +48,7 @@ impl Outbound {
             compressor: None,
             paths: Arc::clone(&wiring.paths),
             tun: Arc::clone(&wiring.tun),
+            start: Instant::now(),
         };
         Self { wiring, inbox, lane, buffer: vec![0; READ_OCTETS].into() }
     }
@@ -84,6 +87,9 @@ impl Outbound {
         }
         self.lane.sender.flush();
         self.lane.sender.look_around(&self.lane.paths, &self.lane.reporter);
+        if self.lane.table.sorts() {
+            self.lane.forget_fragments();
+        }
         octets > 0
     }
 }
@@ -98,6 +104,8 @@ struct Lane {
     compressor: Option<Box<Compressor>>,
     paths: Arc<Paths>,
     tun: Arc<Tun>,
+    /// What fragments have their age from.
+    start: Instant,
 }
 
 impl Lane {
@@ -112,16 +120,25 @@ impl Lane {
         let mut handed = Handed::read(octets)?;
         handed.clamp(self.mtu);
         let flow = Flow::read(handed.packet())?;
-        if !self.table.permits(&flow) {
+        if self.table.sorts() {
+            return self.sort(flow, octets);
+        }
+        if self.carry(&flow, handed)? { Ok(()) } else { self.spring(&flow, octets) }
+    }
+
+    /// Sends a packet as one with these selectors. Returns whether there is an SA for it.
+    #[inline]
+    fn carry(&mut self, flow: &Flow, mut handed: Handed<'_>) -> Result<bool, Refusal> {
+        if !self.table.permits(flow) {
             return Err(Refusal::Discarded);
         }
-        let found = match self.table.find(&flow) {
+        let found = match self.table.find(flow) {
             Some(sa) => Some(sa),
-            None => self.table.awaken(&flow),
+            None => self.table.awaken(flow),
         };
-        let Some(sa) = found else { return self.spring(&flow, octets) };
+        let Some(sa) = found else { return Ok(false) };
         if let Some(backlog) = sa.backlog() {
-            return wait(sa, backlog, &flow, &mut handed, &self.tun);
+            return wait(sa, backlog, flow, &mut handed, &self.tun).map(|()| true);
         }
         let path = self.sender.path(sa, handed.packet())?;
         let (sender, reporter) = (&mut self.sender, &self.reporter);
@@ -129,7 +146,7 @@ impl Lane {
         let sealed = match (most, sa.ipcomp()) {
             (Some(most), _) => {
                 let narrow = Narrow { sa, path, most };
-                narrow.send(&mut handed, &flow, sender, (&self.tun, reporter))
+                narrow.send(&mut handed, flow, sender, (&self.tun, reporter))
             }
             (None, None) => handed.each(|packet| {
                 sender.send(sa, path, packet, reporter, |room| sa.seal(packet, room))
@@ -147,7 +164,7 @@ impl Lane {
             sa.counters().refuse(refusal);
             self.reporter.refuse(refusal, sa.spi(), Some(path.peer));
         }
-        Ok(())
+        Ok(true)
     }
 }
 

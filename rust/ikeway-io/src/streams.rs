@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a thread that receives keeps of streams: which of them wait for something, and where the
-//! packets of the last payload are (RFC 9347 §2.5).
+//! What a thread that receives keeps of streams, and of fragments: which of them wait for something, and
+//! where the packets of the last payload are (RFC 9347 §2.5, RFC 4301 §7.3).
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use ikeway_esp::{InboundSa, Refusal, Verified};
+use ikeway_esp::{Expander, InboundSa, Refusal, Verified};
 use rustix::event::Timespec;
 
 /// One SA's payload at a time is unpacked; those that wait are few.
@@ -34,6 +34,38 @@ impl Streams {
     ) {
         let now = self.start.elapsed();
         self.outcome = sa.unpack(verified, packet, now, (buffer, &mut self.places));
+        self.note(sa);
+    }
+
+    /// Returns where in `packet` the inner one is, if it may pass at once; others that pass, such as
+    /// fragments, are put at the end of `buffer`.
+    pub(crate) fn sort(
+        &mut self,
+        sa: &mut InboundSa,
+        verified: &Verified,
+        (packet, class): (&[u8], u8),
+        (expander, buffer): (&mut Expander, &mut Vec<u8>),
+    ) -> Option<Range<usize>> {
+        let now = || self.start.elapsed();
+        let room = (buffer, &mut self.places);
+        match sa.sort(verified, (packet, class), expander, now, room) {
+            Ok(Some(place)) => return Some(place),
+            outcome => self.outcome = outcome.map(|_| ()),
+        }
+        self.note(sa);
+        None
+    }
+
+    /// Does the same for AH, of which all is put there.
+    pub(crate) fn sort_ah(
+        &mut self,
+        sa: &mut InboundSa,
+        verified: &Verified,
+        (packet, class): (&mut [u8], u8),
+        buffer: &mut Vec<u8>,
+    ) {
+        let now = self.start.elapsed();
+        self.outcome = sa.sort_ah(verified, (packet, class), now, (buffer, &mut self.places));
         self.note(sa);
     }
 

@@ -5,7 +5,6 @@ use std::io::IoSlice;
 
 use ikeway_esp::{Backlog, Flow, OutboundSa, Refusal};
 
-use crate::path_mtu::takes_fragments;
 use crate::tun::{Fit, Handed, Sink, Tun, fragments, too_big};
 
 /// Has what one read of the interface gave wait for its place in a stream. A packet for which there is
@@ -31,7 +30,7 @@ pub(crate) fn wait(
     handed.clamp(most);
     match handed.fit(most) {
         Fit::Whole => handed.each(push)?,
-        Fit::Free if takes_fragments(sa, flow) => {
+        Fit::Free if sa.takes_later(flow) => {
             handed.each(|packet| fragments(packet, most, &mut push))?;
         }
         Fit::Free => refuse(sa)?,

@@ -47,6 +47,7 @@ def _child(plain: ChildPolicy, name: str, table: ChildTable) -> ChildPolicy:
             plain.per_cpu_children if table.per_cpu_children is None else table.per_cpu_children
         ),
         outer=plain.outer,
+        later_fragments=plain.later_fragments,
     )
 
 

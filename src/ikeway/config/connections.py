@@ -52,7 +52,8 @@ class Surroundings:
 def build_connection(name: str, table: ConnectionTable, around: Surroundings) -> Connection:
     """Return the connection of a table; what is wrong goes to the findings."""
     path: KeyPath = ("connections", name)
-    connection = _connection(name, table, _local_id(path, table, around))
+    later_fragments = _later_fragments(path, table, around)
+    connection = _connection(name, table, _local_id(path, table, around), later_fragments)
     _check_role(path, connection, around)
     _check_references(path, connection, around)
     _check_local_proof(path, connection, around)
@@ -70,7 +71,9 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     return connection
 
 
-def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connection:
+def _connection(
+    name: str, table: ConnectionTable, local_id: Identity, later_fragments: bool
+) -> Connection:
     lifetimes, again = table.lifetimes, table.retransmission
     own, accepted = table.local_auth, dict.fromkeys(table.peer_auth)
     plain = Connection(
@@ -101,6 +104,7 @@ def _connection(name: str, table: ConnectionTable, local_id: Identity) -> Connec
         ipcomp=table.ipcomp,
         per_cpu_children=table.per_cpu_children,
         outer=table.outer.value,
+        later_fragments=later_fragments,
         lifetimes=Lifetimes(
             ike=lifetimes.ike,
             child=lifetimes.child,
@@ -275,6 +279,15 @@ def _check_ppk(path: KeyPath, connection: Connection, around: Surroundings) -> N
     elif connection.role is not Role.RESPONDER and connection.ppk_id.encode() not in names:
         known = ", ".join(sorted(name.decode() for name in names))
         findings.error((*path, "ppk_id"), f"which ppk do we start with? there are: {known}")
+
+
+def _later_fragments(path: KeyPath, table: ConnectionTable, around: Surroundings) -> bool:
+    """Return what is said, or else what the data plane can do."""
+    is_kernel = around.document.dataplane.backend is Backend.XFRM
+    if is_kernel and table.later_fragments:
+        words = 'the kernel\'s data plane does not follow fragments; use backend = "engine"'
+        around.findings.error((*path, "later_fragments"), words)
+    return not is_kernel if table.later_fragments is None else table.later_fragments
 
 
 def _check_ipcomp(path: KeyPath, connection: Connection, around: Surroundings) -> None:

@@ -273,6 +273,11 @@ class ConnectionTable(Table):
     outer: OuterTable = OuterTable()
     """How the headers are made that carry its packets."""
 
+    later_fragments: bool | None = None
+    """Where a Child SA is for certain ports: whether fragments, of which only the first has ports,
+    are carried too, if the peer agrees (RFC 4301 §7.3). By default they are, by our engine; the
+    kernel's data plane cannot."""
+
     lifetimes: LifetimesTable = LifetimesTable()
     """When SAs are replaced."""
 

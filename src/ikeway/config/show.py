@@ -243,6 +243,7 @@ def _connection(connection: Connection) -> Table:
         "ipcomp": connection.ipcomp,
         "per_cpu_children": connection.per_cpu_children,
         "outer": outer_tables.shown(connection.outer),
+        "later_fragments": connection.later_fragments,
         "lifetimes": _lifetimes(connection.lifetimes),
         "liveness": span(connection.liveness),
         "keepalive": span(connection.keepalive),

@@ -32,7 +32,7 @@ from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
-PROTOCOL_VERSION: Final = 16
+PROTOCOL_VERSION: Final = 17
 
 Json: TypeAlias = dict[str, Any]
 
@@ -77,6 +77,7 @@ def child_sa(child: ChildSa) -> Json:
         "ipcomp": _ipcomp(child.ipcomp),
         "is_of_queue": child.is_of_queue,
         "outer": _outer(child.outer),
+        "later_fragments": child.later_fragments,
     }
 
 

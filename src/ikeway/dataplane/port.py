@@ -48,6 +48,8 @@ class Refusal(Enum):
     SPENT = "spent"
     TOO_LONG = "too_long"
     FRAGMENT = "fragment"
+    STRAY_FRAGMENT = "stray_fragment"
+    BAD_FRAGMENT = "bad_fragment"
     NOT_EXPANDED = "not_expanded"
     GAP = "gap"
 

@@ -2,15 +2,14 @@
 """What a Child SA is for and how it wraps: mode, selectors, notifies (RFC 7296 §1.3.1, §2.9).
 
 TFC padding we take in tunnel mode; in transport mode we could not tell it from payload, and say so
-by ESP_TFC_PADDING_NOT_SUPPORTED. Later fragments go where selectors have all ports or OPAQUE ones,
-and so NON_FIRST_FRAGMENTS_ALSO is not agreed to.
+by ESP_TFC_PADDING_NOT_SUPPORTED.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ikeway.ike import ipcomp, narrow, traffic_flow, transport_mode
+from ikeway.ike import ipcomp, later_fragments, narrow, traffic_flow, transport_mode
 from ikeway.ike.children import Child, Scope
 from ikeway.ike.features.nat_traversal import Nat
 from ikeway.ike.negotiate import Choosing
@@ -47,12 +46,13 @@ class Place:
 
 def asked(policy: ChildPolicy) -> tuple[Notify, ...]:
     """Return what goes with SA and TS in a request for a Child SA."""
-    return _notifies(policy.mode, policy.traffic_flow)
+    return *_notifies(policy.mode, policy.traffic_flow), *later_fragments.offer(policy)
 
 
 def granted(scope: Scope) -> tuple[Notify, ...]:
     """Return what goes with SA and TS in the answer to one."""
-    return _notifies(scope.mode, scope.traffic_flow)
+    also = later_fragments.answer(is_agreed=scope.later_fragments)
+    return *_notifies(scope.mode, scope.traffic_flow), *also
 
 
 def _notifies(mode: Mode, flow: TrafficFlow) -> tuple[Notify, ...]:
@@ -94,7 +94,7 @@ def grant(
     errors: list[PeerError] = []
     for policy in connection.child_policies:
         try:
-            scope = _compressed(_scope(policy, message, place), message)
+            scope = _extended(_scope(policy, message, place), message)
             found.append(Grant(scope, choose(policy), granted(scope)))
         except PeerError as error:
             errors.append(error)
@@ -121,23 +121,25 @@ def renew(old: Child, connection: Connection, message: Message, place: Place) ->
     policy = connection.child(old.name)
     if old.sa.mode is Mode.TRANSPORT:
         scope = _scope(replace(policy, mode=Mode.TRANSPORT), message, place)
-        return _compressed(replace(scope, number=old.number), message)
+        return _extended(replace(scope, number=old.number), message)
     ts_i, ts_r = need(message, TsI).selectors, need(message, TsR).selectors
     peer_ts = narrow.narrow(ts_i, old.sa.peer_ts)
     flow = traffic_flow.wanted(policy, Mode.TUNNEL, message)
     local_ts = narrow.narrow(ts_r, old.sa.local_ts)
     scope = Scope(policy, Mode.TUNNEL, local_ts, peer_ts, traffic_flow=flow)
-    return _compressed(replace(scope, number=old.number), message)
+    return _extended(replace(scope, number=old.number), message)
 
 
-def _compressed(scope: Scope, message: Message) -> Scope:
-    """Return what is granted, with compression where both sides want that (§2.22).
+def _extended(scope: Scope, message: Message) -> Scope:
+    """Return what is granted, with what both sides want beside it.
 
     A stream hides how long packets are, which compression tells.
     """
-    if scope.traffic_flow.stream is not None:
-        return scope
-    return replace(scope, cpi_out=ipcomp.wanted(scope.policy, message))
+    selectors = *scope.local_ts, *scope.peer_ts
+    also = later_fragments.wanted(scope.policy, scope.mode, selectors, message)
+    has_stream = scope.traffic_flow.stream is not None
+    cpi_out = ipcomp.NONE if has_stream else ipcomp.wanted(scope.policy, message)
+    return replace(scope, cpi_out=cpi_out, later_fragments=also)
 
 
 def _scope(policy: ChildPolicy, message: Message, place: Place) -> Scope:
@@ -203,7 +205,8 @@ def accept(
         raise SelectorsError(
             "the peer grants USE_AGGFRAG and IPCOMP_SUPPORTED, of which one is enough"
         )
-    return Scope(policy, policy.mode, local_ts, peer_ts, original, flow, cpi_out)
+    scope = Scope(policy, policy.mode, local_ts, peer_ts, original, flow, cpi_out)
+    return replace(scope, later_fragments=later_fragments.granted(policy, reply))
 
 
 def _check_mode(policy: ChildPolicy, reply: Message) -> None:

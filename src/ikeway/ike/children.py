@@ -48,6 +48,7 @@ class Scope:
 
     `cpi_out` is the peer's index of compression, `ipcomp.NONE` without any.
     `number` is its place among siblings that carry the same traffic, None for it has none.
+    `later_fragments` is whether both sides send them behind a first one that has the right ports.
     """
 
     policy: ChildPolicy
@@ -58,6 +59,7 @@ class Scope:
     traffic_flow: TrafficFlow = OPEN
     cpi_out: int = ipcomp.NONE
     number: int | None = None
+    later_fragments: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +184,5 @@ def build(
         ipcomp=ipcomp.pair(terms.spi_in, scope.cpi_out),
         is_of_queue=bool(scope.number),
         outer=scope.policy.outer,
+        later_fragments=scope.later_fragments,
     )

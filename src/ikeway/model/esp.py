@@ -97,6 +97,8 @@ class ChildSa:
     this host sees.
     `is_of_queue` is whether it is for the queue that its inbound SPI names, where the data plane
     has queues: packets there prefer it, and others use it only if they have no other (RFC 9611).
+    `later_fragments` is whether fragments without ports follow a first one that has the right ones,
+    both ways (RFC 4301 §7.3); where selectors are for all ports, they need not.
     """
 
     spi_in: int
@@ -117,6 +119,12 @@ class ChildSa:
     ipcomp: Ipcomp | None = None
     is_of_queue: bool = False
     outer: OuterHeader = PLAIN_OUTER
+    later_fragments: bool = False
+
+    @property
+    def tells_ports_apart(self) -> bool:
+        """Whether a selector is for certain ports, so that a later fragment has to be followed."""
+        return any(ts.tells_ports_apart for ts in (*self.local_ts, *self.peer_ts))
 
 
 @dataclass(frozen=True, slots=True)

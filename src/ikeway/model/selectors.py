@@ -49,6 +49,11 @@ class TrafficSelector:
         """Whether the ports are OPAQUE: the protocol has ports, but they cannot be seen."""
         return self.port_start == PORT_MAX and self.port_end == 0
 
+    @property
+    def tells_ports_apart(self) -> bool:
+        """Whether a fragment without ports is not covered (RFC 4301 §7: "non-trivial")."""
+        return not self.is_opaque and (self.port_start, self.port_end) != (ANY_PORT, PORT_MAX)
+
     def networks(self) -> tuple[Network, ...]:
         """Return the prefixes that make up the address range, smallest address first."""
         return tuple(cast("list[Network]", list(summarize_address_range(self.start, self.end))))

@@ -175,6 +175,7 @@ class ChildPolicy:
     that `start`s on demand is closed after being `idle` for so long. The proposals of `esp` are all
     of ESP, or all of AH. `ipcomp` is whether compression is offered and taken (RFC 7296 §2.22).
     `per_cpu_children` is how many more like it there are, each for a CPU of its own (RFC 9611).
+    `later_fragments` is whether they may follow a first one that has the right ports (RFC 4301 §7).
     """
 
     name: str
@@ -190,6 +191,7 @@ class ChildPolicy:
     ipcomp: bool = False
     per_cpu_children: int = 0
     outer: OuterHeader = PLAIN_OUTER
+    later_fragments: bool = True
 
     @property
     def protocol(self) -> ProtocolId:
@@ -284,6 +286,7 @@ class Connection:
     redirect_grace: Seconds = 60.0
     ipcomp: bool = False
     per_cpu_children: int = 0
+    later_fragments: bool = True
     child_policies: tuple[ChildPolicy, ...] = field(init=False, repr=False, compare=False)
     """The Child SAs that this connection may have, in the order of the file."""
 
@@ -302,6 +305,7 @@ class Connection:
             self.ipcomp,
             self.per_cpu_children,
             self.outer,
+            self.later_fragments,
         )
         object.__setattr__(self, "child_policies", self.children or (single,))
 

@@ -113,6 +113,20 @@ def test_the_kernel_does_not_compress(tmp_path: Path, child: str) -> None:
     assert "connections.staff.ipcomp: the kernel's data plane does not compress" in found
 
 
+def test_fragments_are_followed_where_the_data_plane_can(tmp_path: Path) -> None:
+    kernel = '[dataplane]\nbackend = "xfrm"\n'
+
+    def later_fragments(text: str) -> bool:
+        (connection,) = loaded(tmp_path, text).connections
+        return connection.child_policies[0].later_fragments
+
+    assert later_fragments(CERTIFICATE)
+    assert not later_fragments(CERTIFICATE + "later_fragments = false\n")
+    assert not later_fragments(CERTIFICATE + kernel)
+    found = only(errors(tmp_path, CERTIFICATE + "later_fragments = true\n" + kernel))
+    assert "connections.staff.later_fragments: the kernel's data plane does not" in found
+
+
 def test_a_connection_that_encrypts_nothing_is_warned_of(tmp_path: Path) -> None:
     text = CERTIFICATE + 'esp = ["aes256gcm16", "null-sha256", "aes128gmac"]'
     warnings = [str(one) for one in loaded(tmp_path, text).warnings]

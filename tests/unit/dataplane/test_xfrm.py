@@ -235,6 +235,10 @@ def test_what_the_kernel_has_not_is_said() -> None:
         sas(replace(CHILD, replay_window=WINDOW_MOST + 1), 1, IF_ID)
     with pytest.raises(HostError, match="IPComp"):
         sas(replace(CHILD, ipcomp=Ipcomp(256, 257)), 1, IF_ID)
+    ports = tuple(replace(ts, port_start=53, port_end=53) for ts in CHILD.peer_ts)
+    with pytest.raises(HostError, match="does not follow fragments"):
+        sas(replace(CHILD, later_fragments=True, peer_ts=ports), 1, IF_ID)
+    sas(replace(CHILD, later_fragments=True), 1, IF_ID)
 
 
 @pytest.mark.conformance("CF-U13")

@@ -39,6 +39,9 @@ pub(super) fn pair(child: Child, is_standby: bool, mtu: usize) -> Result<Pair, E
         let hiding = flow.hide((inbound, outbound), &child.mode, mtu)?;
         (inbound, outbound, beat) = (hiding.inbound, hiding.outbound, hiding.beat);
     }
+    if child.later_fragments {
+        (inbound, outbound) = (inbound.following(), outbound.following());
+    }
     let is_of_queue = child.is_of_queue;
     Ok(Pair { inbound, outbound, counters, is_of_queue, is_standby, trace, beat })
 }

@@ -19,7 +19,7 @@ use crate::events::{Note, Resized, Stray, Want};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 16;
+pub(super) const VERSION: u32 = 17;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -143,6 +143,8 @@ pub(super) struct Child {
     pub(super) is_of_queue: bool,
     pub(super) ipcomp: Option<Indices>,
     pub(super) outer: OuterHeader,
+    /// Whether later fragments follow a first one that has the right ports.
+    pub(super) later_fragments: bool,
 }
 
 /// The indices of a pair with compression: what either side has chosen (RFC 7296 §2.22).

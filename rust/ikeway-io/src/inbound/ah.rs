@@ -4,10 +4,10 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use ikeway_esp::{Refusal, ah_spi};
+use ikeway_esp::{Delivery, InboundSa, Refusal, Verified, ah_spi};
 
-use super::{Lane, Source, carry_class};
-use crate::tun::clamp;
+use super::{Lane, Opened, Source, carry_class, mtu};
+use crate::lanes::Lanes;
 use crate::udp::{ReceiveBatch, Run};
 
 const AH: u8 = 51;
@@ -36,48 +36,50 @@ impl Lane<'_> {
     fn take_ah(&mut self, run: &Run, octets: &[u8]) {
         let start = self.anew.octets.len();
         put(run, octets, &mut self.anew.octets);
-        match self.open_ah(run, start) {
-            Some(place) => self.anew.pass(self.tun, place),
+        let spi = match ah_spi(self.anew.octets.get(start..).unwrap_or_default()) {
+            Ok(spi) => spi,
+            Err(refusal) => {
+                self.anew.octets.truncate(start);
+                return self.reporter.refuse_own(refusal);
+            }
+        };
+        match self.open_ah(spi, run, start) {
+            Some(Opened::Stream) => self.pass_stream(spi, Some(run.peer)),
+            Some(Opened::Within(place) | Opened::Anew(place)) => {
+                self.anew.pass(self.tun, place, || mtu(self.tun, self.paths, Some(run.peer)));
+            }
             None => self.anew.octets.truncate(start),
         }
     }
 
     /// Returns where the packet is that the host gets, if it may pass.
-    fn open_ah(&mut self, run: &Run, start: usize) -> Option<Range<usize>> {
-        let packet = self.anew.octets.get_mut(start..).unwrap_or_default();
-        let spi = match ah_spi(packet) {
-            Ok(spi) => spi,
-            Err(refusal) => {
-                self.reporter.refuse_own(refusal);
-                return None;
-            }
-        };
+    fn open_ah(&mut self, spi: u32, run: &Run, start: usize) -> Option<Opened> {
         let Some(sa) = self.table.get_mut(spi) else {
             // It may be another program's, or the kernel's: all that hear the protocol hear every
             // packet.
             self.reporter.refuse_own(Refusal::UnknownSpi);
             return None;
         };
-        let is_over = sa.counters().budget.is_over();
-        let verified =
-            if is_over { Err(Refusal::Spent) } else { sa.verify_ah(packet, &mut self.scratch) };
-        let opened = verified.and_then(|verified| {
-            if sa.take_proof(&verified) {
-                self.lanes.activate(spi);
-            }
-            let inner = sa.admit_ah(&verified, packet)?;
-            if sa.is_tunnel() {
-                carry_class(run.class, packet, &inner)?;
-                clamp(packet.get_mut(inner.clone()).unwrap_or_default(), || self.tun.mtu());
-            }
-            Ok(inner)
-        });
+        let opened = if sa.delivery() == Delivery::Sorted {
+            let mut packet = self.anew.octets.split_off(start);
+            verify(sa, &packet, self.lanes, &mut self.scratch).map(|verified| {
+                let (seen, room) = ((packet.as_mut_slice(), run.class), &mut self.anew.octets);
+                self.streams.sort_ah(sa, &verified, seen, room);
+                Opened::Stream
+            })
+        } else {
+            let packet = self.anew.octets.get_mut(start..).unwrap_or_default();
+            verify(sa, packet, self.lanes, &mut self.scratch)
+                .and_then(|verified| admit(sa, &verified, packet, run.class))
+                .map(|inner| Opened::Anew(start + inner.start..start + inner.end))
+        };
         match opened {
-            Ok(inner) => {
-                if let Some(limit) = sa.counters().receive(inner.len()) {
+            Ok(Opened::Stream) => Some(Opened::Stream),
+            Ok(opened) => {
+                if let Some(limit) = sa.counters().receive(opened.octets()) {
                     self.reporter.spent(spi, limit);
                 }
-                Some(start + inner.start..start + inner.end)
+                Some(opened)
             }
             Err(refusal) => {
                 sa.counters().refuse(refusal);
@@ -86,6 +88,35 @@ impl Lane<'_> {
             }
         }
     }
+}
+
+fn verify(
+    sa: &mut InboundSa,
+    packet: &[u8],
+    lanes: &Lanes,
+    scratch: &mut Vec<u8>,
+) -> Result<Verified, Refusal> {
+    if sa.counters().budget.is_over() {
+        return Err(Refusal::Spent);
+    }
+    let verified = sa.verify_ah(packet, scratch)?;
+    if sa.take_proof(&verified) {
+        lanes.activate(sa.spi());
+    }
+    Ok(verified)
+}
+
+fn admit(
+    sa: &InboundSa,
+    verified: &Verified,
+    packet: &mut [u8],
+    class: u8,
+) -> Result<Range<usize>, Refusal> {
+    let inner = sa.admit_ah(verified, packet)?;
+    if sa.is_tunnel() {
+        carry_class(class, packet, &inner)?;
+    }
+    Ok(inner)
 }
 
 /// Puts a packet, with its IP header, at the end of `buffer`.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is longer than a path carries: cut, fragmented, or given back to its sender (RFC 4301 §8.2).
 
-use ikeway_esp::{Flow, OutboundSa, Port, Refusal};
+use ikeway_esp::{Flow, OutboundSa, Refusal};
 
 use crate::events::Reporter;
 use crate::outbound::Sender;
@@ -38,13 +38,14 @@ impl Narrow<'_> {
                 }
                 Err(Refusal::TooLong)
             }
-            Fit::Free if takes_fragments(sa, flow) => handed.each(|packet| {
+            Fit::Free if sa.takes_later(flow) => handed.each(|packet| {
                 fragments(packet, most, |part| {
                     let seal = |room: &mut [u8]| sa.seal_within(part, most, room);
                     sender.send(sa, path, part, reporter, seal)
                 })
             }),
-            // A selector with ports takes no fragments, nor does transport mode: routers make them.
+            // Without the peer's consent a selector with ports takes no fragments, nor does transport
+            // mode: routers make them.
             Fit::Free => {
                 let path = sender.freed(path);
                 handed.each(|packet| {
@@ -53,10 +54,4 @@ impl Narrow<'_> {
             }
         }
     }
-}
-
-/// Whether the peer takes an inner packet of a flow in fragments: later ones have no ports.
-pub(crate) fn takes_fragments(sa: &OutboundSa, flow: &Flow) -> bool {
-    let later = Flow { source_port: Port::Hidden, destination_port: Port::Hidden, ..*flow };
-    !sa.is_transport() && sa.policy().selects(&later)
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use ikeway_esp::OutboundSa;
 
-pub(crate) use fitting::{Narrow, takes_fragments};
+pub(crate) use fitting::Narrow;
 pub(crate) use heard::listen;
 
 use crate::events::Reporter;

@@ -35,6 +35,8 @@ def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
         raise HostError("the kernel sends no dummy packets; the engine does")
     if child.ipcomp is not None:
         raise HostError("IPComp is not set up in the kernel: use the engine")
+    if child.later_fragments and child.tells_ports_apart:
+        raise HostError("the kernel does not follow fragments to their ports; the engine does")
     _check(child.outer)
     suite, is_in_udp = KernelSuite(child.suite), child.encapsulation is Encapsulation.UDP
     if child.suite.is_ah and is_in_udp:
