@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """IP-TFS between two engines: what an observer sees, and that all of it arrives (RFC 9347)."""
 
+import os
+import signal
 import socket
+import struct
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -12,8 +16,9 @@ import pytest
 from ikeway.dataplane import PacketsRefused, PlaneEvent, Refusal
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa
+from ikeway.model.outer import OuterHeader
 from ikeway.model.traffic_flow import Stream, TrafficFlow
-from support.attacker import Attacker, esp_of, esp_sa, ipv4, is_ip, tap, waiting
+from support.attacker import Attacker, esp_of, esp_sa, ipv4, is_ip, tap, traffic_class, waiting
 from support.suites import BY_NAME
 from support.tunnel import INNER, OUTER, Host, Hosts, child_pair, eventually, ping, transfer
 
@@ -22,6 +27,7 @@ pytestmark = pytest.mark.system
 RATE = 400.0
 UDP_IP = 28
 SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
 
 
 def streams(stream: Stream, suite: str = "aes256gcm16", spi: int = 0x1000) -> list[ChildSa]:
@@ -122,6 +128,58 @@ def test_a_stream_carries_nothing_else(hosts: Hosts) -> None:
 
 def is_refused(refusal: Refusal) -> Callable[[PlaneEvent], bool]:
     return lambda event: isinstance(event, PacketsRefused) and event.refusal is refusal
+
+
+def test_a_machine_that_was_late_sends_no_bursts(hosts: Hosts) -> None:
+    """What an engine that stood still for 150 ms owes leaves a little faster, and not at once."""
+    children = streams(Stream(600, 1000.0))
+    install(hosts, children)
+    ping(*hosts)
+    engine = hosts[0].call(hosts[0].plane.process_id)
+    hosts[0].namespace.ip("link", "set", "outer0", "gso_max_segs", "1")
+    with tap(hosts[0]) as link:
+        link.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        link.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 25)
+        os.kill(engine, signal.SIGSTOP)
+        time.sleep(0.15)
+        os.kill(engine, signal.SIGCONT)
+        time.sleep(1)
+        times = stamps(link, children[0].spi_out)
+    hosts[0].namespace.ip("link", "set", "outer0", "gso_max_segs", "65535")
+    most = max(sum(one <= later < one + 1e-3 for later in times) for one in times)
+    assert most <= 8, "four at once, and those whose time it is"
+    after = times[-1] - times[0]
+    assert 0.9 < len(times) / after / 1000 <= (1 + 1 / 16) * 1.02
+
+
+def stamps(link: socket.socket, spi: int) -> list[float]:
+    """Return when the kernel saw each ESP packet of an SA that waits there."""
+    link.setblocking(False)
+    times = []
+    with suppress(BlockingIOError):
+        while True:
+            frame, ancillary, _, _ = link.recvmsg(1 << 17, 64)
+            if (esp_of(frame) or b"")[:4] == spi.to_bytes(4):
+                seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
+                times.append(seconds + nanoseconds / 1e9)
+    return times
+
+
+@pytest.mark.parametrize(("dscp", "seen_as"), [(None, 0), (34, 34 << 2)])
+def test_a_stream_has_the_class_that_is_configured_and_none_of_the_inside(
+    hosts: Hosts, dscp: int | None, seen_as: int
+) -> None:
+    """RFC 9347 §2.2.5.3: "the DS field SHOULD NOT be copied"; it may be set. §3.1: no ECN."""
+    children = [
+        replace(child, outer=OuterHeader(dscp=dscp)) for child in streams(Stream(600, RATE))
+    ]
+    install(hosts, children)
+    with tap(hosts[0]) as link:
+        hosts[0].namespace.run("ping", "-c5", "-i.02", "-w3", "-Q", "0xb9", INNER[1][0])
+        frames = [frame for frame in waiting(link) if is_ip(frame)]
+    spi = children[0].spi_out.to_bytes(4)
+    classes = {traffic_class(frame) for frame in frames if (esp_of(frame) or b"")[:4] == spi}
+    assert classes == {seen_as}
 
 
 def test_a_stream_of_no_size_is_refused(hosts: Hosts) -> None:

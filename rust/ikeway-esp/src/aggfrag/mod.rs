@@ -9,6 +9,7 @@ mod backlog;
 mod header;
 mod packer;
 mod reassembly;
+mod rhythm;
 #[cfg(test)]
 mod tests;
 
@@ -17,3 +18,4 @@ pub(crate) use header::AGGFRAG;
 pub use header::CongestionInfo;
 pub use packer::{Packed, Packer};
 pub use reassembly::{MAX_REORDER, Reassembly};
+pub use rhythm::Rhythm;

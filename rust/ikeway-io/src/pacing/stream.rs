@@ -4,17 +4,14 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ikeway_esp::{OutboundSa, Packer, Refusal};
+use ikeway_esp::{OutboundSa, Packer, Refusal, Rhythm};
 
 use super::Desk;
 use crate::path_mtu::headers;
 
-/// How long ago a stream may have had its turn for it to be made up for.
-const CATCH_UP: Duration = Duration::from_millis(250);
-
 /// What an SA sends of a stream, and when.
 pub(crate) struct Stream {
-    every: Duration,
+    rhythm: Rhythm,
     /// How long its packets are to be, IP header and all.
     wanted: usize,
     /// How long they are, and the peer's address for which that was settled.
@@ -36,7 +33,8 @@ impl Stream {
         let (_, peer) = sa.path();
         let packer = Packer::new(payload_of(sa, wanted)?, may_fragment)?;
         let fitted = (wanted, peer);
-        Some(Self { every, wanted, fitted, packer, payload: Vec::new(), is_leaving: false })
+        let rhythm = Rhythm::new(every);
+        Some(Self { rhythm, wanted, fitted, packer, payload: Vec::new(), is_leaving: false })
     }
 
     /// Returns the longest inner packet that it carries.
@@ -64,11 +62,9 @@ impl Stream {
         desk.sender.send_payload(sa, &self.payload)
     }
 
-    /// What the machine did not come to is made up for, so that the rate is as it should be, but for
-    /// what is long ago.
-    pub(super) fn next(&self, due: Instant, now: Instant) -> Instant {
-        let next = due + self.every;
-        if now.saturating_duration_since(next) > CATCH_UP { now + self.every } else { next }
+    /// Returns when the packet after that of `due` leaves.
+    pub(super) fn next(&mut self, due: Instant, now: Instant) -> Instant {
+        due + self.rhythm.step(now.saturating_duration_since(due))
     }
 
     /// Makes packets as long as the path to the peer carries, as far as that is known. Their rate
