@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--beside", action="append", default=[], choices=list(OTHERS))
     parser.add_argument("--what", action="append", choices=KINDS, help="may be repeated")
     parser.add_argument("--suite", default="aes256gcm16")
-    parser.add_argument("--busy-poll", type=int, default=50)
+    parser.add_argument("--busy-poll", type=int, default=0)
     parser.add_argument("--bare", action="store_true", help="ESP in no UDP")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=1)

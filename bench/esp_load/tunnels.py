@@ -78,7 +78,7 @@ def veth(_folder: Path) -> Iterator[Tunnel]:
         yield Tunnel(near, far, OUTER[1][0], "outer0")
 
 
-def ikeway(suite: str, *, bare: bool = False, busy_poll: int = 50) -> Maker:
+def ikeway(suite: str, *, bare: bool = False, busy_poll: int = 0) -> Maker:
     """Return what makes a tunnel of two of our engines with a suite; `bare` is ESP in no UDP."""
 
     @contextmanager

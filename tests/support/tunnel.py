@@ -78,7 +78,7 @@ class Host:
         run_dir: Path,
         side: int,
         queues: int = 1,
-        busy_poll: int = 50,
+        busy_poll: int = 0,
     ) -> None:
         self.namespace = namespace
         self.run_dir = run_dir
@@ -133,7 +133,7 @@ Hosts = tuple[Host, Host]
 
 
 @contextmanager
-def two_hosts(folder: Path, queues: int = 1, busy_poll: int = 50) -> Iterator[Hosts]:
+def two_hosts(folder: Path, queues: int = 1, busy_poll: int = 0) -> Iterator[Hosts]:
     """Make two hosts with a cable between them and an idle engine each."""
     with namespaces(2) as made:
         connect(*made)

@@ -25,6 +25,7 @@ mod pacing;
 mod path_mtu;
 mod patience;
 mod relay;
+mod rhythm;
 mod signals;
 mod strain;
 mod streams;

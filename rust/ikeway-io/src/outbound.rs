@@ -16,6 +16,7 @@ use crate::events::{Reporter, Want};
 use crate::kept::Kept;
 use crate::mailbox::Inbox;
 use crate::path_mtu::{Narrow, Paths};
+use crate::rhythm::Pace;
 use crate::tun::{HEADER_OCTETS, Handed, Tun};
 use crate::udp::{Listening, Path, SendBatch, is_bare, known_mtu};
 use crate::waiting::wait;
@@ -26,6 +27,8 @@ const READ_OCTETS: usize = HEADER_OCTETS + (1 << 16);
 /// Packets read before what was sealed is sent, and octets: a few of the longest are enough.
 const READS: usize = 64;
 const OCTETS: usize = 4 << 16;
+/// A shorter packet is not cut.
+const SHORT: usize = 2048;
 
 /// The sending half of a queue: what it shares with the others, its mail, and what it owns.
 ///
@@ -65,7 +68,9 @@ impl Outbound {
     }
 
     /// Reads what is there, up to a batch, and sends it. Returns whether there was anything.
-    pub(crate) fn drain(&mut self) -> bool {
+    ///
+    /// A lone packet leaves before the next is asked for, unless it is long enough to be a part of much.
+    pub(crate) fn drain(&mut self, pace: Pace) -> bool {
         let mut octets = 0;
         for _ in 0..READS {
             match self.wiring.tun.read(&mut self.buffer) {
@@ -81,7 +86,7 @@ impl Outbound {
                     break;
                 }
             }
-            if octets > OCTETS {
+            if octets > OCTETS || (pace == Pace::Lone && octets < SHORT) {
                 break;
             }
         }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How a packet thread waits: for a short while awake, if that has paid of late.
 
-use std::hint::spin_loop;
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, Timespec, poll};
 
-/// Longer than this others get the processor between two looks.
-const ALONE: Duration = Duration::from_micros(50);
 /// So many waits in a row may have been in vain before it sleeps at once.
 const CREDIT: u32 = 4;
+/// To ask what is there takes less than this, to sleep takes more.
+const AT_ONCE: Duration = Duration::from_micros(4);
 const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Whether it pays to wait awake.
@@ -25,29 +24,37 @@ impl Patience {
         Self { awake, credit: 0 }
     }
 
-    /// Waits until something is there. `is_busy` says whether there was much to do until now: then
-    /// others get the processor for a moment, who may bring more. It sleeps no longer than `most`.
+    /// Waits until something is there, and returns whether it was not there at once. `is_busy` says
+    /// whether there was much to do until now: then others get the processor for a moment, who may
+    /// bring more. It sleeps no longer than `most`.
     pub(crate) fn wait(
         &mut self,
         ready: &mut [PollFd<'_>],
         is_busy: bool,
         most: Option<&Timespec>,
-    ) {
+    ) -> bool {
+        let start = Instant::now();
         if is_busy {
+            if look(ready) {
+                return false;
+            }
             yield_now();
             if look(ready) {
-                return;
+                return false;
             }
         } else if self.credit > 0 && watch(ready, self.awake) {
             self.credit = CREDIT;
-            return;
+            return start.elapsed() > AT_ONCE;
         }
         let start = Instant::now();
         // An interrupted wait is a short wait.
         let _ = poll(ready, most);
-        // Had it stayed awake, it would have seen it sooner.
-        let would_pay = start.elapsed() < self.awake;
-        self.credit = if would_pay { CREDIT } else { self.credit.saturating_sub(1) };
+        let slept = start.elapsed();
+        if slept > AT_ONCE {
+            // Had it stayed awake, it would have seen it sooner.
+            self.credit = if slept < self.awake { CREDIT } else { self.credit.saturating_sub(1) };
+        }
+        slept > AT_ONCE
     }
 }
 
@@ -58,16 +65,16 @@ fn watch(ready: &mut [PollFd<'_>], awake: Duration) -> bool {
         if look(ready) {
             return true;
         }
-        match start.elapsed() {
-            elapsed if elapsed >= awake => return false,
-            elapsed if elapsed < ALONE => spin_loop(),
-            _ => yield_now(),
+        if start.elapsed() >= awake {
+            return false;
         }
+        // It may be the processor that the answer is made on.
+        yield_now();
     }
 }
 
 /// Returns whether something is there.
-pub(crate) fn look(ready: &mut [PollFd<'_>]) -> bool {
+fn look(ready: &mut [PollFd<'_>]) -> bool {
     poll(ready, Some(&NOW)).is_ok_and(|count| count > 0)
 }
 
@@ -93,14 +100,26 @@ mod tests {
                 thread::sleep(Duration::from_millis(20));
                 ringer.ring();
             });
-            patience.wait(&mut ready, false, None);
+            assert!(patience.wait(&mut ready, false, None), "it had to rest");
             assert_eq!(patience.credit, left);
             late.join().unwrap();
             assert!(bell.hush());
         }
-        bell.ring();
-        patience.wait(&mut ready, false, None);
-        assert_eq!(patience.credit, CREDIT, "it was there at once");
+    }
+
+    #[test]
+    fn an_answer_that_comes_soon_is_waited_for_awake() {
+        let long = Duration::from_secs(5);
+        let (bell, mut patience) = (Bell::new().unwrap(), Patience { awake: long, credit: 1 });
+        let mut ready = [PollFd::new(&bell, PollFlags::IN)];
+        let ringer = bell.clone();
+        let soon = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(20));
+            ringer.ring();
+        });
+        assert!(patience.wait(&mut ready, false, None));
+        assert_eq!(patience.credit, CREDIT);
+        soon.join().unwrap();
     }
 
     #[test]

@@ -14,15 +14,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::bell::Bell;
 use crate::error::EngineError;
 use crate::outbound::Outbound;
-use crate::patience::{Patience, look};
-use crate::strain::Strain;
+use crate::patience::Patience;
+use crate::rhythm::{Pace, Rhythm};
+use crate::strain::{Crowd, Strain};
 use crate::wiring::{Wiring, exhaust, is_ready};
 
 /// A thread that had nothing to send for so long is not needed.
 const IDLE: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
-
-/// Rounds in which it tries again what has just had something, before it asks what is there.
-const ROUNDS: u32 = 8;
 
 /// The way of the sending half from one thread to the other.
 pub(crate) struct Relay {
@@ -89,7 +87,7 @@ impl Relay {
             if is_ready(&ready[1]) {
                 sending.read_mail();
             }
-            exhaust(|| sending.drain());
+            exhaust(|| sending.drain(Pace::Many));
         });
     }
 }
@@ -99,10 +97,9 @@ pub(crate) struct Duty<'engine> {
     relay: &'engine Relay,
     sending: Option<Outbound>,
     has_mail: bool,
-    has_found: bool,
-    /// Rounds since it last asked what is there.
-    rounds: u32,
+    rhythm: Rhythm,
     strain: Strain,
+    crowd: Crowd,
     patience: Patience,
 }
 
@@ -110,39 +107,30 @@ impl<'engine> Duty<'engine> {
     /// `awake` is how long it may look before it sleeps.
     pub(crate) fn new(relay: &'engine Relay, awake: Duration) -> Self {
         let (strain, patience) = (Strain::new(Instant::now()), Patience::new(awake));
-        Self {
-            relay,
-            sending: None,
-            has_mail: false,
-            has_found: false,
-            rounds: 0,
-            strain,
-            patience,
-        }
+        let (rhythm, crowd) = (Rhythm::new(), Crowd::new());
+        Self { relay, sending: None, has_mail: false, rhythm, strain, crowd, patience }
     }
 
     /// Waits until something is there. The last two are the interface and the mail of the sending
     /// half, which are another thread's business while that has it. It takes no longer than `most`.
     pub(crate) fn wait(&mut self, ready: &mut [PollFd<'_>], most: Option<&Timespec>) {
         self.has_mail = false;
-        if std::mem::take(&mut self.has_found) && self.rounds < ROUNDS {
-            // Where something was there is likely to be more, which costs less to try than to ask.
-            self.rounds += 1;
+        if !self.rhythm.begin() {
             return;
         }
-        self.rounds = 0;
         if self.sending.is_none() {
             self.sending = self.relay.for_receiver.take();
         }
         let beside = if self.sending.is_some() { 0 } else { 2 };
         let count = ready.len().saturating_sub(beside);
-        if let Some(own) = ready.get_mut(..count)
-            && !look(own)
-        {
-            self.patience.wait(own, self.strain.is_busy(Instant::now()), most);
+        let Some(own) = ready.get_mut(..count) else { return };
+        let has_rested = self.patience.wait(own, self.strain.is_busy(Instant::now()), most);
+        if has_rested {
             self.strain.rest(Instant::now());
         }
-        self.has_mail = self.sending.is_some() && ready.last().is_some_and(is_ready);
+        let [.., interface, mail] = ready else { return };
+        self.has_mail = self.sending.is_some() && is_ready(mail);
+        self.rhythm.answered(has_rested, is_ready(interface));
     }
 
     /// Calls `drain`, which says whether it found something: until it finds nothing, or once if
@@ -151,7 +139,7 @@ impl<'engine> Duty<'engine> {
         if self.sending.is_none() {
             exhaust(drain);
         } else {
-            self.has_found |= drain();
+            self.rhythm.received(drain());
         }
     }
 
@@ -161,10 +149,16 @@ impl<'engine> Duty<'engine> {
         if self.has_mail {
             sending.read_mail();
         }
+        if !self.rhythm.sends() {
+            return;
+        }
         let start = Instant::now();
-        self.has_found |= sending.drain();
+        self.rhythm.sent(sending.drain(self.rhythm.pace()));
         self.strain.sent(start, Instant::now());
-        if self.strain.is_too_much() {
+        let Some(long) = self.strain.too_much() else { return };
+        if self.crowd.is_dense(long) {
+            self.strain.rest(Instant::now());
+        } else {
             self.relay.for_sender.put(self.sending.take());
             self.relay.sender.ring();
         }

@@ -11,6 +11,9 @@ const TOO_LONG: Duration = Duration::from_millis(10);
 /// is the acknowledgements of the other, and to wake another thread for them costs more than they do.
 const SHARE: u32 = 4;
 
+/// Others that want the processor less often than this are the kernel's own chores.
+const OFTEN: Duration = Duration::from_millis(2);
+
 /// What a thread has done since it last rested.
 pub(crate) struct Strain {
     rested: Instant,
@@ -38,12 +41,40 @@ impl Strain {
         now.duration_since(self.rested) > BUSY
     }
 
-    /// Returns whether two threads would have been better.
-    pub(crate) fn is_too_much(&self) -> bool {
+    /// Returns how long it has had both directions to do, if two threads would have been better.
+    pub(crate) fn too_much(&self) -> Option<Duration> {
         let all = self.until.duration_since(self.rested);
         let lesser = self.sending.min(all.saturating_sub(self.sending));
-        all > TOO_LONG && lesser * SHARE > all
+        (all > TOO_LONG && lesser * SHARE > all).then_some(all)
     }
+}
+
+/// How often others got the processor that this thread wanted.
+pub(crate) struct Crowd {
+    switches: libc::c_long,
+}
+
+impl Crowd {
+    pub(crate) fn new() -> Self {
+        Self { switches: involuntary_switches() }
+    }
+
+    /// Returns whether others wanted this processor again and again since it was asked last, `over`
+    /// so long: then there is none to spare for another thread.
+    pub(crate) fn is_dense(&mut self, over: Duration) -> bool {
+        let switches = involuntary_switches();
+        let since = switches - std::mem::replace(&mut self.switches, switches);
+        u128::try_from(since).is_ok_and(|since| since * OFTEN.as_nanos() > over.as_nanos())
+    }
+}
+
+/// Returns how often this thread has lost the processor before it was done.
+fn involuntary_switches() -> libc::c_long {
+    // SAFETY: all octets zero are a valid rusage: it is numbers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the call writes a rusage to where one is.
+    unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
+    usage.ru_nivcsw
 }
 
 #[cfg(test)]
@@ -64,9 +95,9 @@ mod tests {
         let start = Instant::now();
         let mut strain = Strain::new(start);
         let now = worked(&mut strain, start, 9, 500);
-        assert!(!strain.is_too_much());
+        assert_eq!(strain.too_much(), None);
         worked(&mut strain, now, 2, 500);
-        assert!(strain.is_too_much());
+        assert!(strain.too_much().is_some());
     }
 
     #[test]
@@ -74,8 +105,18 @@ mod tests {
         for sending in [20, 900] {
             let mut strain = Strain::new(Instant::now());
             worked(&mut strain, Instant::now(), 1000, sending);
-            assert!(!strain.is_too_much());
+            assert_eq!(strain.too_much(), None);
         }
+    }
+
+    #[test]
+    fn a_processor_that_others_want_is_crowded() {
+        assert!(!Crowd::new().is_dense(Duration::from_secs(3600)));
+        assert!(!Crowd { switches: 0 }.is_dense(Duration::from_secs(3600)));
+        let often = 1 + 10_000 / 2;
+        let mut crowd = Crowd { switches: involuntary_switches() - often };
+        assert!(crowd.is_dense(Duration::from_secs(10)));
+        assert!(!crowd.is_dense(Duration::from_secs(10)), "it counts from the last time on");
     }
 
     #[test]
@@ -85,7 +126,7 @@ mod tests {
         for _ in 0..10 {
             now = worked(&mut strain, now, 9, 500);
             assert!(strain.is_busy(now));
-            assert!(!strain.is_too_much());
+            assert_eq!(strain.too_much(), None);
             strain.rest(now);
             assert!(!strain.is_busy(now));
         }

@@ -57,7 +57,7 @@ class DataPlaneSettings:
     interface: str
     mtu: int
     queues: int = 0
-    busy_poll: int = 50
+    busy_poll: int = 0
     hold: bool = False
 
 

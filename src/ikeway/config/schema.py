@@ -361,10 +361,10 @@ class DataPlaneTable(Table):
     """How many queues our own engine serves, each with a thread for either direction; 0 is one for
     every two processors."""
 
-    busy_poll: int = Field(default=50, ge=0, le=1_000_000)
+    busy_poll: int = Field(default=0, ge=0, le=1_000_000)
     """For how many microseconds a thread of our own engine that has nothing to do looks for more
-    before it sleeps, if that has found something of late. More lowers the delay of sparse packets,
-    and costs a processor while they come."""
+    before it sleeps, if that has found something of late. 10000 lowers the delay of sparse packets,
+    as a sleeping processor takes long to wake, and costs one while a hundred come in a second."""
 
     hold: bool = False
     """Keep closed what `[policies]` and `protect` close when the daemon ends in good order, too, so

@@ -30,7 +30,7 @@ class PlaneConfig:
     mtu: int = 1400
     ike_sockets: int = 1
     queues: int = 1
-    busy_poll: int = 50
+    busy_poll: int = 0
     is_joined: bool = False
 
 
