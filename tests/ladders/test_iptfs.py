@@ -108,7 +108,25 @@ def test_who_takes_no_fragments_gets_none(row: Row, side: str) -> None:
     assert not other.may_fragment
 
 
-@pytest.mark.parametrize("value", [2, 3, 4, 0x80])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_who_is_controlled_wants_reports_and_gets_them(row: Row, side: str) -> None:
+    """§6.1.4, C: "the sender is requiring that congestion control information MUST be returned to
+    it periodically": both sides say what they hear, and the rate of one of them follows it."""
+    controlled = wanting(replace(SLOW, is_controlled=True))
+    hosts = (controlled, wanting(FAST)) if side == "left" else (wanting(FAST), controlled)
+    ladder = up(row, *hosts)
+    agree(ladder)
+    for _ in range(2):
+        streams = {
+            name: getattr(ladder, name).child.traffic_flow.stream for name in ("left", "right")
+        }
+        assert all(stream.reports for stream in streams.values())
+        controls = {name for name, stream in streams.items() if stream.is_controlled}
+        assert controls == {side}
+        rekey(ladder, side)
+
+
+@pytest.mark.parametrize("value", [4, 6, 0x81])
 @pytest.mark.parametrize("exchange", [AUTH, CREATE])
 def test_a_request_with_a_flag_that_we_cannot_fulfil_gets_a_child_without(
     row: Row, value: int, exchange: ExchangeType
@@ -124,7 +142,7 @@ def test_a_request_with_a_flag_that_we_cannot_fulfil_gets_a_child_without(
     assert ladder.left.child.traffic_flow == ladder.right.child.traffic_flow == OPEN
 
 
-@pytest.mark.parametrize("value", [2, 4])
+@pytest.mark.parametrize("value", [4, 7])
 def test_an_answer_with_such_a_flag_costs_the_child(row: Row, value: int) -> None:
     """§5.1: "or, in the case of the initiator, by deleting the Child SA"."""
     ladder = row.psk(wanting(SLOW), wanting(SLOW))

@@ -19,14 +19,20 @@ STREAM: Table = {
 }
 
 
-def test_daemons_agree_on_a_stream_and_carry_traffic_in_it(tmp_path: Path) -> None:
-    """§5.1: by USE_AGGFRAG; without UDP as well, where no NAT is."""
+@pytest.mark.parametrize("congestion", [False, True])
+def test_daemons_agree_on_a_stream_and_carry_traffic_in_it(
+    tmp_path: Path, congestion: bool
+) -> None:
+    """§5.1: by USE_AGGFRAG; without UDP as well, where no NAT is. Where losses count and there are
+    none, the rate is what is configured, too."""
+    flow = {**STREAM["traffic_flow"], "congestion": congestion}
     with cable() as link:
-        two = Two(tmp_path, link, STREAM, STREAM)
+        two = Two(tmp_path, link, STREAM | {"traffic_flow": flow}, STREAM)
         try:
             two.ours.initiate()
             wait_until(lambda: bool(two.children() and two.peer.children()), 10, "the Child SA")
             two.carries()
+            time.sleep(2 if congestion else 0)
             before = two.witness.look()["bare esp"]
             time.sleep(1)
             idle = two.witness.look()["bare esp"] - before

@@ -20,6 +20,11 @@ pub(crate) fn traffic_class(packet: &[u8]) -> u8 {
     }
 }
 
+/// Whether the class of an outer header says that the network is congested.
+pub(crate) const fn is_congested(class: u8) -> bool {
+    class & CONGESTED == CONGESTED
+}
+
 /// Carries over to the inner packet what the network said about congestion in the outer header.
 ///
 /// # Errors

@@ -6,7 +6,6 @@ mod stream;
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::time::Duration;
 
 use crate::aggfrag::Reassembly;
 use crate::ah;
@@ -86,15 +85,14 @@ impl InboundSa {
         Ok(if sa.shared.policy.is_opaque() { sa.sorting(Sorter::default()) } else { sa })
     }
 
-    /// Returns the SA with its packets in a stream (RFC 9347), in which `reorder` may overtake one,
-    /// and none is waited for longer than `patience`. In transport mode there is none, and
+    /// Returns the SA with its packets in a stream (RFC 9347). In transport mode there is none, and
     /// nothing in a stream is compressed.
     #[must_use]
-    pub fn streamed(self, reorder: usize, patience: Duration) -> Self {
+    pub fn streamed(self, reassembly: Reassembly) -> Self {
         if self.shared.hosts.is_some() {
             return self;
         }
-        let stream = Some(Box::new(Reassembly::new(reorder, patience)));
+        let stream = Some(Box::new(reassembly));
         Self { delivery: Delivery::Stream, stream, ..self }
     }
 

@@ -46,7 +46,9 @@ mod transform;
 mod transport;
 mod traps;
 
-pub use aggfrag::{Backlog, CongestionInfo, MAX_REORDER, Packed, Packer, Reassembly, Rhythm};
+pub use aggfrag::{
+    Backlog, Congestion, CongestionInfo, Dialogue, MAX_REORDER, Packed, Packer, Reassembly, Rhythm,
+};
 pub use ah::spi as ah_spi;
 pub use budget::{Amount, Budget, Limit};
 pub use congestion::carry_congestion;

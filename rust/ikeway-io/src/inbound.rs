@@ -321,6 +321,7 @@ impl Lane<'_> {
                     self.anew.make(sa, &verified, packet, run.class).map(Opened::Anew)
                 }
                 Delivery::Stream => {
+                    let packet = (&*packet, run.class);
                     self.streams.unpack(sa, &verified, packet, &mut self.anew.octets);
                     Ok(Opened::Stream)
                 }

@@ -8,6 +8,7 @@
 //! calls.
 
 mod bell;
+mod clock;
 mod control;
 mod crossing;
 mod door;

@@ -3,14 +3,15 @@
 //! where the packets of the last payload are (RFC 9347 §2.5, RFC 4301 §7.3).
 
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ikeway_esp::{Expander, InboundSa, Refusal, Verified};
 use rustix::event::Timespec;
 
+use crate::clock::now;
+
 /// One SA's payload at a time is unpacked; those that wait are few.
 pub(crate) struct Streams {
-    start: Instant,
     /// Inbound SPIs, and when each is given up waiting for.
     waiting: Vec<(u32, Duration)>,
     places: Vec<Range<usize>>,
@@ -19,21 +20,21 @@ pub(crate) struct Streams {
 
 impl Default for Streams {
     fn default() -> Self {
-        Self { start: Instant::now(), waiting: Vec::new(), places: Vec::new(), outcome: Ok(()) }
+        Self { waiting: Vec::new(), places: Vec::new(), outcome: Ok(()) }
     }
 }
 
 impl Streams {
-    /// Puts the packets of a payload at the end of `buffer`.
+    /// Puts the packets of a payload at the end of `buffer`; it came with the class of its outer
+    /// header.
     pub(crate) fn unpack(
         &mut self,
         sa: &mut InboundSa,
         verified: &Verified,
-        packet: &[u8],
+        packet: (&[u8], u8),
         buffer: &mut Vec<u8>,
     ) {
-        let now = self.start.elapsed();
-        self.outcome = sa.unpack(verified, packet, now, (buffer, &mut self.places));
+        self.outcome = sa.unpack(verified, packet, now(), (buffer, &mut self.places));
         self.note(sa);
     }
 
@@ -46,7 +47,6 @@ impl Streams {
         (packet, class): (&[u8], u8),
         (expander, buffer): (&mut Expander, &mut Vec<u8>),
     ) -> Option<Range<usize>> {
-        let now = || self.start.elapsed();
         let room = (buffer, &mut self.places);
         match sa.sort(verified, (packet, class), expander, now, room) {
             Ok(Some(place)) => return Some(place),
@@ -64,15 +64,13 @@ impl Streams {
         (packet, class): (&mut [u8], u8),
         buffer: &mut Vec<u8>,
     ) {
-        let now = self.start.elapsed();
-        self.outcome = sa.sort_ah(verified, (packet, class), now, (buffer, &mut self.places));
+        self.outcome = sa.sort_ah(verified, (packet, class), now(), (buffer, &mut self.places));
         self.note(sa);
     }
 
     /// Puts the packets that waited for another one at the end of `buffer`.
     pub(crate) fn give_up(&mut self, sa: &mut InboundSa, buffer: &mut Vec<u8>) {
-        let now = self.start.elapsed();
-        self.outcome = sa.give_up(now, (buffer, &mut self.places));
+        self.outcome = sa.give_up(now(), (buffer, &mut self.places));
         self.note(sa);
     }
 
@@ -89,7 +87,7 @@ impl Streams {
     /// Returns how long nothing has to be given up; none is for ever.
     pub(crate) fn wait(&self) -> Option<Timespec> {
         let first = self.waiting.iter().map(|(_, deadline)| *deadline).min()?;
-        first.saturating_sub(self.start.elapsed()).try_into().ok()
+        first.saturating_sub(now()).try_into().ok()
     }
 
     /// Takes those that have waited long enough.
@@ -97,7 +95,7 @@ impl Streams {
         if self.waiting.is_empty() {
             return Vec::new();
         }
-        let now = self.start.elapsed();
+        let now = now();
         self.waiting.extract_if(.., |(_, deadline)| *deadline <= now).map(|(spi, _)| spi).collect()
     }
 

@@ -51,7 +51,7 @@ class TrafficFlowTable(Table):
     iptfs: Literal["off", "prefer", "require"] = "off"
     """Instead, send packets of one size at a constant rate, whatever there is to send (IP-TFS, RFC
     9347): both sides have to want it. `require` has no Child SA without; `prefer` then does what
-    the keys above say. Only where the network on the way is yours: nothing slows it down."""
+    the keys above say. Only where the network on the way is yours, or with `congestion`."""
 
     packet_size: int = Field(default=1400, ge=256, le=65535)
     """With IP-TFS, how many octets the IP packets that leave have, unless the path turns out to
@@ -62,6 +62,11 @@ class TrafficFlowTable(Table):
 
     bandwidth: Bandwidth | None = None
     """Instead of `packet_rate`, what leaves in a second: `10Mbit`, `500kbit`."""
+
+    congestion: bool = False
+    """With IP-TFS, whether the rate follows what the path carries: the peer reports losses, and no
+    more leaves than TCP would send there, nor more than `packet_rate` or `bandwidth`. A peer that
+    does not report has no stream with us."""
 
     fragments: bool = True
     """With IP-TFS, whether we take packets that the peer has cut."""
@@ -86,6 +91,7 @@ def _stream(table: TrafficFlowTable) -> Stream:
         reorder=table.reorder,
         takes_fragments=table.fragments,
         is_required=table.iptfs == "require",
+        is_controlled=table.congestion,
     )
 
 
@@ -116,6 +122,7 @@ def _shown(stream: Stream) -> dict[str, str | float]:
         "iptfs": "require" if stream.is_required else "prefer",
         "packet_size": stream.packet_octets,
         "packet_rate": stream.per_second,
+        "congestion": stream.is_controlled,
         "fragments": stream.takes_fragments,
         "reorder": stream.reorder,
     }

@@ -32,7 +32,7 @@ from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
-PROTOCOL_VERSION: Final = 17
+PROTOCOL_VERSION: Final = 18
 
 Json: TypeAlias = dict[str, Any]
 
@@ -203,6 +203,8 @@ def _traffic_flow(flow: TrafficFlow) -> Json | None:
         "per_second": flow.stream.per_second,
         "reorder": flow.stream.reorder,
         "may_fragment": flow.stream.may_fragment,
+        "reports": flow.stream.reports,
+        "is_controlled": flow.stream.is_controlled,
     }
     return {"pad_to": flow.pad_to, "dummies": dummies, "stream": stream}
 

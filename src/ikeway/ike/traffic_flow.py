@@ -13,7 +13,8 @@ from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import NotifyType
 
 _NO_FRAGMENTS: Final = 1
-"""D of RFC 9347 §6.1.4. The other flag, C, wants reports of congestion, which we do not send."""
+_REPORTS: Final = 2
+"""D and C of RFC 9347 §6.1.4: send us no parts of packets; report congestion to us."""
 
 
 def announce(flow: TrafficFlow) -> tuple[Notify, ...]:
@@ -21,6 +22,7 @@ def announce(flow: TrafficFlow) -> tuple[Notify, ...]:
     if flow.stream is None:
         return ()
     flags = 0 if flow.stream.takes_fragments else _NO_FRAGMENTS
+    flags |= _REPORTS if flow.stream.is_controlled else 0
     return (Notify(NotifyType.USE_AGGFRAG, bytes([flags])),)
 
 
@@ -68,9 +70,11 @@ def _terms(stream: Stream, said: Message) -> Stream | None:
     receiver SHOULD NOT enable use of AGGFRAG_PAYLOAD."
     """
     notify = said.notify(NotifyType.USE_AGGFRAG)
-    if notify is None or notify.data not in {b"\0", bytes([_NO_FRAGMENTS])}:
+    if notify is None or len(notify.data) != 1 or notify.data[0] & ~(_NO_FRAGMENTS | _REPORTS):
         return None
-    return replace(stream, may_fragment=notify.data == b"\0")
+    flags = notify.data[0]
+    reports = stream.is_controlled or bool(flags & _REPORTS)
+    return replace(stream, may_fragment=not flags & _NO_FRAGMENTS, reports=reports)
 
 
 def _without_stream(policy: ChildPolicy, mode: Mode, said: Message) -> TrafficFlow:

@@ -27,6 +27,8 @@ class Stream:
     overtake so many others as `reorder` says. Inner packets are cut where they do not fit, if the
     peer takes the parts and so we `may_fragment`; whether we do is `takes_fragments`.
     A Child SA for which it `is_required` does without it not come to be.
+    Where it `is_controlled`, the rate is what the path allows, and `per_second` the most. For that
+    the peer reports losses; whether either of the two reports is `reports`.
     """
 
     packet_octets: int = 1400
@@ -35,6 +37,8 @@ class Stream:
     takes_fragments: bool = True
     may_fragment: bool = True
     is_required: bool = False
+    is_controlled: bool = False
+    reports: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,10 @@ from support.configured import PSK, errors, loaded
             TrafficFlow(stream=Stream(1250, 1000.0, reorder=0, is_required=True)),
         ),
         (
+            '{ iptfs = "require", congestion = true, packet_rate = 500 }',
+            TrafficFlow(stream=Stream(1400, 500.0, is_required=True, is_controlled=True)),
+        ),
+        (
             '{ padding = "mtu", iptfs = "prefer", packet_rate = 20, fragments = false }',
             TrafficFlow(PAD_TO_MTU, stream=Stream(1400, 20.0, takes_fragments=False)),
         ),

@@ -14,7 +14,7 @@ const CONGESTED: u8 = 3;
 /// A queue with a bound, between the threads that read packets and the one that sends by the clock.
 pub struct Backlog {
     waiting: Mutex<Waiting>,
-    most: usize,
+    most: AtomicUsize,
     longest: AtomicUsize,
 }
 
@@ -28,7 +28,8 @@ impl Backlog {
     /// Returns an empty queue for so many octets in all, and in a packet.
     #[must_use]
     pub fn new(most: usize, longest: usize) -> Self {
-        Self { waiting: Mutex::default(), most, longest: AtomicUsize::new(longest) }
+        let (most, longest) = (AtomicUsize::new(most), AtomicUsize::new(longest));
+        Self { waiting: Mutex::default(), most, longest }
     }
 
     /// Returns the longest packet that may wait.
@@ -40,6 +41,11 @@ impl Backlog {
     /// Sets how long a packet may be from now on.
     pub fn limit(&self, longest: usize) {
         self.longest.store(longest, Ordering::Relaxed);
+    }
+
+    /// Sets how many octets may wait in all from now on.
+    pub fn bound(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     /// Adds a packet at the end. From half of the bound on a sender that knows ECN is told of the
@@ -54,11 +60,12 @@ impl Backlog {
         }
         let mut waiting = self.waiting();
         let octets = waiting.octets + packet.len();
-        if octets > self.most {
+        let most = self.most.load(Ordering::Relaxed);
+        if octets > most {
             return Err(Refusal::Congested);
         }
         let mut packet: Box<[u8]> = packet.into();
-        if octets > self.most / 2 {
+        if octets > most / 2 {
             // One without ECN has to be dropped later, if it comes to that.
             let _ = carry_congestion(&mut packet, CONGESTED);
         }

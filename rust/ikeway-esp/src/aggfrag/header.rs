@@ -7,7 +7,7 @@ use crate::error::Refusal;
 pub(crate) const AGGFRAG: u8 = 144;
 
 pub(super) const HEADER: usize = 4;
-const CONGESTION_HEADER: usize = 24;
+pub(super) const CONGESTION_HEADER: usize = 24;
 
 const PLAIN: u8 = 0;
 const WITH_CONGESTION: u8 = 1;
@@ -34,6 +34,20 @@ pub struct CongestionInfo {
 }
 
 impl CongestionInfo {
+    /// Puts the header of a payload with this offset at the end of `buffer`.
+    pub(super) fn write(&self, offset: u16, buffer: &mut Vec<u8>) {
+        let flags = u8::from(self.is_probing) << 1 | u8::from(self.has_marks);
+        let [high, low] = offset.to_be_bytes();
+        let delays = u64::from(self.rtt) << 42
+            | u64::from(self.echo_delay) << 21
+            | u64::from(self.transmit_delay);
+        buffer.extend_from_slice(&[WITH_CONGESTION, flags, high, low]);
+        buffer.extend_from_slice(&self.loss_event_rate.to_be_bytes());
+        buffer.extend_from_slice(&delays.to_be_bytes());
+        buffer.extend_from_slice(&self.stamp.to_be_bytes());
+        buffer.extend_from_slice(&self.echo.to_be_bytes());
+    }
+
     fn read(flags: u8, octets: &[u8; CONGESTION_HEADER - HEADER]) -> Self {
         let number = |at: usize| {
             let chunk = octets.get(at..).and_then(|rest| rest.first_chunk());
@@ -125,6 +139,10 @@ mod tests {
             echo: 0xcccc_dddd,
         };
         assert_eq!(payload, Payload { offset: 7, congestion: Some(info), data: &[] });
+        let mut written = Vec::new();
+        info.write(7, &mut written);
+        assert_eq!(written[2..], octets[2..], "reserved bits are 0");
+        assert_eq!(written[..2], [1, 3]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod assembly;
 mod backlog;
+mod control;
 mod header;
 mod packer;
 mod reassembly;
@@ -14,6 +15,7 @@ mod rhythm;
 mod tests;
 
 pub use backlog::Backlog;
+pub use control::{Congestion, Dialogue};
 pub(crate) use header::AGGFRAG;
 pub use header::CongestionInfo;
 pub use packer::{Packed, Packer};

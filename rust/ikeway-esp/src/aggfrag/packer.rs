@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Inner packets into payloads of one size (RFC 9347 §2.2).
 
-use super::header::HEADER;
+use super::header::{CONGESTION_HEADER, CongestionInfo, HEADER};
 
 /// The first part of a packet has its length field in it, so that no receiver has to guess.
 const LEAST_PART: usize = 8;
@@ -11,6 +11,7 @@ const LEAST_PAYLOAD: usize = HEADER + 64;
 /// Makes the payloads of one SA.
 pub struct Packer {
     payload: usize,
+    header: usize,
     may_fragment: bool,
     /// The packet that is sent in parts, or that had no room, and how much of it has left.
     begun: Option<(Box<[u8]>, usize)>,
@@ -32,7 +33,14 @@ impl Packer {
     /// them (§6.1.4, D).
     #[must_use]
     pub fn new(payload: usize, may_fragment: bool) -> Option<Self> {
-        is_size(payload).then_some(Self { payload, may_fragment, begun: None })
+        let header = HEADER;
+        is_size(payload).then_some(Self { payload, header, may_fragment, begun: None })
+    }
+
+    /// Returns the same for payloads that tell of congestion (§6.1.2).
+    #[must_use]
+    pub fn reporting(self) -> Self {
+        Self { header: CONGESTION_HEADER, ..self }
     }
 
     /// Makes payloads of another size from the next one on, if it is one; what has begun goes on in
@@ -46,7 +54,7 @@ impl Packer {
     /// Returns the longest packet that can be sent.
     #[must_use]
     pub const fn longest(&self) -> usize {
-        if self.may_fragment { u16::MAX as usize } else { self.payload - HEADER }
+        if self.may_fragment { u16::MAX as usize } else { self.payload - self.header }
     }
 
     /// Returns whether a packet has left in part.
@@ -60,10 +68,20 @@ impl Packer {
     pub fn fill(
         &mut self,
         buffer: &mut Vec<u8>,
+        next: impl FnMut() -> Option<Box<[u8]>>,
+    ) -> Packed {
+        self.fill_telling(&CongestionInfo::default(), buffer, next)
+    }
+
+    /// Does the same; payloads that tell of congestion tell this.
+    pub fn fill_telling(
+        &mut self,
+        info: &CongestionInfo,
+        buffer: &mut Vec<u8>,
         mut next: impl FnMut() -> Option<Box<[u8]>>,
     ) -> Packed {
         let mut filled = Packed::default();
-        self.put_header(buffer);
+        self.put_header(info, buffer);
         while buffer.len() < self.payload {
             let Some((packet, sent)) = self.begun.take().or_else(|| next().map(|one| (one, 0)))
             else {
@@ -96,14 +114,19 @@ impl Packer {
     }
 
     /// The offset counts what is left of the packet that began before, also beyond this payload.
-    fn put_header(&self, buffer: &mut Vec<u8>) {
+    fn put_header(&self, info: &CongestionInfo, buffer: &mut Vec<u8>) {
         let left = self.begun.as_ref().map_or(0, |(packet, sent)| match sent {
             0 => 0,
             sent => packet.len() - sent,
         });
-        let [high, low] = u16::try_from(left).unwrap_or(u16::MAX).to_be_bytes();
+        let left = u16::try_from(left).unwrap_or(u16::MAX);
         buffer.clear();
-        buffer.extend_from_slice(&[0, 0, high, low]);
+        if self.header == CONGESTION_HEADER {
+            info.write(left, buffer);
+        } else {
+            let [high, low] = left.to_be_bytes();
+            buffer.extend_from_slice(&[0, 0, high, low]);
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 //! Payloads as they arrive into order, and then into packets (RFC 9347 §2.2.3, §2.5).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::assembly::Assembly;
+use super::control::Dialogue;
 use super::header::Payload;
 use crate::error::Refusal;
 
@@ -26,6 +28,7 @@ pub struct Reassembly {
     /// When what is held is given up waiting for.
     deadline: Option<Duration>,
     lost: u64,
+    dialogue: Option<Arc<Dialogue>>,
 }
 
 impl Reassembly {
@@ -41,6 +44,22 @@ impl Reassembly {
             patience,
             deadline: None,
             lost: 0,
+            dialogue: None,
+        }
+    }
+
+    /// Returns the same with what arrives, and what the peer says of congestion, noted.
+    #[must_use]
+    pub fn reporting(self, dialogue: Option<Arc<Dialogue>>) -> Self {
+        Self { dialogue, ..self }
+    }
+
+    /// Notes that a payload has arrived, where congestion is told of; it may be marked by routers.
+    pub fn note(&self, number: u64, payload: &[u8], is_marked: bool, now: Duration) {
+        if let Some(dialogue) = &self.dialogue
+            && let Ok(payload) = Payload::read(payload)
+        {
+            dialogue.hear(number, payload.congestion, is_marked, now);
         }
     }
 

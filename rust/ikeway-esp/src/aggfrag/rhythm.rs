@@ -37,9 +37,9 @@ impl Rhythm {
         self.every
     }
 
-    /// Changes the rate. What is owed is of the old one, and owed no more.
+    /// Changes the rate.
     pub const fn set(&mut self, every: Duration) {
-        *self = Self::new(every);
+        self.every = every;
     }
 
     /// Returns how long after the time of a packet that of the next is, if it leaves so `late`.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Packets through payloads: as they were, whatever is lost, late or made up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Packer, Reassembly};
+use super::{Congestion, CongestionInfo, Dialogue, Packer, Reassembly};
 use crate::error::Refusal;
 use crate::testing::{ipv4_packet, ipv6_packet};
 
@@ -74,6 +75,30 @@ fn padding_between_the_parts_of_a_packet_is_skipped() {
     payloads.insert(3, vec![0, 0, 0, 0]);
     payloads.insert(0, idle);
     assert_eq!(arrive(&mut fresh(), in_order(&payloads)), (packets, vec![]));
+}
+
+/// RFC 9347 §6.1.2: payloads with congestion information carry packets as others do, and what they
+/// tell reaches who sends.
+#[test]
+fn payloads_that_tell_of_congestion_carry_packets_as_others_do() {
+    let dialogue = Arc::new(Dialogue::default());
+    let mut reassembly = fresh().reporting(Some(Arc::clone(&dialogue)));
+    let mut packer = Packer::new(300, true).unwrap().reporting();
+    assert_eq!(packer.longest(), 65_535);
+    let packets = [ipv4_packet(1000), ipv6_packet(9)];
+    let mut waiting = packets.iter().map(|packet| packet.clone().into_boxed_slice());
+    let info = CongestionInfo { stamp: 7, rtt: 5000, ..CongestionInfo::default() };
+    let mut taken = Vec::new();
+    for number in 1..6 {
+        let mut payload = Vec::new();
+        packer.fill_telling(&info, &mut payload, || waiting.next());
+        assert_eq!(payload.len(), 300);
+        reassembly.note(number, &payload, false, NOW);
+        reassembly.add(number, &payload, NOW, |packet| taken.push(packet.to_vec())).unwrap();
+    }
+    assert_eq!(taken, packets);
+    let said = Congestion::new(dialogue, None, NOW).next(PATIENCE, NOW + PATIENCE);
+    assert_eq!((said.echo, said.echo_delay, said.transmit_delay), (7, 100_000, 100_000));
 }
 
 /// RFC 9347 §6.1.4, D: without fragments each packet is in one payload.

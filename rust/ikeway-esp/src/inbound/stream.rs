@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{InboundSa, Verified, cut_trailer};
 use crate::aggfrag::AGGFRAG;
+use crate::congestion::is_congested;
 use crate::error::Refusal;
 use crate::fragments::Sorter;
 use crate::inner::Flow;
@@ -14,7 +15,8 @@ use crate::selector::Policy;
 
 impl InboundSa {
     /// Does the second half for a stream: puts the IP packets that are whole now at the end of
-    /// `buffer`, and where they are at that of `places`. `now` is since any fixed moment.
+    /// `buffer`, and where they are at that of `places`. `class` is the octet of the outer header with
+    /// ECN, `now` since any fixed moment.
     ///
     /// # Errors
     /// [`Refusal`] says why something goes no further; the other packets do.
@@ -22,7 +24,7 @@ impl InboundSa {
     pub fn unpack(
         &mut self,
         verified: &Verified,
-        packet: &[u8],
+        (packet, class): (&[u8], u8),
         now: Duration,
         (buffer, places): (&mut Vec<u8>, &mut Vec<Range<usize>>),
     ) -> Result<(), Refusal> {
@@ -34,6 +36,7 @@ impl InboundSa {
             DUMMY => return Err(Refusal::Dummy),
             _ => return Err(Refusal::NotIp),
         }
+        stream.note(verified.number, payload, is_congested(class), now);
         let sorter = self.sorter.as_deref_mut();
         let mut taker =
             Taker { policy: &self.shared.policy, sorter, now, buffer, places, result: Ok(()) };

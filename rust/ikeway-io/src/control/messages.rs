@@ -19,7 +19,7 @@ use crate::events::{Note, Resized, Stray, Want};
 pub(super) const PAGE: usize = 256;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 17;
+pub(super) const VERSION: u32 = 18;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]

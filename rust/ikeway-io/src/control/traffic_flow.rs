@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How a pair hides the shape of its traffic, as the daemon says it (RFC 4303 §2.6, §2.7, RFC 9347).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ikeway_esp::{InboundSa, OutboundSa};
+use ikeway_esp::{Congestion, Dialogue, InboundSa, OutboundSa, Reassembly};
 use serde::Deserialize;
 
 use super::messages::Mode;
+use crate::clock;
 use crate::error::EngineError;
 use crate::pacing::{self, Beat};
 
 /// How long a packet of a stream is waited for that others have overtaken.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// The part of a second that packets may wait for their place in a stream, and the least octets.
-const BACKLOG: f64 = 0.125;
-const LEAST_BACKLOG: usize = 1 << 16;
 
 /// Field by field as `ikeway.model.traffic_flow.TrafficFlow`.
 #[derive(Deserialize)]
@@ -41,6 +40,9 @@ struct Stream {
     per_second: f64,
     reorder: usize,
     may_fragment: bool,
+    /// Whether either side wants to be told of congestion, and whether that slows us down.
+    reports: bool,
+    is_controlled: bool,
 }
 
 /// A pair that hides what it is told to, and what it sends by the clock for that.
@@ -84,20 +86,18 @@ impl Stream {
         let too_small = || {
             EngineError::Request(format!("packets of {} octets are no stream", self.packet_octets))
         };
+        let dialogue = self.reports.then(Arc::<Dialogue>::default);
+        let most = self.is_controlled.then_some(self.per_second);
+        let congestion =
+            dialogue.clone().map(|dialogue| Congestion::new(dialogue, most, clock::now()));
         let (octets, may_fragment) = (self.packet_octets, self.may_fragment);
-        let stream = pacing::Stream::new(&outbound, every, octets, may_fragment);
+        let stream = pacing::Stream::new(&outbound, every, octets, may_fragment, congestion);
         let stream = stream.ok_or_else(too_small)?;
-        let outbound = outbound.streamed(self.backlog(), stream.longest());
-        let inbound = inbound.streamed(self.reorder, PATIENCE);
+        let outbound = stream.join(outbound);
+        let reassembly = Reassembly::new(self.reorder, PATIENCE).reporting(dialogue);
+        let inbound = inbound.streamed(reassembly);
         let beat = Some(Beat::Stream(Box::new(stream)));
         Ok(Hiding { inbound, outbound, beat })
-    }
-
-    fn backlog(self) -> usize {
-        let octets = Duration::try_from_secs_f64(self.per_second * BACKLOG);
-        let packets = octets.map_or(0, |packets| packets.as_secs());
-        let most = usize::try_from(packets).unwrap_or(usize::MAX);
-        most.saturating_mul(self.packet_octets).clamp(LEAST_BACKLOG, 1 << 24)
     }
 }
 
@@ -118,15 +118,5 @@ mod tests {
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
             assert!(every(bad).is_err(), "{bad}");
         }
-    }
-
-    /// What waits is sent within a moment, and memory has a bound.
-    #[test]
-    fn the_backlog_follows_the_rate() {
-        let stream =
-            |per_second| Stream { packet_octets: 1400, per_second, reorder: 3, may_fragment: true };
-        assert_eq!(stream(1.0).backlog(), LEAST_BACKLOG);
-        assert_eq!(stream(8000.0).backlog(), 1_400_000);
-        assert_eq!(stream(1e9).backlog(), 1 << 24);
     }
 }

@@ -4,10 +4,17 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ikeway_esp::{OutboundSa, Packer, Refusal, Rhythm};
+use ikeway_esp::{Backlog, Congestion, CongestionInfo, OutboundSa, Packer, Refusal, Rhythm};
 
 use super::Desk;
+use crate::clock;
 use crate::path_mtu::headers;
+
+/// How long packets may wait for their place, and the least and most octets of them.
+const MOMENT: Duration = Duration::from_millis(125);
+const LEAST_BACKLOG: usize = 1 << 16;
+const MOST_BACKLOG: usize = 1 << 24;
+const MOST_WAITING: f64 = 1e6;
 
 /// What an SA sends of a stream, and when.
 pub(crate) struct Stream {
@@ -17,6 +24,8 @@ pub(crate) struct Stream {
     /// How long they are, and the peer's address for which that was settled.
     fitted: (usize, SocketAddr),
     packer: Packer,
+    /// Where the two ends tell each other of congestion.
+    congestion: Option<Congestion>,
     payload: Vec<u8>,
     /// Whether another one carries its packets now: it ends with what has begun.
     is_leaving: bool,
@@ -29,17 +38,44 @@ impl Stream {
         every: Duration,
         wanted: usize,
         may_fragment: bool,
+        congestion: Option<Congestion>,
     ) -> Option<Self> {
-        let (_, peer) = sa.path();
         let packer = Packer::new(payload_of(sa, wanted)?, may_fragment)?;
-        let fitted = (wanted, peer);
-        let rhythm = Rhythm::new(every);
-        Some(Self { rhythm, wanted, fitted, packer, payload: Vec::new(), is_leaving: false })
+        let packer = if congestion.is_some() { packer.reporting() } else { packer };
+        Some(Self {
+            rhythm: Rhythm::new(congestion.as_ref().and_then(Congestion::every).unwrap_or(every)),
+            wanted,
+            fitted: (wanted, sa.path().1),
+            packer,
+            congestion,
+            payload: Vec::new(),
+            is_leaving: false,
+        })
     }
 
-    /// Returns the longest inner packet that it carries.
-    pub(crate) const fn longest(&self) -> usize {
-        self.packer.longest()
+    /// Returns the SA with room for the packets that wait, and for as long ones as it carries.
+    pub(crate) fn join(&self, sa: OutboundSa) -> OutboundSa {
+        sa.streamed(self.room(), self.packer.longest())
+    }
+
+    /// Returns how many octets may wait: as many as leave in a moment.
+    fn room(&self) -> usize {
+        let packets = MOMENT.div_duration_f64(self.rhythm.every()).clamp(0.0, MOST_WAITING);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
+        let packets = packets as usize;
+        packets.saturating_mul(self.fitted.0).clamp(LEAST_BACKLOG, MOST_BACKLOG)
+    }
+
+    /// Returns the time between two packets, if that is what the path allows.
+    pub(super) fn allowed(&self) -> Option<Duration> {
+        self.congestion.as_ref()?.every()
+    }
+
+    /// Begins with the rate of another one.
+    pub(super) fn inherit(&mut self, every: Duration) {
+        if let Some(congestion) = &mut self.congestion {
+            congestion.inherit(every);
+        }
     }
 
     pub(super) const fn leave(&mut self) {
@@ -53,7 +89,8 @@ impl Stream {
         if self.is_leaving && backlog.is_empty() && !self.packer.is_within_a_packet() {
             return Ok(());
         }
-        let packed = self.packer.fill(&mut self.payload, || backlog.pop());
+        let info = self.listen(backlog);
+        let packed = self.packer.fill_telling(&info, &mut self.payload, || backlog.pop());
         sa.counters().sent.add(packed.packets, packed.octets);
         for _ in 0..packed.dropped {
             sa.counters().refuse(Refusal::TooLong);
@@ -65,6 +102,19 @@ impl Stream {
     /// Returns when the packet after that of `due` leaves.
     pub(super) fn next(&mut self, due: Instant, now: Instant) -> Instant {
         due + self.rhythm.step(now.saturating_duration_since(due))
+    }
+
+    /// Follows what the peer reports, and returns what is to be told it.
+    fn listen(&mut self, backlog: &Backlog) -> CongestionInfo {
+        let Some(congestion) = &mut self.congestion else { return CongestionInfo::default() };
+        let info = congestion.next(self.rhythm.every(), clock::now());
+        if let Some(every) = congestion.every()
+            && every != self.rhythm.every()
+        {
+            self.rhythm.set(every);
+            backlog.bound(self.room());
+        }
+        info
     }
 
     /// Makes packets as long as the path to the peer carries, as far as that is known. Their rate
