@@ -56,6 +56,31 @@ def test_transport_mode_carries_what_the_hosts_say(hosts: Hosts, outer: int) -> 
         assert [(one.packets_in, one.packets_out) for one in usages.values()] == [(3, 3)]
 
 
+@pytest.mark.conformance("CF-U16")
+@pytest.mark.parametrize("outer", [0, 1], ids=["over-ipv4", "over-ipv6"])
+def test_what_a_link_does_not_take_is_told_or_cut_from_the_first_packet_on(
+    hosts: Hosts, outer: int
+) -> None:
+    """RFC 4301 §8.2.1: as with ESP, though AH's sockets send nothing in fragments."""
+    for host in hosts:
+        host.namespace.ip("link", "set", "outer0", "mtu", "1300")
+    try:
+        install(hosts, pair(SHA256, outer))
+        hosts[0].namespace.run("ping", "-c1", "-w2", "-M", "dont", "-s1340", INNER[1][0])
+        command = ["ping", "-c1", "-W1", "-M", "do", "-s1340", INNER[1][0]]
+        with hosts[0].namespace.start(*command, stdout=-1, stderr=-2) as asking:
+            said = asking.communicate()[0]
+        assert "mtu = 12" in said
+        for family in (0, 1):
+            transfer(hosts[0], hosts[1], 1 << 18, family)
+            transfer(hosts[1], hosts[0], 1 << 16, family)
+    finally:
+        for host in hosts:
+            host.namespace.ip("link", "set", "outer0", "mtu", "1500")
+            for family in ("-4", "-6"):
+                host.namespace.ip(family, "route", "flush", "cache")
+
+
 def test_a_changed_packet_is_refused_and_counted(hosts: Hosts) -> None:
     """RFC 4302 §3.4.4: keys that differ are as good as a packet that was changed."""
     ours, theirs = pair(SHA256, 0)

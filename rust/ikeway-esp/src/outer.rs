@@ -46,6 +46,13 @@ impl Outer {
         Self { kept, fixed, dont_fragment, path_mtu }
     }
 
+    /// Returns the same for a path whose first link carries no more than that.
+    #[must_use]
+    pub const fn within(self, mtu: u16) -> Self {
+        let is_less = self.path_mtu == 0 || mtu < self.path_mtu;
+        Self { path_mtu: if is_less { mtu } else { self.path_mtu }, ..self }
+    }
+
     /// Returns differentiated services and ECN for the outer header of an inner packet.
     #[must_use]
     pub fn class(&self, inner: &[u8]) -> u8 {

@@ -15,9 +15,10 @@ use crate::events::Reporter;
 use crate::outbound::place_of;
 use crate::pacemaker::Pacemaker;
 use crate::pacing::Beat;
+use crate::path_mtu::BLIND_MTU;
 use crate::threads::Threads;
 use crate::tun::Tun;
-use crate::udp::{Listening, NO_PORT, Share, is_bare, listen};
+use crate::udp::{Listening, NO_PORT, Share, is_bare, known_mtu, listen};
 use crate::used::{Trace, UsedKeys};
 use crate::wiring::Wiring;
 
@@ -143,6 +144,7 @@ impl Engine {
         if self.used.contains(trace) {
             return Err(EngineError::KeysUsed(outbound.spi()));
         }
+        let outbound = if outbound.is_ah() { within_link(outbound) } else { outbound };
         inbound.expect_from(path.1);
         if is_standby {
             inbound.await_proof();
@@ -277,4 +279,15 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Has an SA of AH make packets that their interface takes: unlike ESP's, whose first one that is too
+/// long leaves in fragments, they go through a socket that takes no others.
+///
+/// The kernel may have been told of a narrow path by anybody, so it is believed as such are.
+fn within_link(outbound: OutboundSa) -> OutboundSa {
+    let (_, peer) = outbound.path();
+    let Some(mtu) = known_mtu(peer.ip()) else { return outbound };
+    let outer = outbound.outer().within(mtu.max(BLIND_MTU));
+    outbound.with_outer(outer)
 }
