@@ -15,6 +15,8 @@ mod door;
 mod engine;
 mod error;
 mod events;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod inbound;
 mod kept;
 mod lanes;
@@ -38,8 +40,6 @@ mod used;
 mod waiting;
 mod wiring;
 
-#[cfg(feature = "fuzzing")]
-pub use control::fuzzing;
 pub use control::{Server, random_seed};
 pub use door::{Challenge, Door, Letter, Taken};
 pub use error::EngineError;

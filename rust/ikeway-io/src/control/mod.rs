@@ -4,7 +4,7 @@
 
 mod connection;
 #[cfg(feature = "fuzzing")]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 mod governing;
 mod install;
 mod messages;

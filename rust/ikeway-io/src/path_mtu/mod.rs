@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use ikeway_esp::OutboundSa;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use claim::Claim;
 pub(crate) use fitting::Narrow;
 pub(crate) use heard::listen;
 
