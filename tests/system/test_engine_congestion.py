@@ -70,7 +70,7 @@ def test_the_rate_falls_with_losses_and_comes_back(hosts: Hosts) -> None:
     children = pair(is_controlled=True)
     install(hosts, children)
     spi = children[0].spi_out
-    eventually(lambda: rates(hosts[0], spi, 0.5)[0] > MOST * 0.8 or None, 10)
+    eventually(lambda: rates(hosts[0], spi, 0.5)[0] > MOST * 0.6 or None, 10)
     narrow(hosts[0])
     try:
         time.sleep(3)
@@ -93,7 +93,7 @@ def test_without_control_the_rate_stays_whatever_is_lost(hosts: Hosts) -> None:
         sealed, passed = rates(hosts[0], children[0].spi_out, 2)
     finally:
         widen(hosts[0])
-    assert sealed > MOST * 0.8
+    assert sealed > MOST * 0.6
     assert passed < NARROW * 1.3
 
 
@@ -101,11 +101,11 @@ def test_a_rekeyed_stream_goes_on_at_the_rate_that_it_had(hosts: Hosts) -> None:
     """The path is the same: nothing has to be tried anew."""
     old = pair(is_controlled=True)
     install(hosts, old)
-    eventually(lambda: rates(hosts[0], old[0].spi_out, 0.5)[0] > MOST * 0.8 or None, 10)
+    eventually(lambda: rates(hosts[0], old[0].spi_out, 0.5)[0] > MOST * 0.6 or None, 10)
     flows = [child.traffic_flow for child in old]
     new = [
         replace(child, traffic_flow=flow)
         for child, flow in zip(child_pair(BY_NAME["aes256gcm16"], spi=0x2000), flows, strict=True)
     ]
     install(hosts, new)
-    assert rates(hosts[0], new[0].spi_out, 0.5)[0] > MOST * 0.7
+    assert rates(hosts[0], new[0].spi_out, 0.5)[0] > MOST * 0.5

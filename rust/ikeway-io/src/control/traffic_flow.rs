@@ -15,6 +15,9 @@ use crate::pacing::{self, Beat};
 /// How long a packet of a stream is waited for that others have overtaken.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// The longest time between two packets that is a rate.
+const SLOWEST: Duration = Duration::from_secs(3600);
+
 /// Field by field as `ikeway.model.traffic_flow.TrafficFlow`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,7 +107,7 @@ impl Stream {
 /// Returns the time between two packets.
 fn every(per_second: f64) -> Result<Duration, EngineError> {
     let every = Duration::try_from_secs_f64(per_second.recip()).ok();
-    let every = every.filter(|every| !every.is_zero());
+    let every = every.filter(|every| !every.is_zero() && *every <= SLOWEST);
     every.ok_or_else(|| EngineError::Request(format!("{per_second} packets a second are no rate")))
 }
 
@@ -115,7 +118,7 @@ mod tests {
     #[test]
     fn a_rate_is_a_number_of_packets() {
         assert_eq!(every(4.0).unwrap(), Duration::from_millis(250));
-        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300, 1e-9] {
             assert!(every(bad).is_err(), "{bad}");
         }
     }
