@@ -65,7 +65,6 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     _check_protocols(path, table, around.findings)
     _check_proposals(path, table, around.findings)
     _check_ppk(path, connection, around)
-    _check_ipcomp(path, connection, around)
     _check_numbers(path, connection, around.findings)
     check_children(path, connection, around.findings)
     return connection
@@ -288,14 +287,6 @@ def _later_fragments(path: KeyPath, table: ConnectionTable, around: Surroundings
         words = 'the kernel\'s data plane does not follow fragments; use backend = "engine"'
         around.findings.error((*path, "later_fragments"), words)
     return not is_kernel if table.later_fragments is None else table.later_fragments
-
-
-def _check_ipcomp(path: KeyPath, connection: Connection, around: Surroundings) -> None:
-    is_kernel = around.document.dataplane.backend is Backend.XFRM
-    if is_kernel and any(policy.ipcomp for policy in connection.child_policies):
-        around.findings.error(
-            (*path, "ipcomp"), 'the kernel\'s data plane does not compress; use backend = "engine"'
-        )
 
 
 def _child_tables(

@@ -80,6 +80,7 @@ async def serve(
             ike_sockets=sockets,
             queues=settings.queues or queues_that_pay(),
             busy_poll=settings.busy_poll,
+            compresses=compresses(loaded),
         )
         plane = await open_plane(settings.backend, run_dir.path, where)
         stack.push_async_callback(plane.close)
@@ -107,6 +108,11 @@ async def serve(
         stack.push_async_callback(control.close)
         spare_the_collector()
         await daemon.serve()
+
+
+def compresses(loaded: Loaded) -> bool:
+    """Return whether a Child SA of a connection may be compressed (RFC 3173)."""
+    return any(policy.ipcomp for one in loaded.connections for policy in one.child_policies)
 
 
 def queues_that_pay() -> int:

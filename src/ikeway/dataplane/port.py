@@ -21,7 +21,8 @@ class PlaneConfig:
     `ike_sockets` is how many each address has beside those of ESP. A data plane that has threads of
     its own has them for each of `queues`, and a socket for ESP. `busy_poll` is for how many
     microseconds such a thread looks for more before it sleeps. It `is_joined` if the sockets of IKE
-    are there, from a data plane that is gone: only those of ESP are bound.
+    are there, from a data plane that is gone: only those of ESP are bound. It `compresses` where a
+    pair may have to be, and says so if it cannot.
     """
 
     listen: tuple[Address, ...]
@@ -32,6 +33,7 @@ class PlaneConfig:
     queues: int = 1
     busy_poll: int = 0
     is_joined: bool = False
+    compresses: bool = False
 
 
 class Refusal(Enum):

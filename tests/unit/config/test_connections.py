@@ -105,12 +105,10 @@ def test_a_connection_that_cannot_work_is_refused(
 
 
 @pytest.mark.parametrize("child", ["", "[connections.staff.children.a]\n"])
-def test_the_kernel_does_not_compress(tmp_path: Path, child: str) -> None:
+def test_children_are_compressed_where_that_is_asked_for(tmp_path: Path, child: str) -> None:
     text = CERTIFICATE + f"{child}ipcomp = true\n"
     (connection,) = loaded(tmp_path, text).connections
     assert [policy.ipcomp for policy in connection.child_policies] == [True]
-    found = only(errors(tmp_path, text + '[dataplane]\nbackend = "xfrm"\n'))
-    assert "connections.staff.ipcomp: the kernel's data plane does not compress" in found
 
 
 def test_fragments_are_followed_where_the_data_plane_can(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from ikeway.dataplane.port import PacketWaits, PairSpent, PeerMoved
 from ikeway.dataplane.xfrm import messages
+from ikeway.dataplane.xfrm.compression import compressions
 from ikeway.dataplane.xfrm.flows import ANY, Flow, blocks, flows
-from ikeway.dataplane.xfrm.messages import Attribute, Direction, Found, Kind, Sa
+from ikeway.dataplane.xfrm.messages import COMP, ESP, Attribute, Direction, Found, Kind, Sa
 from ikeway.dataplane.xfrm.policies import TRAP_PRIORITY, Policies
 from ikeway.dataplane.xfrm.sas import WINDOW_MOST, sas
 from ikeway.dataplane.xfrm.told import Told
@@ -119,7 +120,7 @@ def test_what_the_kernel_cannot_say_is_refused(selector: TrafficSelector, words:
 def leaving(policies: Policies) -> int | None:
     """Return the SPI of the SA that sends, None if there is no policy."""
     wish = policies.wish(FLOW)
-    return None if wish is None else wish.leaving.spi
+    return None if wish is None else wish.leaving[-1].spi
 
 
 def test_of_several_pairs_the_newest_sends_and_all_may_receive() -> None:
@@ -129,8 +130,8 @@ def test_of_several_pairs_the_newest_sends_and_all_may_receive() -> None:
     assert old.reqid == new.reqid
     wish = policies.wish(FLOW)
     assert wish is not None
-    assert wish.arriving is not None
-    assert (wish.arriving.reqid, wish.arriving.spi, wish.arriving.peer) == (old.reqid, 0, None)
+    (arriving,) = wish.arriving
+    assert (arriving.reqid, arriving.spi, arriving.peer) == (old.reqid, 0, None)
     policies.drop(NEXT.spi_in)
     assert leaving(policies) == CHILD.spi_out
 
@@ -163,7 +164,7 @@ def test_a_trap_is_what_is_left_when_no_pair_is() -> None:
     assert policies.trap(1, CHILD.local_ts, CHILD.peer_ts) == (FLOW,)
     trap = policies.wish(FLOW)
     assert trap is not None
-    assert (trap.arriving, trap.priority) == (None, TRAP_PRIORITY)
+    assert (trap.arriving, trap.priority) == ((), TRAP_PRIORITY)
     policies.add(CHILD, is_standby=False)
     pair = policies.wish(FLOW)
     assert pair is not None
@@ -186,7 +187,7 @@ def test_structures_have_the_lengths_of_the_kernels() -> None:
     assert len(messages.selector(FLOW, Direction.OUT)) == 56
     wish = pair_of(CHILD).wish(FLOW)
     assert wish is not None
-    assert len(wish.leaving.pack(Direction.OUT)) == 64
+    assert len(wish.leaving[0].pack(Direction.OUT)) == 64
     assert len(inbound.name) == 24
     named = len(messages.policy_name(FLOW, Direction.IN, IF_ID))
     assert named == 64 + 8
@@ -233,12 +234,32 @@ def test_what_the_kernel_has_not_is_said() -> None:
         sas(replace(CHILD, suite=EspSuite(29, 128, 0, esn=False)), 1, IF_ID)
     with pytest.raises(HostError, match=str(WINDOW_MOST)):
         sas(replace(CHILD, replay_window=WINDOW_MOST + 1), 1, IF_ID)
-    with pytest.raises(HostError, match="IPComp"):
-        sas(replace(CHILD, ipcomp=Ipcomp(256, 257)), 1, IF_ID)
     ports = tuple(replace(ts, port_start=53, port_end=53) for ts in CHILD.peer_ts)
     with pytest.raises(HostError, match="does not follow fragments"):
         sas(replace(CHILD, later_fragments=True, peer_ts=ports), 1, IF_ID)
     sas(replace(CHILD, later_fragments=True), 1, IF_ID)
+
+
+def test_compression_is_an_sa_inside_of_that_of_esp() -> None:
+    """RFC 3173 §3: in tunnel mode the outer header is the compressed packet's, and ESP goes on."""
+    child = replace(CHILD, ipcomp=Ipcomp(256, 257))
+    around = sas(child, 1, IF_ID)
+    inner = compressions(child, around)
+    assert [(sa.protocol, sa.mode) for sa in around] == [(ESP, Mode.TRANSPORT)] * 2
+    assert [(sa.protocol, sa.mode, sa.spi) for sa in inner] == [
+        (COMP, Mode.TUNNEL, 256),
+        (COMP, Mode.TUNNEL, 257),
+    ]
+    found = messages.attributes(inner[1].pack()[messages.SA_OCTETS :])
+    assert found[Attribute.ALG_COMP][:64].rstrip(b"\0") == b"deflate"
+    assert Attribute.ENCAP not in found
+    assert Attribute.REPLAY_ESN_VAL not in found
+    wish = pair_of(child).wish(FLOW)
+    assert wish is not None
+    assert [each.protocol for each in wish.leaving] == [COMP, ESP]
+    assert [each.is_optional for each in wish.leaving] == [False, False]
+    assert [each.is_optional for each in wish.arriving] == [True, False]
+    assert compressions(CHILD, sas(CHILD, 1, IF_ID)) == ()
 
 
 @pytest.mark.conformance("CF-U13")

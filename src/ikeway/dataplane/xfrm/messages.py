@@ -16,6 +16,7 @@ from ikeway.model.esp import Limits, Mode
 
 ESP: Final = 50
 AH: Final = 51
+COMP: Final = 108
 UNLIMITED: Final = (1 << 64) - 1
 AF: Final = {4: 2, 6: 10}
 VERSIONS: Final = {2: 4, 10: 6}
@@ -48,6 +49,7 @@ class Attribute(IntEnum):
     """Types of attributes."""
 
     ALG_CRYPT = 2
+    ALG_COMP = 3
     ENCAP = 4
     TMPL = 5
     LTIME_VAL = 9
@@ -131,7 +133,10 @@ def selector(flow: Flow, direction: Direction) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What a policy asks for (xfrm_user_tmpl); addresses None are any, an SPI of 0 too."""
+    """What a policy asks for (xfrm_user_tmpl); addresses None are any, an SPI of 0 too.
+
+    One that `is_optional` lets pass in what its SA did not touch.
+    """
 
     version: int
     mode: Mode
@@ -140,6 +145,7 @@ class Template:
     peer: Address | None = None
     spi: int = 0
     protocol: int = ESP
+    is_optional: bool = False
 
     def pack(self, direction: Direction) -> bytes:
         """Return the structure: source and destination are those of the outer packet."""
@@ -155,18 +161,18 @@ class Template:
             self.reqid,
             _MODES[self.mode],
             0,
-            0,
+            int(self.is_optional),
             *[_ALL_ALGORITHMS] * 3,
         )
 
 
 def policy(
-    flow: Flow, direction: Direction, priority: int, template: Template, if_id: int
+    flow: Flow, direction: Direction, priority: int, templates: tuple[Template, ...], if_id: int
 ) -> bytes:
-    """Return a policy that wants ESP or AH (xfrm_userpolicy_info and its attributes)."""
+    """Return a policy that wants SAs, the innermost first (xfrm_userpolicy_info and more)."""
     tail = _POLICY_TAIL.pack(priority, 0, direction, 0, 0, 0)
     fixed = selector(flow, direction) + _FOREVER + bytes(_CURRENT.size) + tail
-    asked = attribute(Attribute.TMPL, template.pack(direction))
+    asked = attribute(Attribute.TMPL, b"".join(each.pack(direction) for each in templates))
     return fixed + asked + number(Attribute.IF_ID, if_id)
 
 

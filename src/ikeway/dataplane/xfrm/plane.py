@@ -17,8 +17,9 @@ from typing_extensions import override
 
 from ikeway.dataplane.port import DataPlane, PlaneConfig, PlaneEvent
 from ikeway.dataplane.sockets import bind, close
-from ikeway.dataplane.xfrm import interface, messages
+from ikeway.dataplane.xfrm import compression, interface, messages
 from ikeway.dataplane.xfrm.channel import Channel, KernelRefusedError
+from ikeway.dataplane.xfrm.compression import compressions
 from ikeway.dataplane.xfrm.flows import Flow
 from ikeway.dataplane.xfrm.governing import PlainPolicy, is_ours, plain_policies
 from ikeway.dataplane.xfrm.messages import Direction, Found, FoundPolicy, Kind, Sa
@@ -63,7 +64,8 @@ class XfrmDataPlane(DataPlane):
         """Make the interface, and the IKE sockets with ESP in UDP for the kernel.
 
         Raises:
-            HostError: the kernel has no IPsec, or an address or port cannot be bound.
+            HostError: the kernel has no IPsec, or not all of it that is asked for, or an address or
+                port cannot be bound.
         """
         with ExitStack() as undo:
             sockets = bind(config)
@@ -73,6 +75,8 @@ class XfrmDataPlane(DataPlane):
             undo.callback(channel.close)
             plane = cls(config, sockets, channel)
             await plane.reset()
+            if config.compresses:
+                plane._try_to_compress()
             await asyncio.to_thread(interface.make, config.tun, config.mtu)
             channel.listen(plane._hear)
             undo.pop_all()
@@ -94,7 +98,7 @@ class XfrmDataPlane(DataPlane):
         pair = self._policies.add(child, is_standby=standby)
         made: list[Sa] = []
         try:
-            for sa in self._sas(pair):
+            for sa in (*self._sas(pair), *self._compressions(pair)):
                 self._ask(Kind.NEWSA, sa.pack(), f"SPI {sa.spi:#010x}")
                 made.append(sa)
             self._follow(pair.flows)
@@ -121,23 +125,27 @@ class XfrmDataPlane(DataPlane):
         encapsulation: Encapsulation = Encapsulation.UDP,
     ) -> None:
         pair = self._pair(spi_in)
-        before = self._sas(pair)
+        before, inner = self._sas(pair), self._compressions(pair)
         moved = replace(pair.child, local=local, peer=peer, encapsulation=encapsulation)
         pair.child = moved
         into, out = zip(before, self._sas(pair), strict=True)
         self._move(*into)
+        for old, new in zip(inner, self._compressions(pair), strict=True):
+            self._move(old, new, is_kept=old.name != new.name)
         if out[0].name == out[1].name:
             self._move(*out, jump=_JUMP)
             self._follow(pair.flows)
         else:
             self._lead_over(pair, *out)
+        for name in {old.name for old in inner} - {new.name for new in self._compressions(pair)}:
+            self._forget(Kind.DELSA, name)
 
     @override
     async def remove(self, spi_in: int) -> Usage:
         usage = await self.usage(spi_in)
         pair = self._policies.drop(spi_in)
         self._follow(pair.flows)
-        for sa in self._sas(pair):
+        for sa in (*self._sas(pair), *self._compressions(pair)):
             self._forget(Kind.DELSA, sa.name)
             self._told.ended.pop(sa.name, None)
         self._told.forget(spi_in)
@@ -221,22 +229,42 @@ class XfrmDataPlane(DataPlane):
     def _sas(self, pair: Generation) -> tuple[Sa, Sa]:
         return sas(pair.child, pair.reqid, self._if_id)
 
+    def _compressions(self, pair: Generation) -> tuple[Sa, ...]:
+        return compressions(pair.child, self._sas(pair))
+
+    def _try_to_compress(self) -> None:
+        """Make an SA of compression for nobody, so that it is known now whether one can be made.
+
+        Raises:
+            HostError: the kernel has none.
+        """
+        trial = compression.trial(self._if_id)
+        try:
+            self._channel.ask(Kind.NEWSA, trial.pack())
+        except KernelRefusedError as refusal:
+            words = "modprobe ipcomp deflate, or take ipcomp out of the configuration, or use"
+            raise HostError(
+                f"this kernel has no IPComp with DEFLATE ({refusal}): {words} the engine"
+            ) from refusal
+        self._forget(Kind.DELSA, trial.name)
+
     def _find(self, sa: Sa) -> Found:
         """Return an SA as it is, or as it was when a hard limit ended it."""
         with suppress(KernelRefusedError):
             return Found.read(self._channel.get(Kind.GETSA, sa.name))
         return self._told.ended.get(sa.name, Found.nothing(sa))
 
-    def _move(self, old: Sa, new: Sa, jump: int = 0) -> None:
+    def _move(self, old: Sa, new: Sa, jump: int = 0, *, is_kept: bool = False) -> None:
         """Have an SA elsewhere, with its counts; one that is made anew jumps so many numbers.
 
-        Another port is but a change. Where addresses change, both steps are one call.
+        Another port is but a change. Where addresses change, both steps are one call, unless the
+        old one `is_kept` for now.
         """
         if old.is_but_for_ports(new) and self._is_done(Kind.UPDSA, new.pack()):
             return
         before = self._find(old)
         steps = (Kind.DELSA, old.name), (Kind.NEWSA, new.pack(before, jump))
-        refusal = self._channel.ask_together(*steps)[1]
+        refusal = self._channel.ask_together(*steps[int(is_kept) :])[-1]
         if refusal is not None:
             raise _refused(refusal, f"SPI {new.spi:#010x}")
 
@@ -287,12 +315,12 @@ class XfrmDataPlane(DataPlane):
     def _set(
         self, flow: Flow, direction: Direction, before: Claim | None, wish: Claim | None
     ) -> None:
-        old = before.towards(direction) if before is not None else None
-        new = wish.towards(direction) if wish is not None else None
-        if wish is not None and new is not None:
+        old = before.towards(direction) if before is not None else ()
+        new = wish.towards(direction) if wish is not None else ()
+        if wish is not None and new:
             body = messages.policy(flow, direction, wish.priority, new, self._if_id)
             self._ask(Kind.UPDPOLICY, body, f"a policy for {flow.peer}")
-        elif old is not None:
+        elif old:
             self._forget(Kind.DELPOLICY, messages.policy_name(flow, direction, self._if_id))
 
     # What happens ---------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ what any of them receives is let in, and only the policy of what leaves names on
 from dataclasses import dataclass, field
 from itertools import count
 
+from ikeway.dataplane.xfrm.compression import compressing, outer_mode
 from ikeway.dataplane.xfrm.flows import Flow, flows
 from ikeway.dataplane.xfrm.messages import Direction, Template
 from ikeway.dataplane.xfrm.sas import protocol_of
@@ -22,12 +23,12 @@ TRAP_PRIORITY = 1 << 30
 class Claim:
     """A pair's or a trap's wish for a flow."""
 
-    leaving: Template
-    arriving: Template | None
+    leaving: tuple[Template, ...]
+    arriving: tuple[Template, ...]
     priority: int
 
-    def towards(self, direction: Direction) -> Template | None:
-        """Return what the policy of a direction asks for; None: there is none."""
+    def towards(self, direction: Direction) -> tuple[Template, ...]:
+        """Return what the policy of a direction asks for; nothing: there is none."""
         return self.leaving if direction is Direction.OUT else self.arriving
 
 
@@ -46,21 +47,24 @@ class Generation:
     def is_like(self, child: ChildSa) -> bool:
         """Whether another pair is for the same packets."""
         ours = self.child
-        return (ours.local_ts, ours.peer_ts, ours.mode, ours.suite.is_ah) == (
+        return (ours.local_ts, ours.peer_ts, ours.mode, ours.suite.is_ah, ours.ipcomp is None) == (
             child.local_ts,
             child.peer_ts,
             child.mode,
             child.suite.is_ah,
+            child.ipcomp is None,
         )
 
     def claim(self) -> Claim:
         """Return what it asks for."""
         child, version = self.child, self.child.peer.address.version
         ends = child.local.address, child.peer.address
-        protocol = protocol_of(child)
-        leaving = Template(version, child.mode, self.reqid, *ends, child.spi_out, protocol)
-        arriving = Template(version, child.mode, self.reqid, protocol=protocol)
-        return Claim(leaving, arriving, TRAP_PRIORITY - 1 - self.age)
+        protocol, mode = protocol_of(child), outer_mode(child)
+        leaving = Template(version, mode, self.reqid, *ends, child.spi_out, protocol)
+        arriving = Template(version, mode, self.reqid, protocol=protocol)
+        inner, inner_arriving = compressing(child, self.reqid)
+        priority = TRAP_PRIORITY - 1 - self.age
+        return Claim((*inner, leaving), (*inner_arriving, arriving), priority)
 
 
 @dataclass
@@ -131,7 +135,8 @@ class Policies:
         if not numbers:
             return None
         reqid = TRAP_PRIORITY + min(numbers)
-        return Claim(Template(flow.peer.version, Mode.TRANSPORT, reqid), None, TRAP_PRIORITY)
+        wanted = Template(flow.peer.version, Mode.TRANSPORT, reqid)
+        return Claim((wanted,), (), TRAP_PRIORITY)
 
     def standing_by(self) -> list[int]:
         """Return the pairs that wait for their peer."""

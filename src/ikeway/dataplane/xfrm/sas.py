@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from ikeway.dataplane.xfrm.algorithms import KernelSuite
+from ikeway.dataplane.xfrm.compression import outer_mode
 from ikeway.dataplane.xfrm.messages import AH, ESP, Sa
 from ikeway.model.address import OUTER_MARK
 from ikeway.model.errors import HostError
@@ -33,8 +34,6 @@ def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
         raise HostError("the kernel's ESP has no IP-TFS; the engine does")
     if child.traffic_flow.dummies is not None:
         raise HostError("the kernel sends no dummy packets; the engine does")
-    if child.ipcomp is not None:
-        raise HostError("IPComp is not set up in the kernel: use the engine")
     if child.later_fragments and child.tells_ports_apart:
         raise HostError("the kernel does not follow fragments to their ports; the engine does")
     _check(child.outer)
@@ -45,7 +44,7 @@ def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
         spi=child.spi_in,
         source=child.peer,
         target=child.local,
-        mode=child.mode,
+        mode=outer_mode(child),
         reqid=reqid,
         is_in_udp=is_in_udp,
         has_esn=child.suite.esn,
