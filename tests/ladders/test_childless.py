@@ -138,13 +138,28 @@ def test_half_a_child_is_none(row: Row) -> None:
     assert ladder.right.refusals == ["INVALID_SYNTAX"]
 
 
-def test_who_has_to_be_asked_without_a_child_refuses_that_child_only(row: Row) -> None:
-    """§3: the answer to a usual request is a usual one; the IKE SA stays for other exchanges."""
+def test_who_has_to_be_asked_without_a_child_says_not_now(row: Row) -> None:
+    """§3: the answer to a usual request is a usual one; the child has an exchange of its own."""
     ladder = childless(Childless.ALLOW, Childless.FORCE, row)
     assert ladder.left.established
     assert ladder.right.established
-    assert "N(NO_ADDITIONAL_SAS)" in ladder.right.said[1]
-    assert not ladder.right.installed
+    assert "N(TEMPORARY_FAILURE)" in ladder.right.said[1]
+    assert ladder.left.said[2].startswith("CREATE_CHILD_SA request 2")
+    assert ladder.left.child.spi_in == ladder.right.child.spi_out
+    assert not ladder.left.seen(ChildFailed)
+    assert not ladder.right.seen(ChildFailed)
+
+
+def test_not_now_comes_with_the_addresses(row: Row) -> None:
+    """§5: "[CP(CFG_REPLY)]" is in IKE_AUTH, and no exchange after it has one."""
+    left, right = CLIENT, GATEWAY | {"childless": Childless.FORCE}
+    ladder = row.psk(dict(left), dict(right), pools={"staff": POOL})
+    ladder.connect()
+    assert "N(TEMPORARY_FAILURE)" in ladder.right.said[1]
+    (here,), (there,) = ladder.left.established, ladder.right.established
+    assert here.virtual_ips == there.virtual_ips
+    lent = {selector.start for selector in ladder.left.child.local_ts}
+    assert lent == set(here.virtual_ips)
 
 
 def without_child(payloads):  # type: ignore[no-untyped-def]

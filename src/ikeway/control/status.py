@@ -42,6 +42,7 @@ class ChildStatus(Model):
 
     `path_mtu` is how long packets to the peer may be, IP header and all, as was learnt of the path
     or is configured; null while nothing is known that is narrower than the interface.
+    `weak` says what is weak in its suite and in a key exchange of its own, and why.
     `compression` is null where none was agreed on.
     """
 
@@ -52,6 +53,7 @@ class ChildStatus(Model):
     local_ts: list[str]
     peer_ts: list[str]
     suite: str
+    weak: list[str] = []
     bytes_in: int = 0
     bytes_out: int = 0
     packets_in: int = 0

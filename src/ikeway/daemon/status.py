@@ -14,6 +14,7 @@ from ikeway.control.schema import (
     PartyStatus,
     RetryStatus,
 )
+from ikeway.ike.children import Child
 from ikeway.ike.sa import IkeSa
 from ikeway.ike.session import Link, Session
 from ikeway.ike.states import (
@@ -26,10 +27,10 @@ from ikeway.ike.states import (
     State,
 )
 from ikeway.model.address import Address
-from ikeway.model.esp import ChildSa, Compression, Usage
+from ikeway.model.esp import Compression, Usage
 from ikeway.model.identity import ANONYMOUS
 from ikeway.policy.connection import Proof
-from ikeway.policy.grades import is_post_quantum, weaknesses
+from ikeway.policy.grades import child_weaknesses, is_post_quantum, weaknesses
 from ikeway.policy.proposals import esp_words
 from ikeway.runtime.upkeep import Retry
 
@@ -108,7 +109,7 @@ def _status(
             forced=nat.is_forced if nat else False,
         ),
         child_sas=[
-            _child(child.name or name or "", child.sa, measured)
+            _child(child, child.name or name or "", measured)
             for child in children
             if child.is_installed
         ],
@@ -160,7 +161,8 @@ def _party(address: object, port: int, identity: object) -> PartyStatus:
     )
 
 
-def _child(name: str, child: ChildSa, measured: Measured) -> ChildStatus:
+def _child(known: Child, name: str, measured: Measured) -> ChildStatus:
+    child = known.sa
     usage = measured.usages.get(child.spi_in, Usage())
     return ChildStatus(
         name=name,
@@ -170,6 +172,7 @@ def _child(name: str, child: ChildSa, measured: Measured) -> ChildStatus:
         local_ts=[str(selector) for selector in child.local_ts],
         peer_ts=[str(selector) for selector in child.peer_ts],
         suite=esp_words(child.suite),
+        weak=list(child_weaknesses(child.suite, known.method)),
         bytes_in=usage.octets_in,
         bytes_out=usage.octets_out,
         packets_in=usage.packets_in,

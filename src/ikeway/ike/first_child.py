@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The first Child SA, which IKE_AUTH sets up along with the IKE SA (RFC 7296 §1.2, §2.9, §2.19)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from ikeway.ike import building, child_terms, configuration, ipcomp, narrow, negotiate, siblings
@@ -19,7 +19,6 @@ from ikeway.model.errors import (
     Ends,
     InternalAddressError,
     MalformedError,
-    NoAdditionalSasError,
     NoProposalError,
     PeerError,
     SelectorsError,
@@ -187,7 +186,7 @@ def respond(
         if not wants_child(request.message):
             return _without(request, leased)
         if request.connection.childless is Childless.FORCE:
-            raise NoAdditionalSasError("`childless` wants every Child SA to have its own exchange")
+            return _later(request, leased)
         return _grant(session, transcript, request, leased)
     except PeerError as error:
         if error.ends is Ends.SA:
@@ -200,6 +199,21 @@ def _without(request: AuthRequest, leased: Leased | None) -> ChildOutcome:
     """Return what a request gets that asks for no Child SA: addresses at most (RFC 6023 §5)."""
     cp = _configuration(request, leased)
     return ChildOutcome(cp, None, leased.addresses if leased else (), None)
+
+
+def _later(request: AuthRequest, leased: Leased | None) -> ChildOutcome:
+    """Return what a request gets whose Child SA is to have an exchange of its own, as all have.
+
+    The initiator may not know of RFC 6023. "Not now" has it ask again; it needs its addresses then.
+    """
+    without = _without(request, leased)
+    not_now = Notify(NotifyType.TEMPORARY_FAILURE)
+    return replace(without, payloads=(*without.payloads, not_now))
+
+
+def comes_later(reply: Message) -> bool:
+    """Whether the Child SA that we asked for is to be asked for again, in its own exchange."""
+    return reply.notify(NotifyType.TEMPORARY_FAILURE) is not None
 
 
 def _configuration(request: AuthRequest, leased: Leased | None) -> tuple[Body, ...]:

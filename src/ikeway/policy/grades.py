@@ -6,6 +6,7 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Final
 
+from ikeway.model.esp import EspSuite
 from ikeway.policy.algorithms import word
 from ikeway.policy.proposals import IkeSuite
 from ikeway.wire.registry import EncrId, IntegId, KeMethod, PrfId, TransformType
@@ -147,12 +148,28 @@ def is_post_quantum(suite: IkeSuite) -> bool:
 @lru_cache(maxsize=256)
 def weaknesses(suite: IkeSuite) -> tuple[str, ...]:
     """Return what is weak or broken in the suite of an IKE SA, each with its reason."""
-    chosen = (
+    return _weak(
         (TransformType.ENCR, suite.encr, suite.key_bits),
         (TransformType.INTEG, suite.integ, 0),
         (TransformType.PRF, suite.prf, 0),
         (TransformType.KE, suite.ke, 0),
     )
+
+
+@lru_cache(maxsize=256)
+def child_weaknesses(suite: EspSuite, method: int) -> tuple[str, ...]:
+    """Return what is weak or broken in a Child SA, each with its reason.
+
+    `method` is that of its own key exchange, 0 if its keys are of those of the IKE SA.
+    """
+    return _weak(
+        (TransformType.ENCR, suite.encr, suite.key_bits),
+        (TransformType.INTEG, suite.integ, 0),
+        (TransformType.KE, method, 0),
+    )
+
+
+def _weak(*chosen: tuple[TransformType, int, int]) -> tuple[str, ...]:
     return tuple(
         f"{word(kind, code, bits)} ({judge(kind, code).why})"
         for kind, code, bits in chosen

@@ -4,8 +4,9 @@
 import pytest
 
 from ikeway.model.errors import NoProposalError
+from ikeway.model.esp import EspSuite
 from ikeway.policy.algorithms import ALGORITHMS
-from ikeway.policy.grades import Grade, judge, weaknesses
+from ikeway.policy.grades import Grade, child_weaknesses, judge, weaknesses
 from ikeway.policy.proposals import IkeSuite, ProposalSpec, parse_esp, parse_ike
 from ikeway.policy.suites import OFFERS, Suites
 from ikeway.wire.registry import EncrId, IntegId, KeMethod, PrfId, TransformType
@@ -115,6 +116,23 @@ def test_a_weak_suite_says_what_is_weak() -> None:
         "prfsha1",
         "modp1024",
     ]
+
+
+def test_a_child_sa_says_what_is_weak_in_it() -> None:
+    """RFC 8221 §5: SHA-1, 3DES, no encryption; and a key exchange of its own (RFC 8247 §2.4)."""
+    gcm = EspSuite(EncrId.AES_GCM_16, 256, 0, esn=True)
+    assert child_weaknesses(gcm, 0) == child_weaknesses(gcm, KeMethod.CURVE25519) == ()
+    assert words_of(gcm, KeMethod.MODP_1024) == ["modp1024"]
+    old = EspSuite(EncrId.DES3, 0, IntegId.HMAC_SHA1_96, esn=False)
+    assert words_of(old, 0) == ["3des", "sha1"]
+    assert words_of(EspSuite(EncrId.NULL, 0, IntegId.HMAC_SHA2_256_128, esn=True), 0) == ["null"]
+    ah = EspSuite(0, 0, IntegId.HMAC_SHA2_256_128, esn=True)
+    assert words_of(ah, 0) == []
+    assert words_of(EspSuite(0, 0, IntegId.HMAC_SHA1_96, esn=True), 0) == ["sha1"]
+
+
+def words_of(suite: EspSuite, method: int) -> list[str]:
+    return [one.partition(" ")[0] for one in child_weaknesses(suite, method)]
 
 
 def _in_common(spec: ProposalSpec, other: ProposalSpec) -> bool:

@@ -76,6 +76,7 @@ def _lines(sa: "IkeStatus") -> "Iterator[tuple[str, str]]":
 def _child(child: "ChildStatus") -> "Iterator[tuple[str, str]]":
     yield "Child SA", f"{', '.join(child.local_ts)} === {', '.join(child.peer_ts)}"
     yield "", f"{child.mode}, {child.suite}, SPI {child.spi_in} in, {child.spi_out} out"
+    yield from (("WEAK", weak) for weak in child.weak)
     yield "", f"in  {_amount(child.bytes_in)}, {child.packets_in} packets"
     yield "", f"out {_amount(child.bytes_out)}, {child.packets_out} packets"
     if child.path_mtu:

@@ -291,7 +291,7 @@ def _establish(
     elsewhere = redirection.authenticated(session, connection, reply, now)
     if elsewhere is not None:
         return _redirected(proven, state, elsewhere, now)
-    if first_child.starts_without(session, connection):
+    if first_child.starts_without(session, connection) or first_child.comes_later(reply):
         return _child_follows(proven, state, reply, now)
     try:
         granted = first_child.conclude(session, transcript, connection, state.child, reply)
