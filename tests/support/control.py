@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ikeway.control.rundir import RunDir
-from ikeway.control.schema import Drain, Drained, DrainedSa, EventLine, Outcome
+from ikeway.control.schema import Drain, Drained, DrainedSa, EventLine, Outcome, Reloaded
 from ikeway.control.status import (
     ChildStatus,
     CompressionStatus,
@@ -20,7 +20,7 @@ from ikeway.control.status import (
     Status,
 )
 from ikeway.daemon.server import ControlServer
-from ikeway.model.errors import HostError, UsageError
+from ikeway.model.errors import ConfigError, HostError, UsageError
 
 OFFICE = IkeStatus(
     id="0102030405060708",
@@ -70,6 +70,11 @@ class FakeDaemon:
 
     async def status(self) -> Status:
         return Status(ike_sas=self.sas, retries=self.retries, draining=self.draining)
+
+    async def reload(self) -> Reloaded:
+        if self.retries:
+            raise ConfigError("nothing was changed: [host] differ, which takes a restart of ikeway")
+        return Reloaded(added=["new"], changed=["office"], removed=["old"])
 
     async def users_changed(self) -> list[str]:
         return [sa.id for sa in self.sas]

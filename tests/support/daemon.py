@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from ikeway.control.client import ControlClient, NoDaemonError
+from ikeway.control.schema import Reloaded
 from ikeway.control.status import ChildStatus, IkeStatus
 from support.netns import Namespace
 from support.strongswan import wait_until
@@ -38,10 +39,20 @@ class Daemon:
         self._process: subprocess.Popen[bytes] | None = None
         self.is_ready = False
         folder.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(toml(config))
+        self.write(config)
         self._faults = folder / "faults.toml" if faults else None
         if self._faults is not None:
             self._faults.write_text(toml({"fault": list(faults)}))
+
+    def write(self, config: Table) -> None:
+        """Write another configuration, which the daemon does not know yet."""
+        self.config = config
+        self._file.write_text(toml(config))
+
+    def reload(self, config: Table) -> Reloaded:
+        """Have the daemon heed another configuration."""
+        self.write(config)
+        return self.client.reload()
 
     def begin(self) -> None:
         """Start the process; it is not ready yet when this returns."""

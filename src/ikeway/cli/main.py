@@ -15,6 +15,7 @@ from ikeway.cli.commands import (
     down,
     drain,
     probe,
+    reload,
     serve,
     status,
     trace,
@@ -45,6 +46,7 @@ app.command("down", epilog=down.EXAMPLE)(down.down)
 app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("disconnect", epilog=status.DISCONNECT_EXAMPLE)(status.disconnect)
 app.command("drain", epilog=drain.EXAMPLE)(drain.drain)
+app.command("reload", epilog=reload.EXAMPLE)(reload.reload)
 app.command("watch", epilog=watch.EXAMPLE)(watch.watch)
 app.command("trace", epilog=trace.EXAMPLE)(trace.trace)
 app.command("probe", epilog=probe.EXAMPLE)(probe.probe)

@@ -121,6 +121,17 @@ class Kernel:
                 with _explained("adding a policy to the routing policy"):
                     self._netlink.rule("add", **_policy_rule(rule, table))
 
+    def unsteer(self, rules: Iterable[PolicyRule], table: int) -> None:
+        """Take the rules of policies back; what is gone already needs no undoing.
+
+        Raises:
+            HostError: the kernel refuses.
+        """
+        for rule in rules:
+            if rule.version in self._versions:
+                with _explained("removing a policy from the routing policy", unless=_GONE):
+                    self._netlink.rule("del", **_policy_rule(rule, table))
+
     def apply(self, step: Step, index: int, table: int) -> None:
         """Put one step into force, instead of what was there under the same key.
 

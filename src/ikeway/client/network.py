@@ -134,6 +134,7 @@ class PyrouteNetwork(HostNetwork):
     def _govern(self, guard: Guard) -> tuple[str, ...]:
         before = journal.load(self._guarding)
         if not (guard.policies or guard.connections):
+            self._unsteer()
             self._unguard(before)
             return ()
         try:
@@ -151,8 +152,14 @@ class PyrouteNetwork(HostNetwork):
         nft.enforce(guard)
         if before is not None and before.is_here and before.interface != guard.interface:
             nft.release(before.interface)
+        self._unsteer()
         self._guard = guard
         self._link().steer(steering(guard.policies), tunnel.table)
+
+    def _unsteer(self) -> None:
+        """Take back the routes of what is guarded until now."""
+        if self._guard is not None and self._tunnel is not None:
+            self._link().unsteer(steering(self._guard.policies), self._tunnel.table)
 
     def _unguard(self, before: journal.Undo | None) -> None:
         if before is not None and before.is_here:

@@ -21,6 +21,8 @@ from ikeway.control.schema import (
     Initiated,
     Ping,
     Pong,
+    Reload,
+    Reloaded,
     Request,
     Shutdown,
     Status,
@@ -77,6 +79,10 @@ class ControlClient:
     def drain(self, order: Drain) -> Drained:
         """Send clients to another gateway, or stop to; return what becomes of those that are up."""
         return self._ask(order, Drained)
+
+    def reload(self) -> Reloaded:
+        """Have the configuration read again; return which connections changed."""
+        return self._ask(Reload(), Reloaded)
 
     def shutdown(self) -> None:
         """Tell the daemon to end; it may still be ending when this returns."""

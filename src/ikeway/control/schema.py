@@ -44,6 +44,8 @@ __all__ = (
     "PartyStatus",
     "Ping",
     "Pong",
+    "Reload",
+    "Reloaded",
     "Reply",
     "Request",
     "RetryStatus",
@@ -104,6 +106,12 @@ class Drain(Model):
     disconnect: bool = False
 
 
+class Reload(Model):
+    """Read the configuration again and heed what changed in it -> `Reloaded`."""
+
+    request: Literal["reload"] = "reload"
+
+
 class Shutdown(Model):
     """End the daemon: delete every IKE SA, undo what was done to the host -> `Done`."""
 
@@ -123,7 +131,7 @@ class Ping(Model):
 
 
 Request: TypeAlias = (
-    StatusRequest | Disconnect | UsersChanged | Initiate | Drain | Shutdown | Watch | Ping
+    StatusRequest | Disconnect | UsersChanged | Initiate | Drain | Reload | Shutdown | Watch | Ping
 )
 
 
@@ -168,6 +176,14 @@ class Drained(Done):
     """What becomes of the IKE SAs that are up."""
 
     ike_sas: list[DrainedSa]
+
+
+class Reloaded(Done):
+    """The connections that are new, others than before, and gone. Policies are in force, too."""
+
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
 
 
 class Pong(Done):

@@ -16,8 +16,8 @@ import uvloop
 from ikeway.auth.radius.orders import Order
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
-from ikeway.control.schema import Drain, Drained, EventLine, Status
-from ikeway.daemon import foundation
+from ikeway.control.schema import Drain, Drained, EventLine, Reloaded, Status
+from ikeway.daemon import foundation, reloading
 from ikeway.daemon.colleague import Colleague, Resources
 from ikeway.daemon.departures import Leaving
 from ikeway.daemon.draining import Orders
@@ -140,7 +140,8 @@ class Crew:
             loop.add_signal_handler(number, self.shutdown)
         events = loop.create_task(self._plane_events())
         moves = loop.create_task(self._follow())
-        await self._ending.wait()
+        with reloading.on_hangup(self.reload, self._log.warning):
+            await self._ending.wait()
         for worker in self._workers.values():
             worker.channel.tell("end")
         with suppress(TimeoutError):
@@ -310,6 +311,24 @@ class Crew:
         self._resources.drains.note(order)
         found = map(Drained.model_validate_json, answers)
         return Drained(ike_sas=[sa for drained in found for sa in drained.ike_sas])
+
+    async def reload(self) -> Reloaded:
+        """Heed what changed in the configuration, in all workers and those to come.
+
+        Raises:
+            ConfigError: it is wrong, or takes a restart; nothing has changed.
+            HostError: the host refuses its policies.
+        """
+        new, found = await reloading.read_again(self._loaded)
+        for remark in await reloading.govern(
+            self._loaded, new, self._resources.network, self._plane
+        ):
+            self._log.warning(remark)
+        self._loaded = new
+        self._nursery.reload()
+        await self._ask_all("reload")
+        self._log.info("reloaded", **found.facts())
+        return found.told()
 
     def watch(self) -> AsyncIterator[EventLine]:
         """Return what happens from now on, in all workers."""

@@ -62,6 +62,13 @@ class Draining:
             DrainStatus(connection=name, to=str(plan.gateway)) for name, plan in self._plans.items()
         ]
 
+    def reload(self, connections: tuple[Connection, ...]) -> None:
+        """Know these connections instead of those before; what is drained stays so."""
+        self.connections = connections
+        known = {one.name for one in connections if one.may_respond}
+        self._plans = {name: plan for name, plan in self._plans.items() if name in known}
+        self._change()
+
     def order(self, order: Drain) -> Drained:
         """Begin to drain, with `to`, or stop.
 

@@ -2,21 +2,33 @@
 """Forks workers on demand: a process from before the event loop, with all that was loaded.
 
 A worker that ended is so replaced within milliseconds, by one with the same configuration, whatever
-has become of the files since.
+has become of the files since; they are read again when the supervisor says so.
 """
 
 import array
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
+from collections.abc import Sequence
+from typing import Final, NoReturn, Protocol
 
 import structlog
 
 DESCRIPTORS_MOST: Final = 250
-Job = Callable[[int, list[socket.socket]], None]
-"""What a worker does: with its number, and the sockets that it got."""
+_RELOAD: Final = 255
+"""Is no worker's number."""
+
+
+class Job(Protocol):
+    """What a worker does: with its number, and the sockets that it got."""
+
+    def __call__(self, number: int, sockets: list[socket.socket], /) -> None:
+        """Do it."""
+        ...
+
+    def reloaded(self) -> "Job":
+        """Return it by the configuration as it is now."""
+        ...
 
 
 class Nursery:
@@ -36,6 +48,10 @@ class Nursery:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
         self._socket.sendmsg([bytes([number])], rights)
 
+    def reload(self) -> None:
+        """Have those that are born from now on know the configuration as it is now."""
+        self._socket.send(bytes([_RELOAD]))
+
     def close(self) -> None:
         """Bear no more."""
         self._socket.close()
@@ -44,7 +60,7 @@ class Nursery:
 def _serve(door: socket.socket, job: Job) -> NoReturn:
     """Fork whenever the supervisor asks, until it is gone."""
     # Whoever ends the service ends all its processes; the supervisor alone knows in which order.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries them
     room = socket.CMSG_SPACE(DESCRIPTORS_MOST * 4)
@@ -52,6 +68,9 @@ def _serve(door: socket.socket, job: Job) -> NoReturn:
         message, ancillary, _, _ = door.recvmsg(1, room, socket.MSG_CMSG_CLOEXEC)
         if not message:
             os._exit(0)
+        if message[0] == _RELOAD:
+            job = job.reloaded()
+            continue
         sockets = [socket.socket(fileno=one) for one in _descriptors(ancillary)]
         if os.fork() == 0:
             door.close()

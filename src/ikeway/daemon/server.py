@@ -25,6 +25,8 @@ from ikeway.control.schema import (
     Initiated,
     Ping,
     Pong,
+    Reload,
+    Reloaded,
     Reply,
     Shutdown,
     Status,
@@ -72,6 +74,15 @@ class Daemon(Protocol):
 
         Raises:
             UsageError: there is no such connection, or nowhere to go.
+        """
+        ...
+
+    async def reload(self) -> Reloaded:
+        """Heed what changed in the configuration.
+
+        Raises:
+            ConfigError: it is wrong, or takes a restart; nothing has changed.
+            HostError: the host refuses its policies.
         """
         ...
 
@@ -169,7 +180,14 @@ class ControlServer:
 
     async def _perform(
         self,
-        request: StatusRequest | Disconnect | UsersChanged | Initiate | Drain | Shutdown | Ping,
+        request: StatusRequest
+        | Disconnect
+        | UsersChanged
+        | Initiate
+        | Drain
+        | Reload
+        | Shutdown
+        | Ping,
     ) -> Reply:
         try:
             match request:
@@ -181,18 +199,22 @@ class ControlServer:
                     return Initiated(id=await self._daemon.initiate(request.connection))
                 case Drain():
                     return await self._daemon.drain(request)
-                case Shutdown() | Ping():
-                    return self._of_process(request)
+                case Reload() | Shutdown() | Ping():
+                    return await self._of_process(request)
         except IkewayError:
             raise
         except Exception as error:  # noqa: BLE001 - I1: no request ends the daemon
             return Failed(error=_fault(error))
 
-    def _of_process(self, request: Shutdown | Ping) -> Reply:
-        if isinstance(request, Ping):
-            return Pong(version=release(), pid=os.getpid())
-        self._daemon.shutdown()
-        return Done()
+    async def _of_process(self, request: Reload | Shutdown | Ping) -> Reply:
+        match request:
+            case Ping():
+                return Pong(version=release(), pid=os.getpid())
+            case Reload():
+                return await self._daemon.reload()
+            case Shutdown():
+                self._daemon.shutdown()
+                return Done()
 
     async def _end(self, request: Disconnect | UsersChanged) -> list[str]:
         if isinstance(request, UsersChanged):

@@ -74,6 +74,17 @@ class Starter:
             if connection.start is Start.NOW:
                 self._soon(connection.name, 0.0)
 
+    def reload(self, connections: dict[str, Connection], fresh: Iterable[str]) -> None:
+        """Know these connections, of which some are fresh, instead of those before."""
+        self.connections.clear()
+        self.connections.update(connections)
+        wanted = [one.name for one in connections.values() if one.start is Start.NOW]
+        self._upkeep.want(wanted)
+        for name in wanted:
+            if name in fresh:
+                self._upkeep.wake(name)
+                self._soon(name, 0.0)
+
     async def initiate(self, name: str, wish: Wish = NO_WISH) -> bytes:
         """Start a connection because somebody wants it now, and return our SPI.
 
@@ -180,7 +191,7 @@ class Starter:
 
     async def _start(self, name: str, wait: Seconds) -> None:
         await asyncio.sleep(wait)
-        if not self._upkeep.begin(name):
+        if name not in self.connections or not self._upkeep.begin(name):
             return
         try:
             if await self._is_up_elsewhere(name):

@@ -27,7 +27,7 @@ from ikeway.ike.states import (
     State,
 )
 from ikeway.model.address import Address
-from ikeway.model.esp import Compression, Usage
+from ikeway.model.esp import ChildSa, Compression, Usage
 from ikeway.model.identity import ANONYMOUS
 from ikeway.policy.connection import Proof
 from ikeway.policy.grades import child_weaknesses, is_post_quantum, weaknesses

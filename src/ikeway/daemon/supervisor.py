@@ -16,8 +16,8 @@ import uvloop
 from ikeway.auth.radius.orders import Order
 from ikeway.config.load import Loaded
 from ikeway.control.rundir import RunDir
-from ikeway.control.schema import Drain, Drained, EventLine, Status
-from ikeway.daemon import foundation
+from ikeway.control.schema import Drain, Drained, EventLine, Reloaded, Status
+from ikeway.daemon import foundation, reloading
 from ikeway.daemon.departures import Leaving, depart
 from ikeway.daemon.draining import Draining
 from ikeway.daemon.eap import open_desk
@@ -69,7 +69,7 @@ from ikeway.model.address import IKE_PORT, NAT_PORT
 from ikeway.model.errors import UsageError
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
-from ikeway.policy.connection import Start
+from ikeway.policy.connection import Connection, Start
 from ikeway.runtime import steering
 from ikeway.runtime.driver import Driver, Ports
 from ikeway.runtime.entropy import SystemRandom
@@ -167,16 +167,16 @@ class Supervisor:
         if self._radius is not None:
             ports = replace(ports, relay=self._radius.relay, leaving=self._radius.leaving)
         self._driver = Driver(IkeEndpoint(env), ports)
-        connections = {
-            one.name: one if share.starts(one) else replace(one, start=Start.WAIT)
-            for one in loaded.connections
-        }
-        self._others = share.others
-        self._starter = Starter(self._driver, connections, share.others)
+        self._share, self._others = share, share.others
+        self._starter = Starter(self._driver, self._to_start(loaded), share.others)
         self._network, self._roaming = network, Roaming(self._driver, loaded.host.listen)
-        mine = frozenset(one.name for one in loaded.connections if share.starts(one))
         self._traps = Traps(
-            self._driver, self._starter, plane, network, mine, share.worker << TRAP_BITS
+            self._driver,
+            self._starter,
+            plane,
+            network,
+            self._mine(loaded),
+            share.worker << TRAP_BITS,
         )
         self._draining = Draining(self._driver, loaded.connections, loaded.host.listen)
         self._plane_events = PlaneEvents(
@@ -233,7 +233,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.shutdown)
-        await self.work()
+        with reloading.on_hangup(self.reload, self._warn_of):
+            await self.work()
 
     async def work(self) -> None:
         """Work until told to end."""
@@ -336,6 +337,44 @@ class Supervisor:
             UsageError: there is no such connection, or nowhere to go.
         """
         return self._draining.order(order)
+
+    async def reload(self) -> Reloaded:
+        """Heed what changed in the configuration: connections, policies and shared secrets.
+
+        Raises:
+            ConfigError: it is wrong, or takes a restart; nothing has changed.
+            HostError: the host refuses its policies.
+        """
+        new, found = await reloading.read_again(self._loaded)
+        for remark in await reloading.govern(self._loaded, new, self._network, self._plane):
+            self._log.warning(remark)
+        self._heed(new, found)
+        self._log.info("reloaded", **found.facts())
+        return found.told()
+
+    def _heed(self, new: Loaded, found: reloading.Changes) -> None:
+        self._loaded = new
+        endpoint = self._driver.endpoint
+        endpoint.env = replace(endpoint.env, credentials=new.credentials)
+        self._draining.reload(new.connections)
+        self._starter.reload(self._to_start(new), found.fresh)
+        self._traps.reload(self._mine(new))
+        for sa in endpoint.sas:
+            if connection_of(sa.state) in found.over:
+                self._driver.command(sa.spi, Disconnect("its configuration has changed"))
+        for name in found.over:
+            endpoint.forget_ticket(name)
+
+    def _to_start(self, loaded: Loaded) -> dict[str, Connection]:
+        """Return the connections; those that other workers start are not kept up here."""
+        starts = self._share.starts
+        return {
+            one.name: one if starts(one) else replace(one, start=Start.WAIT)
+            for one in loaded.connections
+        }
+
+    def _mine(self, loaded: Loaded) -> frozenset[str]:
+        return frozenset(one.name for one in loaded.connections if self._share.starts(one))
 
     def is_up(self, name: str) -> bool:
         """Whether an IKE SA is established with a peer that the connection is for."""

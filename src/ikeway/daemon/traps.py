@@ -26,6 +26,8 @@ from ikeway.runtime.network import HostNetwork, TunnelPlan, source_for
 
 _AGAIN: Final[Seconds] = 10.0
 """How long to wait before a trap is tried again that could not be set."""
+_REST: Final[Seconds] = 60.0
+"""How often it is looked for those that are idle where none can be for long."""
 _LOOKS: Final = 4
 """How often in its patience a Child SA is looked at."""
 TRAP_BITS: Final = 16
@@ -47,21 +49,26 @@ class Traps:
     mine: frozenset[str]
     first: int = 0
     _by_number: dict[int, tuple[Connection, ChildPolicy]] = field(default_factory=dict)
+    _last: int = 0
     _waiting: dict[tuple[str, str], Wish] = field(default_factory=dict)
     _starting: set[str] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def begin(self) -> None:
         """Set the traps of all connections that we may start."""
-        for connection in self.starter.connections.values():
-            if connection.may_initiate and connection.name in self.mine:
-                for policy in connection.child_policies:
-                    if policy.start is Start.DEMAND:
-                        number = self.first + len(self._by_number) + 1
-                        self._by_number[number] = connection, policy
-                        self._soon(self._keep_trying(number))
-        if any(policy.idle != math.inf for _, policy in self._by_number.values()):
-            self._soon(self._watch())
+        self._add(self._wanted())
+        self._soon(self._watch())
+
+    def reload(self, mine: frozenset[str]) -> None:
+        """Set the traps of connections that changed; those that did not stay."""
+        self.mine = mine
+        wanted = self._wanted()
+        for number, trapped in tuple(self._by_number.items()):
+            if trapped not in wanted:
+                del self._by_number[number]
+                self._soon(self._take_back(number))
+        there = tuple(self._by_number.values())
+        self._add([one for one in wanted if one not in there])
 
     def renew(self) -> None:
         """Set all traps in a data plane that has none."""
@@ -107,6 +114,31 @@ class Traps:
 
     # Within --------------------------------------------------------------------------------------
 
+    def _wanted(self) -> "list[tuple[Connection, ChildPolicy]]":
+        return [
+            (connection, policy)
+            for connection in self.starter.connections.values()
+            if connection.may_initiate and connection.name in self.mine
+            for policy in connection.child_policies
+            if policy.start is Start.DEMAND
+        ]
+
+    def _add(self, wanted: "list[tuple[Connection, ChildPolicy]]") -> None:
+        for trapped in wanted:
+            self._last += 1
+            number = self.first + self._last
+            self._by_number[number] = trapped
+            self._soon(self._keep_trying(number))
+
+    async def _take_back(self, number: int) -> None:
+        """Take a trap away, and the routes to it; the packet filter is another one's business."""
+        try:
+            await self.plane.untrap(number)
+            if self.network is not None:
+                await self.network.remove(-number)
+        except HostError as error:
+            self.driver.warn(f"a trap that nobody wants any more stays: {error}")
+
     async def _start(self, name: str, wish: Wish) -> None:
         try:
             await self.starter.initiate(name, wish)
@@ -116,13 +148,17 @@ class Traps:
             self._starting.discard(name)
 
     async def _keep_trying(self, number: int) -> None:
-        while True:
+        while number in self._by_number:
+            name = self._by_number[number][1].name
             try:
-                return await self._set(number)
+                await self._set(number)
             except HostError as error:
-                name = self._by_number[number][1].name
                 self.driver.warn(f"no trap for {name} yet, and so no traffic: {error}")
+            else:
+                break
             await asyncio.sleep(_AGAIN)
+        if number not in self._by_number:  # it was taken back while it was being set
+            await self._take_back(number)
 
     async def _set(self, number: int) -> None:
         """Have the data plane keep packets of this Child SA, and the host send them there."""
@@ -144,9 +180,9 @@ class Traps:
     async def _watch(self) -> None:
         """Close what is idle, and with the last Child SA its IKE SA."""
         idleness = Idleness()
-        shortest = min(policy.idle for _, policy in self._by_number.values())
         while True:
-            await asyncio.sleep(shortest / _LOOKS)
+            shortest = min((policy.idle for _, policy in self._by_number.values()), default=_REST)
+            await asyncio.sleep(min(shortest / _LOOKS, _REST))
             patience = self._patience()
             if not patience:
                 continue

@@ -6,12 +6,13 @@ import os
 import signal
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import structlog
 import uvloop
 
-from ikeway.config.load import Loaded
+from ikeway.config.load import Loaded, load
 from ikeway.control.schema import Drain
 from ikeway.daemon.channel import Channel
 from ikeway.daemon.distant import DistantLeases, DistantNetwork, DistantOthers, DistantPlane
@@ -22,7 +23,7 @@ from ikeway.dataplane.null import NullDataPlane
 from ikeway.dataplane.port import DataPlane, PlaneEvent
 from ikeway.ike.io import RevokeTicket
 from ikeway.model.address import Address
-from ikeway.model.errors import UsageError
+from ikeway.model.errors import ConfigError, UsageError
 from ikeway.model.secret import Secret
 from ikeway.runtime import steering
 
@@ -41,10 +42,18 @@ class Job:
 
         The sockets are the channel, then those for each address on port 500, then on 4500.
         """
-        for one in (signal.SIGTERM, signal.SIGINT):
+        for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(one, signal.SIG_IGN)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_work(self, number, sockets))
+
+    def reloaded(self) -> "Job":
+        """Return the job by the configuration as it is now, which the supervisor has just read."""
+        try:
+            return replace(self, loaded=load(self.loaded.file))
+        except ConfigError as error:
+            structlog.get_logger("ikeway").error(f"workers to come know what was before: {error}")
+            return self
 
 
 async def _work(job: Job, number: int, sockets: list[socket.socket]) -> None:
@@ -106,6 +115,9 @@ class Worker:
                 return await self._supervisor.initiate(*values)
             case "is_up":
                 return self._supervisor.is_up(*values)
+            case "reload":
+                await self._supervisor.reload()
+                return None
             case _:
                 return await self._end(question, *values)
 

@@ -52,6 +52,14 @@ class Upkeep:
         """The connections that are down and will be started again."""
         return tuple(self._waiting.values())
 
+    def want(self, names: Iterable[str]) -> None:
+        """Keep these up from now on, and no others."""
+        self._wanted = frozenset(names)
+        for known in (self._waiting, self._failures):
+            for name in known.keys() - self._wanted:
+                known.pop(name)
+        self._resting &= self._wanted
+
     def begin(self, name: str) -> bool:
         """Whether a start that was waited for is still needed; it is not waited for any more."""
         self._waiting.pop(name, None)

@@ -30,6 +30,7 @@ def test_the_version_is_printed(ikeway: Runner) -> None:
         ["status"],
         ["disconnect"],
         ["drain"],
+        ["reload"],
         ["watch"],
         *(["user", verb] for verb in ("add", "list", "show", "change", "disable", "enable")),
         *(["user", verb] for verb in ("remove", "password", "import")),
@@ -294,6 +295,14 @@ def test_draining_names_who_goes_and_who_stays(ikeway: Runner, tmp_path: Path) -
         assert "new clients are served here" in ran.out
         assert "drained" not in ikeway("status", "--run-dir", tmp_path).out
         assert ikeway("drain", "--to", "x", "nobody", "--run-dir", tmp_path).status == 1
+
+
+def test_reloading_names_what_changed(ikeway: Runner, tmp_path: Path) -> None:
+    with running_daemon(tmp_path):
+        ran = ikeway("reload", "--run-dir", tmp_path)
+        assert ran.out.splitlines() == ["new: added", "office: changed", "old: removed"]
+        ran = ikeway("reload", "--json", "--run-dir", tmp_path)
+        assert json.loads(ran.out)["changed"] == ["office"]
 
 
 @pytest.mark.parametrize(
