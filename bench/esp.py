@@ -25,14 +25,14 @@ from esp_load import programs  # noqa: E402
 from esp_load.libipsec import libipsec  # noqa: E402
 from esp_load.measure import Plan, build, measure  # noqa: E402
 from esp_load.openvpn import openvpn  # noqa: E402
-from esp_load.report import CEILING, OURS, Results, markdown  # noqa: E402
+from esp_load.report import AWAKE, CEILING, OURS, Results, markdown  # noqa: E402
 from esp_load.tunnels import Maker, UnavailableError, ikeway, veth  # noqa: E402
 from esp_load.wireguard import wireguard  # noqa: E402
 
 TUNNELS: Final[dict[str, Maker]] = {
     CEILING: veth,
     OURS: ikeway("aes256gcm16"),
-    "ikeway busy_poll 10000": ikeway("aes256gcm16", busy_poll=10_000),
+    AWAKE: ikeway("aes256gcm16", busy_poll=10_000),
     "ikeway ESP in no UDP": ikeway("aes256gcm16", bare=True),
     "ikeway chacha20poly1305": ikeway("chacha20poly1305"),
     "wireguard-go": wireguard(programs.wireguard_go, "-f"),
