@@ -31,6 +31,9 @@ from support.tunnel import INNER, Host, child_pair, ping, two_hosts  # noqa: E40
 
 TOGETHER: Final = 256
 FIRST: Final = 0x10_0000
+# A prime below 2^32 - FIRST, and a number that is none of its factors.
+LAST: Final = 4_293_918_689
+SCATTER: Final = 2_654_435_761
 PEERS: Final = int(ip_address("100.64.0.0"))
 OWN: Final = TrafficSelector.of(ip_network("10.1.0.0/16"))
 
@@ -70,7 +73,8 @@ def opened(hosts: tuple[Host, Host]) -> Tunnel:
 def another(child: ChildSa, number: int) -> ChildSa:
     """Return a Child SA with an SPI and a peer of its own."""
     peer = TrafficSelector.of(ip_network((PEERS + number, 32)))
-    spi = FIRST + number
+    # Scattered, as those are that IKE gives.
+    spi = FIRST + number * SCATTER % LAST
     return replace(child, spi_in=spi, spi_out=spi, local_ts=(OWN,), peer_ts=(peer,))
 
 

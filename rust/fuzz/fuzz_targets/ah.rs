@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ikeway_esp::{
     DirectionKeys, Hosts, InboundSa, OutboundSa, Policy, Refusal, SEAL_ROOM, Selector, Shared,
-    Suite, ah_spi,
+    Suite, Terms, ah_spi,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -73,18 +73,11 @@ impl Case {
 
     fn shared(&self, local: IpAddr, peer: IpAddr) -> Shared {
         let only = |ip| vec![Selector::new(0, (0, u16::MAX), ip, ip).expect("a range")];
-        let policy = Arc::new(Policy::new(only(local), only(peer)).expect("selectors"));
+        let policy = Policy::new(only(local), only(peer)).expect("selectors");
         let hosts = self.is_transport.then(|| Hosts::new((local, peer), None, &policy));
-        let hosts = hosts.map(|hosts| Arc::new(hosts.expect("hosts")));
-        Shared {
-            spi: SPI,
-            suite: self.suite,
-            esn: self.esn,
-            policy,
-            counters: Arc::default(),
-            hosts,
-            ipcomp: None,
-        }
+        let hosts = hosts.map(|hosts| Box::new(hosts.expect("hosts")));
+        let terms = Arc::new(Terms { hosts, ..Terms::new(policy) });
+        Shared { spi: SPI, suite: self.suite, esn: self.esn, terms }
     }
 
     fn keys(&self) -> DirectionKeys {

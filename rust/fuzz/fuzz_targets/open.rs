@@ -5,7 +5,6 @@
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
 use ikeway_esp::{
     DirectionKeys, Flow, InboundSa, OutboundSa, Policy, Selector, Shared, Suite, inner_length,
@@ -77,15 +76,7 @@ fn outbound(suite: Suite, esn: bool) -> OutboundSa {
 }
 
 fn shared(suite: Suite, esn: bool) -> Shared {
-    Shared {
-        spi: SPI,
-        suite,
-        esn,
-        policy: policy(),
-        counters: Arc::default(),
-        hosts: None,
-        ipcomp: None,
-    }
+    Shared::new(SPI, suite, esn, policy())
 }
 
 fn keys(suite: Suite) -> DirectionKeys {
@@ -93,11 +84,11 @@ fn keys(suite: Suite) -> DirectionKeys {
     DirectionKeys { encr: vec![1; encr], integ: vec![2; integ] }
 }
 
-fn policy() -> Arc<Policy> {
+fn policy() -> Policy {
     let any = (0, u16::MAX);
     let ipv4 = Selector::new(0, any, Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into());
     let ipv6 =
         Selector::new(0, any, Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::from(u128::MAX).into());
     let everything = vec![ipv4.expect("a range"), ipv6.expect("a range")];
-    Arc::new(Policy::new(everything.clone(), everything).expect("selectors"))
+    Policy::new(everything.clone(), everything).expect("selectors")
 }

@@ -5,7 +5,6 @@
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::aead::{
@@ -127,7 +126,7 @@ fn to_peer(number: u32) -> OutboundSa {
     let any = (0, u16::MAX);
     let local = Selector::new(0, any, Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into());
     let peer = Selector::new(0, any, address, address);
-    let policy = Arc::new(Policy::new(vec![local.unwrap()], vec![peer.unwrap()]).unwrap());
+    let policy = Policy::new(vec![local.unwrap()], vec![peer.unwrap()]).unwrap();
     let shared = Shared::new(0x1000, suite, true, policy);
     let keys = DirectionKeys { encr: vec![1; suite.encryption.key_octets], integ: Vec::new() };
     OutboundSa::new(shared, (NOWHERE, NOWHERE), &keys, &[3; 16], 0).unwrap()
@@ -138,7 +137,7 @@ fn sas(suite: Suite) -> (OutboundSa, InboundSa) {
     let everything =
         Selector::new(0, any, Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into());
     let everything = vec![everything.unwrap()];
-    let policy = Arc::new(Policy::new(everything.clone(), everything).unwrap());
+    let policy = Policy::new(everything.clone(), everything).unwrap();
     let shared = Shared::new(0x1000, suite, true, policy);
     let (encr, integ) = suite.key_octets();
     let keys = DirectionKeys { encr: vec![1; encr], integ: vec![2; integ] };

@@ -7,7 +7,6 @@
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{
@@ -92,7 +91,7 @@ fn nonce() -> Nonce {
 fn sas(suite: Suite) -> (OutboundSa, InboundSa) {
     let all = (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into());
     let everything = vec![Selector::new(0, (0, u16::MAX), all.0, all.1).unwrap()];
-    let policy = Arc::new(Policy::new(everything.clone(), everything).unwrap());
+    let policy = Policy::new(everything.clone(), everything).unwrap();
     let shared = Shared::new(0x1000, suite, true, policy);
     let keys = DirectionKeys { encr: vec![1; suite.key_octets().0], integ: Vec::new() };
     let outbound = OutboundSa::new(shared.clone(), (PATH, PATH), &keys, &[3; 16], 0).unwrap();

@@ -4,16 +4,22 @@
 use aws_lc_rs::aead::{Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
 use crate::associated::{Associated, iv, nonce};
+use crate::shape::{Iv, Shape};
 use crate::suite::SALT_OCTETS;
 use crate::transform::{BadIcv, ESP_HEADER, Protection, lay_out};
 
 const ICV_OCTETS: usize = 16;
+/// Shapes of packets with whole tags.
+const EXPLICIT: Shape = Shape::new(Iv::Counter, 16, 4);
+const IMPLICIT: Shape = Shape::new(Iv::Implicit, 16, 4);
 
-/// The key of one direction, with `IV` octets of IV in a packet: 8, or none where it is implicit.
-pub(crate) struct Aead<const IV: usize> {
+/// The key of one direction.
+pub(crate) struct Aead {
     key: LessSafeKey,
     salt: [u8; SALT_OCTETS],
     esn: bool,
+    /// Whether packets have no IV.
+    is_implicit: bool,
     /// Whether it is faster to copy the packet and seal it where it then is, than to hand over the
     /// trailer by itself: AES-GCM takes the trailer at no cost, ChaCha20 makes a block for it.
     copies: bool,
@@ -29,51 +35,85 @@ pub(crate) fn expand(
     Some((LessSafeKey::new(key), *salt))
 }
 
-impl<const IV: usize> Aead<IV> {
-    const START: usize = ESP_HEADER + IV;
-
+impl Aead {
     /// Returns the expanded key, or `None` if `keymat` has the wrong length for `algorithm`.
-    pub(crate) fn new(algorithm: &'static Algorithm, keymat: &[u8], esn: bool) -> Option<Self> {
+    pub(crate) fn new(
+        algorithm: &'static Algorithm,
+        keymat: &[u8],
+        is_implicit: bool,
+        esn: bool,
+    ) -> Option<Self> {
         let (key, salt) = expand(algorithm, keymat)?;
         let copies = *algorithm == CHACHA20_POLY1305;
-        Some(Self { key, salt, esn, copies })
+        Some(Self { key, salt, esn, is_implicit, copies })
     }
 
-    fn seal_copy(
+    /// Returns the shape of packets, which is one of two: no SA needs a place for it.
+    #[inline]
+    pub(crate) const fn shape(&self) -> Shape {
+        if self.is_implicit { IMPLICIT } else { EXPLICIT }
+    }
+
+    /// Seals with `IV` octets of IV in the packet, which the compiler knows.
+    #[inline]
+    fn seal_with<const IV: usize>(
+        &self,
+        sequence: u64,
+        inner: &[u8],
+        trailer: &[u8],
+        packet: &mut [u8],
+    ) -> Option<()> {
+        let associated = Associated::new(sequence, self.esn, packet)?;
+        let nonce = nonce(self.salt, iv(sequence, IV == 0, packet)?);
+        if self.copies {
+            return self.seal_copy::<IV>((nonce, associated), inner, trailer, packet);
+        }
+        let (ciphertext, rest) =
+            packet.get_mut(ESP_HEADER + IV..)?.split_at_mut_checked(inner.len())?;
+        let aad = associated.aad();
+        self.key.seal_out_of_place_scatter(nonce, aad, inner, ciphertext, trailer, rest).ok()
+    }
+
+    fn seal_copy<const IV: usize>(
         &self,
         (nonce, associated): (Nonce, Associated),
         inner: &[u8],
         trailer: &[u8],
         packet: &mut [u8],
     ) -> Option<()> {
-        let end = lay_out(packet, Self::START, ICV_OCTETS, inner, trailer)?;
+        let end = lay_out(packet, ESP_HEADER + IV, ICV_OCTETS, inner, trailer)?;
         let (body, icv) = packet.split_at_mut_checked(end)?;
-        let body = body.get_mut(Self::START..)?;
+        let body = body.get_mut(ESP_HEADER + IV..)?;
         let tag = self.key.seal_in_place_separate_tag(nonce, associated.aad(), body).ok()?;
         icv.copy_from_slice(tag.as_ref());
         Some(())
     }
-}
 
-impl<const IV: usize> Protection for Aead<IV> {
-    fn seal(&self, sequence: u64, inner: &[u8], trailer: &[u8], packet: &mut [u8]) -> Option<()> {
-        let associated = Associated::new(sequence, self.esn, packet)?;
-        let nonce = nonce(self.salt, iv(sequence, IV == 0, packet)?);
-        if self.copies {
-            return self.seal_copy((nonce, associated), inner, trailer, packet);
-        }
-        let (ciphertext, rest) =
-            packet.get_mut(Self::START..)?.split_at_mut_checked(inner.len())?;
-        let aad = associated.aad();
-        self.key.seal_out_of_place_scatter(nonce, aad, inner, ciphertext, trailer, rest).ok()
-    }
-
-    fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
+    #[inline]
+    fn open_with<const IV: usize>(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
         let associated = Associated::new(sequence, self.esn, packet).ok_or(BadIcv)?;
         let nonce = nonce(self.salt, iv(sequence, IV == 0, packet).ok_or(BadIcv)?);
         let (body, icv) = packet.split_last_chunk_mut::<ICV_OCTETS>().ok_or(BadIcv)?;
-        let ciphertext = body.get_mut(Self::START..).ok_or(BadIcv)?;
+        let ciphertext = body.get_mut(ESP_HEADER + IV..).ok_or(BadIcv)?;
         let opened = self.key.open_in_place_separate_tag(nonce, associated.aad(), icv, ciphertext);
         opened.map(|_| ()).map_err(|_| BadIcv)
+    }
+}
+
+impl Protection for Aead {
+    fn seal(&self, sequence: u64, inner: &[u8], trailer: &[u8], packet: &mut [u8]) -> Option<()> {
+        if self.is_implicit {
+            self.seal_with::<0>(sequence, inner, trailer, packet)
+        } else {
+            self.seal_with::<8>(sequence, inner, trailer, packet)
+        }
+    }
+
+    fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
+        if self.is_implicit {
+            self.open_with::<0>(sequence, packet)
+        } else {
+            self.open_with::<8>(sequence, packet)
+        }
     }
 }

@@ -33,10 +33,10 @@ pub enum Limit {
 /// The limits of a pair, for either direction by itself, and which of them were reached.
 #[derive(Debug)]
 pub struct Budget {
+    /// Soft and hard; most pairs have none.
+    limits: Option<Box<(Amount, Amount)>>,
     /// The inbound SPI of the pair, by which it is told of.
     pair: u32,
-    soft: Amount,
-    hard: Amount,
     reached: AtomicU8,
 }
 
@@ -50,7 +50,9 @@ impl Budget {
     /// Returns the budget of a new pair.
     #[must_use]
     pub fn new(pair: u32, soft: Amount, hard: Amount) -> Self {
-        Self { pair, soft, hard, reached: AtomicU8::new(0) }
+        let is_bounded = soft != Amount::NONE || hard != Amount::NONE;
+        let limits = is_bounded.then(|| Box::new((soft, hard)));
+        Self { limits, pair, reached: AtomicU8::new(0) }
     }
 
     /// Returns the inbound SPI of the pair.
@@ -67,17 +69,15 @@ impl Budget {
 
     /// Returns the limit that a direction has reached with these totals, once for each limit.
     #[must_use]
+    #[inline]
     pub fn reach(&self, (packets, octets): (u64, u64)) -> Option<Limit> {
-        if self.soft.is_reached(packets, octets) || self.hard.is_reached(packets, octets) {
-            self.raise(packets, octets)
-        } else {
-            None
-        }
+        let (soft, hard) = self.limits.as_deref()?;
+        let is_hard = hard.is_reached(packets, octets);
+        if is_hard || soft.is_reached(packets, octets) { self.raise(is_hard) } else { None }
     }
 
     #[cold]
-    fn raise(&self, packets: u64, octets: u64) -> Option<Limit> {
-        let is_hard = self.hard.is_reached(packets, octets);
+    fn raise(&self, is_hard: bool) -> Option<Limit> {
         let limit = if is_hard { Limit::Hard } else { Limit::Soft };
         let before = self.reached.fetch_max(limit as u8, Ordering::Relaxed);
         (before < limit as u8).then_some(limit)

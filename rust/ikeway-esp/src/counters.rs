@@ -68,10 +68,14 @@ pub struct Counters {
     pub sent: Tally,
     /// What the pair may carry.
     pub budget: Budget,
-    /// Made with the first refusal: most pairs never see one.
-    refused: OnceLock<Box<Refused>>,
-    /// Made with the first packet that is compressed.
-    ratios: OnceLock<Box<Ratios>>,
+    /// Made with the first of what most pairs never see.
+    rare: OnceLock<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    refused: Refused,
+    ratios: OnceLock<Ratios>,
 }
 
 impl Counters {
@@ -93,30 +97,37 @@ impl Counters {
 
     /// Counts a payload that went out compressed.
     pub(crate) fn compressed(&self, plain: usize, packed: usize) {
-        self.ratios.get_or_init(Box::default).compressed.add(plain, packed);
+        self.changed().compressed.add(plain, packed);
     }
 
     /// Counts a payload that came in compressed.
     pub(crate) fn expanded(&self, plain: usize, packed: usize) {
-        self.ratios.get_or_init(Box::default).expanded.add(plain, packed);
+        self.changed().expanded.add(plain, packed);
     }
 
     /// Returns what was compressed and expanded, if anything was.
     pub fn ratios(&self) -> Option<&Ratios> {
-        self.ratios.get().map(Box::as_ref)
+        self.rare.get()?.ratios.get()
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    fn changed(&self) -> &Ratios {
+        self.rare().ratios.get_or_init(Ratios::default)
     }
 
     /// Counts a packet that went no further.
     pub fn refuse(&self, refusal: Refusal) {
-        let refused = self.refused.get_or_init(Box::default);
-        if let Some(counter) = refused.get(refusal.index()) {
+        if let Some(counter) = self.rare().refused.get(refusal.index()) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Returns how many packets went no further for that reason.
     pub fn refused(&self, refusal: Refusal) -> u64 {
-        let counter = self.refused.get().and_then(|refused| refused.get(refusal.index()));
+        let counter = self.rare.get().and_then(|rare| rare.refused.get(refusal.index()));
         counter.map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 }

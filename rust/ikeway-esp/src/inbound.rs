@@ -6,11 +6,13 @@ mod stream;
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::aggfrag::Reassembly;
 use crate::ah;
 use crate::congestion::carry_congestion;
 use crate::counters::Counters;
+use crate::ends::Ends;
 use crate::error::{InstallError, Refusal};
 use crate::form::Form;
 use crate::fragments::Sorter;
@@ -19,19 +21,27 @@ use crate::ipcomp::{Expander, IPCOMP};
 use crate::padding::DUMMY;
 use crate::replay::Window;
 use crate::shape::Shape;
+use crate::terms::Terms;
 use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER};
 
 /// An SA that we receive on. Its window has one owner, so opening needs `&mut self`.
 pub struct InboundSa {
-    shared: Shared,
+    terms: Arc<Terms>,
+    spi: u32,
+    awaits_proof: bool,
     window: Window,
     form: Form,
-    awaits_proof: bool,
-    peer: Option<SocketAddr>,
+    ends: Option<Ends>,
     delivery: Delivery,
-    stream: Option<Box<Reassembly>>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few SAs have.
+#[derive(Default)]
+struct Rare {
+    stream: Option<Reassembly>,
     /// Of an SA that tells ports apart and takes later fragments.
-    sorter: Option<Box<Sorter>>,
+    sorter: Option<Sorter>,
 }
 
 /// Where the packets are that go on, which is decided when the SA is made.
@@ -66,34 +76,24 @@ impl InboundSa {
         shared.check_spi()?;
         let form = Form::new(&Direction::Open, shared.suite, keys, shared.esn)?;
         let window = Window::new(window, shared.esn)?;
-        let delivery = if shared.hosts.is_some() || shared.ipcomp.is_some() {
-            Delivery::Anew
-        } else {
-            Delivery::Within
-        };
-        let (stream, sorter) = (None, None);
-        let sa = Self {
-            shared,
-            window,
-            form,
-            awaits_proof: false,
-            peer: None,
-            delivery,
-            stream,
-            sorter,
-        };
-        Ok(if sa.shared.policy.is_opaque() { sa.sorting(Sorter::default()) } else { sa })
+        let Shared { spi, terms, .. } = shared;
+        let is_whole = terms.hosts.is_none() && terms.ipcomp.is_none();
+        let delivery = if is_whole { Delivery::Within } else { Delivery::Anew };
+        let (awaits_proof, ends, rare) = (false, None, None);
+        let sa = Self { terms, spi, awaits_proof, window, form, ends, delivery, rare };
+        Ok(if sa.terms.policy.is_opaque() { sa.sorting(Sorter::default()) } else { sa })
     }
 
     /// Returns the SA with its packets in a stream (RFC 9347). In transport mode there is none, and
     /// nothing in a stream is compressed.
     #[must_use]
     pub fn streamed(self, reassembly: Reassembly) -> Self {
-        if self.shared.hosts.is_some() {
+        if !self.is_tunnel() {
             return self;
         }
-        let stream = Some(Box::new(reassembly));
-        Self { delivery: Delivery::Stream, stream, ..self }
+        let mut rare = self.rare.unwrap_or_default();
+        rare.stream = Some(reassembly);
+        Self { delivery: Delivery::Stream, rare: Some(rare), ..self }
     }
 
     /// Returns where the packets are that go on.
@@ -105,7 +105,7 @@ impl InboundSa {
     /// Returns our SPI.
     #[must_use]
     pub const fn spi(&self) -> u32 {
-        self.shared.spi
+        self.spi
     }
 
     /// Whether it is AH: see [`InboundSa::verify_ah`].
@@ -117,7 +117,7 @@ impl InboundSa {
     /// Returns the counters of the pair of SAs.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        &self.shared.counters
+        &self.terms.counters
     }
 
     /// Makes the next packet that verifies a proof that the peer can use the pair.
@@ -131,8 +131,8 @@ impl InboundSa {
     }
 
     /// Sets where the peer's packets come from.
-    pub const fn expect_from(&mut self, peer: SocketAddr) {
-        self.peer = Some(peer);
+    pub fn expect_from(&mut self, ends: Ends) {
+        self.ends = Some(ends);
     }
 
     /// Returns whether the peer is at `source` now instead of where it was expected.
@@ -143,7 +143,8 @@ impl InboundSa {
     #[must_use]
     pub fn has_moved(&self, verified: &Verified, source: SocketAddr) -> bool {
         let has_ports = |peer: SocketAddr| peer.port() != 0 && source.port() != 0;
-        verified.is_newest && self.peer.is_some_and(|peer| has_ports(peer) && peer != source)
+        let is_elsewhere = |peer| has_ports(peer) && peer != source;
+        verified.is_newest && self.ends.as_ref().map(Ends::peer).is_some_and(is_elsewhere)
     }
 
     /// Opens a packet of a tunnel where it stands and returns where in it the inner packet is.
@@ -218,8 +219,8 @@ impl InboundSa {
 
     /// Returns whether it is in tunnel mode.
     #[must_use]
-    pub const fn is_tunnel(&self) -> bool {
-        self.shared.hosts.is_none()
+    pub fn is_tunnel(&self) -> bool {
+        self.terms.hosts.is_none()
     }
 
     /// Does the second half in transport mode and where there is compression: puts the IP packet that
@@ -239,7 +240,7 @@ impl InboundSa {
         let plaintext = packet.get(verified.plaintext.clone()).ok_or(Refusal::Malformed)?;
         let (next, payload) = self.payload(plaintext, expander)?;
         let start = buffer.len();
-        let rebuilt = match &self.shared.hosts {
+        let rebuilt = match &self.terms.hosts {
             Some(hosts) => hosts
                 .rebuild(next, payload, class, buffer)
                 .and_then(|()| self.check(buffer.get(start..).unwrap_or_default())),
@@ -261,7 +262,7 @@ impl InboundSa {
         expander: &'place mut Expander,
     ) -> Result<(u8, &'place [u8]), Refusal> {
         let (payload, next) = cut_trailer(plaintext)?;
-        let (next, payload) = match self.shared.ipcomp {
+        let (next, payload) = match self.terms.ipcomp {
             Some(ipcomp) if next == IPCOMP => {
                 let (next, plain) = expander.expand(ipcomp, payload)?;
                 self.counters().expanded(plain.len(), payload.len());
@@ -307,7 +308,7 @@ impl InboundSa {
 
     #[inline]
     fn check(&self, inner: &[u8]) -> Result<(), Refusal> {
-        if Flow::judge(inner, |flow| self.shared.policy.admits(flow))? {
+        if Flow::judge(inner, |flow| self.terms.policy.admits(flow))? {
             Ok(())
         } else {
             Err(Refusal::SelectorMismatch)

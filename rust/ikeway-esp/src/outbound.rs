@@ -12,16 +12,19 @@ use crate::aggfrag::Backlog;
 use crate::ah::{AH_ROOM, Outgoing};
 use crate::cbc::IvSource;
 use crate::counters::Counters;
+use crate::ends::Ends;
 use crate::error::{InstallError, Refusal};
 use crate::form::Form;
 use crate::inner::next_header;
 use crate::ipcomp::Ipcomp;
 use crate::nearness::Nearness;
+use crate::order::Order;
 use crate::outer::Outer;
 use crate::padding::Padding;
 use crate::selector::Policy;
 use crate::sequence::{SendCounter, halves};
 use crate::shape::{Iv, Shape};
+use crate::terms::Terms;
 use crate::trailer::Trailer;
 use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, TRAILER, Transform};
 use crate::transport::Hosts;
@@ -39,37 +42,39 @@ const ROUNDING: usize = 16;
 /// number is used twice. Where packets leave from and go to, and how near it is, is each one's own.
 #[derive(Clone)]
 pub struct OutboundSa {
-    shared: Shared,
-    local: SocketAddr,
-    peer: SocketAddr,
-    nearness: Nearness,
+    terms: Arc<Terms>,
     sealing: Arc<Sealing>,
-    outer: Outer,
+    ends: Ends,
+    order: Order,
 }
 
 /// What seals, the same for all who send on the SA.
 struct Sealing {
+    spi: u32,
     sequence: SendCounter,
     form: Form,
-    ivs: Option<Box<IvSource>>,
-    content: Content,
+    rare: Option<Box<Rare>>,
     /// The least octets of inner packet that one is padded to.
-    least: usize,
+    least: u16,
     /// Whether later fragments may follow a first one that has the right ports.
     follows: bool,
     has_begun: AtomicBool,
 }
 
-/// What ESP seals of a packet, which is decided when the SA is made.
-enum Content {
-    /// All of it: tunnel mode.
-    Whole,
-    /// It without its IP header: transport mode.
-    Payload,
-    /// All of it, and padding behind it.
-    Padded(Box<Padding>),
+/// What few SAs have, which is decided when one is made.
+#[derive(Default)]
+struct Rare {
+    /// Where they cannot be the packets' numbers.
+    ivs: Option<IvSource>,
+    hiding: Option<Hiding>,
+}
+
+/// What ESP seals so that the packets do not show.
+enum Hiding {
+    /// A packet, and padding behind it.
+    Padded(Padding),
     /// Payloads of a stream; packets wait until they are in one (RFC 9347).
-    Stream(Box<Backlog>),
+    Stream(Backlog),
 }
 
 impl OutboundSa {
@@ -81,7 +86,7 @@ impl OutboundSa {
     /// [`InstallError`] if the SPI is reserved or a key does not fit the suite.
     pub fn new(
         shared: Shared,
-        (local, peer): (SocketAddr, SocketAddr),
+        path: impl Into<Ends>,
         keys: &DirectionKeys,
         iv_seed: &[u8; 16],
         after: u64,
@@ -90,12 +95,18 @@ impl OutboundSa {
         let form = Form::new(&Direction::Seal, shared.suite, keys, shared.esn)?;
         let sequence = SendCounter::new(after, shared.esn);
         let is_random = matches!(shared.suite.shape().iv(), Iv::Random(_));
-        let ivs = is_random.then(|| Box::new(IvSource::new(iv_seed)));
-        let content = if shared.hosts.is_some() { Content::Payload } else { Content::Whole };
+        let with_ivs = || Rare { ivs: Some(IvSource::new(iv_seed)), hiding: None };
+        let rare = is_random.then(|| Box::new(with_ivs()));
         let has_begun = AtomicBool::new(false);
-        let sealing = Sealing { sequence, form, ivs, content, least: 0, follows: false, has_begun };
-        let (nearness, sealing) = (Nearness::default(), Arc::new(sealing));
-        Ok(Self { shared, local, peer, nearness, sealing, outer: Outer::default() })
+        let (spi, least, follows) = (shared.spi, 0, false);
+        let sealing = Sealing { spi, sequence, form, rare, least, follows, has_begun };
+        let (sealing, order) = (Arc::new(sealing), Order::of(Nearness::default()));
+        Ok(Self { terms: shared.terms, sealing, ends: path.into(), order })
+    }
+
+    #[inline]
+    fn hiding(&self) -> Option<&Hiding> {
+        self.sealing.rare.as_ref()?.hiding.as_ref()
     }
 
     /// Returns whether the peer can receive, so that also what no packet asks for may be sent.
@@ -118,55 +129,58 @@ impl OutboundSa {
     /// Returns a handle of this SA for a thread that it is so near to.
     #[must_use]
     pub fn handle(&self, nearness: Nearness) -> Self {
-        Self { nearness, ..self.clone() }
+        Self { order: Order::of(nearness), ..self.clone() }
     }
 
-    /// Returns how near the SA is to the thread that has it.
-    #[must_use]
-    pub const fn nearness(&self) -> Nearness {
-        self.nearness
+    /// Returns its place among those that select the same.
+    pub(crate) const fn order(&self) -> Order {
+        self.order
     }
 
-    /// Sets what is done to the outer headers.
-    #[must_use]
-    pub fn with_outer(self, outer: Outer) -> Self {
-        Self { outer, ..self }
+    /// Makes it the so many'th that came into a table.
+    pub(crate) const fn place(&mut self, installed: u64, is_standby: bool) {
+        self.order = self.order.at(installed, is_standby);
     }
 
     /// Returns what is done to the outer headers.
     #[must_use]
-    pub const fn outer(&self) -> &Outer {
-        &self.outer
+    pub fn outer(&self) -> &Outer {
+        &self.terms.outer
     }
 
     /// Returns the address and port that packets leave from, and those that they go to.
     #[must_use]
-    pub const fn path(&self) -> (SocketAddr, SocketAddr) {
-        (self.local, self.peer)
+    pub fn path(&self) -> (SocketAddr, SocketAddr) {
+        self.ends.both()
     }
 
     /// Changes where packets leave from and go to. Numbers and keys go on as they were.
-    pub const fn migrate(&mut self, (local, peer): (SocketAddr, SocketAddr)) {
-        self.local = local;
-        self.peer = peer;
+    pub fn migrate(&mut self, ends: Ends) {
+        self.ends = ends;
+    }
+
+    /// Returns the same, as it may be given to the other half.
+    #[must_use]
+    pub const fn ends(&self) -> &Ends {
+        &self.ends
     }
 
     /// Returns the peer's SPI.
     #[must_use]
-    pub const fn spi(&self) -> u32 {
-        self.shared.spi
+    pub fn spi(&self) -> u32 {
+        self.sealing.spi
     }
 
     /// Returns the selectors of the pair of SAs.
     #[must_use]
     pub fn policy(&self) -> &Policy {
-        &self.shared.policy
+        &self.terms.policy
     }
 
     /// Returns the counters of the pair of SAs.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        &self.shared.counters
+        &self.terms.counters
     }
 
     /// Whether it is AH, whose packets are whole, with an IP header, and go through a socket of
@@ -179,14 +193,14 @@ impl OutboundSa {
     /// Returns at least as many octets as an inner packet of that length takes once it is sealed.
     #[must_use]
     pub fn room(&self, inner: usize) -> usize {
-        inner.max(self.sealing.least) + SEAL_ROOM
+        inner.max(self.sealing.least.into()) + SEAL_ROOM
     }
 
     /// Returns the length of the packet that carries `inner` octets: of ESP without, of AH with the
     /// IP header.
     #[must_use]
     pub fn sealed_length(&self, inner: usize) -> usize {
-        self.plain_length(inner.max(self.sealing.least))
+        self.plain_length(inner.max(self.sealing.least.into()))
     }
 
     /// Returns the same of one that is not padded to hide its length.
@@ -200,14 +214,14 @@ impl OutboundSa {
     /// Returns the compression of the pair, if it has any; AH has none, nor has what is padded.
     #[must_use]
     pub fn ipcomp(&self) -> Option<Ipcomp> {
-        let is_padded = || matches!(self.sealing.content, Content::Padded(_));
-        self.shared.ipcomp.filter(|_| !self.is_ah() && !is_padded())
+        let is_padded = || matches!(self.hiding(), Some(Hiding::Padded(_)));
+        self.terms.ipcomp.filter(|_| !self.is_ah() && !is_padded())
     }
 
     /// Whether it is for the hosts themselves.
     #[must_use]
-    pub const fn is_transport(&self) -> bool {
-        self.shared.hosts.is_some()
+    pub fn is_transport(&self) -> bool {
+        self.terms.hosts.is_some()
     }
 
     /// Returns the longest inner packet that is sealed to at most `room` octets; what would be padded
@@ -218,7 +232,7 @@ impl OutboundSa {
         let around = near.saturating_sub(ROUNDING)..=near + ROUNDING;
         let inner = around.rev().find(|inner| self.plain_length(*inner) <= room).unwrap_or(0);
         let is_cut = self.is_transport() && !self.is_ah();
-        let header = if self.local.is_ipv4() { 20 } else { 40 };
+        let header = if self.ends.is_ipv4() { 20 } else { 40 };
         if is_cut { inner + header } else { inner }
     }
 
@@ -236,16 +250,16 @@ impl OutboundSa {
             Form::Esp(transform) => transform,
             Form::Ah(ah) => return ah.seal(&self.outgoing(), inner, buffer),
         };
-        let (next, inner) = match &self.sealing.content {
-            Content::Whole => (next_header(inner).ok_or(Refusal::NotIp)?, inner),
-            Content::Payload => Hosts::unwrap(inner)?,
-            Content::Padded(padding) => {
+        let (next, inner) = match self.hiding() {
+            None if self.is_transport() => Hosts::unwrap(inner)?,
+            None => (next_header(inner).ok_or(Refusal::NotIp)?, inner),
+            Some(Hiding::Padded(padding)) => {
                 let next = next_header(inner).ok_or(Refusal::NotIp)?;
                 let trailer = padding.after(inner.len(), next);
                 return self.seal_padded(transform, inner, trailer, next, buffer);
             }
             // On such an SA there are payloads only (RFC 9347 §2.3).
-            Content::Stream(_) => return Err(Refusal::NotIp),
+            Some(Hiding::Stream(_)) => return Err(Refusal::NotIp),
         };
         self.enclose(transform, inner, next, buffer)
     }
@@ -259,7 +273,7 @@ impl OutboundSa {
         if inner.len() > usize::from(u16::MAX) {
             return Err(Refusal::TooLong);
         }
-        if self.shared.hosts.is_some() {
+        if self.is_transport() {
             return Hosts::unwrap(inner);
         }
         Ok((next_header(inner).ok_or(Refusal::NotIp)?, inner))
@@ -311,10 +325,11 @@ impl OutboundSa {
     }
 
     fn outgoing(&self) -> Outgoing<'_> {
+        let (local, peer) = self.path();
         Outgoing {
-            spi: self.shared.spi,
-            path: (self.local.ip(), self.peer.ip()),
-            is_transport: self.shared.hosts.is_some(),
+            spi: self.sealing.spi,
+            path: (local.ip(), peer.ip()),
+            is_transport: self.is_transport(),
             sequence: &self.sealing.sequence,
         }
     }
@@ -323,15 +338,15 @@ impl OutboundSa {
     fn write_header(&self, shape: Shape, sequence: u64, packet: &mut [u8]) -> Option<()> {
         let [_, low] = halves(sequence);
         let (header, rest) = packet.split_first_chunk_mut::<ESP_HEADER>()?;
-        *header = (u64::from(self.shared.spi) << 32 | u64::from(low)).to_be_bytes();
-        match (shape.iv(), &self.sealing.ivs) {
-            (Iv::Counter, _) => *rest.first_chunk_mut()? = sequence.to_be_bytes(),
-            (Iv::Random(octets), Some(ivs)) => {
+        *header = (u64::from(self.sealing.spi) << 32 | u64::from(low)).to_be_bytes();
+        match shape.iv() {
+            Iv::Counter => *rest.first_chunk_mut()? = sequence.to_be_bytes(),
+            Iv::Random(octets) => {
+                let ivs = self.sealing.rare.as_ref()?.ivs.as_ref()?;
                 let octets = usize::from(octets);
                 rest.get_mut(..octets)?.copy_from_slice(ivs.iv(sequence).get(..octets)?);
             }
-            (Iv::Random(_), None) => return None,
-            (Iv::None | Iv::Implicit, _) => (),
+            Iv::None | Iv::Implicit => (),
         }
         Some(())
     }

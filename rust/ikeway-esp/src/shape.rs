@@ -15,7 +15,7 @@ pub(crate) enum Iv {
 }
 
 /// Lengths of a packet's parts. Every SA has one, so they are as small as they can be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     iv: Iv,
     icv_octets: u8,

@@ -195,7 +195,9 @@ impl Suite {
         (self.encryption.key_octets, self.integrity.map_or(0, |row| row.key_octets))
     }
 
-    pub(crate) const fn is_authentic(&self) -> bool {
+    /// Whether it is of AH.
+    #[must_use]
+    pub const fn is_authentic(&self) -> bool {
         matches!(self.encryption.kind, Kind::Authentic)
     }
 

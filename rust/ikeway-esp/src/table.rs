@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which SA a packet belongs to: by SPI inbound, by selectors outbound (RFC 4301 §4.4.1, §4.4.2).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::ends::Ends;
 use crate::error::InstallError;
 use crate::fragments::{self, Tracker};
 use crate::inbound::InboundSa;
@@ -15,9 +16,6 @@ use crate::outbound::OutboundSa;
 use crate::selector::Policy;
 use crate::spd::Spd;
 use crate::traps::Traps;
-
-/// An SA that is nearer goes before any that is newer.
-const NEARER: u64 = 1 << 62;
 
 /// The SAs that we receive on, by our SPI.
 #[derive(Default)]
@@ -31,12 +29,13 @@ impl InboundTable {
     ///
     /// # Errors
     /// [`InstallError::SpiInUse`] if its SPI is taken.
-    pub fn insert(&mut self, sa: InboundSa) -> Result<(), InstallError> {
+    pub fn insert(&mut self, sa: impl Into<Box<InboundSa>>) -> Result<(), InstallError> {
+        let sa = sa.into();
         let spi = sa.spi();
         if self.sas.contains_key(&spi) {
             return Err(InstallError::SpiInUse(spi));
         }
-        self.sas.insert(spi, Box::new(sa));
+        self.sas.insert(spi, sa);
         Ok(())
     }
 
@@ -63,7 +62,8 @@ impl InboundTable {
 /// sends only what no active SA selects. Whoever sees the proof calls [`OutboundTable::activate`].
 #[derive(Default)]
 pub struct OutboundTable {
-    held: FxHashMap<u32, Held>,
+    /// By the SPI of the inbound half.
+    held: FxHashMap<u32, Arc<OutboundSa>>,
     active: Levels,
     standby: Levels,
     traps: Traps,
@@ -75,29 +75,23 @@ pub struct OutboundTable {
     installed: u64,
 }
 
-struct Held {
-    sa: Arc<OutboundSa>,
-    order: u64,
-    is_standby: bool,
-}
-
 impl OutboundTable {
     /// Adds an SA, known by the SPI of its inbound half; it is the newest.
-    pub fn insert(&mut self, spi_in: u32, sa: OutboundSa) {
-        self.replace(spi_in, Arc::new(sa), false);
+    pub fn insert(&mut self, spi_in: u32, sa: impl Into<Arc<OutboundSa>>) {
+        self.replace(spi_in, sa.into(), false);
     }
 
     /// Adds an SA that is not to send yet.
-    pub fn insert_standby(&mut self, spi_in: u32, sa: OutboundSa) {
-        self.replace(spi_in, Arc::new(sa), true);
+    pub fn insert_standby(&mut self, spi_in: u32, sa: impl Into<Arc<OutboundSa>>) {
+        self.replace(spi_in, sa.into(), true);
     }
 
     /// Makes an SA that was on standby the newest of those that send.
     pub fn activate(&mut self, spi_in: u32) {
-        if self.held.get(&spi_in).is_some_and(|held| held.is_standby)
-            && let Some(held) = self.take(spi_in)
+        if self.held.get(&spi_in).is_some_and(|sa| sa.order().is_standby())
+            && let Some(sa) = self.take(spi_in)
         {
-            self.replace(spi_in, held.sa, false);
+            self.replace(spi_in, sa, false);
         }
     }
 
@@ -149,12 +143,11 @@ impl OutboundTable {
 
     /// Changes where the packets of an SA leave from and go to; everything else stays. Returns
     /// whether it is there.
-    pub fn migrate(&mut self, spi_in: u32, path: (SocketAddr, SocketAddr)) -> bool {
-        let Some(mut held) = self.take(spi_in) else { return false };
-        // What was taken out is referred to from here only, and so it can be changed.
-        let migrated = Arc::get_mut(&mut held.sa).map(|sa| sa.migrate(path));
-        self.put(spi_in, held);
-        migrated.is_some()
+    pub fn migrate(&mut self, spi_in: u32, path: impl Into<Ends>) -> bool {
+        let Some(mut sa) = self.take(spi_in) else { return false };
+        own(&mut sa).migrate(path.into());
+        self.put(spi_in, sa);
+        true
     }
 
     /// Whether packets go to `peer`, and if `spi` is known, on an SA that has it.
@@ -162,7 +155,7 @@ impl OutboundTable {
     pub fn sends_to(&self, peer: IpAddr, spi: Option<u32>) -> bool {
         let is_meant =
             |sa: &OutboundSa| sa.path().1.ip() == peer && spi.is_none_or(|spi| spi == sa.spi());
-        self.held.values().any(|held| is_meant(&held.sa))
+        self.held.values().any(|sa| is_meant(sa))
     }
 
     /// Removes the SA whose inbound half has this SPI, if there is one.
@@ -175,28 +168,27 @@ impl OutboundTable {
         *self = Self { installed: self.installed, ..Self::default() };
     }
 
-    fn replace(&mut self, spi_in: u32, sa: Arc<OutboundSa>, is_standby: bool) {
+    fn replace(&mut self, spi_in: u32, mut sa: Arc<OutboundSa>, is_standby: bool) {
         self.take(spi_in);
         self.installed += 1;
         if !is_standby {
             sa.begin();
         }
-        let age = if is_standby { NEARER - self.installed } else { self.installed };
-        let order = sa.nearness() as u64 * NEARER + age;
-        self.put(spi_in, Held { sa, order, is_standby });
+        own(&mut sa).place(self.installed, is_standby);
+        self.put(spi_in, sa);
     }
 
-    fn put(&mut self, spi_in: u32, held: Held) {
-        self.levels(held.is_standby).insert(spi_in, held.order, &held.sa);
-        self.count_following(self.following + usize::from(held.sa.follows()));
-        self.held.insert(spi_in, held);
+    fn put(&mut self, spi_in: u32, sa: Arc<OutboundSa>) {
+        self.levels(sa.order().is_standby()).insert(spi_in, &sa);
+        self.count_following(self.following + usize::from(sa.follows()));
+        self.held.insert(spi_in, sa);
     }
 
-    fn take(&mut self, spi_in: u32) -> Option<Held> {
-        let held = self.held.remove(&spi_in)?;
-        self.levels(held.is_standby).remove(spi_in, &held.sa);
-        self.count_following(self.following - usize::from(held.sa.follows()));
-        Some(held)
+    fn take(&mut self, spi_in: u32) -> Option<Arc<OutboundSa>> {
+        let sa = self.held.remove(&spi_in)?;
+        self.levels(sa.order().is_standby()).remove(spi_in, &sa);
+        self.count_following(self.following - usize::from(sa.follows()));
+        Some(sa)
     }
 
     fn count_following(&mut self, count: usize) {
@@ -209,6 +201,11 @@ impl OutboundTable {
     const fn levels(&mut self, is_standby: bool) -> &mut Levels {
         if is_standby { &mut self.standby } else { &mut self.active }
     }
+}
+
+/// Returns an SA that was taken out to be changed: nothing else refers to it, so that it is not copied.
+fn own(sa: &mut Arc<OutboundSa>) -> &mut OutboundSa {
+    Arc::make_mut(sa)
 }
 
 #[cfg(test)]

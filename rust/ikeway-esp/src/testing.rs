@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use crate::inbound::InboundSa;
+use crate::ipcomp::Ipcomp;
 use crate::outbound::OutboundSa;
 use crate::selector::{Policy, Selector};
 use crate::suite::Suite;
+use crate::terms::Terms;
 use crate::transform::{Direction, DirectionKeys, ESP_HEADER, Shared, Transform};
+use crate::transport::Hosts;
 
 pub(crate) const SPI: u32 = 0x0102_0304;
 
@@ -40,8 +43,14 @@ pub(crate) fn selector(protocol: u8, ports: (u16, u16), range: &str) -> Selector
 }
 
 pub(crate) fn shared(suite: Suite, esn: bool, local: Vec<Selector>, peer: Vec<Selector>) -> Shared {
-    let policy = Arc::new(Policy::new(local, peer).unwrap());
-    Shared::new(SPI, suite, esn, policy)
+    Shared::new(SPI, suite, esn, Policy::new(local, peer).unwrap())
+}
+
+/// Returns the same with these hosts and this compression.
+pub(crate) fn with(plain: &Shared, hosts: Option<Hosts>, ipcomp: Option<Ipcomp>) -> Shared {
+    let plain_terms = Terms::new(plain.terms.policy.clone());
+    let terms = Terms { hosts: hosts.map(Box::new), ipcomp, ..plain_terms };
+    Shared { terms: Arc::new(terms), ..plain.clone() }
 }
 
 pub(crate) fn outbound(suite: Suite, esn: bool, after: u64) -> OutboundSa {

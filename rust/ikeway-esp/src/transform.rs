@@ -9,17 +9,15 @@ use zeroize::ZeroizeOnDrop;
 use crate::aead::Aead;
 use crate::cbc::Cbc;
 use crate::ccm;
-use crate::counters::Counters;
 use crate::error::InstallError;
 use crate::gmac::Gmac;
-use crate::ipcomp::Ipcomp;
 use crate::mac::Mac;
 use crate::selector::Policy;
 use crate::separate::Separate;
 use crate::shape::{Iv, Shape};
 use crate::short_gcm::ShortGcm;
 use crate::suite::{Kind, Suite};
-use crate::transport::Hosts;
+use crate::terms::Terms;
 
 /// SPI and sequence number (RFC 4303 §2.1, §2.2).
 pub const ESP_HEADER: usize = 8;
@@ -37,7 +35,7 @@ pub struct DirectionKeys {
     pub integ: Vec<u8>,
 }
 
-/// What both halves of a pair of SAs are made of.
+/// What a half of a pair of SAs is made of, beside its keys.
 #[derive(Clone)]
 pub struct Shared {
     /// The SPI of this half.
@@ -46,21 +44,15 @@ pub struct Shared {
     pub suite: Suite,
     /// Whether sequence numbers have 64 bits (RFC 4303 §2.2.1).
     pub esn: bool,
-    /// The selectors of the pair.
-    pub policy: Arc<Policy>,
-    /// The counters of the pair.
-    pub counters: Arc<Counters>,
-    /// The hosts of a pair in transport mode; none is tunnel mode.
-    pub hosts: Option<Arc<Hosts>>,
-    /// The compression of a pair that has any.
-    pub ipcomp: Option<Ipcomp>,
+    /// What the other half abides by, too.
+    pub terms: Arc<Terms>,
 }
 
 impl Shared {
-    /// Returns what a pair of tunnel mode has in common that does no more than it must.
+    /// Returns what half a pair of tunnel mode is made of that does no more than it must.
     #[must_use]
-    pub fn new(spi: u32, suite: Suite, esn: bool, policy: Arc<Policy>) -> Self {
-        Self { spi, suite, esn, policy, counters: Arc::default(), hosts: None, ipcomp: None }
+    pub fn new(spi: u32, suite: Suite, esn: bool, policy: Policy) -> Self {
+        Self { spi, suite, esn, terms: Arc::new(Terms::new(policy)) }
     }
 
     /// 0 is for local use and 1 to 255 are reserved (RFC 4303 §2.1).
@@ -87,17 +79,13 @@ pub(crate) enum Direction {
     Open,
 }
 
-/// A suite with its keys, for one direction.
-pub(crate) struct Transform {
-    shape: Shape,
-    keyed: Keyed,
-}
+/// A suite with its keys, for one direction: the common ones where they are used, the others behind
+/// a pointer.
+pub(crate) struct Transform(Keyed);
 
-/// The common keys where they are used, the others behind a pointer.
 enum Keyed {
-    Aead(Aead<8>),
-    Implicit(Aead<0>),
-    Other(Box<dyn Protection>),
+    Aead(Aead),
+    Other(Shape, Box<dyn Protection>),
 }
 
 impl Transform {
@@ -116,11 +104,14 @@ impl Transform {
             key_bits,
             integ,
         })?;
-        Ok(Self { shape: suite.shape(), keyed })
+        Ok(Self(keyed))
     }
 
     pub(crate) const fn shape(&self) -> Shape {
-        self.shape
+        match &self.0 {
+            Keyed::Aead(key) => key.shape(),
+            Keyed::Other(shape, _) => *shape,
+        }
     }
 
     /// Seals `inner` and `trailer` into `packet`, whose header and IV are there already.
@@ -131,29 +122,27 @@ impl Transform {
         trailer: &[u8],
         packet: &mut [u8],
     ) -> Option<()> {
-        match &self.keyed {
+        match &self.0 {
             Keyed::Aead(key) => key.seal(sequence, inner, trailer, packet),
-            Keyed::Implicit(key) => key.seal(sequence, inner, trailer, packet),
-            Keyed::Other(keys) => keys.seal(sequence, inner, trailer, packet),
+            Keyed::Other(_, keys) => keys.seal(sequence, inner, trailer, packet),
         }
     }
 
     pub(crate) fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
-        match &self.keyed {
+        match &self.0 {
             Keyed::Aead(key) => key.open(sequence, packet),
-            Keyed::Implicit(key) => key.open(sequence, packet),
-            Keyed::Other(keys) => keys.open(sequence, packet),
+            Keyed::Other(_, keys) => keys.open(sequence, packet),
         }
     }
 }
 
 fn keyed(direction: &Direction, suite: Suite, keys: &DirectionKeys, esn: bool) -> Option<Keyed> {
     let (shape, encr) = (suite.shape(), keys.encr.as_slice());
-    Some(Keyed::Other(match suite.encryption.kind {
-        Kind::Aead(algorithm) if shape.iv() == Iv::Implicit => {
-            return Aead::new(algorithm, encr, esn).map(Keyed::Implicit);
+    let other: Box<dyn Protection> = match suite.encryption.kind {
+        Kind::Aead(algorithm) => {
+            let is_implicit = shape.iv() == Iv::Implicit;
+            return Aead::new(algorithm, encr, is_implicit, esn).map(Keyed::Aead);
         }
-        Kind::Aead(algorithm) => return Aead::new(algorithm, encr, esn).map(Keyed::Aead),
         Kind::ShortGcm(algorithm) => {
             Box::new(ShortGcm::new(algorithm, encr, shape.icv_octets(), esn)?)
         }
@@ -169,7 +158,8 @@ fn keyed(direction: &Direction, suite: Suite, keys: &DirectionKeys, esn: bool) -
             let mac = Mac::new(&suite.integrity?.family, &keys.integ)?;
             Box::new(Separate { cipher, mac, shape, esn })
         }
-    }))
+    };
+    Some(Keyed::Other(shape, other))
 }
 
 /// Copies `inner` and `trailer` to their place in `packet`, and returns where the ICV begins.

@@ -8,17 +8,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ikeway_esp::{Counters, InboundSa, InstallError, OutboundSa, Policy, Spd};
+use ikeway_esp::{Ends, InboundSa, InstallError, OutboundSa, Policy, Spd, Terms};
 
 use crate::error::EngineError;
 use crate::events::Reporter;
 use crate::outbound::place_of;
 use crate::pacemaker::Pacemaker;
 use crate::pacing::Beat;
-use crate::path_mtu::BLIND_MTU;
 use crate::threads::Threads;
 use crate::tun::Tun;
-use crate::udp::{Listening, NO_PORT, Share, is_bare, known_mtu, listen};
+use crate::udp::{Listening, NO_PORT, Share, is_bare, listen};
 use crate::used::{Trace, UsedKeys};
 use crate::wiring::Wiring;
 
@@ -43,7 +42,7 @@ pub(crate) struct Configuration {
 pub(crate) struct Pair {
     pub(crate) inbound: InboundSa,
     pub(crate) outbound: OutboundSa,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) terms: Arc<Terms>,
     /// Whether it is for the queue that its inbound SPI names (RFC 9611).
     pub(crate) is_of_queue: bool,
     /// Whether the outbound half waits for the peer to use the pair (RFC 7296 §2.8).
@@ -58,7 +57,7 @@ pub(crate) struct Pair {
 pub(crate) struct Engine {
     configuration: Configuration,
     wiring: Wiring,
-    counters: BTreeMap<u32, Arc<Counters>>,
+    pairs: BTreeMap<u32, Arc<Terms>>,
     threads: Threads,
     pacemaker: Pacemaker,
     /// Whether pairs come or go that the threads have not all seen yet.
@@ -92,7 +91,7 @@ impl Engine {
         let wiring = wirings.into_iter().next().ok_or(EngineError::LaneEnded)?;
         Ok(Self {
             configuration,
-            counters: BTreeMap::new(),
+            pairs: BTreeMap::new(),
             threads,
             pacemaker: Pacemaker::new(wiring.clone()),
             wiring,
@@ -136,16 +135,15 @@ impl Engine {
     pub(crate) fn install(&mut self, pair: Pair) -> Result<(), EngineError> {
         let path = pair.outbound.path();
         self.check_path(path, pair.outbound.is_ah())?;
-        let Pair { mut inbound, outbound, counters, is_of_queue, is_standby, trace, beat } = pair;
+        let Pair { mut inbound, outbound, terms, is_of_queue, is_standby, trace, beat } = pair;
         let spi_in = inbound.spi();
-        if self.counters.contains_key(&spi_in) {
+        if self.pairs.contains_key(&spi_in) {
             return Err(InstallError::SpiInUse(spi_in).into());
         }
         if self.used.contains(trace) {
             return Err(EngineError::KeysUsed(outbound.spi()));
         }
-        let outbound = if outbound.is_ah() { within_link(outbound) } else { outbound };
-        inbound.expect_from(path.1);
+        inbound.expect_from(outbound.ends().clone());
         if is_standby {
             inbound.await_proof();
         }
@@ -156,9 +154,9 @@ impl Engine {
             self.pacemaker.install(spi_in, outbound.clone(), beat)?;
         }
         self.used.remember(trace);
-        self.threads.lanes.install(inbound, outbound, is_of_queue, is_standby);
+        self.threads.lanes.install(inbound, &outbound, is_of_queue, is_standby);
         self.is_unsettled = true;
-        self.counters.insert(spi_in, counters);
+        self.pairs.insert(spi_in, terms);
         Ok(())
     }
 
@@ -173,7 +171,7 @@ impl Engine {
 
     /// Has a pair on standby send, although the peer has not used it; others do so already.
     pub(crate) fn activate(&mut self, spi_in: u32) -> Result<(), EngineError> {
-        if !self.counters.contains_key(&spi_in) {
+        if !self.pairs.contains_key(&spi_in) {
             return Err(EngineError::UnknownSpi(spi_in));
         }
         self.threads.lanes.activate(spi_in);
@@ -190,23 +188,24 @@ impl Engine {
         self.settle()?;
         let is_ah = self.threads.lanes.is_ah(spi_in)?.ok_or(EngineError::UnknownSpi(spi_in))?;
         self.check_path((local, peer), is_ah)?;
-        if !self.threads.lanes.migrate(spi_in, (local, peer))? {
+        let ends = Ends::from((local, peer));
+        if !self.threads.lanes.migrate(spi_in, &ends)? {
             return Err(EngineError::UnknownSpi(spi_in));
         }
-        self.pacemaker.migrate(spi_in, (local, peer))?;
+        self.pacemaker.migrate(spi_in, ends)?;
         self.wiring.reporter.forget_move(spi_in);
         Ok(())
     }
 
-    /// Removes a pair and returns its counters, which are final from [`Engine::settle`] on.
-    pub(crate) fn remove(&mut self, spi_in: u32) -> Result<Arc<Counters>, EngineError> {
-        let counters = self.counters.remove(&spi_in).ok_or(EngineError::UnknownSpi(spi_in))?;
+    /// Removes a pair and returns its terms, whose counters are final from [`Engine::settle`] on.
+    pub(crate) fn remove(&mut self, spi_in: u32) -> Result<Arc<Terms>, EngineError> {
+        let terms = self.pairs.remove(&spi_in).ok_or(EngineError::UnknownSpi(spi_in))?;
         self.leaving.insert(spi_in);
         self.pacemaker.remove(spi_in)?;
         let reporter = self.wiring.reporter.clone();
         self.threads.lanes.remove(spi_in, move || reporter.forget_move(spi_in));
         self.is_unsettled = true;
-        Ok(counters)
+        Ok(terms)
     }
 
     /// Has the packets of a policy want an SA while there is none; `number` names it.
@@ -228,16 +227,16 @@ impl Engine {
     /// Removes every pair, trap and policy.
     pub(crate) fn reset(&mut self) -> Result<(), EngineError> {
         self.settle()?;
-        self.counters.clear();
+        self.pairs.clear();
         self.pacemaker.clear()?;
         self.threads.lanes.clear()?;
         self.wiring.reporter.forget_moves();
         Ok(())
     }
 
-    /// Returns the counters of every pair, by the SPI of its inbound half.
-    pub(crate) const fn counters(&self) -> &BTreeMap<u32, Arc<Counters>> {
-        &self.counters
+    /// Returns the terms of every pair, by the SPI of its inbound half.
+    pub(crate) const fn pairs(&self) -> &BTreeMap<u32, Arc<Terms>> {
+        &self.pairs
     }
 
     /// Returns what was learnt of the paths to peers whose addresses come behind `after`.
@@ -279,15 +278,4 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// Has an SA of AH make packets that their interface takes: unlike ESP's, whose first one that is too
-/// long leaves in fragments, they go through a socket that takes no others.
-///
-/// The kernel may have been told of a narrow path by anybody, so it is believed as such are.
-fn within_link(outbound: OutboundSa) -> OutboundSa {
-    let (_, peer) = outbound.path();
-    let Some(mtu) = known_mtu(peer.ip()) else { return outbound };
-    let outer = outbound.outer().within(mtu.max(BLIND_MTU));
-    outbound.with_outer(outer)
 }

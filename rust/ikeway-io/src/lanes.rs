@@ -6,11 +6,10 @@
 //! names, so that its window has one owner; of an outbound SA all have a handle, and its numbers come
 //! from one counter.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use ikeway_esp::{InboundSa, InboundTable, Nearness, OutboundSa, OutboundTable, Policy, Spd};
+use ikeway_esp::{Ends, InboundSa, InboundTable, Nearness, OutboundSa, OutboundTable, Policy, Spd};
 
 use crate::error::EngineError;
 use crate::mailbox::{Mailbox, Promise};
@@ -44,22 +43,17 @@ impl Lanes {
     pub(crate) fn install(
         &self,
         inbound: InboundSa,
-        outbound: OutboundSa,
+        outbound: &OutboundSa,
         is_of_queue: bool,
         is_standby: bool,
     ) {
         let (spi_in, senders) = (inbound.spi(), Arc::clone(&self.outbound));
-        let home = owner(spi_in, self.queues);
+        // Here, so that those who carry packets do not make room for them.
+        let (inbound, handles) = (Box::new(inbound), self.handles(outbound, is_of_queue, spi_in));
         self.receive(spi_in, move |table| {
             // No other thread installs, and the SPI was free.
             let _ = table.insert(inbound);
-            for (queue, sender) in senders.iter().enumerate() {
-                let nearness = match (is_of_queue, queue == home) {
-                    (false, _) => Nearness::Everywhere,
-                    (true, true) => Nearness::Here,
-                    (true, false) => Nearness::Elsewhere,
-                };
-                let outbound = outbound.handle(nearness);
+            for (sender, outbound) in senders.iter().zip(handles) {
                 sender.post(move |table| {
                     if is_standby {
                         table.insert_standby(spi_in, outbound);
@@ -69,6 +63,23 @@ impl Lanes {
                 });
             }
         });
+    }
+
+    /// Returns a handle for each of those that send.
+    fn handles(
+        &self,
+        outbound: &OutboundSa,
+        is_of_queue: bool,
+        spi_in: u32,
+    ) -> Box<[Arc<OutboundSa>]> {
+        let home = owner(spi_in, self.queues);
+        let nearness = |queue| match (is_of_queue, queue == home) {
+            (false, _) => Nearness::Everywhere,
+            (true, true) => Nearness::Here,
+            (true, false) => Nearness::Elsewhere,
+        };
+        let handle = |queue| Arc::new(outbound.handle(nearness(queue)));
+        (0..self.outbound.len()).map(handle).collect()
     }
 
     /// Has one of the threads that send do something: each of them has all pairs.
@@ -114,17 +125,15 @@ impl Lanes {
     }
 
     /// Changes where both ends of a pair are. Returns whether it is there.
-    pub(crate) fn migrate(
-        &self,
-        spi_in: u32,
-        path: (SocketAddr, SocketAddr),
-    ) -> Result<bool, EngineError> {
-        let found = ask_all(&self.outbound, move |table| table.migrate(spi_in, path))?;
+    pub(crate) fn migrate(&self, spi_in: u32, ends: &Ends) -> Result<bool, EngineError> {
+        let (ours, theirs) = (ends.clone(), ends.clone());
+        let migrate = move |table: &mut OutboundTable| table.migrate(spi_in, ours.clone());
+        let found = ask_all(&self.outbound, migrate)?;
         let is_there = found.contains(&true);
         if is_there {
             let expect = move |table: &mut InboundTable| {
                 if let Some(sa) = table.get_mut(spi_in) {
-                    sa.expect_from(path.1);
+                    sa.expect_from(theirs);
                 }
             };
             self.receiver(spi_in).map_or(Ok(()), |receiver| receiver.call(expect))?;

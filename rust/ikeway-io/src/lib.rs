@@ -21,6 +21,7 @@ mod inbound;
 mod kept;
 mod lanes;
 mod mailbox;
+mod memory;
 mod moves;
 mod outbound;
 mod pacemaker;

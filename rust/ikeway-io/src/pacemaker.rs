@@ -3,10 +3,9 @@
 //! something to do.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::thread::{Builder, JoinHandle};
 
-use ikeway_esp::OutboundSa;
+use ikeway_esp::{Ends, OutboundSa};
 
 use crate::error::{Attempt, EngineError};
 use crate::mailbox::{Mailbox, mailbox};
@@ -38,15 +37,11 @@ impl Pacemaker {
         self.tell(move |paced| paced.add(spi_in, sa, beat))
     }
 
-    pub(crate) fn migrate(
-        &self,
-        spi_in: u32,
-        path: (SocketAddr, SocketAddr),
-    ) -> Result<(), EngineError> {
+    pub(crate) fn migrate(&self, spi_in: u32, ends: Ends) -> Result<(), EngineError> {
         if !self.sas.contains(&spi_in) {
             return Ok(());
         }
-        self.tell(move |paced| paced.migrate(spi_in, path))
+        self.tell(move |paced| paced.migrate(spi_in, ends))
     }
 
     /// Has an SA send nothing more by the clock.

@@ -2,13 +2,13 @@
 //! Keys that have sealed packets do not begin anew: their numbers and IVs would come again (RFC 4303
 //! §3.3.3, RFC 4106 §2).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
 use ikeway_esp::DirectionKeys;
 
-/// So many are remembered; those that come after so many others are forgotten.
+/// At least so many are remembered, and less than twice as many.
 const REMEMBERED: usize = 1 << 18;
 
 /// Keyed by what this process drew at random, so that a trace tells nothing of the keys.
@@ -27,24 +27,21 @@ impl Trace {
 /// The traces of all outbound SAs that were installed in this engine's life.
 #[derive(Debug, Default)]
 pub(crate) struct UsedKeys {
-    known: HashSet<Trace>,
-    order: VecDeque<Trace>,
+    recent: HashSet<Trace>,
+    /// As many that came before; they are forgotten together.
+    before: HashSet<Trace>,
 }
 
 impl UsedKeys {
     pub(crate) fn contains(&self, trace: Trace) -> bool {
-        self.known.contains(&trace)
+        self.recent.contains(&trace) || self.before.contains(&trace)
     }
 
     pub(crate) fn remember(&mut self, trace: Trace) {
-        if self.known.insert(trace) {
-            self.order.push_back(trace);
+        if self.recent.len() >= REMEMBERED {
+            self.before = std::mem::take(&mut self.recent);
         }
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
+        self.recent.insert(trace);
     }
 }
 
@@ -72,9 +69,12 @@ mod tests {
     #[test]
     fn the_oldest_are_forgotten() {
         let mut used = UsedKeys::default();
-        (0..=REMEMBERED as u64).for_each(|number| used.remember(Trace(number)));
+        let most = 2 * REMEMBERED as u64;
+        (0..most).for_each(|number| used.remember(Trace(number)));
+        assert!(used.contains(Trace(0)), "a little more than is promised");
+        used.remember(Trace(most));
         assert!(!used.contains(Trace(0)));
-        assert!(used.contains(Trace(1)));
-        assert_eq!((used.known.len(), used.order.len()), (REMEMBERED, REMEMBERED));
+        assert!(used.contains(Trace(most - REMEMBERED as u64)));
+        assert_eq!((used.recent.len(), used.before.len()), (1, REMEMBERED));
     }
 }

@@ -3,7 +3,6 @@
 //! come here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 use ikeway_esp::{
     DirectionKeys, InboundSa, InstallError, OutboundSa, Policy, Refusal, Selector, Shared, Suite,
@@ -72,10 +71,10 @@ impl EspSa {
     }
 }
 
-fn everything() -> Result<Arc<Policy>, InstallError> {
+fn everything() -> Result<Policy, InstallError> {
     let any = (0, u16::MAX);
     let ipv4 = Selector::new(0, any, Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into())?;
     let last = IpAddr::V6(Ipv6Addr::from(u128::MAX));
     let ipv6 = Selector::new(0, any, Ipv6Addr::UNSPECIFIED.into(), last)?;
-    Policy::new(vec![ipv4, ipv6], vec![ipv4, ipv6]).map(Arc::new)
+    Policy::new(vec![ipv4, ipv6], vec![ipv4, ipv6])
 }

@@ -38,7 +38,8 @@ pub fn pair() {
         threads.push(owner(leaving, |table: &OutboundTable| table.0.is_some()));
     }
     let lanes = Lanes::new(vec![receiver], senders, NonZeroU32::MIN);
-    lanes.install(InboundSa(Arc::clone(&watch)), OutboundSa(Arc::clone(&watch)), false, false);
+    let (inbound, outbound) = (InboundSa(Arc::clone(&watch)), OutboundSa(Arc::clone(&watch)));
+    lanes.install(inbound, &outbound, false, false);
     lanes.settle().unwrap();
     assert_eq!((watch.receives.load(SeqCst), watch.senders.load(SeqCst)), (true, 2));
     lanes.remove(301, || ());

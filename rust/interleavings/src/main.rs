@@ -23,7 +23,7 @@ mod limits;
 mod mail;
 mod tables;
 
-pub use tables::{InboundSa, InboundTable, Nearness, OutboundSa, OutboundTable, Policy, Spd};
+pub use tables::{Ends, InboundSa, InboundTable, Nearness, OutboundSa, OutboundTable, Policy, Spd};
 
 /// What the files above have of `std` elsewhere.
 mod sync {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What stands for the tables of SAs: who has a half of the only pair, which must be in order at any time.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
@@ -21,6 +20,9 @@ pub enum Nearness {
 }
 
 #[derive(Clone)]
+pub struct Ends;
+
+#[derive(Clone)]
 pub struct Policy;
 
 pub struct Spd;
@@ -37,7 +39,7 @@ impl InboundSa {
         false
     }
 
-    pub fn expect_from(&mut self, _: SocketAddr) {}
+    pub fn expect_from(&mut self, _: Ends) {}
 }
 
 #[derive(Clone)]
@@ -53,9 +55,9 @@ impl OutboundSa {
 pub struct InboundTable(pub Option<InboundSa>);
 
 impl InboundTable {
-    pub fn insert(&mut self, sa: InboundSa) -> Result<(), ()> {
+    pub fn insert(&mut self, sa: Box<InboundSa>) -> Result<(), ()> {
         sa.0.receives.store(true, SeqCst);
-        self.0 = Some(sa);
+        self.0 = Some(*sa);
         Ok(())
     }
 
@@ -79,13 +81,13 @@ impl InboundTable {
 pub struct OutboundTable(pub Option<OutboundSa>);
 
 impl OutboundTable {
-    pub fn insert(&mut self, _: u32, sa: OutboundSa) {
+    pub fn insert(&mut self, _: u32, sa: Arc<OutboundSa>) {
         assert!(sa.0.receives.load(SeqCst), "an answer could not be heard yet");
         sa.0.senders.fetch_add(1, SeqCst);
-        self.0 = Some(sa);
+        self.0 = Some(OutboundSa::clone(&sa));
     }
 
-    pub fn insert_standby(&mut self, spi_in: u32, sa: OutboundSa) {
+    pub fn insert_standby(&mut self, spi_in: u32, sa: Arc<OutboundSa>) {
         self.insert(spi_in, sa);
     }
 
@@ -97,7 +99,7 @@ impl OutboundTable {
 
     pub fn activate(&mut self, _: u32) {}
 
-    pub fn migrate(&mut self, _: u32, _: (SocketAddr, SocketAddr)) -> bool {
+    pub fn migrate(&mut self, _: u32, _: Ends) -> bool {
         self.0.is_some()
     }
 

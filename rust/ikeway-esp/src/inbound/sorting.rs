@@ -17,16 +17,18 @@ impl InboundSa {
     /// fragments.
     #[must_use]
     pub fn following(self) -> Self {
-        let has_ports = self.shared.policy.has_ports();
+        let has_ports = self.terms.policy.has_ports();
         if has_ports { self.sorting(Sorter::tracking()) } else { self }
     }
 
     pub(super) fn sorting(self, sorter: Sorter) -> Self {
-        if self.shared.hosts.is_some() {
+        if !self.is_tunnel() {
             return self;
         }
-        let delivery = if self.stream.is_some() { Delivery::Stream } else { Delivery::Sorted };
-        Self { delivery, sorter: Some(Box::new(sorter)), ..self }
+        let mut rare = self.rare.unwrap_or_default();
+        let delivery = if rare.stream.is_some() { Delivery::Stream } else { Delivery::Sorted };
+        rare.sorter = Some(sorter);
+        Self { delivery, rare: Some(rare), ..self }
     }
 
     /// Does the second half where fragments are told apart. Returns where in `packet` the inner one is
@@ -48,7 +50,7 @@ impl InboundSa {
         let (next, payload) = self.payload(plaintext, expander)?;
         let length = self.length(payload, next)?;
         let inner = payload.get(..length).ok_or(Refusal::Malformed)?;
-        if self.shared.ipcomp.is_none() && Piece::read(inner)?.is_none() {
+        if self.terms.ipcomp.is_none() && Piece::read(inner)?.is_none() {
             self.check(inner)?;
             return Ok(Some(start..start + length));
         }
@@ -82,8 +84,9 @@ impl InboundSa {
         now: Duration,
         (buffer, places): (&mut Vec<u8>, &mut Vec<Range<usize>>),
     ) -> Result<(), Refusal> {
-        let sorter = self.sorter.as_mut().ok_or(Refusal::Malformed)?;
-        let outcome = sorter.sort(&self.shared.policy, inner, now, |octets| {
+        let sorter = self.rare.as_mut().and_then(|rare| rare.sorter.as_mut());
+        let sorter = sorter.ok_or(Refusal::Malformed)?;
+        let outcome = sorter.sort(&self.terms.policy, inner, now, |octets| {
             let start = buffer.len();
             buffer.extend_from_slice(octets);
             places.push(start..buffer.len());
@@ -94,15 +97,19 @@ impl InboundSa {
 
     /// Gives up fragments that waited for their first one long enough.
     pub(super) fn forget_fragments(&mut self, now: Duration) -> Result<(), Refusal> {
-        let Some(sorter) = self.sorter.as_mut() else { return Ok(()) };
+        let Some(sorter) = self.sorter() else { return Ok(()) };
         sorter.forget(now);
         let strays = self.count_strays();
         if strays > 0 { Err(Refusal::StrayFragment) } else { Ok(()) }
     }
 
+    fn sorter(&mut self) -> Option<&mut Sorter> {
+        self.rare.as_mut()?.sorter.as_mut()
+    }
+
     /// Counts fragments that were given up.
     fn count_strays(&mut self) -> u64 {
-        let strays = self.sorter.as_mut().map_or(0, |sorter| sorter.take_lost());
+        let strays = self.sorter().map_or(0, Sorter::take_lost);
         (0..strays).for_each(|_| self.counters().refuse(Refusal::StrayFragment));
         strays
     }

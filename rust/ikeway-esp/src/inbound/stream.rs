@@ -4,8 +4,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{InboundSa, Verified, cut_trailer};
-use crate::aggfrag::AGGFRAG;
+use super::{InboundSa, Rare, Verified, cut_trailer};
+use crate::aggfrag::{AGGFRAG, Reassembly};
 use crate::congestion::is_congested;
 use crate::error::Refusal;
 use crate::fragments::Sorter;
@@ -28,7 +28,8 @@ impl InboundSa {
         now: Duration,
         (buffer, places): (&mut Vec<u8>, &mut Vec<Range<usize>>),
     ) -> Result<(), Refusal> {
-        let stream = self.stream.as_mut().ok_or(Refusal::Malformed)?;
+        let Rare { stream, sorter } = self.rare.as_deref_mut().ok_or(Refusal::Malformed)?;
+        let stream = stream.as_mut().ok_or(Refusal::Malformed)?;
         let plaintext = packet.get(verified.plaintext.clone()).ok_or(Refusal::Malformed)?;
         let (payload, next) = cut_trailer(plaintext)?;
         match next {
@@ -37,9 +38,8 @@ impl InboundSa {
             _ => return Err(Refusal::NotIp),
         }
         stream.note(verified.number, payload, is_congested(class), now);
-        let sorter = self.sorter.as_deref_mut();
-        let mut taker =
-            Taker { policy: &self.shared.policy, sorter, now, buffer, places, result: Ok(()) };
+        let (policy, sorter) = (&self.terms.policy, sorter.as_mut());
+        let mut taker = Taker { policy, sorter, now, buffer, places, result: Ok(()) };
         let lost = stream.lost();
         let added = stream.add(verified.number, payload, now, |inner| taker.take(inner));
         let gap = if stream.lost() > lost { Err(Refusal::Gap) } else { Ok(()) };
@@ -49,8 +49,9 @@ impl InboundSa {
     /// Returns when [`InboundSa::give_up`] is to be called, unless something comes before.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        let stream = self.stream.as_ref().and_then(|stream| stream.deadline());
-        let fragments = self.sorter.as_ref().and_then(|sorter| sorter.deadline());
+        let rare = self.rare.as_ref()?;
+        let stream = rare.stream.as_ref().and_then(Reassembly::deadline);
+        let fragments = rare.sorter.as_ref().and_then(Sorter::deadline);
         stream.into_iter().chain(fragments).min()
     }
 
@@ -64,10 +65,11 @@ impl InboundSa {
         (buffer, places): (&mut Vec<u8>, &mut Vec<Range<usize>>),
     ) -> Result<(), Refusal> {
         let strays = self.forget_fragments(now);
-        let Some(stream) = self.stream.as_mut() else { return strays };
-        let sorter = self.sorter.as_deref_mut();
-        let mut taker =
-            Taker { policy: &self.shared.policy, sorter, now, buffer, places, result: Ok(()) };
+        let Some(Rare { stream: Some(stream), sorter }) = self.rare.as_deref_mut() else {
+            return strays;
+        };
+        let (policy, sorter) = (&self.terms.policy, sorter.as_mut());
+        let mut taker = Taker { policy, sorter, now, buffer, places, result: Ok(()) };
         let lost = stream.lost();
         let added = stream.give_up(now, |inner| taker.take(inner));
         let gap = if stream.lost() > lost { Err(Refusal::Gap) } else { Ok(()) };

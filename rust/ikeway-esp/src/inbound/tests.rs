@@ -280,13 +280,13 @@ fn the_newest_packet_tells_where_the_peer_is() {
             [0; 3].map(|size| seal(&sender, &ipv4_packet(size)));
         let verified = receiver.verify(&mut first).unwrap();
         assert!(!receiver.has_moved(&verified, there), "it is expected from anywhere");
-        receiver.expect_from(here);
+        receiver.expect_from(Ends::from((here, here)));
         let verified = receiver.verify(&mut third).unwrap();
         assert!(!receiver.has_moved(&verified, here));
         assert!(receiver.has_moved(&verified, there));
         let verified = receiver.verify(&mut second).unwrap();
         assert!(!receiver.has_moved(&verified, there), "it is older than the third");
-        receiver.expect_from(there);
+        receiver.expect_from(Ends::from((here, there)));
         let verified = receiver.verify(&mut seal(&sender, &ipv4_packet(0))).unwrap();
         assert!(!receiver.has_moved(&verified, there));
         let without_udp = SocketAddr::from(([192, 0, 2, 9], 0));

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Pairs with compression, both modes, and what a peer could send that is no compressed packet.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -12,6 +10,7 @@ use crate::selector::Policy;
 use crate::suite::Suite;
 use crate::testing::{
     aes_gcm, craft, everything, hex, inbound, ipv4_packet, ipv6_packet, keys, selector, shared,
+    with,
 };
 use crate::transform::Shared;
 use crate::transport::Hosts;
@@ -24,12 +23,12 @@ const UDP: u8 = 17;
 /// 28 octets of headers and 200 octets 0xab, by zlib 1.3: `compressobj(9, DEFLATED, -11)`.
 const OF_ZLIB: &str = "73656078c200040e820c0c5c8c0c8c5c4c0c8ccc2fd82f30703030ac1e260000";
 
-fn with_ipcomp(plain: Shared) -> Shared {
-    Shared { ipcomp: Some(Ipcomp { cpi_in: CPI, cpi_out: CPI }), ..plain }
+fn with_ipcomp(plain: &Shared, hosts: Option<Hosts>) -> Shared {
+    with(plain, hosts, Some(Ipcomp { cpi_in: CPI, cpi_out: CPI }))
 }
 
 fn tunnel(suite: Suite) -> Shared {
-    with_ipcomp(shared(suite, false, everything(), everything()))
+    with_ipcomp(&shared(suite, false, everything(), everything()), None)
 }
 
 fn transport(suite: Suite, local: &str, peer: &str) -> Shared {
@@ -38,7 +37,7 @@ fn transport(suite: Suite, local: &str, peer: &str) -> Shared {
     let ends = (local.parse().unwrap(), peer.parse().unwrap());
     let hosts = Hosts::new(ends, None, &policy).unwrap();
     let plain = shared(suite, false, one(local), one(peer));
-    with_ipcomp(Shared { hosts: Some(Arc::new(hosts)), ..plain })
+    with_ipcomp(&plain, Some(hosts))
 }
 
 fn sender(shared: &Shared) -> OutboundSa {
@@ -113,7 +112,7 @@ fn every_suite_carries_packets_smaller_and_gives_them_back() {
             assert_eq!(packet.len() < sender.sealed_length(inner.len()), inner.len() > 90);
             assert_eq!(open(&mut receiver, &mut packet).unwrap(), inner, "{}", suite.name());
         }
-        let ratios = shared.counters.ratios().unwrap();
+        let ratios = shared.terms.counters.ratios().unwrap();
         let (packets, plain, packed) = ratios.compressed.read();
         assert_eq!((packets, plain), (3, 1428 + 1248 + 98));
         assert!(packed < 200);
@@ -150,7 +149,7 @@ fn what_would_not_get_smaller_goes_as_it_is() {
         assert_eq!(packet.len(), sender.sealed_length(inner.len()));
         assert_eq!(open(&mut other, &mut packet).unwrap(), inner);
     }
-    assert!(shared.counters.ratios().is_none());
+    assert!(shared.terms.counters.ratios().is_none());
 }
 
 /// One flow that is encrypted already does not keep another from being compressed.
@@ -232,7 +231,7 @@ fn nothing_is_expanded_where_nothing_was_agreed_on() {
 #[test]
 fn a_compressed_packet_passes_the_selectors_too() {
     let host = |host: &str| vec![selector(0, (0, 65_535), &format!("{host}-{host}"))];
-    let narrow = with_ipcomp(shared(aes_gcm(), false, host("10.2.0.1"), host("10.1.0.1")));
+    let narrow = with_ipcomp(&shared(aes_gcm(), false, host("10.2.0.1"), host("10.1.0.1")), None);
     let sender = sender(&tunnel(aes_gcm()));
     let mut compressor = Compressor::default();
     let mut good = seal_with(&mut compressor, &sender, &ipv4_packet(500));

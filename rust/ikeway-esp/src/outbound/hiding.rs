@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Content, OutboundSa, padded_length};
+use super::{Hiding, OutboundSa, padded_length};
 use crate::aggfrag::{AGGFRAG, Backlog};
 use crate::error::Refusal;
 use crate::form::Form;
@@ -19,12 +19,14 @@ impl OutboundSa {
     /// Not in transport mode, where nobody could tell padding from payload, and not in AH.
     #[must_use]
     pub fn padded(mut self, to: usize) -> Self {
+        let is_transport = self.is_transport();
         if let Some(sealing) = Arc::get_mut(&mut self.sealing)
-            && !matches!(sealing.content, Content::Payload)
+            && !is_transport
             && let Form::Esp(transform) = &sealing.form
         {
-            sealing.content = Content::Padded(Box::new(Padding::new(to, transform.shape())));
-            sealing.least = to;
+            let padding = Padding::new(to, transform.shape());
+            sealing.rare.get_or_insert_default().hiding = Some(Hiding::Padded(padding));
+            sealing.least = u16::try_from(to).unwrap_or(u16::MAX);
         }
         self
     }
@@ -34,11 +36,13 @@ impl OutboundSa {
     /// mode only.
     #[must_use]
     pub fn streamed(mut self, most: usize, longest: usize) -> Self {
+        let is_transport = self.is_transport();
         if let Some(sealing) = Arc::get_mut(&mut self.sealing)
-            && !matches!(sealing.content, Content::Payload)
+            && !is_transport
             && matches!(sealing.form, Form::Esp(_))
         {
-            sealing.content = Content::Stream(Box::new(Backlog::new(most, longest)));
+            let stream = Hiding::Stream(Backlog::new(most, longest));
+            sealing.rare.get_or_insert_default().hiding = Some(stream);
         }
         self
     }
@@ -46,9 +50,9 @@ impl OutboundSa {
     /// Returns where packets wait for their place in the stream, if it is one.
     #[must_use]
     pub fn backlog(&self) -> Option<&Backlog> {
-        match &self.sealing.content {
-            Content::Stream(backlog) => Some(backlog),
-            Content::Whole | Content::Payload | Content::Padded(_) => None,
+        match self.hiding() {
+            Some(Hiding::Stream(backlog)) => Some(backlog),
+            Some(Hiding::Padded(_)) | None => None,
         }
     }
 
@@ -71,8 +75,8 @@ impl OutboundSa {
     /// # Errors
     /// Those of [`OutboundSa::seal`], and [`Refusal::NotIp`] if it is no stream.
     pub fn seal_stream(&self, payload: &[u8], buffer: &mut [u8]) -> Result<usize, Refusal> {
-        match (&self.sealing.form, &self.sealing.content) {
-            (Form::Esp(transform), Content::Stream(_)) => {
+        match (&self.sealing.form, self.hiding()) {
+            (Form::Esp(transform), Some(Hiding::Stream(_))) => {
                 self.enclose(transform, payload, AGGFRAG, buffer)
             }
             _ => Err(Refusal::NotIp),
@@ -90,8 +94,8 @@ impl OutboundSa {
         most: usize,
         buffer: &mut [u8],
     ) -> Result<usize, Refusal> {
-        let (Form::Esp(transform), Content::Padded(padding)) =
-            (&self.sealing.form, &self.sealing.content)
+        let (Form::Esp(transform), Some(Hiding::Padded(padding))) =
+            (&self.sealing.form, self.hiding())
         else {
             return self.seal(inner, buffer);
         };
@@ -107,13 +111,13 @@ impl OutboundSa {
     /// Those of [`OutboundSa::seal`], and [`Refusal::NotIp`] if it is AH.
     pub fn seal_dummy(&self, most: Option<usize>, buffer: &mut [u8]) -> Result<usize, Refusal> {
         let Form::Esp(transform) = &self.sealing.form else { return Err(Refusal::NotIp) };
-        match &self.sealing.content {
-            Content::Padded(padding) => {
+        match self.hiding() {
+            Some(Hiding::Padded(padding)) => {
                 let trailer = padding.after_within(0, most.unwrap_or(usize::MAX), DUMMY);
                 self.seal_padded(transform, &[], trailer, DUMMY, buffer)
             }
-            Content::Stream(_) => Err(Refusal::NotIp),
-            Content::Whole | Content::Payload => self.enclose(transform, &[], DUMMY, buffer),
+            Some(Hiding::Stream(_)) => Err(Refusal::NotIp),
+            None => self.enclose(transform, &[], DUMMY, buffer),
         }
     }
 

@@ -3,7 +3,7 @@
 //! packet inside, so they are opened without looking into it.
 
 use super::*;
-use crate::testing::hex;
+use crate::testing::{hex, keys};
 
 /// Code point, key bits, key with salt, SPI, sequence number, whether ESN, IV, plaintext, sealed.
 type Case = (u16, u16, &'static str, &'static str, u64, bool, &'static str, &'static str, String);
@@ -84,5 +84,14 @@ fn packets_of_the_draft_are_opened_and_made() {
         let transform = Transform::new(&Direction::Seal, suite, &keys, esn).unwrap();
         transform.seal(sequence, &hex(plaintext), &[], &mut opened).unwrap();
         assert_eq!(opened, packet, "{}", suite.name());
+    }
+}
+
+/// Expanded keys know the shape that the row of their suite has.
+#[test]
+fn the_shape_of_packets_is_that_of_the_suite() {
+    for suite in Suite::all() {
+        let transform = Transform::new(&Direction::Open, suite, &keys(suite), true).unwrap();
+        assert_eq!(transform.shape(), suite.shape(), "{}", suite.name());
     }
 }

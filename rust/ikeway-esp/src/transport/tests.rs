@@ -2,7 +2,6 @@
 //! Packets between hosts, and what NATs do to their checksums.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -11,7 +10,9 @@ use crate::inbound::InboundSa;
 use crate::ipcomp::Expander;
 use crate::outbound::OutboundSa;
 use crate::suite::Suite;
-use crate::testing::{aes_gcm, craft, ipv4_packet, ipv6_packet, keys, seal, selector, shared};
+use crate::testing::{
+    aes_gcm, craft, ipv4_packet, ipv6_packet, keys, seal, selector, shared, with,
+};
 use crate::transform::Shared;
 
 const ANY: (u16, u16) = (0, 65_535);
@@ -37,7 +38,7 @@ fn hosts(local: &str, peer: &str, original: Option<(&str, &str)>) -> Hosts {
 fn transport(suite: Suite, local: &str, peer: &str, original: Option<(&str, &str)>) -> Shared {
     let host = |host: &str| vec![selector(0, ANY, &format!("{host}-{host}"))];
     let shared = shared(suite, false, host(local), host(peer));
-    Shared { hosts: Some(Arc::new(hosts(local, peer, original))), ..shared }
+    with(&shared, Some(hosts(local, peer, original)), None)
 }
 
 fn sender(suite: Suite, local: &str, peer: &str) -> OutboundSa {
@@ -225,8 +226,8 @@ fn what_the_selectors_do_not_cover_is_refused() {
     let web = vec![selector(6, (443, 443), "10.2.0.1-10.2.0.1")];
     let left = vec![selector(6, ANY, "10.1.0.1-10.1.0.1")];
     let plain = shared(aes_gcm(), false, web, left);
-    let hosts = Hosts::new((ip(RIGHT), ip(LEFT)), None, &plain.policy).unwrap();
-    let shared = Shared { hosts: Some(Arc::new(hosts)), ..plain };
+    let hosts = Hosts::new((ip(RIGHT), ip(LEFT)), None, &plain.terms.policy).unwrap();
+    let shared = with(&plain, Some(hosts), None);
     let mut sa = InboundSa::new(shared, &keys(aes_gcm()), 64).unwrap();
     let mut packet = seal_between(&with_checksum(ipv4_packet(3)));
     assert_eq!(open(&mut sa, &mut packet, 0), Err(Refusal::SelectorMismatch));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Turns the Child SA of a message into SAs.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ikeway_esp::{
-    Counters, DirectionKeys, Hosts, InboundSa, InstallError, Ipcomp, OutboundSa, Policy, Selector,
-    Shared, Spd, Suite,
+    Counters, DirectionKeys, Hosts, InboundSa, InstallError, Ipcomp, OutboundSa, Outer, Policy,
+    Selector, Shared, Spd, Suite, Terms,
 };
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -14,26 +14,22 @@ use super::governing::Governing;
 use super::messages::{Child, Encapsulation, Endpoint, Keys, Mode, TrafficSelector};
 use crate::engine::Pair;
 use crate::error::{Attempt, EngineError};
-use crate::udp::NO_PORT;
+use crate::path_mtu::BLIND_MTU;
+use crate::udp::{NO_PORT, known_mtu};
 use crate::used::Trace;
 
 /// Returns both halves of `child`, their keys expanded.
 pub(super) fn pair(child: Child, is_standby: bool, mtu: usize) -> Result<Pair, EngineError> {
     let suite = Suite::find(child.suite.encr, child.suite.key_bits, child.suite.integ)?;
     let esn = child.suite.esn;
-    let policy = Arc::new(policy(&child.local_ts, &child.peer_ts)?);
-    let counters = Arc::new(Counters::new(child.limits.budget(child.spi_in)));
-    let hosts = hosts(&child, &policy)?.map(Arc::new);
-    let ipcomp = child.ipcomp.map(Ipcomp::from);
-    let incoming = Shared { spi: child.spi_in, suite, esn, policy, counters, hosts, ipcomp };
+    let terms = Arc::new(terms(&child, &suite)?);
+    let incoming = Shared { spi: child.spi_in, suite, esn, terms: Arc::clone(&terms) };
     let outgoing = Shared { spi: child.spi_out, ..incoming.clone() };
-    let counters = Arc::clone(&incoming.counters);
     let path = path(child.local, child.peer, &child.encapsulation);
     let mut inbound = InboundSa::new(incoming, &direction(child.keys_in), child.replay_window)?;
     let keys_out = direction(child.keys_out);
     let trace = Trace::of(child.spi_out, &keys_out);
-    let mut outbound = OutboundSa::new(outgoing, path, &keys_out, &random_seed()?, 0)?
-        .with_outer(child.outer.outer()?);
+    let mut outbound = OutboundSa::new(outgoing, path, &keys_out, &random_seed()?, 0)?;
     let mut beat = None;
     if let Some(flow) = child.traffic_flow {
         let hiding = flow.hide((inbound, outbound), &child.mode, mtu)?;
@@ -43,7 +39,26 @@ pub(super) fn pair(child: Child, is_standby: bool, mtu: usize) -> Result<Pair, E
         (inbound, outbound) = (inbound.following(), outbound.following());
     }
     let is_of_queue = child.is_of_queue;
-    Ok(Pair { inbound, outbound, counters, is_of_queue, is_standby, trace, beat })
+    Ok(Pair { inbound, outbound, terms, is_of_queue, is_standby, trace, beat })
+}
+
+/// Returns what both halves abide by.
+fn terms(child: &Child, suite: &Suite) -> Result<Terms, EngineError> {
+    let policy = policy(&child.local_ts, &child.peer_ts)?;
+    let counters = Counters::new(child.limits.budget(child.spi_in));
+    let hosts = hosts(child, &policy)?.map(Box::new);
+    let (ipcomp, outer) = (child.ipcomp.map(Ipcomp::from), child.outer.outer()?);
+    let peer = child.peer.address;
+    let outer = if suite.is_authentic() { within_link(outer, peer) } else { outer };
+    Ok(Terms { policy, counters, hosts, ipcomp, outer })
+}
+
+/// Has an SA of AH make packets that their interface takes: unlike ESP's, whose first one that is too
+/// long leaves in fragments, they go through a socket that takes no others.
+///
+/// The kernel may have been told of a narrow path by anybody, so it is believed as such are.
+fn within_link(outer: Outer, peer: IpAddr) -> Outer {
+    known_mtu(peer).map_or(outer, |mtu| outer.within(mtu.max(BLIND_MTU)))
 }
 
 fn hosts(child: &Child, policy: &Policy) -> Result<Option<Hosts>, InstallError> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ikeway_esp::Counters;
+use ikeway_esp::Terms;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use zeroize::Zeroize;
 
@@ -18,6 +18,7 @@ use crate::bell::Bell;
 use crate::engine::{Configuration, Engine};
 use crate::error::EngineError;
 use crate::events::{Reporter, Reports, reports};
+use crate::memory::return_what_is_large;
 use crate::signals;
 
 /// Requests about pairs that are carried out before they are answered.
@@ -48,6 +49,7 @@ impl Server {
     /// there.
     pub fn bind(path: &Path) -> Result<Self, EngineError> {
         signals::keep_secrets();
+        return_what_is_large();
         let termination = signals::termination()?;
         let bell = Bell::new()?;
         let (reporter, reports) = reports(bell.clone());
@@ -169,8 +171,8 @@ impl Server {
                 Taking::Done(outcome) => outcome,
                 _ if !is_settled => EngineError::LaneEnded.into(),
                 Taking::Installed => Outcome::Ok(Success::Done {}),
-                Taking::Removed { spi_in, counters } => {
-                    Outcome::Ok(self.counted(vec![Usage::of(spi_in, &counters)], None))
+                Taking::Removed { spi_in, terms } => {
+                    Outcome::Ok(self.counted(vec![Usage::of(spi_in, &terms.counters)], None))
                 }
             };
             let Some(controller) = self.controller.take() else { return };
@@ -221,8 +223,8 @@ impl Server {
                 return Ok(Taking::Installed);
             }
             Request::Remove { spi_in, .. } => {
-                let counters = self.configured()?.remove(spi_in)?;
-                return Ok(Taking::Removed { spi_in, counters });
+                let terms = self.configured()?.remove(spi_in)?;
+                return Ok(Taking::Removed { spi_in, terms });
             }
             other => self.perform_at_once(other)?,
         };
@@ -302,16 +304,16 @@ impl Server {
     }
 
     fn usage(&mut self, spi_in: u32) -> Result<Success, EngineError> {
-        let counters = self.configured()?.counters().get(&spi_in);
-        let counters = counters.ok_or(EngineError::UnknownSpi(spi_in))?;
-        let usage = Usage::of(spi_in, counters);
+        let terms = self.configured()?.pairs().get(&spi_in);
+        let terms = terms.ok_or(EngineError::UnknownSpi(spi_in))?;
+        let usage = Usage::of(spi_in, &terms.counters);
         Ok(self.counted(vec![usage], None))
     }
 
     fn usages(&mut self, start: u32) -> Result<Success, EngineError> {
-        let mut rest = self.configured()?.counters().range(start..);
+        let mut rest = self.configured()?.pairs().range(start..);
         let page = rest.by_ref().take(PAGE);
-        let sas = page.map(|(spi, counters)| Usage::of(*spi, counters)).collect();
+        let sas = page.map(|(spi, terms)| Usage::of(*spi, &terms.counters)).collect();
         let next = rest.next().map(|(spi, _)| *spi);
         Ok(self.counted(sas, next))
     }
@@ -373,7 +375,7 @@ struct Taken {
 enum Taking {
     Done(Outcome),
     Installed,
-    Removed { spi_in: u32, counters: Arc<Counters> },
+    Removed { spi_in: u32, terms: Arc<Terms> },
 }
 
 impl Taking {

@@ -7,11 +7,10 @@ mod stream;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::time::Instant;
 
-use ikeway_esp::OutboundSa;
+use ikeway_esp::{Ends, OutboundSa};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::set_current_timer_slack;
 
@@ -105,9 +104,9 @@ impl Paced {
         self.sas.remove(&spi_in);
     }
 
-    pub(crate) fn migrate(&mut self, spi_in: u32, path: (SocketAddr, SocketAddr)) {
+    pub(crate) fn migrate(&mut self, spi_in: u32, ends: Ends) {
         if let Some(timed) = self.sas.get_mut(&spi_in) {
-            timed.sa.migrate(path);
+            timed.sa.migrate(ends);
         }
     }
 

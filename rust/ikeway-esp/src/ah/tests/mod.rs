@@ -5,14 +5,12 @@ mod changed;
 mod headers;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::*;
 use crate::error::Refusal;
 use crate::inbound::InboundSa;
 use crate::outbound::{OutboundSa, SEAL_ROOM};
-use crate::testing::{SPI, everything, ipv4_packet, ipv6_packet, keys, seal, shared};
-use crate::transform::Shared;
+use crate::testing::{SPI, everything, ipv4_packet, ipv6_packet, keys, seal, shared, with};
 use crate::transport::Hosts;
 
 const IPV4: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
@@ -34,16 +32,15 @@ fn pair(suite: Suite, esn: bool, ends: [&str; 2], is_transport: bool) -> (Outbou
     let [here, there] = addresses(ends);
     let with_hosts = |local: IpAddr, peer: IpAddr| {
         let exactly = |ip| crate::Selector::new(0, (0, u16::MAX), ip, ip).unwrap();
-        let hosts = is_transport.then(|| vec![(local, peer)]);
         let (ours, theirs) = if is_transport {
             (vec![exactly(local)], vec![exactly(peer)])
         } else {
             (everything(), everything())
         };
         let shared = shared(suite, esn, ours, theirs);
-        let hosts =
-            hosts.map(|_| Arc::new(Hosts::new((local, peer), None, &shared.policy).unwrap()));
-        Shared { hosts, ..shared }
+        let policy = &shared.terms.policy;
+        let hosts = is_transport.then(|| Hosts::new((local, peer), None, policy).unwrap());
+        with(&shared, hosts, None)
     };
     let path = ((here, 0).into(), (there, 0).into());
     let (keys, seed) = (keys(suite), [7; 16]);

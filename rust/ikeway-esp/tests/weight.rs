@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a pair of SAs weighs in memory, tables included: a hundred thousand have to fit.
+#![allow(clippy::unwrap_used, reason = "nothing of this can fail")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ikeway_esp::{
+    DirectionKeys, InboundSa, InboundTable, OutboundSa, OutboundTable, Policy, Selector, Shared,
+    Suite, Terms,
+};
+
+/// As many as fill tables of a power of two to three quarters.
+const PAIRS: u32 = 12_000;
+/// What aws-lc takes for two keys of AES-GCM, which no allocator of ours sees.
+const KEYS: usize = 2 * 608;
+
+/// The system's, with a count of what is in use.
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+
+/// What the C library takes for so many octets: eight more, in steps of 16.
+const fn taken(layout: Layout) -> usize {
+    (layout.size() + 8).next_multiple_of(16)
+}
+
+// SAFETY: it is the system's allocator that gives and takes.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        IN_USE.fetch_add(taken(layout), Ordering::Relaxed);
+        // SAFETY: the caller promises what `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(taken(layout), Ordering::Relaxed);
+        // SAFETY: `place` came from `System`, with this layout.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Returns the octets that each of many pairs takes.
+fn weight(path: [&str; 2], host: fn(u32) -> IpAddr) -> usize {
+    let suite = Suite::find(20, 256, 0).unwrap();
+    let keys = DirectionKeys { encr: vec![1; suite.key_octets().0], integ: Vec::new() };
+    let path: [SocketAddr; 2] = path.map(|end| end.parse().unwrap());
+    let (mut inbound, mut outbound) = (InboundTable::default(), OutboundTable::default());
+    let before = IN_USE.load(Ordering::Relaxed);
+    for spi in 1000..1000 + PAIRS {
+        let only = |ip| vec![Selector::new(0, (0, u16::MAX), ip, ip).unwrap()];
+        let terms = Arc::new(Terms::new(Policy::new(only(host(0)), only(host(spi))).unwrap()));
+        let shared = Shared { spi, suite, esn: true, terms };
+        let sender = OutboundSa::new(shared.clone(), (path[0], path[1]), &keys, &[0; 16], 0);
+        let mut receiver = InboundSa::new(shared, &keys, 1024).unwrap();
+        let sender = sender.unwrap();
+        receiver.expect_from(sender.ends().clone());
+        inbound.insert(receiver).unwrap();
+        outbound.insert(spi, sender);
+    }
+    KEYS + (IN_USE.load(Ordering::Relaxed) - before) / PAIRS as usize
+}
+
+/// An engine adds some 70 octets of its own (`bench/esp_scale.py` measures it whole): its list of
+/// pairs, what it remembers of their keys, and what the allocator loses between them.
+#[test]
+fn a_pair_weighs_less_than_two_thousand_octets() {
+    let ipv4 = weight(["192.0.2.1:4500", "192.0.2.2:4500"], |number| {
+        Ipv4Addr::from(0x0a00_0000 + number).into()
+    });
+    assert!(ipv4 <= 1_904, "{ipv4}");
+    let ipv6 = weight(["[2001:db8::1]:4500", "[2001:db8::2]:4500"], |number| {
+        Ipv6Addr::from((0xfd00 << 112) + u128::from(number)).into()
+    });
+    assert!(ipv6 <= 2_011, "{ipv6}");
+}

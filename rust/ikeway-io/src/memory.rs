@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What large tables leave behind when they grow.
+
+/// So many octets are large: more than a batch of packets, less than a table of many SAs.
+#[cfg(target_env = "gnu")]
+const LARGE: libc::c_int = 1 << 19;
+
+/// Has what is large go back to the system when it is free.
+///
+/// By itself the C library keeps such places once it has seen one come and go. A table that grows
+/// leaves one half as large as it is, in the memory of its own thread, where nothing else is put.
+pub(crate) fn return_what_is_large() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: both numbers are ones that mallopt knows; a library that refuses them works as before.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE)
+    };
+}
