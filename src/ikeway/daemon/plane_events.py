@@ -3,7 +3,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from structlog.typing import FilteringBoundLogger
 
@@ -11,6 +10,7 @@ from ikeway.daemon.traps import Traps
 from ikeway.dataplane.port import (
     DataPlane,
     IkeDatagram,
+    PacketEvent,
     PacketsRefused,
     PacketWaits,
     PairSpent,
@@ -26,18 +26,6 @@ from ikeway.model.address import NAT_PORT, Address, Endpoint
 from ikeway.model.errors import HostError
 from ikeway.runtime.driver import Driver
 from ikeway.runtime.network import HostNetwork
-
-FromPlane: TypeAlias = (
-    PacketsRefused
-    | IkeDatagram
-    | PeerMoved
-    | PairSpent
-    | PacketWaits
-    | PathNarrowed
-    | StreamResized
-    | PlaneLost
-)
-"""All that is told of packets, and of their end."""
 
 
 @dataclass
@@ -65,7 +53,7 @@ class PlaneEvents:
         self.driver.plane_renewed()
         self.traps.renew()
 
-    def _take(self, event: FromPlane) -> None:
+    def _take(self, event: PacketEvent) -> None:
         match event:
             case IkeDatagram(local, peer, octets):
                 self.driver.transport.deliver(local, peer, octets)

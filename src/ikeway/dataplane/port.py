@@ -153,17 +153,19 @@ class StreamResized:
     octets: int
 
 
-PlaneEvent: TypeAlias = (
+PacketEvent: TypeAlias = (
     PacketsRefused
     | IkeDatagram
     | PeerMoved
     | PairSpent
     | PacketWaits
     | PathNarrowed
-    | PlaneLost
-    | PlaneRenewed
     | StreamResized
+    | PlaneLost
 )
+"""What is told of packets, and of their end."""
+
+PlaneEvent: TypeAlias = PacketEvent | PlaneRenewed
 
 
 class DataPlane(Protocol):
