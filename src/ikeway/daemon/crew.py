@@ -24,7 +24,7 @@ from ikeway.daemon.draining import Orders
 from ikeway.daemon.guarding import policy_status
 from ikeway.daemon.moves import Moves
 from ikeway.daemon.nursery import Nursery
-from ikeway.daemon.plane_events import FromPlane, reopen
+from ikeway.daemon.plane_events import reopen
 from ikeway.daemon.share import keeper
 from ikeway.daemon.starter import named
 from ikeway.daemon.supervisor import FAREWELL, Instruments
@@ -35,6 +35,7 @@ from ikeway.daemon.worker import Job
 from ikeway.dataplane.port import (
     DataPlane,
     IkeDatagram,
+    PacketEvent,
     PacketsRefused,
     PacketWaits,
     PairSpent,
@@ -371,7 +372,7 @@ class Crew:
             worker.plane_renewed()
             worker.channel.tell("happened", event)
 
-    def _addressee(self, event: FromPlane) -> int:
+    def _addressee(self, event: PacketEvent) -> int:
         """Return the number of the worker whose event it is; that of nobody is the first one's."""
         match event:
             case IkeDatagram(_, peer, octets):
