@@ -2,6 +2,7 @@
 //! Packets with AH, good and bad, for every algorithm.
 
 mod changed;
+mod gmac;
 mod headers;
 
 use std::net::IpAddr;
@@ -10,7 +11,7 @@ use super::*;
 use crate::error::Refusal;
 use crate::inbound::InboundSa;
 use crate::outbound::{OutboundSa, SEAL_ROOM};
-use crate::testing::{SPI, everything, ipv4_packet, ipv6_packet, keys, seal, shared, with};
+use crate::testing::{SPI, everything, hex, ipv4_packet, ipv6_packet, keys, seal, shared, with};
 use crate::transport::Hosts;
 
 const IPV4: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
