@@ -109,6 +109,7 @@ def test_the_status_has_the_field_names_that_scripts_rely_on() -> None:
         "local_ts",
         "peer_ts",
         "suite",
+        "weak",
         "bytes_in",
         "bytes_out",
         "packets_in",
