@@ -20,6 +20,7 @@ use crate::tun::Tun;
 use crate::udp::{Listening, NO_PORT, Share, is_bare, listen};
 use crate::used::{Trace, UsedKeys};
 use crate::wiring::Wiring;
+use crate::without::Without;
 
 /// Where the engine listens, and the interface that it makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,10 +73,11 @@ impl Engine {
     /// Binds the sockets, makes the interface and starts the threads.
     pub(crate) fn start(
         configuration: Configuration,
+        without: Without,
         reporter: &Reporter,
     ) -> Result<Self, EngineError> {
         let Configuration { port, workers, is_joined, queues, .. } = configuration;
-        let share = Share { port, workers, queues, is_joined };
+        let share = Share { port, workers, queues, is_joined, without };
         let listen_at = &configuration.listen;
         let sockets = listen_at.iter().map(|ip| {
             let is_wildcard = |other: &IpAddr| {
@@ -85,8 +87,8 @@ impl Engine {
         });
         let listening: Vec<Listening> = sockets.collect::<Result<_, _>>()?;
         let awake = Duration::from_micros(configuration.busy_poll.into());
-        let tuns = Tun::create(&configuration.tun, configuration.mtu, queues)?;
-        let wirings = Wiring::of_all(tuns, listening, reporter, awake);
+        let tuns = Tun::create(&configuration.tun, configuration.mtu, queues, without)?;
+        let wirings = Wiring::of_all(tuns, listening, reporter, awake, without);
         let threads = Threads::start(&wirings, queues, port)?;
         let wiring = wirings.into_iter().next().ok_or(EngineError::LaneEnded)?;
         Ok(Self {

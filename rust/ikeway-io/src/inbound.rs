@@ -27,6 +27,7 @@ use crate::streams::Streams;
 use crate::tun::{Coalescer, Tun, clamp};
 use crate::udp::{Listening, PacketBatch, ReceiveBatch, Run, RunBatch, is_bare};
 use crate::wiring::{Wiring, is_ready};
+use crate::without::Technique;
 
 /// A packet with an unknown SPI may draw a notify of so many octets, marker and all (RFC 7296 §1.5):
 /// nobody gets more out of us than they sent. ESP of a tunnel is never shorter, inner headers and all.
@@ -49,8 +50,9 @@ pub(crate) struct Inbound {
 impl Inbound {
     /// Runs until the engine stops.
     pub(crate) fn run(&self) {
-        let Wiring { tun, listening, reporter, paths, queue, .. } = &self.wiring;
-        let coalescer = || Coalescer::new(tun.takes_joined_udp());
+        let Wiring { tun, listening, reporter, paths, queue, without, .. } = &self.wiring;
+        let pieces = without.limit(Technique::Joining, usize::MAX);
+        let coalescer = || Coalescer::new(tun.takes_joined_udp()).at_most(pieces);
         let mut lane = Lane {
             table: InboundTable::default(),
             tun,
@@ -65,7 +67,9 @@ impl Inbound {
             queue: *queue,
             scratch: Vec::new(),
         };
-        let (mut runs, mut packets) = (RunBatch::new(), PacketBatch::new());
+        let most = without.limit(Technique::Batches, usize::MAX);
+        let mut runs = RunBatch::new().at_most(most);
+        let mut packets = PacketBatch::new().at_most(most);
         let sources: Vec<_> = listening.iter().flat_map(|one| Source::of(one, *queue)).collect();
         let sockets = sources.iter().map(|source| source.socket);
         let own = sockets.chain([self.inbox.bell.as_fd()]);

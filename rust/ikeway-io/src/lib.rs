@@ -40,6 +40,7 @@ mod udp;
 mod used;
 mod waiting;
 mod wiring;
+mod without;
 
 pub use control::{Server, random_seed};
 pub use door::{Challenge, Door, Letter, Taken};

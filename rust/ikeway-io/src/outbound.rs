@@ -21,6 +21,7 @@ use crate::tun::{HEADER_OCTETS, Handed, Tun};
 use crate::udp::{Listening, Path, SendBatch, is_bare, known_mtu};
 use crate::waiting::wait;
 use crate::wiring::Wiring;
+use crate::without::Technique;
 
 /// The longest packet that the interface hands over, with its header.
 const READ_OCTETS: usize = HEADER_OCTETS + (1 << 16);
@@ -38,13 +39,14 @@ pub(crate) struct Outbound {
     inbox: Inbox<OutboundTable>,
     lane: Lane,
     buffer: Box<[u8]>,
+    reads: usize,
 }
 
 impl Outbound {
     pub(crate) fn new(wiring: Wiring, inbox: Inbox<OutboundTable>) -> Self {
         let lane = Lane {
             table: OutboundTable::default(),
-            sender: Sender::new(&wiring.listening, wiring.queue),
+            sender: Sender::new(&wiring),
             reporter: wiring.reporter.clone(),
             kept: Kept::default(),
             mtu: wiring.tun.mtu(),
@@ -53,7 +55,8 @@ impl Outbound {
             tun: Arc::clone(&wiring.tun),
             start: Instant::now(),
         };
-        Self { wiring, inbox, lane, buffer: vec![0; READ_OCTETS].into() }
+        let reads = wiring.without.limit(Technique::Batches, READS);
+        Self { wiring, inbox, lane, buffer: vec![0; READ_OCTETS].into(), reads }
     }
 
     /// Returns what rings when there is mail.
@@ -72,7 +75,7 @@ impl Outbound {
     /// A lone packet leaves before the next is asked for, unless it is long enough to be a part of much.
     pub(crate) fn drain(&mut self, pace: Pace) -> bool {
         let mut octets = 0;
-        for _ in 0..READS {
+        for _ in 0..self.reads {
             match self.wiring.tun.read(&mut self.buffer) {
                 Ok(length) => {
                     octets += length;
@@ -236,7 +239,8 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(listening: &Arc<[Listening]>, queue: usize) -> Self {
+    pub(crate) fn new(wiring: &Wiring) -> Self {
+        let Wiring { ref listening, queue, without, .. } = *wiring;
         let mut sockets = Vec::new();
         let mut gather = |which: Sockets| {
             let with_one = listening.iter().enumerate().filter(|(_, one)| which(one).len() > queue);
@@ -261,7 +265,7 @@ impl Sender {
             bare,
             ah,
             bound,
-            batch: SendBatch::new(),
+            batch: SendBatch::new(without),
         }
     }
 

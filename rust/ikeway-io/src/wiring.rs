@@ -13,6 +13,7 @@ use crate::events::Reporter;
 use crate::path_mtu::Paths;
 use crate::tun::Tun;
 use crate::udp::Listening;
+use crate::without::Without;
 
 /// Whether `poll` found something to do there, be it an error to hear of.
 pub(crate) fn is_ready(fd: &PollFd<'_>) -> bool {
@@ -48,6 +49,7 @@ pub(crate) struct Wiring {
     /// How long a thread that waits looks before it sleeps.
     pub(crate) awake: Duration,
     pub(crate) paths: Arc<Paths>,
+    pub(crate) without: Without,
     is_stopping: Arc<AtomicBool>,
 }
 
@@ -58,6 +60,7 @@ impl Wiring {
         listening: Vec<Listening>,
         reporter: &Reporter,
         awake: Duration,
+        without: Without,
     ) -> Vec<Self> {
         let (listening, paths, is_stopping) = (listening.into(), Arc::default(), Arc::default());
         let one = |(queue, tun)| Self {
@@ -67,6 +70,7 @@ impl Wiring {
             reporter: reporter.clone(),
             awake,
             paths: Arc::clone(&paths),
+            without,
             is_stopping: Arc::clone(&is_stopping),
         };
         tuns.into_iter().enumerate().map(one).collect()

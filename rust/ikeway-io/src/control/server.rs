@@ -20,6 +20,7 @@ use crate::error::EngineError;
 use crate::events::{Reporter, Reports, reports};
 use crate::memory::return_what_is_large;
 use crate::signals;
+use crate::without::Without;
 
 /// Requests about pairs that are carried out before they are answered.
 const TOGETHER: usize = 64;
@@ -33,6 +34,7 @@ pub struct Server {
     bell: Bell,
     reporter: Reporter,
     reports: Reports,
+    without: Without,
     controller: Option<Connection>,
     engine: Option<Engine>,
     alone_since: Instant,
@@ -46,8 +48,9 @@ impl Server {
     ///
     /// # Errors
     /// [`EngineError::Host`] if the socket cannot be bound, for one because another engine listens
-    /// there.
+    /// there; [`EngineError::Request`] if the environment asks to leave out what there is not.
     pub fn bind(path: &Path) -> Result<Self, EngineError> {
+        let without = Without::of_environment()?;
         signals::keep_secrets();
         return_what_is_large();
         let termination = signals::termination()?;
@@ -59,6 +62,7 @@ impl Server {
             bell,
             reporter,
             reports,
+            without,
             controller: None,
             engine: None,
             alone_since: Instant::now(),
@@ -290,7 +294,7 @@ impl Server {
 
     fn configure(&mut self, configuration: Configuration) -> Result<Success, EngineError> {
         let engine = match self.engine.take() {
-            None => Engine::start(configuration, &self.reporter)?,
+            None => Engine::start(configuration, self.without, &self.reporter)?,
             Some(engine) if *engine.configuration() == configuration => engine,
             Some(engine) => {
                 self.engine = Some(engine);

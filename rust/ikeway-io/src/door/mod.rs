@@ -13,6 +13,7 @@ pub use challenge::Challenge;
 
 use crate::error::{Attempt, EngineError};
 use crate::udp::{self, Path, RunBatch, SendBatch};
+use crate::without::Without;
 
 /// Calls on one socket before others have their turn.
 const CALLS: usize = 8;
@@ -61,7 +62,7 @@ impl Door {
         let socket = udp::duplicate(socket).attempt(what)?;
         let name = rustix::net::getsockname(&socket).attempt(what)?;
         let local = SocketAddr::try_from(name).attempt(what)?;
-        let (receiving, sending) = (RunBatch::new(), SendBatch::new());
+        let (receiving, sending) = (RunBatch::new(), SendBatch::new(Without::default()));
         Ok(Self { socket, local, is_marked, receiving, sending })
     }
 

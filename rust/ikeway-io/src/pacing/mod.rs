@@ -36,7 +36,7 @@ pub(crate) struct Pacing {
 impl Pacing {
     /// Runs until the engine stops.
     pub(crate) fn run(&self) {
-        let mut sender = Sender::new(&self.wiring.listening, self.wiring.queue);
+        let mut sender = Sender::new(&self.wiring);
         let mut paced = Paced::default();
         // Where it is not allowed, packets leave a little later.
         let _ = set_current_timer_slack(NonZeroU64::new(SLACK));

@@ -30,6 +30,7 @@ pub(crate) trait Sink {
 pub(crate) struct Coalescer {
     run: Option<Run>,
     pieces: Vec<Range<usize>>,
+    most: usize,
     joins_udp: bool,
 }
 
@@ -48,7 +49,12 @@ struct Run {
 impl Coalescer {
     /// `joins_udp` says whether the interface takes joined datagrams, and cuts them again.
     pub(crate) fn new(joins_udp: bool) -> Self {
-        Self { run: None, pieces: Vec::with_capacity(PIECES), joins_udp }
+        Self { run: None, pieces: Vec::with_capacity(PIECES), most: PIECES, joins_udp }
+    }
+
+    /// Joins no more than so many.
+    pub(crate) fn at_most(self, pieces: usize) -> Self {
+        Self { most: pieces.min(PIECES), ..self }
     }
 
     /// Takes a packet; it, and those before it, reach the interface at the latest with `flush`.
@@ -85,7 +91,7 @@ impl Coalescer {
 
     fn join(&mut self, buffer: &[u8], segment: &Segment, place: &Range<usize>) -> bool {
         let Some(run) = &mut self.run else { return false };
-        let is_next = self.pieces.len() < PIECES && run.takes(buffer, segment, place);
+        let is_next = self.pieces.len() < self.most && run.takes(buffer, segment, place);
         if is_next {
             run.add(segment);
             self.pieces.push(place.start + segment.layout.headers..place.end);

@@ -13,6 +13,7 @@ use super::coalesce::Sink;
 use super::header::HEADER_OCTETS;
 use crate::error::{Attempt, EngineError};
 use crate::udp::outcome;
+use crate::without::{Technique, Without};
 
 const DEVICE: &str = "/dev/net/tun";
 
@@ -33,6 +34,7 @@ impl Tun {
         name: &str,
         mtu: u32,
         queues: NonZeroU32,
+        without: Without,
     ) -> Result<Vec<Self>, EngineError> {
         let several = if queues.get() > 1 { libc::IFF_MULTI_QUEUE } else { 0 };
         let what = || format!("TUN interface {name}");
@@ -41,6 +43,10 @@ impl Tun {
         let mut tuns = vec![first];
         for _ in 1..queues.get() {
             tuns.push(Self::open(name, mtu, several)?);
+        }
+        if without.has(Technique::Offload) {
+            // After all were asked whether they take joined datagrams.
+            tuns.iter().try_for_each(|tun| tun.set_offload(0)).attempt(what)?;
         }
         Ok(tuns)
     }

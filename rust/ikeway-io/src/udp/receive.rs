@@ -49,6 +49,7 @@ pub(crate) struct ReceiveBatch<const MESSAGES: usize> {
     names: [Name; MESSAGES],
     controls: [Control; MESSAGES],
     runs: Vec<Run>,
+    most: usize,
 }
 
 impl<const MESSAGES: usize> ReceiveBatch<MESSAGES> {
@@ -58,7 +59,13 @@ impl<const MESSAGES: usize> ReceiveBatch<MESSAGES> {
             names: [Name::EMPTY; MESSAGES],
             controls: [Control::EMPTY; MESSAGES],
             runs: Vec::with_capacity(MESSAGES),
+            most: MESSAGES,
         }
+    }
+
+    /// Receives no more messages than so many with a call.
+    pub(crate) fn at_most(self, messages: usize) -> Self {
+        Self { most: messages.min(MESSAGES), ..self }
     }
 
     /// Receives what is there, without waiting. Returns whether there may be more.
@@ -76,7 +83,7 @@ impl<const MESSAGES: usize> ReceiveBatch<MESSAGES> {
         let mut vectors = self.vectors();
         let mut headers = self.headers(&mut vectors);
         let descriptor = socket.as_fd().as_raw_fd();
-        let count = libc::c_uint::try_from(MESSAGES).unwrap_or(0);
+        let count = libc::c_uint::try_from(self.most).unwrap_or(0);
         let (pointer, flags) = (headers.as_mut_ptr(), libc::MSG_DONTWAIT);
         // SAFETY: the headers point to vectors, names, controls and octets that outlive the call,
         // with their lengths.
@@ -90,7 +97,7 @@ impl<const MESSAGES: usize> ReceiveBatch<MESSAGES> {
         for (place, header) in headers.iter().take(received).enumerate() {
             self.note(place, header, has_header);
         }
-        Ok(received == MESSAGES)
+        Ok(received == self.most)
     }
 
     /// Returns the runs of the last call, and the octets that they are in.

@@ -11,6 +11,7 @@ use super::address::{Control, Name};
 use super::bare::is_bare;
 use super::mtu::{bind_together, let_fragment};
 use super::socket::last_errno;
+use crate::without::{Technique, Without};
 
 /// Runs per call.
 const RUNS: usize = 64;
@@ -62,16 +63,21 @@ pub(crate) struct SendBatch {
     octets: Box<[u8]>,
     used: usize,
     runs: Vec<Run>,
+    /// Runs per call, and whether the kernel cuts those that are of UDP.
+    most: usize,
+    cuts: bool,
     call: Call,
     too_long: Option<SocketAddr>,
 }
 
 impl SendBatch {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(without: Without) -> Self {
         Self {
             octets: vec![0; BATCH_OCTETS].into_boxed_slice(),
             used: 0,
             runs: Vec::with_capacity(RUNS),
+            most: without.limit(Technique::Batches, RUNS),
+            cuts: !without.has(Technique::Segment),
             call: Call::new(),
             too_long: None,
         }
@@ -99,7 +105,7 @@ impl SendBatch {
                 octets,
                 segment: length,
                 datagrams: 1,
-                is_closed: is_bare(path.peer),
+                is_closed: !self.cuts || is_bare(path.peer),
             }),
         }
     }
@@ -114,7 +120,8 @@ impl SendBatch {
         let mut refused = 0;
         let mut rest = self.runs.as_slice();
         while let Some(first) = rest.first() {
-            let count = rest.iter().take_while(|run| run.path.socket == first.path.socket).count();
+            let alike = rest.iter().take_while(|run| run.path.socket == first.path.socket);
+            let count = alike.take(self.most).count();
             let (now, later) = rest.split_at(count);
             if let Some(socket) = socket(first.path.socket) {
                 refused += send(&mut self.call, socket, &self.octets, now, &mut self.too_long);

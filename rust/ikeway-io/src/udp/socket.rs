@@ -14,6 +14,7 @@ use super::free::Free;
 use super::mtu::bind_together;
 use super::{bare, steering};
 use crate::error::{Attempt, EngineError};
+use crate::without::{Technique, Without};
 
 /// As much as a burst brings while the other end of the machine is busy.
 pub(super) const ESP_BUFFER: usize = 8 << 20;
@@ -41,11 +42,12 @@ pub(crate) struct Share {
     pub(crate) queues: NonZeroU32,
     /// Whether the daemon has those for IKE and their steering, from an engine that is gone.
     pub(crate) is_joined: bool,
+    pub(crate) without: Without,
 }
 
 /// Binds the sockets of an address: those of the workers in their order, then those of the queues.
 pub(crate) fn listen(ip: IpAddr, share: Share, is_covered: bool) -> Result<Listening, EngineError> {
-    let Share { port, workers, queues, is_joined } = share;
+    let Share { port, workers, queues, is_joined, without } = share;
     let address = SocketAddr::new(ip, port);
     let what = || format!("UDP port {port} of {ip}");
     if !is_joined {
@@ -64,7 +66,8 @@ pub(crate) fn listen(ip: IpAddr, share: Share, is_covered: bool) -> Result<Liste
     }
     for socket in ike.iter().chain(&esp) {
         // On both: the kernel asks either of them whether it may receive several datagrams as one.
-        set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1).attempt(what)?;
+        let joins = i32::from(!without.has(Technique::Gro));
+        set_option(socket, libc::SOL_UDP, libc::UDP_GRO, joins).attempt(what)?;
     }
     for socket in &esp {
         prepare(socket, address, ESP_BUFFER).attempt(what)?;
