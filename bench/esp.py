@@ -43,6 +43,13 @@ TUNNELS: Final[dict[str, Maker]] = {
     "OpenVPN DCO": openvpn("tun", dco=True),
     "strongSwan libipsec": libipsec,
 }
+TECHNIQUES: Final = ("segment", "gro", "offload", "joining", "batches")
+ABLATION: Final[dict[str, Maker]] = {
+    OURS: TUNNELS[OURS],
+    **{f"ikeway without {one}": ikeway("aes256gcm16", without=one) for one in TECHNIQUES},
+    "ikeway without all of these": ikeway("aes256gcm16", without=",".join(TECHNIQUES)),
+}
+"""Ours, and ours without one technique at a time (docs/concepts/engine-speed.md)."""
 VERSIONS: Final[dict[str, Callable[[], str]]] = {
     "wireguard-go": lambda: programs.go_version(programs.wireguard_go()),
     "gotatun": lambda: programs.first_line(programs.gotatun(), "--version"),
@@ -56,12 +63,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
-    parser.add_argument("--only", action="append", choices=list(TUNNELS), help="may be repeated")
+    every = list(TUNNELS | ABLATION)
+    parser.add_argument("--only", action="append", choices=every, help="may be repeated")
+    parser.add_argument(
+        "--ablation", action="store_true", help="ours alone, without one technique at a time"
+    )
     parser.add_argument("--into", type=Path, help="a folder for esp-DATE.json and esp-DATE.md")
     options = parser.parse_args()
     command = shlex.join(["python", "bench/esp.py", *sys.argv[1:]])
     results = Results(datetime.now(UTC).date().isoformat(), machine(), command)
-    wanted = {name: TUNNELS[name] for name in options.only or TUNNELS}
+    wanted = dict(ABLATION if options.ablation else TUNNELS)
+    if options.only:
+        wanted = {name: (TUNNELS | ABLATION)[name] for name in options.only}
     with tempfile.TemporaryDirectory(prefix="bench-esp-") as folder:
         plan = Plan(Path(folder), options.seconds)
         build(plan.folder)

@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
 from esp_load import programs  # noqa: E402
 from esp_load.measure import Figures, Plan, build, idle_delay, loaded_delay, tcp, udp  # noqa: E402
-from esp_load.tunnels import Maker, Tunnel, ikeway, veth  # noqa: E402
+from esp_load.tunnels import Maker, Tunnel, environment, ikeway, veth  # noqa: E402
 from esp_load.wireguard import wireguard  # noqa: E402
 
 EXTENSION: Final = "_engine.abi3.so"
@@ -75,14 +75,8 @@ def variant(folder: Path, text: str, plain: Maker) -> tuple[str, Maker]:
 
     @contextmanager
     def make(place: Path) -> Iterator[Tunnel]:
-        before = dict(os.environ)
-        os.environ.update(words)
-        try:
-            with plain(place) as tunnel:
-                yield tunnel
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        with environment(words), plain(place) as tunnel:
+            yield tunnel
 
     return name, make
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is compared: two namespaces on one cable, and a tunnel between them made by some program."""
 
+import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,13 +79,32 @@ def veth(_folder: Path) -> Iterator[Tunnel]:
         yield Tunnel(near, far, OUTER[1][0], "outer0")
 
 
-def ikeway(suite: str, *, bare: bool = False, busy_poll: int = 0) -> Maker:
-    """Return what makes a tunnel of two of our engines with a suite; `bare` is ESP in no UDP."""
+@contextmanager
+def environment(words: Mapping[str, str]) -> Iterator[None]:
+    """Have the programs that are started meanwhile see these variables, too."""
+    before = dict(os.environ)
+    os.environ.update(words)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+WITHOUT: Final = "IKEWAY_ENGINE_WITHOUT"
+
+
+def ikeway(suite: str, *, bare: bool = False, busy_poll: int = 0, without: str = "") -> Maker:
+    """Return what makes a tunnel of two of our engines with a suite; `bare` is ESP in no UDP.
+
+    `without` names techniques that both engines leave out.
+    """
 
     @contextmanager
     def make(folder: Path) -> Iterator[Tunnel]:
         chosen = next(one for one in SUITES if one.name == suite)
-        with two_hosts(folder, busy_poll=busy_poll) as hosts:
+        words = {WITHOUT: without} if without else {}
+        with environment(words), two_hosts(folder, busy_poll=busy_poll) as hosts:
             for host, child in zip(hosts, child_pair(chosen), strict=True):
                 host.install(without_udp(child) if bare else child)
             engines = tuple(host.call(host.plane.process_id) for host in hosts)
