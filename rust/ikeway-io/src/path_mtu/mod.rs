@@ -98,9 +98,12 @@ impl Paths {
     pub(crate) fn learn(&self, peer: IpAddr, mtu: u16, now: Instant) -> Option<u16> {
         let mtu = mtu.max(least(peer));
         let mut narrow = self.narrow();
-        narrow.retain(|_, learnt| learnt.until > now);
+        if narrow.len() == MAX_PATHS {
+            narrow.retain(|_, learnt| learnt.until > now);
+        }
         let is_news = match narrow.get(&peer) {
-            Some(learnt) => mtu < learnt.mtu,
+            Some(learnt) if learnt.until > now => mtu < learnt.mtu,
+            Some(_) => true,
             None => narrow.len() < MAX_PATHS,
         };
         if !is_news {
