@@ -96,6 +96,7 @@ class Crew:
     ) -> None:
         self._log = structlog.get_logger("ikeway").bind()
         self._loaded = loaded
+        self._reloading = asyncio.Lock()
         tickets = TicketKeys(self._seal_tickets)
         self._resources = Resources(plane, network, Leases(loaded.pools), tickets, Orders())
         self._nursery = nursery
@@ -320,14 +321,14 @@ class Crew:
             ConfigError: it is wrong, or takes a restart; nothing has changed.
             HostError: the host refuses its policies.
         """
-        new, found = await reloading.read_again(self._loaded)
-        for remark in await reloading.govern(
-            self._loaded, new, self._resources.network, self._plane
-        ):
-            self._log.warning(remark)
-        self._loaded = new
-        self._nursery.reload()
-        await self._ask_all("reload")
+        async with self._reloading:
+            new, found = await reloading.read_again(self._loaded)
+            network = self._resources.network
+            for remark in await reloading.govern(self._loaded, new, network, self._plane):
+                self._log.warning(remark)
+            self._loaded = new
+            self._nursery.reload()
+            await self._ask_all("reload")
         self._log.info("reloaded", **found.facts())
         return found.told()
 

@@ -127,6 +127,7 @@ class Supervisor:
         share: Share,
     ) -> None:
         self._loaded = loaded
+        self._reloading = asyncio.Lock()
         env = Environment(
             SystemRandom(),
             loaded.connections,
@@ -345,10 +346,11 @@ class Supervisor:
             ConfigError: it is wrong, or takes a restart; nothing has changed.
             HostError: the host refuses its policies.
         """
-        new, found = await reloading.read_again(self._loaded)
-        for remark in await reloading.govern(self._loaded, new, self._network, self._plane):
-            self._log.warning(remark)
-        self._heed(new, found)
+        async with self._reloading:
+            new, found = await reloading.read_again(self._loaded)
+            for remark in await reloading.govern(self._loaded, new, self._network, self._plane):
+                self._log.warning(remark)
+            self._heed(new, found)
         self._log.info("reloaded", **found.facts())
         return found.told()
 
