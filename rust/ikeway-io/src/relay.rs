@@ -71,15 +71,19 @@ impl Relay {
         let mut ready =
             [PollFd::new(&*wiring.tun, PollFlags::IN), PollFd::new(&self.mail, PollFlags::IN)];
         let mut half = None;
+        let mut crowd = Crowd::new(Instant::now());
         wiring.repeat(|| {
             let Some(sending) = &mut half else {
                 // An interrupted wait is a short wait, here and below.
                 let _ = poll(&mut called, None);
                 self.sender.hush();
                 half = self.for_sender.take();
+                crowd = Crowd::new(Instant::now());
                 return;
             };
-            if poll(&mut ready, Some(&IDLE)) == Ok(0) {
+            let is_idle = poll(&mut ready, Some(&IDLE)) == Ok(0);
+            // It takes a processor that others want, or that nobody needs.
+            if is_idle || crowd.look(Instant::now()) == Some(true) {
                 self.for_receiver.put(half.take());
                 self.receiver.ring();
                 return;
@@ -107,7 +111,7 @@ impl<'engine> Duty<'engine> {
     /// `awake` is how long it may look before it sleeps.
     pub(crate) fn new(relay: &'engine Relay, awake: Duration) -> Self {
         let (strain, patience) = (Strain::new(Instant::now()), Patience::new(awake));
-        let (rhythm, crowd) = (Rhythm::new(), Crowd::new());
+        let (rhythm, crowd) = (Rhythm::new(), Crowd::new(Instant::now()));
         Self { relay, sending: None, has_mail: false, rhythm, strain, crowd, patience }
     }
 
@@ -155,12 +159,14 @@ impl<'engine> Duty<'engine> {
         let start = Instant::now();
         self.rhythm.sent(sending.drain(self.rhythm.pace()));
         self.strain.sent(start, Instant::now());
-        let Some(long) = self.strain.too_much() else { return };
-        if self.crowd.is_dense(long) {
-            self.strain.rest(Instant::now());
-        } else {
-            self.relay.for_sender.put(self.sending.take());
-            self.relay.sender.ring();
+        if self.strain.is_too_much() {
+            let now = Instant::now();
+            self.strain.rest(now);
+            // Of two such times in a row the second says whether there is a processor to spare.
+            if self.crowd.look(now) == Some(false) {
+                self.relay.for_sender.put(self.sending.take());
+                self.relay.sender.ring();
+            }
         }
     }
 }

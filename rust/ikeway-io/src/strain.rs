@@ -41,30 +41,35 @@ impl Strain {
         now.duration_since(self.rested) > BUSY
     }
 
-    /// Returns how long it has had both directions to do, if two threads would have been better.
-    pub(crate) fn too_much(&self) -> Option<Duration> {
+    /// Returns whether two threads would have been better, if there are processors for both.
+    pub(crate) fn is_too_much(&self) -> bool {
         let all = self.until.duration_since(self.rested);
         let lesser = self.sending.min(all.saturating_sub(self.sending));
-        (all > TOO_LONG && lesser * SHARE > all).then_some(all)
+        all > TOO_LONG && lesser * SHARE > all
     }
 }
 
-/// How often others got the processor that this thread wanted.
+/// How often others got the processor that this thread wanted, for a while.
 pub(crate) struct Crowd {
+    since: Instant,
     switches: libc::c_long,
 }
 
 impl Crowd {
-    pub(crate) fn new() -> Self {
-        Self { switches: involuntary_switches() }
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { since: now, switches: involuntary_switches() }
     }
 
-    /// Returns whether others wanted this processor again and again since it was asked last, `over`
-    /// so long: then there is none to spare for another thread.
-    pub(crate) fn is_dense(&mut self, over: Duration) -> bool {
-        let switches = involuntary_switches();
-        let since = switches - std::mem::replace(&mut self.switches, switches);
-        u128::try_from(since).is_ok_and(|since| since * OFTEN.as_nanos() > over.as_nanos())
+    /// Returns whether others wanted this processor again and again since it last said so, so that
+    /// there is none to spare for another thread; `None` if it is too early or too late to say.
+    pub(crate) fn look(&mut self, now: Instant) -> Option<bool> {
+        let age = now.duration_since(self.since);
+        if age < TOO_LONG {
+            return None;
+        }
+        let seen = std::mem::replace(self, Self::new(now));
+        let switches = u128::try_from(self.switches - seen.switches).ok()?;
+        (age < TOO_LONG * 3).then_some(switches * OFTEN.as_nanos() > age.as_nanos())
     }
 }
 
@@ -95,9 +100,9 @@ mod tests {
         let start = Instant::now();
         let mut strain = Strain::new(start);
         let now = worked(&mut strain, start, 9, 500);
-        assert_eq!(strain.too_much(), None);
+        assert!(!strain.is_too_much());
         worked(&mut strain, now, 2, 500);
-        assert!(strain.too_much().is_some());
+        assert!(strain.is_too_much());
     }
 
     #[test]
@@ -105,18 +110,23 @@ mod tests {
         for sending in [20, 900] {
             let mut strain = Strain::new(Instant::now());
             worked(&mut strain, Instant::now(), 1000, sending);
-            assert_eq!(strain.too_much(), None);
+            assert!(!strain.is_too_much());
         }
     }
 
     #[test]
     fn a_processor_that_others_want_is_crowded() {
-        assert!(!Crowd::new().is_dense(Duration::from_secs(3600)));
-        assert!(!Crowd { switches: 0 }.is_dense(Duration::from_secs(3600)));
-        let often = 1 + 10_000 / 2;
-        let mut crowd = Crowd { switches: involuntary_switches() - often };
-        assert!(crowd.is_dense(Duration::from_secs(10)));
-        assert!(!crowd.is_dense(Duration::from_secs(10)), "it counts from the last time on");
+        let start = Instant::now();
+        let seen = |switches, after| {
+            let switches = involuntary_switches() - switches;
+            Crowd { since: start, switches }.look(start + after)
+        };
+        assert_eq!(seen(20, TOO_LONG), Some(true));
+        assert_eq!(seen(20, TOO_LONG / 2), None, "too early");
+        assert_eq!(seen(20, TOO_LONG * 3), None, "too late");
+        let mut crowd = Crowd { since: start, switches: involuntary_switches() - 20 };
+        assert_eq!(crowd.look(start + TOO_LONG), Some(true));
+        assert!(crowd.switches >= 0 && crowd.since == start + TOO_LONG, "it begins anew");
     }
 
     #[test]
@@ -126,7 +136,7 @@ mod tests {
         for _ in 0..10 {
             now = worked(&mut strain, now, 9, 500);
             assert!(strain.is_busy(now));
-            assert_eq!(strain.too_much(), None);
+            assert!(!strain.is_too_much());
             strain.rest(now);
             assert!(!strain.is_busy(now));
         }
