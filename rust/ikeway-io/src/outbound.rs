@@ -64,10 +64,11 @@ impl Outbound {
         &self.inbox.bell
     }
 
-    /// Does what was asked for.
+    /// Does what was asked for, and sends what has waited for that.
     pub(crate) fn read_mail(&mut self) {
         self.inbox.run(&mut self.lane.table);
         self.lane.release();
+        self.lane.sender.flush();
     }
 
     /// Reads what is there, up to a batch, and sends it. Returns whether there was anything.
