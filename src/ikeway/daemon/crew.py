@@ -322,11 +322,9 @@ class Crew:
             HostError: the host refuses its policies.
         """
         async with self._reloading:
-            new, found = await reloading.read_again(self._loaded)
-            network = self._resources.network
-            for remark in await reloading.govern(self._loaded, new, network, self._plane):
-                self._log.warning(remark)
-            self._loaded = new
+            self._loaded, found = await reloading.enforce(
+                self._loaded, self._resources.network, self._plane, self._log.warning
+            )
             self._nursery.reload()
             await self._ask_all("reload")
         self._log.info("reloaded", **found.facts())

@@ -90,24 +90,26 @@ def _by_name(loaded: Loaded) -> dict[str, Connection]:
     return {one.name: one for one in loaded.connections}
 
 
-async def read_again(old: Loaded) -> tuple[Loaded, Changes]:
-    """Return the configuration as it is now, and what differs.
+async def enforce(
+    old: Loaded, network: HostNetwork | None, plane: DataPlane, warn: Callable[[str], object]
+) -> tuple[Loaded, Changes]:
+    """Put the policies of the configuration as it is now into force; return it, and what differs.
 
     Raises:
         ConfigError: it is wrong, or takes a restart.
+        HostError: the host or the data plane refuses its policies.
     """
     new = await asyncio.to_thread(load, old.file)
-    return new, changes(old, new)
+    found = changes(old, new)
+    for remark in await _govern(old, new, network, plane):
+        warn(remark)
+    return new, found
 
 
-async def govern(
+async def _govern(
     old: Loaded, new: Loaded, network: HostNetwork | None, plane: DataPlane
 ) -> tuple[str, ...]:
-    """Put other policies into force, all of them or none; return what the host cannot do.
-
-    Raises:
-        HostError: the host or the data plane refuses.
-    """
+    """Put other policies into force, all of them or none; return what the host cannot do."""
     guard, remarks = guard_of(new), tuple[str, ...]()
     if network is not None and guard != guard_of(old):
         remarks = await network.govern(guard)

@@ -347,9 +347,9 @@ class Supervisor:
             HostError: the host refuses its policies.
         """
         async with self._reloading:
-            new, found = await reloading.read_again(self._loaded)
-            for remark in await reloading.govern(self._loaded, new, self._network, self._plane):
-                self._log.warning(remark)
+            new, found = await reloading.enforce(
+                self._loaded, self._network, self._plane, self._log.warning
+            )
             self._heed(new, found)
         self._log.info("reloaded", **found.facts())
         return found.told()
