@@ -15,29 +15,16 @@ import pytest
 from ikeway.dataplane import DataPlane, NullDataPlane, PairSpent, PlaneConfig, open_plane
 from ikeway.dataplane.port import PacketWaits, PlaneEvent
 from ikeway.model.address import NAT_PORT, Endpoint
-from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Limits, Mode, Usage
+from ikeway.model.esp import EspKeys, Limits, Usage
 from ikeway.model.policies import Action, TrafficPolicy
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector, Trigger
+from support.child import CHILD, HERE, THERE
 from support.netns import Namespace, namespaces
 from support.own_kernel import HAS_ESP
 
-HERE, THERE, ELSEWHERE, BACK = (f"127.0.0.{number}" for number in (1, 2, 3, 4))
+ELSEWHERE, BACK = "127.0.0.3", "127.0.0.4"
 INNER, FAR = "10.1.0.1", "10.2.0.1"
-KEYS = EspKeys(Secret(bytes(36)), Secret(b""))
-CHILD = ChildSa(
-    spi_in=0x1000,
-    spi_out=0x2000,
-    local=Endpoint(ip_address(HERE), NAT_PORT),
-    peer=Endpoint(ip_address(THERE), NAT_PORT),
-    mode=Mode.TUNNEL,
-    encapsulation=Encapsulation.UDP,
-    suite=EspSuite(20, 256, 0, esn=True),
-    keys_in=KEYS,
-    keys_out=KEYS,
-    local_ts=(TrafficSelector.of("10.1.0.0/16"),),
-    peer_ts=(TrafficSelector.of("10.2.0.0/16"),),
-)
 PATIENCE: Final = 5.0
 
 

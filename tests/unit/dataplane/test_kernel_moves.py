@@ -17,10 +17,9 @@ from ikeway.dataplane.port import DataPlane, PlaneConfig
 from ikeway.dataplane.xfrm import XfrmDataPlane, interface
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import HostError
-from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Mode
 from ikeway.model.policies import Action, TrafficPolicy
-from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector
+from support.child import CHILD, HERE, THERE
 from support.netns import Namespace, namespaces
 from support.own_kernel import HAS_ESP
 
@@ -29,21 +28,7 @@ pytestmark = [
     pytest.mark.skipif(not HAS_ESP, reason="tests/interop/test_xfrm.py has a kernel for it"),
 ]
 
-HERE, THERE, ELSEWHERE = (f"127.0.0.{number}" for number in (1, 2, 3))
-KEYS = EspKeys(Secret(bytes(36)), Secret(b""))
-CHILD = ChildSa(
-    spi_in=0x1000,
-    spi_out=0x2000,
-    local=Endpoint(ip_address(HERE), 4500),
-    peer=Endpoint(ip_address(THERE), 4500),
-    mode=Mode.TUNNEL,
-    encapsulation=Encapsulation.UDP,
-    suite=EspSuite(20, 256, 0, esn=True),
-    keys_in=KEYS,
-    keys_out=KEYS,
-    local_ts=(TrafficSelector.of("10.1.0.0/16"),),
-    peer_ts=(TrafficSelector.of("10.2.0.0/16"),),
-)
+ELSEWHERE = "127.0.0.3"
 MOVES = 6
 
 Work = Callable[[DataPlane], Awaitable[None]]

@@ -15,29 +15,17 @@ from ikeway.dataplane.null import NullDataPlane
 from ikeway.dataplane.port import PacketWaits
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import ConfigError, HostError
-from ikeway.model.esp import ChildSa, Encapsulation, EspKeys, EspSuite, Limits, Mode, Usage
+from ikeway.model.esp import Encapsulation, EspKeys, EspSuite, Limits, Usage
 from ikeway.model.outer import DontFragment, OuterHeader
 from ikeway.model.policies import Action, TrafficPolicy
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import TrafficSelector, Trigger
+from support.child import CHILD as PLAIN
 from support.netns import namespaces
 from support.own_kernel import HAS_ESP
 
 CONFIG = PlaneConfig((ip_address("127.0.0.1"), ip_address("::1")))
-KEYS = EspKeys(Secret(bytes(36)), Secret(b""))
-CHILD = ChildSa(
-    spi_in=0x1000,
-    spi_out=0x2000,
-    local=Endpoint(ip_address("127.0.0.1"), 4500),
-    peer=Endpoint(ip_address("127.0.0.2"), 4500),
-    mode=Mode.TUNNEL,
-    encapsulation=Encapsulation.UDP,
-    suite=EspSuite(20, 256, 0, esn=True),
-    keys_in=KEYS,
-    keys_out=KEYS,
-    local_ts=(TrafficSelector.of("10.1.0.0/16"),),
-    peer_ts=(TrafficSelector.of("10.2.0.0/16"), TrafficSelector.of("fd02::/64")),
-)
+CHILD = replace(PLAIN, peer_ts=(*PLAIN.peer_ts, TrafficSelector.of("fd02::/64")))
 
 Work = Callable[[DataPlane], Awaitable[None]]
 Try = Callable[[Work], None]
