@@ -5,9 +5,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from ikeway.config.child_table import ChildTable
 from ikeway.config.findings import Findings
 from ikeway.config.positions import KeyPath
-from ikeway.config.schema import ChildTable
 from ikeway.config.traffic_flow import build_traffic_flow, complaints
 from ikeway.model.esp import Mode
 from ikeway.model.traffic_flow import OPEN

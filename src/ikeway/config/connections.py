@@ -7,14 +7,16 @@ from typing import Final
 
 from ikeway.auth.certificates import identity_matches
 from ikeway.auth.eap.identity import to_idi
+from ikeway.config.child_table import ChildTable
 from ikeway.config.children import build_children, check_children
 from ikeway.config.complaints import suggestion
+from ikeway.config.dataplane_table import Backend
 from ikeway.config.eap import check_eap, check_radius
 from ikeway.config.findings import Findings
 from ikeway.config.null_auth import check_null
 from ikeway.config.positions import KeyPath
 from ikeway.config.proposals import legacy_words, unencrypted_words
-from ikeway.config.schema import Backend, ChildTable, ConnectionTable, Document
+from ikeway.config.schema import ConnectionTable, Document
 from ikeway.config.traffic_flow import build_traffic_flow
 from ikeway.config.twofold import check_twofold
 from ikeway.model.identity import ANONYMOUS, Identity, IdType

@@ -9,8 +9,11 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from ikeway.config import (
+    child_table,
     credential_tables,
+    dataplane_table,
     lifetime_tables,
+    limits_table,
     outer_tables,
     policy_tables,
     pool_table,
@@ -22,7 +25,7 @@ from ikeway.config.proposals import words
 from ikeway.policy.suites import OFFERS
 
 INTRO: Final = """\
-<!-- Written by `python -m ikeway.config.reference` from src/ikeway/config/schema.py. -->
+<!-- Written by `python -m ikeway.config.reference` from src/ikeway/config. -->
 # Configuration keys
 
 One TOML file, by default `/etc/ikeway/ikeway.toml`. An unknown key or a bad value is an error with
@@ -37,14 +40,14 @@ TABLES: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("[[credentials.secrets]]", credential_tables.Secret),
     ("[pools.NAME]", pool_table.PoolTable),
     ("[connections.NAME]", schema.ConnectionTable),
-    ("[connections.NAME.children.CHILD]", schema.ChildTable),
+    ("[connections.NAME.children.CHILD]", child_table.ChildTable),
     ("lifetimes", lifetime_tables.LifetimesTable),
     ("retransmission", lifetime_tables.RetransmissionTable),
     ("traffic_flow", traffic_flow.TrafficFlowTable),
     ("outer", outer_tables.OuterTable),
     ("[policies.NAME]", policy_tables.PolicyTable),
-    ("[limits]", schema.LimitsTable),
-    ("[dataplane]", schema.DataPlaneTable),
+    ("[limits]", limits_table.LimitsTable),
+    ("[dataplane]", dataplane_table.DataPlaneTable),
     ("[store]", store.StoreTable),
 )
 

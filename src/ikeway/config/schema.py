@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every key of the configuration file: its type, its default and what it means."""
+"""The configuration file as a whole, the host, and the keys of a connection."""
 
-from enum import Enum
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ikeway.config.child_table import ChildTable
 from ikeway.config.credential_tables import CredentialsTable
-from ikeway.config.lifetime_tables import (
-    ChildLifetimesTable,
-    LifetimesTable,
-    RetransmissionTable,
-)
+from ikeway.config.dataplane_table import DataPlaneTable
+from ikeway.config.lifetime_tables import LifetimesTable, RetransmissionTable
+from ikeway.config.limits_table import LimitsTable
 from ikeway.config.outer_tables import OuterTable
 from ikeway.config.parsed import choice, written
 from ikeway.config.policy_tables import PolicyTable
@@ -36,7 +34,6 @@ from ikeway.config.terms import (
     StartWord,
     Table,
     Text,
-    Wait,
 )
 from ikeway.config.traffic_flow import TrafficFlowTable
 from ikeway.policy.connection import (
@@ -48,14 +45,6 @@ from ikeway.policy.connection import (
 )
 from ikeway.policy.revocation import Revocation
 from ikeway.policy.suites import Suites
-
-
-class Backend(Enum):
-    """What carries the packets."""
-
-    ENGINE = "engine"
-    XFRM = "xfrm"
-    NULL = "null"
 
 
 class Host(Table):
@@ -78,49 +67,6 @@ class Host(Table):
     """The file with the secret of these tokens, made if it is not there; by default `crash.key` in
     the run directory. Name one on a disk if peers are to know of a reboot, too; never one that
     another gateway uses."""
-
-
-class ChildTable(Table):
-    """`[connections.NAME.children.CHILD]`: one of several Child SAs.
-
-    What is left out is as the connection says.
-    """
-
-    local_ts: list[Selector] | None = Field(default=None, min_length=1)
-    """Our side of its traffic."""
-
-    peer_ts: list[Selector] | None = Field(default=None, min_length=1)
-    """The peer's side."""
-
-    esp: list[EspProposal] | None = Field(default=None, min_length=1)
-    """Its proposals, best first."""
-
-    ah: list[AhProposal] | None = Field(default=None, min_length=1)
-    """Its proposals for AH, best first, in place of `esp`."""
-
-    mode: ModeWord | None = None
-    """How its packets are wrapped."""
-
-    start: StartWord | None = None
-    """When it starts: `now` is with the connection, and again when it is lost, but not after
-    `ikeway disconnect`."""
-
-    idle: Duration | None = None
-    """A child on demand that carried nothing for so long is closed."""
-
-    traffic_flow: TrafficFlowTable | None = None
-    """How the shape of its traffic is hidden."""
-
-    replay_window: int | None = Field(default=None, ge=0, le=65536)
-    """How many of its packets may overtake one another."""
-
-    ipcomp: bool | None = None
-    """Compress its packets."""
-    per_cpu_children: int | None = Field(default=None, ge=0, le=16)
-    """How many more carry the same traffic."""
-
-    lifetimes: ChildLifetimesTable = ChildLifetimesTable()
-    """When it is replaced."""
 
 
 class ConnectionTable(Table):
@@ -342,92 +288,6 @@ class ConnectionTable(Table):
     def allows_legacy(self) -> bool:
         """Whether weak algorithms were opted into, one way or the other."""
         return self.legacy or self.suites is Suites.LEGACY
-
-
-class DataPlaneTable(Table):
-    """What carries the packets."""
-
-    backend: Annotated[Backend, choice(Backend)] = written("engine")
-    """`engine`: our own, in user space; `xfrm`: the Linux kernel's IPsec; `null`: negotiate, carry
-    nothing, for tests and audits."""
-
-    interface: str = written("ikeway0", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$")
-    """The name of the tunnel's network interface."""
-
-    mtu: int = Field(default=1400, ge=576, le=65535)
-    """Its largest packet; IPv6 needs 1280."""
-
-    queues: int = Field(default=0, ge=0, le=64)
-    """How many queues our own engine serves, each with a thread for either direction; 0 is one for
-    every two processors."""
-
-    busy_poll: int = Field(default=0, ge=0, le=1_000_000)
-    """For how many microseconds a thread of our own engine that has nothing to do looks for more
-    before it sleeps, if that has found something of late. 10000 lowers the delay of sparse packets,
-    as a sleeping processor takes long to wake, and costs one while a hundred come in a second."""
-
-    hold: bool = False
-    """Keep closed what `[policies]` and `protect` close when the daemon ends in good order, too, so
-    that nothing leaks while it restarts. The next start, or one of the host, opens it."""
-
-
-class LimitsTable(Table):
-    """How much strangers may make the gateway do (RFC 7296 §2.6, RFC 8019).
-
-    An IKE SA is half open until its initiator has proven itself. A source is an IPv4 address or an
-    IPv6 /64; its network is a /24 or a /48.
-    """
-
-    half_open: int = Field(default=10_000, ge=1, le=1_000_000)
-    """How many IKE SAs may be half open; more are turned away."""
-
-    fragment_octets: int = Field(default=16 << 20, ge=1 << 20)
-    """How much of unfinished messages is stored for all half-open IKE SAs together (RFC 7383 §5).
-    Beyond it, those that wait longest are forgotten."""
-
-    cookies_from: int = Field(default=128, ge=0)
-    """From how many half-open IKE SAs on everybody has to return a cookie; 0 is always."""
-
-    puzzles_from: int = Field(default=2048, ge=0)
-    """From how many on everybody has to solve a puzzle as well. Peers that cannot are served by
-    lot."""
-
-    source_cookies_from: int = Field(default=32, ge=0)
-    """From how many of one source on that source has to return a cookie."""
-
-    source_half_open: int = Field(default=128, ge=1)
-    """From how many of one source on that source has to solve a puzzle."""
-
-    network_half_open: int = Field(default=512, ge=1)
-    """From how many of one network on that network has to solve a puzzle."""
-
-    source_rate: int = Field(default=200, ge=1)
-    """How many IKE_SA_INIT requests a second a source may send before it has to return a cookie. An
-    attempt that came to nothing counts for 20."""
-
-    total_rate: int = Field(default=1000, ge=1)
-    """How many IKE_SA_INIT requests a second may come in all before everybody has to return a
-    cookie."""
-
-    puzzle_bits: int = Field(default=18, ge=9, le=32)
-    """How hard our puzzles are at most: each bit doubles the work, and 18 take about a second."""
-
-    eap_rounds: int = Field(default=50, ge=10, le=200)
-    """How many requests an EAP conversation may take, on either side."""
-
-    user_guesses: int = Field(default=10, ge=1, le=10_000)
-    """How many wrong passwords for one user are looked at in a `guess_window`. A source from which
-    the user has come in before has a count of its own, so that strangers lock nobody out of there.
-    """
-
-    source_guesses: int = Field(default=100, ge=1, le=100_000)
-    """How many wrong passwords of one source, for whatever user, in a `guess_window`."""
-
-    guess_window: Wait = written("10m")
-    """The time for these numbers. Each worker counts for itself."""
-
-    solve_bits: int = Field(default=22, ge=0, le=32)
-    """Up to how many bits we solve puzzles of others; to harder ones we return the cookie only."""
 
 
 class Document(Table):

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from ikeway.config import outer_tables
+from ikeway.config.limits_table import LimitsTable
 from ikeway.config.load import Loaded
 from ikeway.config.proposals import words
-from ikeway.config.schema import LimitsTable
 from ikeway.config.traffic_flow import shown
 from ikeway.config.values import PROTOCOLS, span
 from ikeway.crypto.names import name_text
