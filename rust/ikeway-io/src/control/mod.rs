@@ -3,6 +3,7 @@
 //! SEQPACKET.
 
 mod connection;
+mod events;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod governing;
@@ -10,6 +11,7 @@ mod install;
 mod messages;
 mod octets;
 mod outer;
+mod replies;
 mod server;
 mod traffic_flow;
 

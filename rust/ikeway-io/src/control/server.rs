@@ -12,8 +12,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use zeroize::Zeroize;
 
 use super::connection::{Connection, Door, Heard, MESSAGE_OCTETS};
+use super::events::Event;
 use super::install;
-use super::messages::{Event, Outcome, PAGE, Reply, Request, Success, Usage, VERSION, nonzero};
+use super::messages::{Request, VERSION};
+use super::replies::{Outcome, PAGE, Reply, Success, Usage, nonzero};
 use crate::bell::Bell;
 use crate::engine::{Configuration, Engine};
 use crate::error::EngineError;
