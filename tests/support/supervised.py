@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from ikeway.daemon.instruments import Instruments
 from ikeway.daemon.share import Share
-from ikeway.daemon.supervisor import Instruments, Supervisor
+from ikeway.daemon.supervisor import Supervisor
 from ikeway.dataplane.null import NullDataPlane
 from ikeway.runtime import network as host_network
 from support.configured import loaded

@@ -22,12 +22,13 @@ from ikeway.daemon.colleague import Colleague, Resources
 from ikeway.daemon.departures import Leaving
 from ikeway.daemon.draining import Orders
 from ikeway.daemon.guarding import policy_status
+from ikeway.daemon.instruments import Instruments
 from ikeway.daemon.moves import Moves
 from ikeway.daemon.nursery import Nursery
 from ikeway.daemon.plane_events import reopen
 from ikeway.daemon.share import keeper
 from ikeway.daemon.starter import named
-from ikeway.daemon.supervisor import FAREWELL, Instruments
+from ikeway.daemon.supervisor import FAREWELL
 from ikeway.daemon.ticket_keys import TicketKeys
 from ikeway.daemon.traps import TRAP_BITS
 from ikeway.daemon.watchers import Watchers

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -19,9 +19,11 @@ from ikeway.control.rundir import RunDir
 from ikeway.control.schema import Drain, Drained, EventLine, Reloaded, Status
 from ikeway.daemon import foundation, reloading
 from ikeway.daemon.departures import Leaving, depart
+from ikeway.daemon.disconnecting import disconnect
 from ikeway.daemon.draining import Draining
 from ikeway.daemon.eap import open_desk
 from ikeway.daemon.guarding import policy_status
+from ikeway.daemon.instruments import Instruments
 from ikeway.daemon.plane_events import PlaneEvents
 from ikeway.daemon.radius import RadiusOffice
 from ikeway.daemon.roaming import Roaming
@@ -30,7 +32,6 @@ from ikeway.daemon.starter import Starter, named
 from ikeway.daemon.status import (
     Clocks,
     Measured,
-    child_spis,
     connection_of,
     ike_status,
     retry_status,
@@ -47,7 +48,6 @@ from ikeway.ike.environment import Environment
 from ikeway.ike.io import (
     AddChild,
     CheckLiveness,
-    CloseChild,
     Disconnect,
     FollowRedirect,
     Report,
@@ -62,19 +62,15 @@ from ikeway.ike.reports import (
     Rekeyed,
     Warned,
 )
-from ikeway.ike.sa import IkeSa
-from ikeway.ike.states import Deleting, Replaced
 from ikeway.ike.states import Established as Up
 from ikeway.model.address import IKE_PORT, NAT_PORT
-from ikeway.model.errors import UsageError
 from ikeway.model.identity import Identity
 from ikeway.model.secret import Secret
 from ikeway.policy.connection import Connection, Start
 from ikeway.runtime import steering
 from ikeway.runtime.driver import Driver, Ports
 from ikeway.runtime.entropy import SystemRandom
-from ikeway.runtime.faults import Fault, Faults
-from ikeway.runtime.keylog import KeyLog
+from ikeway.runtime.faults import Faults
 from ikeway.runtime.leases import Leases
 from ikeway.runtime.network import HostNetwork
 from ikeway.runtime.pki import Pki
@@ -86,19 +82,11 @@ FAREWELL = 2.0
 """Seconds for peers to answer our Deletes before we leave."""
 
 
-@dataclass(frozen=True, slots=True)
-class Instruments:
-    """What operators and tests look in and reach in with. None of it is for every day."""
-
-    key_log: KeyLog | None = None
-    faults: tuple[Fault, ...] = ()
-
-
 def run(
     loaded: Loaded,
     run_dir: RunDir,
     network: HostNetwork | None,
-    instruments: Instruments = Instruments(),
+    instruments: Instruments,
 ) -> None:
     """Be the daemon of `run_dir` until SIGTERM, SIGINT or a `shutdown` request.
 
@@ -186,7 +174,8 @@ class Supervisor:
         self._ticket_keys = TicketKeys(self.seal_tickets)
         self._is_first = share.worker == 0
         if self._is_first:
-            self._warn(instruments)
+            for warning, told in instruments.warnings():
+                self._log.warning(warning, **told)
 
     def _radius_office(self, plane: DataPlane) -> RadiusOffice | None:
         if self._loaded.radius is None:
@@ -195,14 +184,6 @@ class Supervisor:
 
     def _end(self, spi: bytes, reason: str) -> None:
         self._driver.command(spi, Disconnect(reason))
-
-    def _warn(self, instruments: Instruments) -> None:
-        if instruments.key_log is not None:
-            warning = "THE KEY LOG REVEALS ALL TRAFFIC: whoever reads it reads that, for ever"
-            self._log.warning(warning, keylog=str(instruments.key_log.folder))
-        if instruments.faults:
-            warning = "FAULTS ARE BEING INJECTED: this daemon loses and corrupts what it handles"
-            self._log.warning(warning, rules=len(instruments.faults))
 
     def _warn_of(self, reason: str) -> None:
         self._heard(Report(b"", Warned(reason)))
@@ -293,21 +274,7 @@ class Supervisor:
         Raises:
             UsageError: there is none.
         """
-        sas = self._driver.endpoint.sas
-        whole = [sa for sa in sas if target in {sa.spi.hex(), connection_of(sa.state)}]
-        children = [] if whole else [(sa, spi) for sa in sas for spi in child_spis(sa, target)]
-        was_kept = self._starter.rest({target} | _ended(sas, whole))
-        names = {target, *(connection_of(sa.state) or "" for sa in whole)}
-        for sa in whole:
-            self._driver.command(sa.spi, Disconnect("asked to disconnect"))
-        for sa, spi in children:
-            self._driver.command(sa.spi, CloseChild(spi))
-        # Whoever ends a connection wants no way back to it, even where it is down (RFC 5723 §6.2).
-        for name in names:
-            self._driver.endpoint.forget_ticket(name)
-        if not whole and not children and not was_kept:
-            raise UsageError(f"no SA is called {target!r}; `ikeway status` shows them")
-        return [sa.spi.hex() for sa in whole] + [f"{spi:08x}" for _, spi in children]
+        return disconnect(self._driver, self._starter, target)
 
     async def obey(self, order: Order) -> int:
         """Carry an order of a RADIUS server out; return how many sessions it was about."""
@@ -438,11 +405,3 @@ class Supervisor:
             async with asyncio.timeout(FAREWELL):
                 await self._driver.quiet()
         await self._driver.drain()
-
-
-def _ended(sas: Iterable[IkeSa], going: Iterable[IkeSa]) -> set[str]:
-    """Return the connections of which nothing is left once these IKE SAs are gone."""
-    gone = {sa.spi for sa in going}
-    others = (sa.state for sa in sas if sa.spi not in gone)
-    left = {connection_of(state) for state in others if not isinstance(state, Deleting | Replaced)}
-    return {name for sa in going if (name := connection_of(sa.state))} - left

@@ -17,8 +17,9 @@ from ikeway.control.schema import Drain
 from ikeway.daemon.channel import Channel
 from ikeway.daemon.distant import DistantLeases, DistantNetwork, DistantOthers, DistantPlane
 from ikeway.daemon.foundation import spare_the_collector
+from ikeway.daemon.instruments import Instruments
 from ikeway.daemon.share import Share
-from ikeway.daemon.supervisor import Instruments, Supervisor
+from ikeway.daemon.supervisor import Supervisor
 from ikeway.dataplane.null import NullDataPlane
 from ikeway.dataplane.port import DataPlane, PlaneEvent
 from ikeway.ike.io import RevokeTicket

@@ -37,6 +37,7 @@ def serve(
 
     from ikeway.client.network import PyrouteNetwork
     from ikeway.daemon import supervisor
+    from ikeway.daemon.instruments import Instruments
     from ikeway.runtime.faults import load as load_faults
     from ikeway.runtime.keylog import KeyLog
 
@@ -45,7 +46,7 @@ def serve(
         structlog.get_logger("ikeway").warning(warning)
     carries_packets = loaded.dataplane.backend != "null"
     network = PyrouteNetwork(run_dir) if carries_packets else None
-    instruments = supervisor.Instruments(
+    instruments = Instruments(
         None if keylog is None else KeyLog(keylog), () if faults is None else load_faults(faults)
     )
     if loaded.host.workers == 1:
