@@ -2,6 +2,8 @@
 """The database: opened by several processes at once, and brought to the schema of this release."""
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from ikeway.store.schema import VERSION
 
 PATIENCE_MS: Final = 10_000
 """How long to wait for another process that writes."""
+_AGAIN_SECONDS: Final = 0.01
 
 
 class Database:
@@ -101,10 +104,28 @@ def _prepare(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {PATIENCE_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(cursor)
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Have changes go to a log (WAL) from now on.
+
+    Of several who begin with a new file at once, SQLite refuses all but one at once: its
+    busy_timeout does not hold for this.
+    """
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        else:
+            return
+        time.sleep(_AGAIN_SECONDS)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -126,6 +127,16 @@ def test_several_processes_may_begin_with_a_database_that_is_not_there(tmp_path:
         stores = list(pool.map(lambda _: opened(tmp_path), range(8)))
     stores[0].add(user("carol"), PASSWORD)
     assert all(store.find("carol") for store in stores)
+
+
+def test_whoever_begins_waits_for_another_that_is_about_to(tmp_path: Path) -> None:
+    """SQLite refuses at once, whatever time it is given: another has the file, not yet a log."""
+    other = sqlite3.connect(tmp_path / "users.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    leaves = threading.Timer(0.2, other.close)
+    leaves.start()
+    opened(tmp_path).add(user("carol"), PASSWORD)
+    leaves.join()
 
 
 def test_what_another_process_changes_is_seen_by_all_stores_of_a_process(tmp_path: Path) -> None:
