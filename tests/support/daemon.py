@@ -23,6 +23,9 @@ PROGRAM: Final = str(Path(sys.executable).with_name("ikeway"))
 START: Final = 60.0
 """A loaded machine takes long to start a daemon, and no test is about that."""
 END: Final = 8.0
+PATIENCE: Final = 20.0
+"""How long the log may lack words: no test is about how soon they are there."""
+LINES: Final = 30
 
 
 class Daemon:
@@ -132,9 +135,14 @@ class Daemon:
         """Whether the log has these words."""
         return words in self.log()
 
-    def wait_for_log(self, words: str, patience: float = 5.0) -> None:
+    def wait_for_log(self, words: str, patience: float = PATIENCE) -> None:
         """Wait until the log has these words."""
-        wait_until(lambda: self.said(words), patience, f"{words!r} in ikeway's log")
+
+        def missed() -> str:
+            end = "\n".join(self.log().splitlines()[-LINES:])
+            return f"{words!r} in ikeway's log, whose end is\n{end}"
+
+        wait_until(lambda: self.said(words), patience, missed)
 
     def faults(self) -> list[str]:
         """Return lines of the log that no peer and no test may cause: exceptions of our own."""

@@ -70,6 +70,13 @@ def _command(pid: int) -> bytes:
 
 
 def kill_engine(made: Two) -> None:
-    for pid in engine_of(made):
+    """End our host's engine as a crash would.
+
+    What follows has no bound of seconds: the daemon hears of it when the kernel has taken the
+    interface away, which waits for every namespace that is made or taken down meanwhile.
+    """
+    there = engine_of(made)
+    assert there, "no engine is there to be killed"
+    for pid in there:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
