@@ -8,8 +8,8 @@ import struct
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -131,7 +131,13 @@ def is_refused(refusal: Refusal) -> Callable[[PlaneEvent], bool]:
 
 
 def test_a_machine_that_was_late_sends_no_bursts(hosts: Hosts) -> None:
-    """What an engine that stood still for 150 ms owes leaves a little faster, and not at once."""
+    """What an engine that stood still for 150 ms owes leaves a little faster, and not at once.
+
+    Packets have their times at least 15/16 of the interval apart, and none leaves before its time.
+    Those that are late leave four at once; four more may have been ready before the thread had to
+    wait. So much is true however the machine shares its processors out; with how little lateness
+    the rate is right is said of the rhythm alone, whose clock is its test's.
+    """
     children = streams(Stream(600, 1000.0))
     install(hosts, children)
     ping(*hosts)
@@ -140,28 +146,36 @@ def test_a_machine_that_was_late_sends_no_bursts(hosts: Hosts) -> None:
     with tap(hosts[0]) as link:
         link.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         link.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 25)
+        before = stamps(link, children[0].spi_out, 10)
         os.kill(engine, signal.SIGSTOP)
         time.sleep(0.15)
         os.kill(engine, signal.SIGCONT)
-        time.sleep(1)
-        times = stamps(link, children[0].spi_out)
+        times = before + stamps(link, children[0].spi_out, 1000)
     hosts[0].namespace.ip("link", "set", "outer0", "gso_max_segs", "65535")
-    most = max(sum(one <= later < one + 1e-3 for later in times) for one in times)
-    assert most <= 8, "four at once, and those whose time it is"
-    after = times[-1] - times[0]
-    assert 0.9 < len(times) / after / 1000 <= (1 + 1 / 16) * 1.02
+    assert max(later - one for one, later in pairwise(times)) > 0.1, "it stood still"
+    assert most_ahead(times, (1 - 1 / 16) / 1000) <= 4 + 4 + 1
 
 
-def stamps(link: socket.socket, spi: int) -> list[float]:
-    """Return when the kernel saw each ESP packet of an SA that waits there."""
-    link.setblocking(False)
-    times = []
-    with suppress(BlockingIOError):
-        while True:
-            frame, ancillary, _, _ = link.recvmsg(1 << 17, 64)
-            if (esp_of(frame) or b"")[:4] == spi.to_bytes(4):
-                seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
-                times.append(seconds + nanoseconds / 1e9)
+def most_ahead(times: list[float], every: float) -> float:
+    """Return by how many packets a row of any length is longer than one that has them so far
+    apart."""
+    most = lowest = 0.0
+    for number, when in enumerate(times):
+        ahead = number - (when - times[0]) / every
+        lowest = min(lowest, ahead)
+        most = max(most, ahead - lowest + 1)
+    return most
+
+
+def stamps(link: socket.socket, spi: int, count: int) -> list[float]:
+    """Return when the kernel saw each of so many ESP packets of an SA, which come before long."""
+    link.settimeout(30)
+    times: list[float] = []
+    while len(times) < count:
+        frame, ancillary, _, _ = link.recvmsg(1 << 17, 64)
+        if (esp_of(frame) or b"")[:4] == spi.to_bytes(4):
+            seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
+            times.append(seconds + nanoseconds / 1e9)
     return times
 
 
