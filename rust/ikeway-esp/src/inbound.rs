@@ -18,6 +18,7 @@ use crate::form::Form;
 use crate::fragments::Sorter;
 use crate::inner::{Flow, IPV4, IPV6, inner_length, next_header};
 use crate::ipcomp::{Expander, IPCOMP};
+use crate::outer::Outer;
 use crate::padding::DUMMY;
 use crate::replay::Window;
 use crate::shape::Shape;
@@ -118,6 +119,12 @@ impl InboundSa {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.terms.counters
+    }
+
+    /// Returns what the other half of the pair does to outer headers.
+    #[must_use]
+    pub fn outer(&self) -> &Outer {
+        &self.terms.outer
     }
 
     /// Makes the next packet that verifies a proof that the peer can use the pair.

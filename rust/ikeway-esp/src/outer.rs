@@ -70,10 +70,11 @@ impl Outer {
         }
     }
 
-    /// Returns the longest outer packet as the operator knows it, 0 if it is to be learnt.
+    /// Returns the longest outer packet as the operator knows it; none is that it is to be learnt.
     #[must_use]
-    pub const fn path_mtu(&self) -> u16 {
-        self.path_mtu
+    #[inline]
+    pub const fn by_hand(&self) -> Option<u16> {
+        if self.path_mtu == 0 { None } else { Some(self.path_mtu) }
     }
 }
 

@@ -40,6 +40,12 @@ impl InboundTable {
     }
 
     /// Returns the SA with this SPI.
+    #[must_use]
+    pub fn get(&self, spi: u32) -> Option<&InboundSa> {
+        self.sas.get(&spi).map(AsRef::as_ref)
+    }
+
+    /// Returns the SA with this SPI.
     pub fn get_mut(&mut self, spi: u32) -> Option<&mut InboundSa> {
         self.sas.get_mut(&spi).map(AsMut::as_mut)
     }

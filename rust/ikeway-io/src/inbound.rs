@@ -276,12 +276,14 @@ impl Lane<'_> {
                 Some(Opened::Within(inner)) => {
                     let inner = place.start + inner.start..place.start + inner.end;
                     clamp(octets.get_mut(inner.clone()).unwrap_or_default(), || {
-                        mtu(self.tun, self.paths, Some(run.peer))
+                        mtu((self.tun, self.paths), self.table.get(spi), Some(run.peer))
                     });
                     self.coalescer.push(self.tun, octets, inner);
                 }
                 Some(Opened::Anew(place)) => {
-                    self.anew.pass(self.tun, place, || mtu(self.tun, self.paths, Some(run.peer)));
+                    self.anew.pass(self.tun, place, || {
+                        mtu((self.tun, self.paths), self.table.get(spi), Some(run.peer))
+                    });
                 }
                 Some(Opened::Stream) => self.pass_stream(spi, Some(run.peer)),
                 None => (),
@@ -372,7 +374,7 @@ impl Lane<'_> {
             if let Some(limit) = sa.counters().receive(place.len()) {
                 self.reporter.spent(spi, limit);
             }
-            self.anew.push(self.tun, place, || mtu(self.tun, self.paths, peer));
+            self.anew.push(self.tun, place, || mtu((self.tun, self.paths), Some(sa), peer));
         }
         self.anew.bound(self.tun);
     }
@@ -412,10 +414,10 @@ impl Lane<'_> {
     }
 }
 
-/// Returns the longest packet that the interface takes and the way back to a peer carries.
+/// Returns the longest packet that the interface takes and the way back of an SA carries.
 #[cold]
-fn mtu(tun: &Tun, paths: &Paths, peer: Option<SocketAddr>) -> usize {
-    let most = peer.and_then(|peer| paths.carried_to(peer));
+fn mtu((tun, paths): (&Tun, &Paths), sa: Option<&InboundSa>, peer: Option<SocketAddr>) -> usize {
+    let most = sa.and_then(|sa| paths.carried_back(sa, peer));
     tun.mtu().min(most.unwrap_or(usize::MAX))
 }
 

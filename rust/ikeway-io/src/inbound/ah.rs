@@ -46,7 +46,9 @@ impl Lane<'_> {
         match self.open_ah(spi, run, start) {
             Some(Opened::Stream) => self.pass_stream(spi, Some(run.peer)),
             Some(Opened::Within(place) | Opened::Anew(place)) => {
-                self.anew.pass(self.tun, place, || mtu(self.tun, self.paths, Some(run.peer)));
+                self.anew.pass(self.tun, place, || {
+                    mtu((self.tun, self.paths), self.table.get(spi), Some(run.peer))
+                });
             }
             None => self.anew.octets.truncate(start),
         }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ikeway_esp::OutboundSa;
+use ikeway_esp::{InboundSa, OutboundSa};
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use claim::Claim;
@@ -33,6 +33,8 @@ const LEAST_IPV6: u16 = 1280;
 const LEAST_IPV4: u16 = 576;
 
 const UDP_HEADER: usize = 8;
+/// Those before ESP, of any peer.
+const MOST_HEADERS: usize = 40 + UDP_HEADER;
 /// What somebody can make of a path who may not have seen our packets.
 pub(crate) const BLIND_MTU: u16 = 1280;
 /// More than ESP adds to an inner packet, with any suite.
@@ -67,7 +69,7 @@ impl Paths {
     /// known.
     #[inline]
     pub(crate) fn longest_outer(&self, sa: &OutboundSa) -> Option<usize> {
-        if !self.has_any.load(Ordering::Relaxed) && sa.outer().path_mtu() == 0 {
+        if !self.has_any.load(Ordering::Relaxed) && sa.outer().by_hand().is_none() {
             return None;
         }
         self.look_up(sa).map(usize::from)
@@ -82,14 +84,14 @@ impl Paths {
         known.map(|(peer, learnt)| (*peer, learnt.mtu)).collect()
     }
 
-    /// Returns the longest inner packet that a peer can be sent, whatever the suite.
-    #[inline]
-    pub(crate) fn carried_to(&self, peer: SocketAddr) -> Option<usize> {
-        if !self.has_any.load(Ordering::Relaxed) {
-            return None;
-        }
-        let mtu = usize::from(self.learnt(peer.ip(), Instant::now())?);
-        Some(mtu.saturating_sub(headers(peer) + MOST_ADDED))
+    /// Returns the longest inner packet that leaves whole on the way back of an SA, whatever the suite;
+    /// where it is not known to whom that is, as the operator says alone.
+    pub(crate) fn carried_back(&self, sa: &InboundSa, peer: Option<SocketAddr>) -> Option<usize> {
+        let now = Instant::now();
+        let learnt = peer.and_then(|peer| self.learnt(peer.ip(), now));
+        let mtu = sa.outer().by_hand().into_iter().chain(learnt).min()?;
+        let headers = peer.map_or(MOST_HEADERS, headers);
+        Some(usize::from(mtu).saturating_sub(headers + MOST_ADDED))
     }
 
     /// Takes word of a path's MTU. Returns what is learnt, if that is news.
@@ -124,9 +126,8 @@ impl Paths {
     #[cold]
     fn look_up(&self, sa: &OutboundSa) -> Option<u16> {
         let (_, peer) = sa.path();
-        let by_hand = Some(sa.outer().path_mtu()).filter(|mtu| *mtu > 0);
         let learnt = self.learnt(peer.ip(), Instant::now());
-        by_hand.into_iter().chain(learnt).min()
+        sa.outer().by_hand().into_iter().chain(learnt).min()
     }
 
     fn learnt(&self, peer: IpAddr, now: Instant) -> Option<u16> {
