@@ -9,7 +9,7 @@ use ikeway_esp::Refusal;
 
 pub use crate::control::fuzzing::read;
 use crate::path_mtu::Claim;
-use crate::tun::{Coalescer, HEADER_OCTETS, Handed, Sink, fragments};
+use crate::tun::{Coalescer, HEADER_OCTETS, Handed, Sink};
 
 /// Returns what a message of ICMP claims about a path: the peer, the MTU, and the SPI that it shows.
 #[must_use]
@@ -49,12 +49,7 @@ pub fn join(packets: &[Vec<u8>], joins_udp: bool) -> Vec<Vec<u8>> {
 /// # Errors
 /// Why there are none.
 pub fn fragment(packet: &[u8], most: usize) -> Result<Vec<Vec<u8>>, Refusal> {
-    let mut parts = Vec::new();
-    fragments(packet, most, |part| {
-        parts.push(part.to_vec());
-        Ok(())
-    })?;
-    Ok(parts)
+    crate::tun::cut(packet, most)
 }
 
 /// Octets of the header that says how a packet is to be cut.

@@ -54,6 +54,17 @@ where
     Ok(())
 }
 
+/// Returns all fragments of a packet, as [`fragments`] makes them.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn cut(packet: &[u8], most: usize) -> Result<Vec<Vec<u8>>, Refusal> {
+    let mut parts = Vec::new();
+    fragments(packet, most, |part| {
+        parts.push(part.to_vec());
+        Ok(())
+    })?;
+    Ok(parts)
+}
+
 /// Writes length, place and checksum.
 fn finish_header(packet: &mut [u8], header: usize, place: u16) -> Option<()> {
     let length = u16::try_from(packet.len()).ok()?;
@@ -99,15 +110,6 @@ mod tests {
         let length = u16::try_from(octets.len()).unwrap();
         octets[2..4].copy_from_slice(&length.to_be_bytes());
         octets
-    }
-
-    fn cut(packet: &[u8], most: usize) -> Result<Vec<Vec<u8>>, Refusal> {
-        let mut parts = Vec::new();
-        fragments(packet, most, |part| {
-            parts.push(part.to_vec());
-            Ok(())
-        })?;
-        Ok(parts)
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod too_big;
 
 pub(crate) use coalesce::{Coalescer, Sink};
 pub(crate) use device::Tun;
+#[cfg(feature = "fuzzing")]
+pub(crate) use fragment::cut;
 pub(crate) use fragment::fragments;
 pub(crate) use header::HEADER_OCTETS;
 pub(crate) use mss::clamp;
