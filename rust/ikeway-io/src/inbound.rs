@@ -344,20 +344,7 @@ impl Lane<'_> {
                 }
             }
         });
-        match opened {
-            Ok(Opened::Stream) => Some(Opened::Stream),
-            Ok(opened) => {
-                if let Some(limit) = sa.counters().receive(opened.octets()) {
-                    self.reporter.spent(spi, limit);
-                }
-                Some(opened)
-            }
-            Err(refusal) => {
-                sa.counters().refuse(refusal);
-                self.reporter.refuse(refusal, spi, Some(run.peer));
-                None
-            }
-        }
+        counted(opened, sa, self.reporter, run.peer)
     }
 }
 
@@ -411,6 +398,31 @@ impl Lane<'_> {
         let is_short = packet.len() < ANSWERABLE;
         let refusal = if is_short { Refusal::Malformed } else { Refusal::UnknownSpi };
         self.reporter.refuse_unknown(refusal, spi, run.peer);
+    }
+}
+
+/// Counts what was opened on an SA, or refused, and tells of it; what a stream brought is counted as
+/// it passes on.
+#[inline]
+fn counted(
+    opened: Result<Opened, Refusal>,
+    sa: &InboundSa,
+    reporter: &Reporter,
+    peer: SocketAddr,
+) -> Option<Opened> {
+    match opened {
+        Ok(Opened::Stream) => Some(Opened::Stream),
+        Ok(opened) => {
+            if let Some(limit) = sa.counters().receive(opened.octets()) {
+                reporter.spent(sa.spi(), limit);
+            }
+            Some(opened)
+        }
+        Err(refusal) => {
+            sa.counters().refuse(refusal);
+            reporter.refuse(refusal, sa.spi(), Some(peer));
+            None
+        }
     }
 }
 

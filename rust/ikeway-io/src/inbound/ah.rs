@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use ikeway_esp::{Delivery, InboundSa, Refusal, Verified, ah_spi};
 
-use super::{Lane, Opened, Source, carry_class, mtu};
+use super::{Lane, Opened, Source, carry_class, counted, mtu};
 use crate::lanes::Lanes;
 use crate::udp::{ReceiveBatch, Run};
 
@@ -75,20 +75,7 @@ impl Lane<'_> {
                 .and_then(|verified| admit(sa, &verified, packet, run.class))
                 .map(|inner| Opened::Anew(start + inner.start..start + inner.end))
         };
-        match opened {
-            Ok(Opened::Stream) => Some(Opened::Stream),
-            Ok(opened) => {
-                if let Some(limit) = sa.counters().receive(opened.octets()) {
-                    self.reporter.spent(spi, limit);
-                }
-                Some(opened)
-            }
-            Err(refusal) => {
-                sa.counters().refuse(refusal);
-                self.reporter.refuse(refusal, spi, Some(run.peer));
-                None
-            }
-        }
+        counted(opened, sa, self.reporter, run.peer)
     }
 }
 
