@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ikeway_esp::{Ends, InboundSa, InstallError, OutboundSa, Policy, Spd, Terms};
+use serde::Deserialize;
 
 use crate::error::EngineError;
 use crate::events::Reporter;
@@ -23,7 +24,8 @@ use crate::wiring::Wiring;
 use crate::without::Without;
 
 /// Where the engine listens, and the interface that it makes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Configuration {
     pub(crate) listen: Vec<IpAddr>,
     pub(crate) port: u16,

@@ -254,7 +254,9 @@ class EngineDataPlane(DataPlane):
     async def _configured(self, until: Instant) -> Answer:
         while True:
             try:
-                return await self._channel.ask("configure", **configuration(self._config))
+                return await self._channel.ask(
+                    "configure", configuration=configuration(self._config)
+                )
             except EngineRefusedError as refusal:
                 if refusal.number not in _TAKEN or asyncio.get_running_loop().time() >= until:
                     raise

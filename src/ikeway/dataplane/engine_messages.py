@@ -32,13 +32,13 @@ from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
-PROTOCOL_VERSION: Final = 18
+PROTOCOL_VERSION: Final = 19
 
 Json: TypeAlias = dict[str, Any]
 
 
 def configuration(config: PlaneConfig) -> Json:
-    """Return the fields of `configure`."""
+    """Return what `configure` asks for."""
     return {
         "listen": [str(address) for address in config.listen],
         "port": config.port,

@@ -2,7 +2,6 @@
 //! What the daemon asks the engine for.
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU32;
 
 use ikeway_esp::{Amount, Budget, Ipcomp};
 use serde::{Deserialize, Serialize};
@@ -11,9 +10,10 @@ use super::governing::Governing;
 use super::octets::Octets;
 use super::outer::OuterHeader;
 use super::traffic_flow::TrafficFlow;
+use crate::engine::Configuration;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 18;
+pub(super) const VERSION: u32 = 19;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
@@ -24,14 +24,7 @@ pub(super) enum Request {
     },
     Configure {
         id: u64,
-        listen: Vec<IpAddr>,
-        port: u16,
-        workers: u32,
-        is_joined: bool,
-        queues: NonZeroU32,
-        busy_poll: u32,
-        tun: String,
-        mtu: u32,
+        configuration: Configuration,
     },
     /// On `standby`, the outbound half sends once the peer has used the pair.
     Install {

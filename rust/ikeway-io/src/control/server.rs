@@ -241,28 +241,7 @@ impl Server {
         match request {
             Request::Install { .. } | Request::Remove { .. } => (),
             Request::Hello { .. } => return Ok(self.hello()),
-            Request::Configure {
-                listen,
-                port,
-                workers,
-                is_joined,
-                queues,
-                busy_poll,
-                tun,
-                mtu,
-                ..
-            } => {
-                return self.configure(Configuration {
-                    listen,
-                    port,
-                    workers,
-                    is_joined,
-                    queues,
-                    busy_poll,
-                    tun,
-                    mtu,
-                });
-            }
+            Request::Configure { configuration, .. } => return self.configure(configuration),
             Request::Usage { spi_in, .. } => return self.usage(spi_in),
             Request::Usages { start, .. } => return self.usages(start),
             Request::Paths { after, .. } => return self.paths(after),
