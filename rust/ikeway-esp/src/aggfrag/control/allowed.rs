@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The rate that a sender allows itself (RFC 9347 §2.4.2, RFC 5348 §4).
+//! The rate that a sender allows itself (RFC 9347 §2.4.2, RFC 5348 §4.2 to §4.4).
 
 use std::time::Duration;
 
 use super::throughput::throughput;
 
-/// Packets a second before a round trip is known: what TCP sends in a second without one (RFC 6928,
-/// RFC 6298 §2).
+/// Packets a second before a round trip is known: what TCP sends today in a second without one (RFC
+/// 6928 §2, RFC 6298 §2), where RFC 5348 §4.2 has one.
 const START: f64 = 10.0;
-/// Packets in the first round trip that is known (RFC 5348 §4.2).
+/// Packets in the first round trip that is known: RFC 5348 §4.2 has four, and 4,380 octets of those that
+/// are longer.
 const FIRST_WINDOW: f64 = 4.0;
 /// The least: fields of reports have no room for slower streams.
 const LEAST: f64 = 1.0;
-/// How long nothing is heard before the first round trip, and how many of them after it (§4.4).
+/// How long nothing is heard before the first round trip (RFC 5348 §4.2), and how many of them after it
+/// (§4.3, step 3).
 const FIRST_SILENCE: Duration = Duration::from_secs(2);
 const SILENCE: u32 = 4;
 
@@ -54,13 +56,14 @@ impl Allowed {
         (self.changed, self.inverse) = (now, inverse);
         let doubled = self.rate * 2.0;
         self.set(match inverse {
-            // Slow start (RFC 5348 §4.3).
+            // Slow start (RFC 5348 §4.3, step 4).
             0 => doubled.max(FIRST_WINDOW / rtt.as_secs_f64().max(1e-6)),
             inverse => throughput(rtt, 1.0 / f64::from(inverse)).min(doubled),
         });
     }
 
-    /// Halves the rate if nothing was heard for long: "no feedback timeout" (RFC 9347 §2.4.2).
+    /// Halves the rate if nothing was heard for long: "no feedback timeout" (RFC 9347 §2.4.2, RFC 5348
+    /// §4.4).
     pub(super) fn check(&mut self, now: Duration) {
         let patience = self.rtt.map_or(FIRST_SILENCE, |rtt| (SILENCE * rtt).max(2 * self.every()));
         if now > self.heard + patience {
@@ -93,7 +96,8 @@ mod tests {
         assert_eq!(rates, [80.0, 160.0, 320.0, 640.0, 1000.0, 1000.0]);
     }
 
-    /// RFC 5348 §4.3: the equation, and never more than twice what it was.
+    /// RFC 5348 §4.3, step 4: the equation, and at most twice what arrives. Reports do not say that, so
+    /// what was sent stands for it.
     #[test]
     fn losses_lower_it_at_once() {
         let mut allowed = Allowed::new(1000.0, Duration::ZERO);

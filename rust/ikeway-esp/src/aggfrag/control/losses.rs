@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a receiver says of losses: the loss event rate (RFC 9347 §3, Appendix B, RFC 5348 §5, §6.3.1).
+//! History discounting (§5.5), which is optional, there is none.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,6 +11,8 @@ use super::throughput::loss_of;
 const OVERTAKEN: u64 = 3;
 /// The weights of loss intervals, newest first (RFC 5348 §5.4).
 const WEIGHTS: [f64; 8] = [1.0, 1.0, 1.0, 1.0, 0.8, 0.6, 0.4, 0.2];
+/// The least rate that a first loss interval stands for, in packets a round trip (RFC 5348 §6.3.1).
+const LEAST_IN_ROUND_TRIP: f64 = 0.5;
 /// Packets that are missing at a time; of longer gaps only so much is looked at.
 const MOST_MISSING: u64 = 512;
 /// The round trip until the peer says one.
@@ -75,7 +78,8 @@ impl Losses {
         self.arrivals += 1;
     }
 
-    /// Returns the inverse of the loss event rate; 0 is no loss (RFC 9347 §6.1.2).
+    /// Returns the inverse of the loss event rate: the average loss interval (RFC 5348 §5.4); 0 is no
+    /// loss (RFC 9347 §6.1.2).
     pub(super) fn inverse_rate(&self) -> u32 {
         let Some(event) = self.event else { return 0 };
         let open = whole(self.highest.saturating_sub(event.first) + 1);
@@ -99,7 +103,7 @@ impl Losses {
         let gap = if self.highest == 0 { 0 } else { number - self.highest - 1 };
         let time = now.saturating_sub(self.last);
         for place in 1..=gap.min(MOST_MISSING) {
-            // As if they had come evenly: a long gap is several events.
+            // As if they had come evenly: a long gap is several events (RFC 5348 §5.2).
             let at = self.last + time.mul_f64(whole(place) / whole(gap + 1));
             let number = self.highest + place;
             self.missing.push_back(Missing { number, at, arrivals: self.arrivals });
@@ -128,10 +132,13 @@ impl Losses {
     }
 
     /// Before the first loss the rate grew fast, so the packets until then say little: the interval is
-    /// that with which the rate would be what arrives (RFC 5348 §6.3.1).
+    /// that with which the rate would be what arrives, or a packet in two round trips if that is more
+    /// (RFC 5348 §6.3.1).
     fn first_interval(&self, rtt: Duration) -> f64 {
-        let per_second = 1.0 / self.gap.max(1e-6);
-        1.0 / loss_of(rtt, per_second)
+        let least = LEAST_IN_ROUND_TRIP / rtt.as_secs_f64();
+        // Of a single packet nothing is known.
+        let arriving = if self.gap > 0.0 { 1.0 / self.gap.max(1e-6) } else { 0.0 };
+        1.0 / loss_of(rtt, least.max(arriving))
     }
 }
 
@@ -147,6 +154,7 @@ const fn clamp(inverse: f64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::throughput::throughput;
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
@@ -196,7 +204,7 @@ mod tests {
         assert_ne!(losses.inverse_rate(), 0);
     }
 
-    /// RFC 5348 §5.3: without new losses the open interval lowers the rate, slowly.
+    /// RFC 5348 §5.4: without new losses the open interval lowers the rate, slowly.
     #[test]
     fn the_rate_falls_while_nothing_is_lost() {
         let rates: Vec<_> = [1500, 2000, 3000]
@@ -212,6 +220,18 @@ mod tests {
         losses.arrive(1, false, RTT, MS);
         losses.arrive(2, true, RTT, 2 * MS);
         assert!(losses.has_marks() && losses.inverse_rate() > 0);
+    }
+
+    /// RFC 5348 §6.3.1: "if the first data packet is lost or ECN-marked", the rate that it stands for is
+    /// "0.5/R packets per second", and not the highest of all.
+    #[test]
+    fn a_mark_on_the_first_packet_stands_for_a_slow_path() {
+        let mut losses = Losses::default();
+        losses.arrive(1, true, RTT, MS);
+        let inverse = losses.inverse_rate();
+        let rate = throughput(RTT, 1.0 / f64::from(inverse));
+        let least = LEAST_IN_ROUND_TRIP / RTT.as_secs_f64();
+        assert!((least * 0.6..least * 1.05).contains(&rate), "{inverse} {rate} {least}");
     }
 
     /// I5: a peer that jumps to the end of its numbers costs no more than a gap does.

@@ -19,7 +19,7 @@ use super::header::CongestionInfo;
 /// The largest values of fields: what is more is said as that (§6.1.2).
 const MOST_RTT: u32 = 0x3f_ffff;
 const MOST_DELAY: u32 = 0x1f_ffff;
-/// The part of a sample in the round trip (RFC 5348 §4.3).
+/// The part of a sample in the round trip (RFC 5348 §4.3, step 2).
 const SAMPLE: f64 = 0.1;
 
 /// What the thread that receives knows of a pair, and the one that sends has to say.

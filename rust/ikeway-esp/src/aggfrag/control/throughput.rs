@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a TCP of the same round trip and loss would send (RFC 9347 Appendix B, RFC 5348 §3.1).
+//! What a TCP of the same round trip and loss would send (RFC 9347 Appendix B, RFC 5348 §3.1, §8.1).
 
 use std::time::Duration;
 
