@@ -6,8 +6,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
+use crate::gentle::Gentle;
 use crate::inner::Flow;
 use crate::order::Order;
 use crate::outbound::OutboundSa;
@@ -28,7 +27,7 @@ struct Family<N> {
 /// The selectors whose addresses share a prefix of so many bits, by the number that it is.
 struct Level<N> {
     bits: u32,
-    entries: FxHashMap<N, Entries>,
+    entries: Gentle<N, Entries>,
 }
 
 struct Entry {
@@ -174,13 +173,13 @@ impl<N: Number> Family<N> {
         let place = match self.place(bits) {
             Ok(place) => place,
             Err(place) => {
-                self.levels.insert(place, Level { bits, entries: FxHashMap::default() });
+                self.levels.insert(place, Level { bits, entries: Gentle::default() });
                 place
             }
         };
         let Some(level) = self.levels.get_mut(place) else { return };
         let key = start.first(bits);
-        let entries = match level.entries.remove(&key) {
+        let entries = match level.entries.remove(key) {
             Some(others) => others.with(entry),
             None => Entries::One(entry),
         };
@@ -190,7 +189,7 @@ impl<N: Number> Family<N> {
     #[inline]
     fn find(&self, address: N, flow: &Flow) -> Option<&Entry> {
         let candidates =
-            self.levels.iter().filter_map(|level| level.entries.get(&address.first(level.bits)));
+            self.levels.iter().filter_map(|level| level.entries.get(address.first(level.bits)));
         let mut entries = candidates.flat_map(Entries::as_slice);
         entries.find(|entry| entry.sa.policy().selects(flow))
     }
@@ -200,7 +199,7 @@ impl<N: Number> Family<N> {
         let Ok(place) = self.place(bits) else { return };
         let Some(level) = self.levels.get_mut(place) else { return };
         let key = start.first(bits);
-        if let Some(left) = level.entries.remove(&key).and_then(|found| found.without(spi_in)) {
+        if let Some(left) = level.entries.remove(key).and_then(|found| found.without(spi_in)) {
             level.entries.insert(key, left);
         }
         if level.entries.is_empty() {

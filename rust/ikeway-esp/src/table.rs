@@ -4,11 +4,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use crate::ends::Ends;
 use crate::error::InstallError;
 use crate::fragments::{self, Tracker};
+use crate::gentle::Gentle;
 use crate::inbound::InboundSa;
 use crate::inner::Flow;
 use crate::levels::Levels;
@@ -21,7 +20,7 @@ use crate::traps::Traps;
 #[derive(Default)]
 pub struct InboundTable {
     // Boxed, so that little moves when the table grows under traffic.
-    sas: FxHashMap<u32, Box<InboundSa>>,
+    sas: Gentle<u32, Box<InboundSa>>,
 }
 
 impl InboundTable {
@@ -32,7 +31,7 @@ impl InboundTable {
     pub fn insert(&mut self, sa: impl Into<Box<InboundSa>>) -> Result<(), InstallError> {
         let sa = sa.into();
         let spi = sa.spi();
-        if self.sas.contains_key(&spi) {
+        if self.sas.get(spi).is_some() {
             return Err(InstallError::SpiInUse(spi));
         }
         self.sas.insert(spi, sa);
@@ -42,22 +41,22 @@ impl InboundTable {
     /// Returns the SA with this SPI.
     #[must_use]
     pub fn get(&self, spi: u32) -> Option<&InboundSa> {
-        self.sas.get(&spi).map(AsRef::as_ref)
+        self.sas.get(spi).map(AsRef::as_ref)
     }
 
     /// Returns the SA with this SPI.
     pub fn get_mut(&mut self, spi: u32) -> Option<&mut InboundSa> {
-        self.sas.get_mut(&spi).map(AsMut::as_mut)
+        self.sas.get_mut(spi).map(AsMut::as_mut)
     }
 
     /// Removes the SA with this SPI, if there is one.
     pub fn remove(&mut self, spi: u32) {
-        self.sas.remove(&spi);
+        self.sas.remove(spi);
     }
 
     /// Removes every SA.
     pub fn clear(&mut self) {
-        self.sas.clear();
+        self.sas = Gentle::default();
     }
 }
 
@@ -69,7 +68,7 @@ impl InboundTable {
 #[derive(Default)]
 pub struct OutboundTable {
     /// By the SPI of the inbound half.
-    held: FxHashMap<u32, Arc<OutboundSa>>,
+    held: Gentle<u32, Arc<OutboundSa>>,
     active: Levels,
     standby: Levels,
     traps: Traps,
@@ -94,7 +93,7 @@ impl OutboundTable {
 
     /// Makes an SA that was on standby the newest of those that send.
     pub fn activate(&mut self, spi_in: u32) {
-        if self.held.get(&spi_in).is_some_and(|sa| sa.order().is_standby())
+        if self.held.get(spi_in).is_some_and(|sa| sa.order().is_standby())
             && let Some(sa) = self.take(spi_in)
         {
             self.replace(spi_in, sa, false);
@@ -191,7 +190,7 @@ impl OutboundTable {
     }
 
     fn take(&mut self, spi_in: u32) -> Option<Arc<OutboundSa>> {
-        let sa = self.held.remove(&spi_in)?;
+        let sa = self.held.remove(spi_in)?;
         self.levels(sa.order().is_standby()).remove(spi_in, &sa);
         self.count_following(self.following - usize::from(sa.follows()));
         Some(sa)

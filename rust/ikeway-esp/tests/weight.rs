@@ -12,8 +12,8 @@ use ikeway_esp::{
     Suite, Terms,
 };
 
-/// As many as fill tables of a power of two to three quarters.
-const PAIRS: u32 = 12_000;
+/// More and less than fill a table of a power of two: the mean weight is much the same.
+const COUNTS: [u32; 3] = [9_000, 12_000, 15_000];
 /// What aws-lc takes for two keys of AES-GCM, which no allocator of ours sees.
 const KEYS: usize = 2 * 608;
 
@@ -45,14 +45,19 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Returns the octets that each of many pairs takes.
+/// Returns the octets that each of many pairs takes, of the counts that one at which it is the most.
 fn weight(path: [&str; 2], host: fn(u32) -> IpAddr) -> usize {
+    COUNTS.into_iter().map(|count| weight_of_one(count, path, host)).max().unwrap()
+}
+
+/// Returns the octets that each of so many pairs takes.
+fn weight_of_one(count: u32, path: [&str; 2], host: fn(u32) -> IpAddr) -> usize {
     let suite = Suite::find(20, 256, 0).unwrap();
     let keys = DirectionKeys { encr: vec![1; suite.key_octets().0], integ: Vec::new() };
     let path: [SocketAddr; 2] = path.map(|end| end.parse().unwrap());
     let (mut inbound, mut outbound) = (InboundTable::default(), OutboundTable::default());
     let before = IN_USE.load(Ordering::Relaxed);
-    for spi in 1000..1000 + PAIRS {
+    for spi in 1000..1000 + count {
         let only = |ip| vec![Selector::new(0, (0, u16::MAX), ip, ip).unwrap()];
         let terms = Arc::new(Terms::new(Policy::new(only(host(0)), only(host(spi))).unwrap()));
         let shared = Shared { spi, suite, esn: true, terms };
@@ -63,7 +68,9 @@ fn weight(path: [&str; 2], host: fn(u32) -> IpAddr) -> usize {
         inbound.insert(receiver).unwrap();
         outbound.insert(spi, sender);
     }
-    KEYS + (IN_USE.load(Ordering::Relaxed) - before) / PAIRS as usize
+    let each = KEYS + (IN_USE.load(Ordering::Relaxed) - before) / count as usize;
+    println!("{count}: {each}");
+    each
 }
 
 /// An engine adds some 70 octets of its own (`bench/esp_scale.py` measures it whole): its list of
@@ -73,9 +80,9 @@ fn a_pair_weighs_less_than_two_thousand_octets() {
     let ipv4 = weight(["192.0.2.1:4500", "192.0.2.2:4500"], |number| {
         Ipv4Addr::from(0x0a00_0000 + number).into()
     });
-    assert!(ipv4 <= 1_904, "{ipv4}");
+    assert!(ipv4 <= 1_954, "{ipv4}");
     let ipv6 = weight(["[2001:db8::1]:4500", "[2001:db8::2]:4500"], |number| {
         Ipv6Addr::from((0xfd00 << 112) + u128::from(number)).into()
     });
-    assert!(ipv6 <= 2_011, "{ipv6}");
+    assert!(ipv6 <= 2_070, "{ipv6}");
 }

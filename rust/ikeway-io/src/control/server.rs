@@ -20,7 +20,7 @@ use crate::bell::Bell;
 use crate::engine::{Configuration, Engine};
 use crate::error::EngineError;
 use crate::events::{Reporter, Reports, reports};
-use crate::memory::return_what_is_large;
+use crate::memory::{clear_up_at_once, return_what_is_large};
 use crate::signals;
 use crate::without::Without;
 
@@ -55,6 +55,7 @@ impl Server {
         let without = Without::of_environment()?;
         signals::keep_secrets();
         return_what_is_large();
+        clear_up_at_once();
         let termination = signals::termination()?;
         let bell = Bell::new()?;
         let (reporter, reports) = reports(bell.clone());
