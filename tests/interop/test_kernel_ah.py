@@ -31,12 +31,13 @@ import socket, sys
 echo = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
 echo.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
 echo.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+echo.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_HOPOPTS, b"\\0\\0\\x1e\\4stay")
 echo.bind(("::", int(sys.argv[1])))
 while True:
     octets, control, _, source = echo.recvmsg(65535, 64)
     echo.sendmsg([octets], control, 0, source)
 """
-"""It answers from where it was asked, over either."""
+"""It answers from where it was asked, over either; in IPv6 with hop-by-hop options, before AH."""
 
 
 def cases() -> list[Echoed]:

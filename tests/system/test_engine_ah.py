@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """AH between two engines: IP protocol 51 (RFC 4302)."""
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -14,6 +18,20 @@ from support.suites import AH_SUITES, Suite
 from support.tunnel import INNER, OUTER, Host, Hosts, child_pair, ping, transfer
 
 pytestmark = pytest.mark.system
+
+Chain = tuple[tuple[str, bytes], ...]
+PROTOCOL = 253
+"""For experiments (RFC 3692); of what ends a chain."""
+EXTENSIONS = {"hop": 0, "destination": 60, "routing": 43}
+OPTIONS = b"\0\1" + b"\x1e\4stay" + b"\x3e\4vary" + b"\1\0"
+"""One that does not change on the way, and one that may (RFC 4727 §5)."""
+MANY = b"\0\x19" + b"\x1e\xcc" + bytes(204)
+ROUTE = b"\0\2\0\0" + bytes(4) + bytes(15) + b"\1"
+CHAINS: tuple[Chain, ...] = (
+    (("hop", OPTIONS),),
+    (("hop", MANY),),
+    (("hop", OPTIONS), ("destination", OPTIONS), ("routing", ROUTE)),
+)
 
 SHA256 = next(suite for suite in AH_SUITES if suite.name == "sha256")
 
@@ -45,15 +63,31 @@ def test_packets_are_of_protocol_51_and_may_be_read(hosts: Hosts) -> None:
 @pytest.mark.parametrize("outer", [0, 1], ids=["over-ipv4", "over-ipv6"])
 def test_transport_mode_carries_what_the_hosts_say(hosts: Hosts, outer: int) -> None:
     """RFC 4302 §3.1.1."""
-    for host, child in zip(hosts, pair(SHA256, outer, Mode.TRANSPORT), strict=True):
-        host.install(child)
-        into_the_interface(host, OUTER[1 - host.side][outer])
+    install(hosts, pair(SHA256, outer, Mode.TRANSPORT))
     peer = OUTER[1][outer]
-    process = hosts[0].namespace.start("ping", "-c", "3", "-i", "0.05", "-w", "3", peer)
-    assert process.wait(10) == 0
+    with into_the_interface(hosts[0], outer), into_the_interface(hosts[1], outer):
+        process = hosts[0].namespace.start("ping", "-c", "3", "-i", "0.05", "-w", "3", peer)
+        assert process.wait(10) == 0
     for host in hosts:
         usages = host.call(host.plane.usages)
         assert [(one.packets_in, one.packets_out) for one in usages.values()] == [(3, 3)]
+
+
+@pytest.mark.conformance("CF-U04")
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: "-".join(name for name, _ in chain))
+def test_headers_before_ah_are_protected_and_arrive(hosts: Hosts, chain: Chain) -> None:
+    """RFC 4302 §3.3.3.1.2: those that the way reads stand before AH, and are in its ICV."""
+    install(hosts, pair(SHA256, 1, Mode.TRANSPORT))
+    with into_the_interface(hosts[0], 1), tap(hosts[0]) as link:
+        heard = hosts[1].namespace.inside(listening)
+        with heard:
+            hosts[0].namespace.inside(lambda: send(chain, b"whole"))
+            octets, control, *_ = heard.recvmsg(100, 1000)
+        protected = [frame for frame in drain(link) if frame[12:14] == b"\x86\xdd"]
+    assert octets == b"whole"
+    assert [data[2:] for _, _, data in control] == [header[2:] for _, header in chain]
+    assert any(frame[20] == EXTENSIONS[chain[0][0]] for frame in protected)
+    assert "integrity_failed" not in hosts[1].call(hosts[1].plane.refused)
 
 
 @pytest.mark.conformance("CF-U16")
@@ -123,14 +157,45 @@ def at(end: Endpoint, port: int) -> Endpoint:
     return Endpoint(end.address, port)
 
 
-def into_the_interface(host: Host, target: str) -> None:
+@contextmanager
+def into_the_interface(host: Host, outer: int) -> Iterator[None]:
     """Have what this host sends to the other go through the engine; its own packets are marked."""
-    family = "-6" if ":" in target else "-4"
-    here = OUTER[host.side][":" in target]
-    way = (target, "dev", "ikeway0", "src", here, "table", "77")
-    host.namespace.ip(family, "route", "add", *way)
-    host.namespace.ip(family, "rule", "add", "priority", "90", "fwmark", "4500", "lookup", "main")
-    host.namespace.ip(family, "rule", "add", "priority", "91", "to", target, "lookup", "77")
+    here, target = OUTER[host.side][outer], OUTER[1 - host.side][outer]
+    family = "-6" if outer else "-4"
+    changes = (
+        ("route", (target, "dev", "ikeway0", "src", here, "table", "77")),
+        ("rule", ("priority", "90", "fwmark", "4500", "lookup", "main")),
+        ("rule", ("priority", "91", "to", target, "lookup", "77")),
+    )
+    for kind, words in changes:
+        host.namespace.ip(family, kind, "add", *words)
+    try:
+        yield
+    finally:
+        for kind, words in changes:
+            host.namespace.ip(family, kind, "del", *words)
+
+
+def listening() -> socket.socket:
+    """Return what hears `PROTOCOL` with the headers before it."""
+    heard = socket.socket(socket.AF_INET6, socket.SOCK_RAW, PROTOCOL)
+    heard.settimeout(3)
+    for option in (socket.IPV6_RECVHOPOPTS, socket.IPV6_RECVDSTOPTS, socket.IPV6_RECVRTHDR):
+        heard.setsockopt(socket.IPPROTO_IPV6, option, 1)
+    return heard
+
+
+def send(chain: Chain, payload: bytes) -> None:
+    """Send a packet that has these headers before its payload."""
+    kinds = [*(EXTENSIONS[name] for name, _ in chain), PROTOCOL]
+    body = b"".join(
+        bytes([after]) + header[1:] for after, (_, header) in zip(kinds[1:], chain, strict=True)
+    )
+    ends = (ip_address(OUTER[side][1]).packed for side in (0, 1))
+    length = len(body + payload).to_bytes(2)
+    head = b"\x60\0\0\0" + length + bytes([kinds[0], 64]) + b"".join(ends)
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as sending:
+        sending.sendto(head + body + payload, (OUTER[1][1], 0))
 
 
 def install(hosts: Hosts, children: list[ChildSa]) -> None:

@@ -128,9 +128,9 @@ impl<'engine> Source<'engine> {
         in_udp.into_iter().chain(bare).chain(ah)
     }
 
-    fn receive<const MESSAGES: usize>(
+    fn receive<const MESSAGES: usize, const CONTROL: usize>(
         &self,
-        batch: &mut ReceiveBatch<MESSAGES>,
+        batch: &mut ReceiveBatch<MESSAGES, CONTROL>,
     ) -> Result<bool, Errno> {
         if self.has_header { batch.receive_raw(self.socket) } else { batch.receive(self.socket) }
     }
@@ -222,10 +222,10 @@ impl Opened {
 
 impl Lane<'_> {
     /// Takes what is there, up to a batch. Returns whether there was anything.
-    fn drain<const MESSAGES: usize>(
+    fn drain<const MESSAGES: usize, const CONTROL: usize>(
         &mut self,
         source: &Source<'_>,
-        batch: &mut ReceiveBatch<MESSAGES>,
+        batch: &mut ReceiveBatch<MESSAGES, CONTROL>,
     ) -> bool {
         if source.is_ah {
             return self.drain_ah(source, batch);

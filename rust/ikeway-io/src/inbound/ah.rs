@@ -12,31 +12,36 @@ use crate::udp::{ReceiveBatch, Run};
 
 const AH: u8 = 51;
 const IPV6_HEADER: usize = 40;
+const LENGTH_AT: usize = 4;
+const NEXT_AT: usize = 6;
 
 impl Lane<'_> {
     /// Takes what is there, up to a batch. Returns whether there was anything.
-    pub(super) fn drain_ah<const MESSAGES: usize>(
+    pub(super) fn drain_ah<const MESSAGES: usize, const CONTROL: usize>(
         &mut self,
         source: &Source<'_>,
-        batch: &mut ReceiveBatch<MESSAGES>,
+        batch: &mut ReceiveBatch<MESSAGES, CONTROL>,
     ) -> bool {
         let has_failed = batch.receive(source.socket).is_err();
-        let (runs, octets) = batch.parts();
-        let has_some = has_failed || !runs.is_empty();
-        for run in runs {
-            for place in run.datagrams() {
-                self.take_ah(run, octets.get(place).unwrap_or_default());
-            }
+        let has_some = has_failed || !batch.parts().0.is_empty();
+        for (run, octets, control) in batch.packets() {
+            self.take_ah(run, control.extensions(), octets);
         }
         self.anew.flush(self.tun);
         has_some
     }
 
     /// Takes one packet, which is checked and goes on among those that are made anew.
-    fn take_ah(&mut self, run: &Run, octets: &[u8]) {
+    fn take_ah<'octets>(
+        &mut self,
+        run: &Run,
+        extensions: impl Iterator<Item = (u8, &'octets [u8])>,
+        octets: &[u8],
+    ) {
         let start = self.anew.octets.len();
-        put(run, octets, &mut self.anew.octets);
-        let spi = match ah_spi(self.anew.octets.get(start..).unwrap_or_default()) {
+        let whole = put(run, extensions, octets, &mut self.anew.octets);
+        let packet = self.anew.octets.get(start..).unwrap_or_default();
+        let spi = match whole.ok_or(Refusal::Malformed).and_then(|()| ah_spi(packet)) {
             Ok(spi) => spi,
             Err(refusal) => {
                 self.anew.octets.truncate(start);
@@ -108,19 +113,82 @@ fn admit(
     Ok(inner)
 }
 
-/// Puts a packet, with its IP header, at the end of `buffer`.
+/// Puts a packet, with its IP header, at the end of `buffer`; None is that it is not whole.
 ///
 /// The kernel leaves out the header of IPv6. What of it is protected is known nevertheless: version,
-/// length, next header, addresses.
-fn put(run: &Run, octets: &[u8], buffer: &mut Vec<u8>) {
-    if let (IpAddr::V6(source), Some(IpAddr::V6(destination))) = (run.peer.ip(), run.destination) {
-        let length = u16::try_from(octets.len()).unwrap_or(0).to_be_bytes();
-        let mut header = [0; IPV6_HEADER];
-        header[..2].copy_from_slice(&[0x60 | run.class >> 4, run.class << 4]);
-        header[4..8].copy_from_slice(&[length[0], length[1], AH, 1]);
-        header[8..24].copy_from_slice(&source.octets());
-        header[24..].copy_from_slice(&destination.octets());
-        buffer.extend_from_slice(&header);
+/// length, next header, addresses. It gives extension headers beside the packet, but for those of
+/// fragments, which are not protected (RFC 4302 App. A2): each names the one that follows here.
+fn put<'octets>(
+    run: &Run,
+    extensions: impl Iterator<Item = (u8, &'octets [u8])>,
+    octets: &[u8],
+    buffer: &mut Vec<u8>,
+) -> Option<()> {
+    let (IpAddr::V6(source), Some(IpAddr::V6(destination))) = (run.peer.ip(), run.destination)
+    else {
+        buffer.extend_from_slice(octets);
+        return Some(());
+    };
+    let start = buffer.len();
+    let mut header = [0; IPV6_HEADER];
+    header[..2].copy_from_slice(&[0x60 | run.class >> 4, run.class << 4]);
+    header[7] = 1;
+    header[8..24].copy_from_slice(&source.octets());
+    header[24..].copy_from_slice(&destination.octets());
+    buffer.extend_from_slice(&header);
+    let mut named_at = start + NEXT_AT;
+    for (kind, extension) in extensions {
+        // What had no room is cut short.
+        let units = usize::from(*extension.get(1)?) + 1;
+        if extension.len() != units * 8 {
+            return None;
+        }
+        *buffer.get_mut(named_at)? = kind;
+        named_at = buffer.len();
+        buffer.extend_from_slice(extension);
     }
+    *buffer.get_mut(named_at)? = AH;
     buffer.extend_from_slice(octets);
+    let payload = u16::try_from(buffer.len() - start - IPV6_HEADER).ok()?;
+    *buffer.get_mut(start + LENGTH_AT..)?.first_chunk_mut()? = payload.to_be_bytes();
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    const OPTIONS: [u8; 8] = [0, 0, 1, 4, 0, 0, 0, 0];
+    const ROUTE: [u8; 8] = [44, 0, 4, 0, 0, 0, 0, 0];
+    const PAYLOAD: [u8; 4] = [1, 2, 3, 4];
+
+    fn made(extensions: &[(u8, &[u8])]) -> Option<Vec<u8>> {
+        let peer: SocketAddr = "[2001:db8::1]:0".parse().unwrap();
+        let run = Run::of(peer, "2001:db8::2".parse().unwrap());
+        let mut buffer = vec![7; 3];
+        put(&run, extensions.iter().copied(), &PAYLOAD, &mut buffer)?;
+        Some(buffer.split_off(3))
+    }
+
+    /// RFC 4302 App. A2: what the peer protected had no fragment header, so each header names the
+    /// next one that was given.
+    #[test]
+    fn headers_name_the_ones_that_follow_them() {
+        let packet = made(&[(0, &OPTIONS), (60, &OPTIONS), (43, &ROUTE)]).unwrap();
+        assert_eq!(packet.len(), 40 + 3 * 8 + 4);
+        assert_eq!(packet[4..8], [0, 28, 0, 1]);
+        assert_eq!([packet[40], packet[48], packet[56]], [60, 43, AH]);
+        assert_eq!(packet[41..48], OPTIONS[1..]);
+        assert_eq!(packet[64..], PAYLOAD);
+        assert_eq!(made(&[]).unwrap()[4..8], [0, 4, AH, 1]);
+    }
+
+    #[test]
+    fn headers_that_had_no_room_are_refused() {
+        for cut in 0..8 {
+            assert_eq!(made(&[(0, &OPTIONS[..cut])]), None);
+        }
+    }
 }

@@ -56,8 +56,8 @@ impl Name {
 /// The control messages of one datagram.
 #[derive(Clone, Copy)]
 #[repr(align(8))]
-pub(crate) struct Control {
-    octets: [u8; Self::OCTETS],
+pub(crate) struct Control<const OCTETS: usize = 128> {
+    octets: [u8; OCTETS],
     length: usize,
 }
 
@@ -72,9 +72,9 @@ pub(crate) struct Received {
     pub(crate) segment: Option<usize>,
 }
 
-impl Control {
-    pub(crate) const OCTETS: usize = 128;
-    pub(crate) const EMPTY: Self = Self { octets: [0; Self::OCTETS], length: 0 };
+impl<const OCTETS: usize> Control<OCTETS> {
+    pub(crate) const OCTETS: usize = OCTETS;
+    pub(crate) const EMPTY: Self = Self { octets: [0; OCTETS], length: 0 };
 
     /// Asks that the datagram leaves from `source`.
     pub(crate) fn push_source(&mut self, source: IpAddr) {
@@ -108,10 +108,11 @@ impl Control {
         }
     }
 
-    pub(crate) fn read(&self, length: usize) -> Received {
+    /// Reads what the kernel has written, so many octets.
+    pub(crate) fn read(&mut self, length: usize) -> Received {
+        self.length = length.min(OCTETS);
         let mut received = Received::default();
-        let mut rest = self.octets.get(..length).unwrap_or(&self.octets);
-        while let Some((level, kind, data, after)) = next_message(rest) {
+        for (level, kind, data) in self.messages() {
             match (level, kind) {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                     let ip = data.get(8..).and_then(<[u8]>::first_chunk::<4>);
@@ -135,9 +136,28 @@ impl Control {
                 }
                 _ => (),
             }
-            rest = after;
         }
         received
+    }
+
+    /// Returns the extension headers of IPv6 that stood before what a raw socket gave, each with its
+    /// protocol, in their order. Those of fragments are not among them.
+    pub(crate) fn extensions(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        self.messages().filter_map(|message| match message {
+            (libc::IPPROTO_IPV6, libc::IPV6_HOPOPTS, header) => Some((HOP_BY_HOP, header)),
+            (libc::IPPROTO_IPV6, libc::IPV6_DSTOPTS, header) => Some((DESTINATION, header)),
+            (libc::IPPROTO_IPV6, libc::IPV6_RTHDR, header) => Some((ROUTING, header)),
+            _ => None,
+        })
+    }
+
+    fn messages(&self) -> impl Iterator<Item = (i32, i32, &[u8])> {
+        let mut rest = self.octets.get(..self.length).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (level, kind, data, after) = next_message(rest)?;
+            rest = after;
+            Some((level, kind, data))
+        })
     }
 
     pub(crate) fn as_mut_ptr(&mut self) -> *mut libc::c_void {
@@ -157,6 +177,11 @@ impl Control {
         self.length = start + (HEADER + data.len()).next_multiple_of(size_of::<usize>());
     }
 }
+
+/// The protocols of extension headers (RFC 8200 §4).
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const DESTINATION: u8 = 60;
 
 /// `struct cmsghdr`: length, level, type.
 const HEADER: usize = size_of::<libc::cmsghdr>();
@@ -194,7 +219,7 @@ mod tests {
 
     #[test]
     fn control_messages_read_as_the_kernel_lays_them_out() {
-        let mut control = Control::EMPTY;
+        let mut control = <Control>::EMPTY;
         control.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &[0, 0, 0, 0, 1, 1, 1, 1, 192, 0, 2, 7]);
         control.push(libc::IPPROTO_IP, libc::IP_TOS, &[3]);
         control.push(libc::SOL_UDP, libc::UDP_GRO, &1400_i32.to_ne_bytes());

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, bind, ipproto, socket_with};
 
 use super::mtu::bind_together;
-use super::socket::{ESP_BUFFER, mark, prepare, writes_headers};
+use super::socket::{ESP_BUFFER, mark, prepare, tell_extensions, writes_headers};
 use super::steering;
 
 /// What the routing rules of a tunnel let pass around it, as they do port 4500.
@@ -77,6 +77,9 @@ pub(super) fn open_one(ip: IpAddr, what: Bare) -> Result<OwnedFd, Errno> {
     if what == Bare::Ah {
         // AH protects the header before it, so it is the engine that writes it.
         writes_headers(&socket, ip.is_ipv4())?;
+        if ip.is_ipv6() {
+            tell_extensions(&socket)?;
+        }
     }
     Ok(socket)
 }

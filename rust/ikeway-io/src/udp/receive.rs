@@ -29,6 +29,12 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Returns one packet of a raw socket.
+    #[cfg(test)]
+    pub(crate) const fn of(peer: SocketAddr, destination: IpAddr) -> Self {
+        Self { peer, destination: Some(destination), class: 0, octets: 0..0, segment: 1 }
+    }
+
     /// Returns where in the batch each datagram is.
     pub(crate) fn datagrams(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let end = self.octets.end;
@@ -39,20 +45,21 @@ impl Run {
 }
 
 /// For UDP, where each message may be a long run.
-pub(crate) type RunBatch = ReceiveBatch<8>;
-/// For ESP in no UDP, where each is one packet: the kernel joins none.
-pub(crate) type PacketBatch = ReceiveBatch<64>;
+pub(crate) type RunBatch = ReceiveBatch<8, 128>;
+/// For what is in no UDP, where each is one packet: the kernel joins none. IPv6 may have extension
+/// headers before AH, which come beside it: some 500 octets of them, more than what anybody sends.
+pub(crate) type PacketBatch = ReceiveBatch<64, 640>;
 
-/// The buffers of a call for so many messages, and what it received.
-pub(crate) struct ReceiveBatch<const MESSAGES: usize> {
+/// The buffers of a call for so many messages, each with so much beside it, and what it received.
+pub(crate) struct ReceiveBatch<const MESSAGES: usize, const CONTROL: usize> {
     octets: Box<[u8]>,
     names: [Name; MESSAGES],
-    controls: [Control; MESSAGES],
+    controls: [Control<CONTROL>; MESSAGES],
     runs: Vec<Run>,
     most: usize,
 }
 
-impl<const MESSAGES: usize> ReceiveBatch<MESSAGES> {
+impl<const MESSAGES: usize, const CONTROL: usize> ReceiveBatch<MESSAGES, CONTROL> {
     pub(crate) fn new() -> Self {
         Self {
             octets: vec![0; MESSAGES * STRIDE].into_boxed_slice(),
@@ -105,10 +112,18 @@ impl<const MESSAGES: usize> ReceiveBatch<MESSAGES> {
         (&self.runs, &mut self.octets)
     }
 
+    /// Returns the packets of the last call, and what came beside each.
+    pub(crate) fn packets(&self) -> impl Iterator<Item = (&Run, &[u8], &Control<CONTROL>)> {
+        self.runs.iter().filter_map(|run| {
+            let control = self.controls.get(run.octets.start / STRIDE)?;
+            Some((run, self.octets.get(run.octets.clone())?, control))
+        })
+    }
+
     fn note(&mut self, place: usize, header: &libc::mmsghdr, has_header: bool) {
         let length = usize::try_from(header.msg_len).unwrap_or(0).min(MESSAGE_OCTETS);
         let name = self.names.get(place).and_then(Name::read);
-        let control = self.controls.get(place);
+        let control = self.controls.get_mut(place);
         let (Some(peer), Some(control)) = (name, control) else { return };
         let received = control.read(header.msg_hdr.msg_controllen);
         let start = place * STRIDE;
@@ -144,7 +159,7 @@ impl<const MESSAGES: usize> ReceiveBatch<MESSAGES> {
                 header.msg_hdr.msg_name = name.as_mut_ptr();
                 header.msg_hdr.msg_namelen = Name::EMPTY.length();
                 header.msg_hdr.msg_control = control.as_mut_ptr();
-                header.msg_hdr.msg_controllen = Control::OCTETS;
+                header.msg_hdr.msg_controllen = Control::<CONTROL>::OCTETS;
             }
             header
         })

@@ -126,6 +126,14 @@ pub(super) fn writes_headers(socket: impl AsFd, is_ipv4: bool) -> Result<(), Err
     }
 }
 
+/// Has a raw socket of IPv6 tell which extension headers stood before what it gives (RFC 3542 §4).
+pub(super) fn tell_extensions(socket: impl AsFd) -> Result<(), Errno> {
+    for name in [libc::IPV6_RECVHOPOPTS, libc::IPV6_RECVRTHDR, libc::IPV6_RECVDSTOPTS] {
+        set_option(&socket, libc::IPPROTO_IPV6, name, 1)?;
+    }
+    Ok(())
+}
+
 pub(super) fn set_option(
     socket: impl AsFd,
     level: i32,
