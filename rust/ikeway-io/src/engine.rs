@@ -173,6 +173,13 @@ impl Engine {
         Ok(())
     }
 
+    /// Waits until every thread that carries packets has looked around once more.
+    pub(crate) fn pulse(&mut self) -> Result<(), EngineError> {
+        self.is_unsettled = true;
+        self.settle()?;
+        self.pacemaker.pulse()
+    }
+
     /// Has a pair on standby send, although the peer has not used it; others do so already.
     pub(crate) fn activate(&mut self, spi_in: u32) -> Result<(), EngineError> {
         if !self.pairs.contains_key(&spi_in) {

@@ -52,6 +52,11 @@ impl Pacemaker {
         self.tell(move |paced| paced.remove(spi_in))
     }
 
+    /// Waits until the thread, if there is one, has looked around once more.
+    pub(crate) fn pulse(&self) -> Result<(), EngineError> {
+        self.tell(|_| ())
+    }
+
     pub(crate) fn clear(&mut self) -> Result<(), EngineError> {
         self.sas.clear();
         self.tell(Paced::clear)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -31,6 +32,7 @@ from ikeway.dataplane.engine_messages import (
     selectors,
 )
 from ikeway.dataplane.port import DataPlane, PlaneConfig, PlaneEvent
+from ikeway.dataplane.pulse import answered, watch
 from ikeway.model.address import Address, Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.esp import ChildSa, Encapsulation, Usage
@@ -236,7 +238,8 @@ class EngineDataPlane(DataPlane):
         """Configure the engine; False if it has another version or configuration."""
         until = asyncio.get_running_loop().time() + patience
         try:
-            hello = await self._channel.ask("hello")
+            hello = await answered(self._channel, "hello")
+            watch(self._channel)
             if hello.fields["version"] != PROTOCOL_VERSION:
                 return False
             answer = await self._configured(until)
@@ -266,7 +269,8 @@ class EngineDataPlane(DataPlane):
         """End the engine and wait until its interface and sockets are gone."""
         if self._channel.is_gone.is_set():
             return
-        await self._ask("shutdown")
+        with suppress(EngineGoneError):
+            await self._ask("shutdown")
         async with asyncio.timeout(_SHUTDOWN_SECONDS):
             await self._channel.is_gone.wait()
 

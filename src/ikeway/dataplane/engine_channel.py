@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from ikeway.dataplane.engine_end import end
 from ikeway.dataplane.engine_messages import Json, read_event
 from ikeway.dataplane.port import PlaneEvent
 from ikeway.model.errors import HostError
@@ -57,6 +58,8 @@ class EngineChannel:
         self._events: asyncio.Queue[PlaneEvent | None] = asyncio.Queue(_EVENTS)
         self._next_id = 1
         self._is_closed = False
+        self._why_gone = _GONE
+        self._watch: asyncio.Task[None] | None = None
         self.is_gone = asyncio.Event()
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
         self.process_id: int = _UCRED.unpack(credentials)[0]
@@ -104,7 +107,18 @@ class EngineChannel:
         while (event := await self._events.get()) is not None:
             yield event
         if not self._is_closed:
-            raise EngineGoneError(_GONE)
+            raise EngineGoneError(self._why_gone)
+
+    def keep(self, watch: asyncio.Task[None]) -> None:
+        """Hold on to what watches this channel, and ends with it."""
+        self._watch = watch
+
+    def end_engine(self, reason: str) -> None:
+        """End the engine's process, which has not ended of itself; for this reason it is gone."""
+        self._why_gone = reason
+        # Where that is refused it keeps what it has, and the next one says what it lacks.
+        end(self.process_id)
+        self._end()
 
     def close(self) -> None:
         """Disconnect."""
@@ -124,7 +138,7 @@ class EngineChannel:
                     raise HostError("the request is too long for the engine") from error
                 # The engine hung up. What it said before is still to be read.
             return
-        raise EngineGoneError(_GONE)
+        raise EngineGoneError(self._why_gone)
 
     def _read(self) -> None:
         try:
@@ -158,7 +172,7 @@ class EngineChannel:
         self._socket.close()
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(EngineGoneError(_GONE))
+                future.set_exception(EngineGoneError(self._why_gone))
         if self._events.full():
             self._events.get_nowait()
         self._events.put_nowait(None)

@@ -3,8 +3,20 @@
 
 import asyncio
 import os
+import signal
+from contextlib import suppress
 
 from ikeway.model.time import Seconds
+
+
+def end(process: int) -> None:
+    """End a process that hears nothing any more.
+
+    It holds its end of a socket of ours, so that no other process can have got its number.
+    """
+    if process > 0:  # 0 is one that cannot be named from here, and would mean ourselves
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(process, signal.SIGKILL)
 
 
 async def ended(process: int, patience: Seconds) -> bool:

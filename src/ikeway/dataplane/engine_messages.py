@@ -32,7 +32,7 @@ from ikeway.model.policies import TrafficPolicy
 from ikeway.model.selectors import PORT_MAX, Selectors, TrafficSelector, Trigger
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
-PROTOCOL_VERSION: Final = 19
+PROTOCOL_VERSION: Final = 20
 
 Json: TypeAlias = dict[str, Any]
 

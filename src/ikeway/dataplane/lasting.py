@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An engine for as long as its daemon lives: where a process ends, another takes its place.
 
-The new one is empty. Keys went with the old one and are nowhere else, so that whoever uses this
-has to agree on new ones: see `PlaneRenewed` (docs/concepts/never-reuse.md).
+One that hangs is ended before (see `pulse`). The new one is empty. Keys went with the old one and
+are nowhere else, so that whoever uses this has to agree on new ones: see `PlaneRenewed`
+(docs/concepts/never-reuse.md).
 """
 
 import asyncio

@@ -13,13 +13,17 @@ use super::traffic_flow::TrafficFlow;
 use crate::engine::Configuration;
 
 /// The version of this protocol; an engine of another version is not spoken to.
-pub(super) const VERSION: u32 = 19;
+pub(super) const VERSION: u32 = 20;
 
 /// What the daemon asks for.
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Request {
     Hello {
+        id: u64,
+    },
+    /// Answered once every thread that carries packets has looked at its mail.
+    Pulse {
         id: u64,
     },
     Configure {
@@ -91,6 +95,7 @@ impl Request {
     pub(super) const fn id(&self) -> u64 {
         match self {
             Self::Hello { id }
+            | Self::Pulse { id }
             | Self::Configure { id, .. }
             | Self::Install { id, .. }
             | Self::Activate { id, .. }

@@ -223,25 +223,25 @@ impl Server {
     }
 
     fn perform(&mut self, request: Request) -> Result<Taking, EngineError> {
-        let success = match request {
+        match request {
             Request::Install { child, standby, .. } => {
                 let engine = self.configured()?;
                 engine.install(install::pair(*child, standby, engine.mtu())?)?;
-                return Ok(Taking::Installed);
+                Ok(Taking::Installed)
             }
             Request::Remove { spi_in, .. } => {
                 let terms = self.configured()?.remove(spi_in)?;
-                return Ok(Taking::Removed { spi_in, terms });
+                Ok(Taking::Removed { spi_in, terms })
             }
-            other => self.perform_at_once(other)?,
-        };
-        Ok(Taking::Done(Outcome::Ok(success)))
+            other => Ok(Taking::Done(Outcome::Ok(self.perform_at_once(other)?))),
+        }
     }
 
     fn perform_at_once(&mut self, request: Request) -> Result<Success, EngineError> {
         match request {
             Request::Install { .. } | Request::Remove { .. } => (),
             Request::Hello { .. } => return Ok(self.hello()),
+            Request::Pulse { .. } => self.engine.as_mut().map_or(Ok(()), Engine::pulse)?,
             Request::Configure { configuration, .. } => return self.configure(configuration),
             Request::Usage { spi_in, .. } => return self.usage(spi_in),
             Request::Usages { start, .. } => return self.usages(start),
