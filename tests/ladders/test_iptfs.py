@@ -9,7 +9,7 @@ from ikeway.ike.io import Rekey
 from ikeway.ike.reports import ChildFailed
 from ikeway.ike.states import Established
 from ikeway.model.esp import Mode
-from ikeway.model.traffic_flow import OPEN, Stream, TrafficFlow
+from ikeway.model.traffic_flow import OPEN, Breaker, Stream, TrafficFlow
 from ikeway.wire.codec import Body
 from ikeway.wire.payloads import Notify
 from ikeway.wire.registry import ExchangeType, NotifyType
@@ -175,3 +175,13 @@ def test_transport_mode_has_none(row: Row) -> None:
     ladder.connect()
     assert "USE_AGGFRAG" not in ladder.right.said[1]
     assert ladder.right.child.traffic_flow == OPEN
+
+
+def test_who_has_a_breaker_tells_unasked_and_asks_for_nothing(row: Row) -> None:
+    """§2.4.2: "An implementation MAY choose to always include the congestion information"; so two
+    breakers have something to act on, and a peer that cannot report is none the worse."""
+    guarded = wanting(replace(SLOW, breaker=Breaker()))
+    ladder = up(row, guarded, wanting(FAST))
+    agree(ladder)
+    streams = [host.child.traffic_flow.stream for host in (ladder.left, ladder.right)]
+    assert [stream and stream.reports for stream in streams] == [True, False]

@@ -18,6 +18,7 @@ from ikeway.control.status import (
     PartyStatus,
     RetryStatus,
     Status,
+    StreamStatus,
 )
 from ikeway.daemon.server import ControlServer
 from ikeway.model.errors import ConfigError, HostError, UsageError
@@ -51,6 +52,9 @@ OFFICE = IkeStatus(
             path_mtu=1280,
             compression=CompressionStatus(
                 packets_out=2, plain_bytes_out=3000, packed_bytes_out=1000
+            ),
+            stream=StreamStatus(
+                per_second=900.0, rtt=0.0231, loss_event_rate=0.0125, breaker="closed"
             ),
         )
     ],

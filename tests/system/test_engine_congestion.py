@@ -4,14 +4,16 @@
 import socket
 import time
 from dataclasses import replace
+from typing import TypeGuard
 
 import pytest
 
+from ikeway.dataplane import BreakerTurned, PlaneEvent
 from ikeway.model.esp import ChildSa
-from ikeway.model.traffic_flow import Stream, TrafficFlow
+from ikeway.model.traffic_flow import Breaker, Stream, TrafficFlow
 from support.attacker import esp_of, tap, waiting
 from support.suites import BY_NAME
-from support.tunnel import Host, Hosts, child_pair, eventually, ping, transfer
+from support.tunnel import INNER, Host, Hosts, child_pair, eventually, ping, transfer
 
 pytestmark = pytest.mark.system
 
@@ -30,6 +32,17 @@ def pair(*, is_controlled: bool) -> list[ChildSa]:
     return [
         replace(ours, traffic_flow=TrafficFlow(stream=stream)),
         replace(peers, traffic_flow=TrafficFlow(stream=slow)),
+    ]
+
+
+def guarded() -> list[ChildSa]:
+    """Return such a pair without control; the first side has a breaker that is soon tripped."""
+    children = pair(is_controlled=False)
+    told = [replace(child.traffic_flow.stream, reports=True) for child in children]
+    told[0] = replace(told[0], breaker=Breaker(lost=0.3, seconds=1.0))
+    return [
+        replace(child, traffic_flow=TrafficFlow(stream=stream))
+        for child, stream in zip(children, told, strict=True)
     ]
 
 
@@ -93,7 +106,7 @@ def test_without_control_the_rate_stays_whatever_is_lost(hosts: Hosts) -> None:
         sealed, passed = rates(hosts[0], children[0].spi_out, 2)
     finally:
         widen(hosts[0])
-    assert sealed > MOST * 0.6
+    assert sealed > NARROW * 2, "one that is controlled sends no more than passes"
     assert passed < NARROW * 1.3
 
 
@@ -109,3 +122,42 @@ def test_a_rekeyed_stream_goes_on_at_the_rate_that_it_had(hosts: Hosts) -> None:
     ]
     install(hosts, new)
     assert rates(hosts[0], new[0].spi_out, 0.5)[0] > MOST * 0.5
+
+
+def test_a_breaker_slows_down_what_loses_too_much_and_the_stream_comes_back(hosts: Hosts) -> None:
+    """§2.4.2.1, RFC 8084 §4: it falls to a tenth, says so, and nothing leaves in clear
+    for that; once the path is good for long, it is as it was."""
+    children = guarded()
+    install(hosts, children)
+    spi = children[0].spi_out
+    narrow(hosts[0])
+    try:
+        opened = hosts[0].seen(is_opened, 30)
+        with tap(hosts[0]) as link:
+            hosts[0].namespace.run("ping", "-c20", "-i.01", "-w5", INNER[1][0])
+            frames = waiting(link)
+        slowed, _ = rates(hosts[0], spi, 1)
+        state = hosts[0].call(lambda: hosts[0].plane.usage(children[0].spi_in)).stream
+    finally:
+        widen(hosts[0])
+    assert is_opened(opened)
+    assert opened.lost >= 0.3
+    assert opened.per_second == pytest.approx(MOST / 10)
+    assert slowed < MOST / 10 * 1.2, "it owes nothing of the time before"
+    assert any(esp_of(frame) for frame in frames)
+    assert not any(socket.inet_aton(INNER[1][0]) in frame for frame in frames)
+    assert state is not None
+    assert state.per_second <= MOST / 10 * 1.01
+    assert state.is_open
+    assert state.rtt
+    assert state.loss_event_rate
+    hosts[0].seen(is_closed, 60)
+    eventually(lambda: rates(hosts[0], spi, 0.5)[0] > MOST * 0.6 or None, 30)
+
+
+def is_opened(event: PlaneEvent) -> TypeGuard[BreakerTurned]:
+    return isinstance(event, BreakerTurned) and event.is_open
+
+
+def is_closed(event: PlaneEvent) -> bool:
+    return isinstance(event, BreakerTurned) and not event.is_open

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ikeway_esp::{Congestion, Dialogue, MAX_REORDER, Reassembly, inner_length};
+use ikeway_esp::{BreakerLimits, Congestion, Dialogue, MAX_REORDER, Reassembly, inner_length};
 use libfuzzer_sys::fuzz_target;
 
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -22,7 +22,9 @@ fuzz_target!(|data: &[u8]| {
     let dialogue = Arc::new(Dialogue::default());
     let reorder = usize::from(*reorder) % (MAX_REORDER + 1);
     let mut reassembly = Reassembly::new(reorder, PATIENCE).reporting(Some(Arc::clone(&dialogue)));
-    let mut congestion = Congestion::new(dialogue, Some(MOST), Duration::ZERO);
+    let mut congestion = Congestion::new(Arc::clone(&dialogue)).controlled(MOST, Duration::ZERO);
+    let limits = BreakerLimits { lost: 0.1, interval: PATIENCE };
+    let mut guarded = Congestion::new(dialogue).guarded(limits, PATIENCE, Duration::ZERO);
     let (mut number, mut now, mut rest) = (0_u64, Duration::ZERO, rest);
     let (mut given, mut taken) = (0, 0);
     while let [step, length, octets @ ..] = rest {
@@ -45,6 +47,9 @@ fuzz_target!(|data: &[u8]| {
         assert!(info.rtt < 1 << 22 && info.echo_delay < 1 << 21 && info.transmit_delay < 1 << 21);
         let every = congestion.every().unwrap_or_default();
         assert!(every >= Duration::from_micros(999) && every <= Duration::from_secs(1));
+        guarded.next(guarded.every().unwrap_or_default(), now);
+        let every = guarded.every().unwrap_or_default();
+        assert!(every >= PATIENCE && every <= Duration::from_secs(1));
         let _ = reassembly.add(number, payload, now, &mut take);
         assert!(reassembly.lost() <= number.max(1 << 32));
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What passed through an SA and what did not, counted without locks.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crate::budget::{Budget, Limit};
 use crate::error::Refusal;
@@ -57,6 +58,19 @@ pub struct Ratios {
     pub compressed: Ratio,
 }
 
+/// What is known of a stream that is sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StreamState {
+    /// The time between two packets.
+    pub every: Duration,
+    /// The round trip, once one is known.
+    pub rtt: Option<Duration>,
+    /// The loss event rate that the peer reports of it, if it reports.
+    pub loss_event_rate: Option<f64>,
+    /// Whether its breaker is open, if it has one.
+    pub is_open: Option<bool>,
+}
+
 type Refused = [AtomicU64; Refusal::ALL.len()];
 
 /// The counters of a pair of SAs.
@@ -76,6 +90,7 @@ pub struct Counters {
 struct Rare {
     refused: Refused,
     ratios: OnceLock<Ratios>,
+    stream: Mutex<Option<StreamState>>,
 }
 
 impl Counters {
@@ -108,6 +123,16 @@ impl Counters {
     /// Returns what was compressed and expanded, if anything was.
     pub fn ratios(&self) -> Option<&Ratios> {
         self.rare.get()?.ratios.get()
+    }
+
+    /// Notes what is known of the stream that the pair sends.
+    pub fn streams(&self, state: StreamState) {
+        *self.rare().stream.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+    }
+
+    /// Returns what is known of the stream that the pair sends, once it sends one.
+    pub fn stream(&self) -> Option<StreamState> {
+        *self.rare.get()?.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rare(&self) -> &Rare {

@@ -51,12 +51,13 @@ mod transport;
 mod traps;
 
 pub use aggfrag::{
-    Backlog, Congestion, CongestionInfo, Dialogue, MAX_REORDER, Packed, Packer, Reassembly, Rhythm,
+    Backlog, BreakerLimits, Congestion, CongestionInfo, Dialogue, Legacy, MAX_REORDER, Packed,
+    Packer, Reassembly, Rhythm, Turn,
 };
 pub use ah::spi as ah_spi;
 pub use budget::{Amount, Budget, Limit};
 pub use congestion::carry_congestion;
-pub use counters::{Counters, Ratio, Ratios, Tally};
+pub use counters::{Counters, Ratio, Ratios, StreamState, Tally};
 pub use ends::Ends;
 pub use error::{InstallError, Refusal};
 pub use fragments::{Leaving, Piece, Tracker};

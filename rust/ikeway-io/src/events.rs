@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ikeway_esp::{Counters, Flow, Limit, Refusal};
+use ikeway_esp::{Counters, Flow, Limit, Refusal, Turn};
 
 use crate::bell::Bell;
 use crate::moves::{Moves, Told};
@@ -42,16 +42,20 @@ pub(crate) struct Stray {
     pub(crate) octets: Vec<u8>,
 }
 
-/// The stream of a pair, by inbound SPI, has packets of so many octets from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Resized {
-    pub(crate) spi_in: u32,
-    pub(crate) octets: usize,
+/// What is new of the stream that a pair sends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum StreamNews {
+    /// Its packets have so many octets from now on.
+    Resized(usize),
+    /// Its breaker has opened or closed.
+    Turned(Turn),
 }
 
 type Notes = HashMap<(Refusal, u32), Note>;
 /// Pairs that reached a limit, by inbound SPI: each is here twice at most.
 type Spent = Vec<(u32, Limit)>;
+/// News of streams, by the inbound SPI of the pair: few, as streams change seldom.
+type Streams = Vec<(u32, StreamNews)>;
 /// Paths that turned out to be narrow: few, as each gets narrower only.
 type Narrowed = Vec<(IpAddr, u16)>;
 
@@ -63,7 +67,7 @@ pub(crate) struct Reporter {
     moves: Arc<Moves>,
     spent: Arc<Mutex<Spent>>,
     narrowed: Arc<Mutex<Narrowed>>,
-    resized: Arc<Mutex<Vec<Resized>>>,
+    streams: Arc<Mutex<Streams>>,
     strays: SyncSender<Stray>,
     wants: SyncSender<Want>,
     bell: Bell,
@@ -76,7 +80,7 @@ pub(crate) struct Reports {
     moves: Arc<Moves>,
     spent: Arc<Mutex<Spent>>,
     narrowed: Arc<Mutex<Narrowed>>,
-    resized: Arc<Mutex<Vec<Resized>>>,
+    streams: Arc<Mutex<Streams>>,
     strays: Receiver<Stray>,
     wants: Receiver<Want>,
 }
@@ -86,7 +90,7 @@ pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
     let (totals, moves) = (Arc::new(Counters::default()), Arc::new(Moves::default()));
     let spent = Arc::new(Mutex::new(Spent::new()));
     let narrowed = Arc::new(Mutex::new(Narrowed::new()));
-    let resized = Arc::default();
+    let streams = Arc::default();
     let (sender, receiver) = sync_channel(MAX_STRAYS);
     let (wants, wanted) = sync_channel(MAX_WANTS);
     let reports = Reports {
@@ -95,12 +99,12 @@ pub(crate) fn reports(bell: Bell) -> (Reporter, Reports) {
         moves: Arc::clone(&moves),
         spent: Arc::clone(&spent),
         narrowed: Arc::clone(&narrowed),
-        resized: Arc::clone(&resized),
+        streams: Arc::clone(&streams),
         strays: receiver,
         wants: wanted,
     };
     let strays = sender;
-    (Reporter { totals, notes, moves, spent, narrowed, resized, strays, wants, bell }, reports)
+    (Reporter { totals, notes, moves, spent, narrowed, streams, strays, wants, bell }, reports)
 }
 
 impl Reporter {
@@ -158,11 +162,9 @@ impl Reporter {
         self.bell.ring();
     }
 
-    /// Notes that the packets of a pair's stream have another length.
-    pub(crate) fn resized(&self, spi_in: u32, octets: usize) {
-        let mut resized = self.resized.lock().unwrap_or_else(PoisonError::into_inner);
-        resized.push(Resized { spi_in, octets });
-        drop(resized);
+    /// Notes what is new of a pair's stream.
+    pub(crate) fn of_stream(&self, spi_in: u32, news: StreamNews) {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).push((spi_in, news));
         self.bell.ring();
     }
 
@@ -217,9 +219,9 @@ impl Reports {
         std::mem::take(&mut *self.narrowed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns the streams whose packets have another length since the last call.
-    pub(crate) fn take_resized(&self) -> Vec<Resized> {
-        std::mem::take(&mut *self.resized.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Returns what is new of streams since the last call.
+    pub(crate) fn take_streams(&self) -> Streams {
+        std::mem::take(&mut *self.streams.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns how many packets were refused for that reason, on any SA and none.

@@ -7,11 +7,13 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from ikeway.config.parsed import Parsed
+from ikeway.config import values
+from ikeway.config.parsed import Parsed, written
 from ikeway.config.terms import Table
 from ikeway.model.errors import ConfigError
 from ikeway.model.esp import Mode
-from ikeway.model.traffic_flow import OPEN, PAD_TO_MTU, Dummies, Stream, TrafficFlow
+from ikeway.model.time import Seconds
+from ikeway.model.traffic_flow import OPEN, PAD_TO_MTU, Breaker, Dummies, Stream, TrafficFlow
 
 _MTU: Final = "mtu"
 
@@ -31,6 +33,7 @@ def bandwidth(text: str) -> float:
 
 
 Bandwidth: TypeAlias = Annotated[float, Parsed(bandwidth, "a bandwidth")]
+Persistence: TypeAlias = Annotated[Seconds, Parsed(values.duration(5.0, 3600.0), "a time")]
 Padding: TypeAlias = Literal["mtu"] | Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -68,6 +71,16 @@ class TrafficFlowTable(Table):
     more leaves than TCP would send there, nor more than `packet_rate` or `bandwidth`. A peer that
     does not report has no stream with us."""
 
+    breaker: bool = True
+    """With IP-TFS and without `congestion`, whether a stream that loses too much for too long falls
+    to a tenth of its rate, and again, to no less than a packet a second, until the path is good."""
+
+    breaker_loss: float = Field(default=0.2, ge=0.01, le=1.0)
+    """The part of packets that is too much to lose."""
+
+    breaker_time: Persistence = written("30s")
+    """For how long that has to be lost."""
+
     fragments: bool = True
     """With IP-TFS, whether we take packets that the peer has cut."""
 
@@ -85,6 +98,7 @@ def build_traffic_flow(table: TrafficFlowTable) -> TrafficFlow:
 
 def _stream(table: TrafficFlowTable) -> Stream:
     by_bits = None if table.bandwidth is None else table.bandwidth / 8 / table.packet_size
+    breaker = Breaker(table.breaker_loss, table.breaker_time) if table.breaker else None
     return Stream(
         packet_octets=table.packet_size,
         per_second=table.packet_rate if by_bits is None else by_bits,
@@ -92,6 +106,7 @@ def _stream(table: TrafficFlowTable) -> Stream:
         takes_fragments=table.fragments,
         is_required=table.iptfs == "require",
         is_controlled=table.congestion,
+        breaker=None if table.congestion else breaker,
     )
 
 
@@ -118,11 +133,21 @@ def shown(flow: TrafficFlow) -> Mapping[str, str | float] | None:
 
 
 def _shown(stream: Stream) -> dict[str, str | float]:
-    return {
+    return _shown_breaker(stream.breaker) | {
         "iptfs": "require" if stream.is_required else "prefer",
         "packet_size": stream.packet_octets,
         "packet_rate": stream.per_second,
         "congestion": stream.is_controlled,
         "fragments": stream.takes_fragments,
         "reorder": stream.reorder,
+    }
+
+
+def _shown_breaker(breaker: Breaker | None) -> dict[str, str | float]:
+    if breaker is None:
+        return {"breaker": False}
+    return {
+        "breaker": True,
+        "breaker_loss": breaker.lost,
+        "breaker_time": values.span(breaker.seconds),
     }

@@ -20,6 +20,7 @@ from ikeway.control.status import (
     PartyStatus,
     RetryStatus,
     Status,
+    StreamStatus,
 )
 from ikeway.model.errors import UsageError
 
@@ -53,6 +54,7 @@ __all__ = (
     "Status",
     "StatusReply",
     "StatusRequest",
+    "StreamStatus",
     "UsersChanged",
     "Watch",
     "encode",

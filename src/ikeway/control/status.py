@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `ikeway status --json` prints: its field names are a promise to scripts."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -37,13 +39,28 @@ class CompressionStatus(Model):
     packed_bytes_out: int = 0
 
 
+class StreamStatus(Model):
+    """The stream that we send in a Child SA (IP-TFS); what is not known yet is null.
+
+    `per_second` is how many packets leave in a second now, and `rtt` the round trip in seconds.
+    `loss_event_rate` is what the peer reports of what we send, from 0 to 1 (RFC 5348 §5.4); null
+    where it reports nothing. `breaker` is `open` while too much is lost and the rate is less for
+    that; null where there is none, as with `congestion`.
+    """
+
+    per_second: float
+    rtt: float | None = None
+    loss_event_rate: float | None = None
+    breaker: Literal["closed", "open"] | None = None
+
+
 class ChildStatus(Model):
     """A Child SA. SPIs are hex; bytes are those of inner packets.
 
     `path_mtu` is how long packets to the peer may be, IP header and all, as was learnt of the path
     or is configured; null while nothing is known that is narrower than the interface.
     `weak` says what is weak in its suite and in a key exchange of its own, and why.
-    `compression` is null where none was agreed on.
+    `compression` is null where none was agreed on, and `stream` where we send none.
     """
 
     name: str
@@ -60,6 +77,7 @@ class ChildStatus(Model):
     packets_out: int = 0
     path_mtu: int | None = None
     compression: CompressionStatus | None = None
+    stream: StreamStatus | None = None
 
 
 class IkeStatus(Model):

@@ -34,6 +34,7 @@ from ikeway.daemon.traps import TRAP_BITS
 from ikeway.daemon.watchers import Watchers
 from ikeway.daemon.worker import Job
 from ikeway.dataplane.port import (
+    BreakerTurned,
     DataPlane,
     IkeDatagram,
     PacketEvent,
@@ -382,6 +383,12 @@ class Crew:
                 return trap >> TRAP_BITS
             case PathNarrowed() | PlaneLost():
                 return 0
-            case PairSpent(spi) | PeerMoved(spi) | StreamResized(spi) | PacketsRefused(_, spi):
+            case (
+                PairSpent(spi)
+                | PeerMoved(spi)
+                | StreamResized(spi)
+                | BreakerTurned(spi)
+                | PacketsRefused(_, spi)
+            ):
                 owners = (n for n, worker in self._workers.items() if spi in worker.spis)
                 return next(owners, 0)

@@ -8,6 +8,7 @@ from structlog.typing import FilteringBoundLogger
 
 from ikeway.daemon.traps import Traps
 from ikeway.dataplane.port import (
+    BreakerTurned,
     DataPlane,
     IkeDatagram,
     PacketEvent,
@@ -70,9 +71,21 @@ class PlaneEvents:
             case StreamResized(spi_in, octets):
                 words = f"the stream's packets have {octets} octets now"
                 self.log.info(words, spi=f"{spi_in:08x}", octets=octets)
+            case BreakerTurned():
+                self._turned(event)
             case PeerMoved(spi_in, peer):
                 # Each second until IKE migrates the pair.
                 self.driver.of_child(PeerSeen(spi_in, peer))
+
+    def _turned(self, event: BreakerTurned) -> None:
+        """Say what a circuit breaker did, and what was measured (RFC 8084 §4, 14)."""
+        fields = {"spi": f"{event.spi_in:08x}", "per_second": round(event.per_second, 1)}
+        rate = f"{event.per_second:.4g} packets a second"
+        if event.is_open:
+            words = f"circuit breaker: {event.lost:.0%} of the stream is lost; it falls to {rate}"
+            self.log.warning(words, lost=round(event.lost, 3), **fields)
+        else:
+            self.log.info(f"circuit breaker: the path is good; the stream is at {rate}", **fields)
 
     def _refused(self, event: PacketsRefused) -> None:
         spi, peer = event.spi, event.peer

@@ -13,6 +13,7 @@ from ikeway.control.schema import (
     NatStatus,
     PartyStatus,
     RetryStatus,
+    StreamStatus,
 )
 from ikeway.ike.children import Child
 from ikeway.ike.sa import IkeSa
@@ -27,7 +28,7 @@ from ikeway.ike.states import (
     State,
 )
 from ikeway.model.address import Address
-from ikeway.model.esp import ChildSa, Compression, Usage
+from ikeway.model.esp import ChildSa, Compression, StreamState, Usage
 from ikeway.model.identity import ANONYMOUS
 from ikeway.policy.connection import Proof
 from ikeway.policy.grades import child_weaknesses, is_post_quantum, weaknesses
@@ -179,6 +180,7 @@ def _child(known: Child, name: str, measured: Measured) -> ChildStatus:
         packets_out=usage.packets_out,
         path_mtu=measured.path_mtu(child),
         compression=_compression(usage.compression or Compression()) if child.ipcomp else None,
+        stream=_stream(usage.stream) if usage.stream else None,
     )
 
 
@@ -190,6 +192,16 @@ def _compression(done: Compression) -> CompressionStatus:
         packets_out=done.packets_out,
         plain_bytes_out=done.plain_out,
         packed_bytes_out=done.packed_out,
+    )
+
+
+def _stream(known: StreamState) -> StreamStatus:
+    is_open = known.is_open
+    return StreamStatus(
+        per_second=known.per_second,
+        rtt=known.rtt,
+        loss_event_rate=known.loss_event_rate,
+        breaker=None if is_open is None else "open" if is_open else "closed",
     )
 
 

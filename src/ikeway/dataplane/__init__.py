@@ -4,6 +4,7 @@
 from ikeway.dataplane.engine import EngineDataPlane
 from ikeway.dataplane.null import NullDataPlane
 from ikeway.dataplane.port import (
+    BreakerTurned,
     DataPlane,
     IkeDatagram,
     PacketsRefused,
@@ -21,6 +22,7 @@ from ikeway.dataplane.port import (
 from ikeway.dataplane.select import open_plane
 
 __all__ = [
+    "BreakerTurned",
     "DataPlane",
     "EngineDataPlane",
     "IkeDatagram",

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
 
 from ikeway.dataplane.port import (
+    BreakerTurned,
     IkeDatagram,
     PacketsRefused,
     PacketWaits,
@@ -25,6 +26,7 @@ from ikeway.model.esp import (
     Ipcomp,
     Limits,
     OriginalAddresses,
+    StreamState,
     Usage,
 )
 from ikeway.model.outer import OuterHeader
@@ -112,6 +114,7 @@ def read_usages(reply: Json) -> Mapping[int, Usage]:
             packets_out=sa["packets_out"],
             octets_out=sa["octets_out"],
             compression=Compression(**sa["compression"]) if "compression" in sa else None,
+            stream=StreamState(**sa["stream"]) if "stream" in sa else None,
         )
         for sa in reply["sas"]
     }
@@ -149,6 +152,9 @@ _EVENTS: Final[Mapping[str, Callable[[Json], PlaneEvent]]] = {
     "peer_moved": lambda said: PeerMoved(said["spi_in"], read_endpoint(said["peer"])),
     "path_mtu": lambda said: PathNarrowed(ip_address(said["peer"]), said["mtu"]),
     "stream_resized": lambda said: StreamResized(said["spi_in"], said["octets"]),
+    "breaker_turned": lambda said: BreakerTurned(
+        said["spi_in"], said["is_open"], said["lost"], said["per_second"]
+    ),
     "pair_spent": lambda said: PairSpent(said["spi_in"], is_over=said["is_over"]),
 }
 """How each event is read; all others are refusals, by the name of the reason."""
@@ -205,6 +211,11 @@ def _traffic_flow(flow: TrafficFlow) -> Json | None:
         "may_fragment": flow.stream.may_fragment,
         "reports": flow.stream.reports,
         "is_controlled": flow.stream.is_controlled,
+        "breaker": flow.stream.breaker
+        and {
+            "lost": flow.stream.breaker.lost,
+            "seconds": flow.stream.breaker.seconds,
+        },
     }
     return {"pad_to": flow.pad_to, "dummies": dummies, "stream": stream}
 

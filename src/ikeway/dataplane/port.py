@@ -153,6 +153,19 @@ class StreamResized:
     octets: int
 
 
+@dataclass(frozen=True, slots=True)
+class BreakerTurned:
+    """The breaker of a pair's stream has opened, or opened further, or closed (RFC 8084).
+
+    The part of packets that was `lost` before is why, and `per_second` leave from now on.
+    """
+
+    spi_in: int
+    is_open: bool
+    lost: float
+    per_second: float
+
+
 PacketEvent: TypeAlias = (
     PacketsRefused
     | IkeDatagram
@@ -161,6 +174,7 @@ PacketEvent: TypeAlias = (
     | PacketWaits
     | PathNarrowed
     | StreamResized
+    | BreakerTurned
     | PlaneLost
 )
 """What is told of packets, and of their end."""

@@ -73,7 +73,10 @@ def _terms(stream: Stream, said: Message) -> Stream | None:
     if notify is None or len(notify.data) != 1 or notify.data[0] & ~(_NO_FRAGMENTS | _REPORTS):
         return None
     flags = notify.data[0]
-    reports = stream.is_controlled or bool(flags & _REPORTS)
+    # Who has a breaker tells unasked, so that the peer's has something to act on (RFC 9347 §2.4.2:
+    # "An implementation MAY choose to always include the congestion information").
+    is_watched = stream.is_controlled or stream.breaker is not None
+    reports = is_watched or bool(flags & _REPORTS)
     return replace(stream, may_fragment=not flags & _NO_FRAGMENTS, reports=reports)
 
 

@@ -8,6 +8,7 @@ from ikeway.model.address import Address, Endpoint
 from ikeway.model.outer import PLAIN_OUTER, OuterHeader
 from ikeway.model.secret import Secret
 from ikeway.model.selectors import Selectors
+from ikeway.model.time import Seconds
 from ikeway.model.traffic_flow import OPEN, TrafficFlow
 
 
@@ -143,10 +144,26 @@ class Compression:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamState:
+    """What is known of the stream that a pair sends (RFC 9347).
+
+    `per_second` is its rate, `rtt` the round trip. `loss_event_rate` is what the peer reports of it
+    (RFC 5348 §5.4). `is_open` is whether its breaker has slowed it down. None is not known, or that
+    there is none.
+    """
+
+    per_second: float
+    rtt: Seconds | None = None
+    loss_event_rate: float | None = None
+    is_open: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What passed through a Child SA since it was installed; octets are of inner packets.
 
-    `compression` is that of a pair of which a packet was compressed; sums have none.
+    `compression` is that of a pair of which a packet was compressed, `stream` that of one that has
+    sent a stream; sums have none.
     """
 
     packets_in: int = 0
@@ -154,6 +171,7 @@ class Usage:
     packets_out: int = 0
     octets_out: int = 0
     compression: Compression | None = None
+    stream: StreamState | None = None
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(

@@ -4,6 +4,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from ikeway.model.time import Seconds
+
 PAD_TO_MTU: Final = 65535
 """More than any MTU: data planes pad no further than to theirs."""
 
@@ -20,6 +22,17 @@ class Dummies:
 
 
 @dataclass(frozen=True, slots=True)
+class Breaker:
+    """What a stream of constant rate may lose: more than this part for so long is too much.
+
+    Its rate falls to a tenth then, until the path is good again (RFC 9347 §2.4.2.1, RFC 8084).
+    """
+
+    lost: float = 0.2
+    seconds: Seconds = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """Packets of one size at a constant rate, whatever is in them (IP-TFS, RFC 9347).
 
@@ -29,6 +42,7 @@ class Stream:
     A Child SA for which it `is_required` does without it not come to be.
     Where it `is_controlled`, the rate is what the path allows, and `per_second` the most. For that
     the peer reports losses; whether either of the two reports is `reports`.
+    One that is not may have a `breaker`.
     """
 
     packet_octets: int = 1400
@@ -39,6 +53,7 @@ class Stream:
     is_required: bool = False
     is_controlled: bool = False
     reports: bool = False
+    breaker: Breaker | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ def test_status_shows_what_a_person_wants_to_know(ikeway: Runner, tmp_path: Path
         "in  1.2 kB, 3 packets",
         "out 5.7 kB, 4 packets",
         "the path carries packets of 1280 octets",
+        "stream of 900 packets a second, round trip 23.1 ms, loss event rate 1.25%, breaker closed",
         "IPComp in  nothing compressed",
         "IPComp out 2 packets compressed, 3.0 kB to 1.0 kB (33 %)",
     ):

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from ikeway.config.show import show
-from ikeway.model.traffic_flow import OPEN, PAD_TO_MTU, Dummies, Stream, TrafficFlow
+from ikeway.model.traffic_flow import OPEN, PAD_TO_MTU, Breaker, Dummies, Stream, TrafficFlow
 from support.configured import PSK, errors, loaded
+
+BREAKER = Breaker(0.2, 30.0)
+"""RFC 9347 §2.4.1: "The use of circuit breakers is also RECOMMENDED": unless told otherwise."""
 
 
 @pytest.mark.parametrize(
@@ -20,10 +23,10 @@ from support.configured import PSK, errors, loaded
             '{ padding = 1, dummies = 0.5, dummy_times = "regular" }',
             TrafficFlow(1, Dummies(0.5, is_random=False)),
         ),
-        ('{ iptfs = "prefer" }', TrafficFlow(stream=Stream())),
+        ('{ iptfs = "prefer" }', TrafficFlow(stream=Stream(breaker=BREAKER))),
         (
             '{ iptfs = "require", packet_size = 1250, bandwidth = "10Mbit", reorder = 0 }',
-            TrafficFlow(stream=Stream(1250, 1000.0, reorder=0, is_required=True)),
+            TrafficFlow(stream=Stream(1250, 1000.0, reorder=0, is_required=True, breaker=BREAKER)),
         ),
         (
             '{ iptfs = "require", congestion = true, packet_rate = 500 }',
@@ -31,8 +34,15 @@ from support.configured import PSK, errors, loaded
         ),
         (
             '{ padding = "mtu", iptfs = "prefer", packet_rate = 20, fragments = false }',
-            TrafficFlow(PAD_TO_MTU, stream=Stream(1400, 20.0, takes_fragments=False)),
+            TrafficFlow(
+                PAD_TO_MTU, stream=Stream(1400, 20.0, takes_fragments=False, breaker=BREAKER)
+            ),
         ),
+        (
+            '{ iptfs = "prefer", breaker_loss = 0.05, breaker_time = "1m30s" }',
+            TrafficFlow(stream=Stream(breaker=Breaker(0.05, 90.0))),
+        ),
+        ('{ iptfs = "prefer", breaker = false }', TrafficFlow(stream=Stream())),
     ],
 )
 def test_what_is_written_is_what_is_done_and_shown(
@@ -70,6 +80,8 @@ traffic_flow = {{ padding = 300 }}
         ('traffic_flow = { iptfs = "prefer", bandwidth = "1" }', "is no bandwidth"),
         ('traffic_flow = { iptfs = "prefer", packet_size = 200 }', "packet_size"),
         ('traffic_flow = { iptfs = "yes" }', "iptfs"),
+        ('traffic_flow = { iptfs = "prefer", breaker_loss = 0 }', "breaker_loss"),
+        ('traffic_flow = { iptfs = "prefer", breaker_time = "4s" }', "5s"),
         ('mode = "transport"\ntraffic_flow = { padding = 9 }', "transport mode has no padding"),
         ("[connections.b.children.a]\ntraffic_flow = { dummies = 3 }", "dummies need padding"),
     ],

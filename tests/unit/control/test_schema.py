@@ -116,4 +116,7 @@ def test_the_status_has_the_field_names_that_scripts_rely_on() -> None:
         "packets_out",
         "path_mtu",
         "compression",
+        "stream",
     ]
+    stream = sa["child_sas"][0]["stream"]
+    assert list(stream) == ["per_second", "rtt", "loss_event_rate", "breaker"]

@@ -15,7 +15,7 @@ mod rhythm;
 mod tests;
 
 pub use backlog::Backlog;
-pub use control::{Congestion, Dialogue};
+pub use control::{BreakerLimits, Congestion, Dialogue, Legacy, Turn};
 pub(crate) use header::AGGFRAG;
 pub use header::CongestionInfo;
 pub use packer::{Packed, Packer};

@@ -97,7 +97,7 @@ fn payloads_that_tell_of_congestion_carry_packets_as_others_do() {
         reassembly.add(number, &payload, NOW, |packet| taken.push(packet.to_vec())).unwrap();
     }
     assert_eq!(taken, packets);
-    let said = Congestion::new(dialogue, None, NOW).next(PATIENCE, NOW + PATIENCE);
+    let said = Congestion::new(dialogue).next(PATIENCE, NOW + PATIENCE);
     assert_eq!((said.echo, said.echo_delay, said.transmit_delay), (7, 100_000, 100_000));
 }
 

@@ -3,12 +3,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use ikeway_esp::{Limit, Port};
+use ikeway_esp::{Limit, Port, Turn};
 use serde::Serialize;
 
 use super::messages::Endpoint;
 use super::octets::encode;
-use crate::events::{Note, Resized, Stray, Want};
+use crate::events::{Note, Stray, StreamNews, Want};
 
 /// Something that happened.
 #[derive(Serialize)]
@@ -50,6 +50,13 @@ pub(super) enum Event {
         spi_in: u32,
         octets: usize,
     },
+    BreakerTurned {
+        event: &'static str,
+        spi_in: u32,
+        is_open: bool,
+        lost: f64,
+        per_second: f64,
+    },
     PairSpent {
         event: &'static str,
         spi_in: u32,
@@ -73,9 +80,17 @@ impl From<(u32, Limit)> for Event {
     }
 }
 
-impl From<Resized> for Event {
-    fn from(Resized { spi_in, octets }: Resized) -> Self {
-        Self::StreamResized { event: "stream_resized", spi_in, octets }
+impl From<(u32, StreamNews)> for Event {
+    fn from((spi_in, news): (u32, StreamNews)) -> Self {
+        match news {
+            StreamNews::Resized(octets) => {
+                Self::StreamResized { event: "stream_resized", spi_in, octets }
+            }
+            StreamNews::Turned(Turn { is_open, lost, every }) => {
+                let per_second = every.as_secs_f64().recip();
+                Self::BreakerTurned { event: "breaker_turned", spi_in, is_open, lost, per_second }
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ikeway_esp::{Counters, Ratios, Refusal};
+use ikeway_esp::{Counters, Ratios, Refusal, StreamState};
 use serde::Serialize;
 
 use super::messages::Endpoint;
@@ -73,6 +73,25 @@ pub(super) struct Usage {
     /// Of a pair that has compressed or expanded anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     compression: Option<Compression>,
+    /// Of a pair that sends a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<Stream>,
+}
+
+/// The stream of a pair. Times are in seconds; what is not known is null.
+#[derive(Serialize)]
+struct Stream {
+    per_second: f64,
+    rtt: Option<f64>,
+    loss_event_rate: Option<f64>,
+    is_open: Option<bool>,
+}
+
+impl From<StreamState> for Stream {
+    fn from(StreamState { every, rtt, loss_event_rate, is_open }: StreamState) -> Self {
+        let rtt = rtt.map(|rtt| rtt.as_secs_f64());
+        Self { per_second: every.as_secs_f64().recip(), rtt, loss_event_rate, is_open }
+    }
 }
 
 /// Packets that were compressed, their octets without that, and with it, in either direction.
@@ -100,7 +119,17 @@ impl Usage {
         let (packets_out, octets_out) = counters.sent.read();
         let refused = nonzero(|refusal| counters.refused(refusal));
         let compression = counters.ratios().map(Compression::from);
-        Self { spi_in, packets_in, octets_in, packets_out, octets_out, refused, compression }
+        let stream = counters.stream().map(Stream::from);
+        Self {
+            spi_in,
+            packets_in,
+            octets_in,
+            packets_out,
+            octets_out,
+            refused,
+            compression,
+            stream,
+        }
     }
 }
 

@@ -327,8 +327,8 @@ impl Server {
         for (peer, mtu) in self.reports.take_narrowed() {
             self.tell(&Event::path_mtu(peer, mtu));
         }
-        for resized in self.reports.take_resized() {
-            self.tell(&resized.into());
+        for news in self.reports.take_streams() {
+            self.tell(&news.into());
         }
         for spent in self.reports.take_spent() {
             self.tell(&spent.into());

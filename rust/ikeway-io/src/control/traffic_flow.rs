@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ikeway_esp::{Congestion, Dialogue, InboundSa, OutboundSa, Reassembly};
+use ikeway_esp::{BreakerLimits, Congestion, Dialogue, InboundSa, OutboundSa, Reassembly};
 use serde::Deserialize;
 
 use super::messages::Mode;
@@ -46,6 +46,16 @@ struct Stream {
     /// Whether either side wants to be told of congestion, and whether that slows us down.
     reports: bool,
     is_controlled: bool,
+    /// What stops a stream that is not.
+    breaker: Option<Breaker>,
+}
+
+/// The part of packets that may be lost, and for how many seconds more may.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Breaker {
+    lost: f64,
+    seconds: f64,
 }
 
 /// A pair that hides what it is told to, and what it sends by the clock for that.
@@ -89,10 +99,16 @@ impl Stream {
         let too_small = || {
             EngineError::Request(format!("packets of {} octets are no stream", self.packet_octets))
         };
+        let breaker = self.breaker.map(Breaker::read).transpose()?;
         let dialogue = self.reports.then(Arc::<Dialogue>::default);
-        let most = self.is_controlled.then_some(self.per_second);
-        let congestion =
-            dialogue.clone().map(|dialogue| Congestion::new(dialogue, most, clock::now()));
+        let congestion = dialogue.clone().map(|dialogue| {
+            let (congestion, now) = (Congestion::new(dialogue), clock::now());
+            match breaker {
+                _ if self.is_controlled => congestion.controlled(self.per_second, now),
+                Some(limits) => congestion.guarded(limits, every, now),
+                None => congestion,
+            }
+        });
         let (octets, may_fragment) = (self.packet_octets, self.may_fragment);
         let stream = pacing::Stream::new(&outbound, every, octets, may_fragment, congestion);
         let stream = stream.ok_or_else(too_small)?;
@@ -101,6 +117,20 @@ impl Stream {
         let inbound = inbound.streamed(reassembly);
         let beat = Some(Beat::Stream(Box::new(stream)));
         Ok(Hiding { inbound, outbound, beat })
+    }
+}
+
+impl Breaker {
+    fn read(self) -> Result<BreakerLimits, EngineError> {
+        let interval = Duration::try_from_secs_f64(self.seconds).ok();
+        let interval = interval.filter(|time| !time.is_zero() && *time <= SLOWEST);
+        let is_part = self.lost > 0.0 && self.lost <= 1.0;
+        let no_breaker = || {
+            let (lost, seconds) = (self.lost, self.seconds);
+            EngineError::Request(format!("a loss of {lost} in {seconds} seconds is no breaker"))
+        };
+        let interval = interval.filter(|_| is_part).ok_or_else(no_breaker)?;
+        Ok(BreakerLimits { lost: self.lost, interval })
     }
 }
 
@@ -120,6 +150,17 @@ mod tests {
         assert_eq!(every(4.0).unwrap(), Duration::from_millis(250));
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300, 1e-9] {
             assert!(every(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_breaker_has_a_part_and_a_time() {
+        assert!(Breaker { lost: 1.0, seconds: 0.5 }.read().is_ok());
+        for lost in [0.0, -1.0, 1.1, f64::NAN] {
+            assert!(Breaker { lost, seconds: 30.0 }.read().is_err(), "{lost}");
+        }
+        for seconds in [0.0, -1.0, 1e9, f64::NAN, f64::INFINITY] {
+            assert!(Breaker { lost: 0.2, seconds }.read().is_err(), "{seconds}");
         }
     }
 }

@@ -142,21 +142,21 @@ impl Paced {
     fn supersede(&mut self, spi_in: u32) {
         let Some(newest) = self.sas.get(&spi_in) else { return };
         let (order, policy) = (newest.order, newest.sa.policy().clone());
-        let mut allowed = None;
+        let mut legacy = None;
         for timed in self.sas.values_mut() {
             if let Beat::Stream(stream) = &mut timed.beat
                 && timed.order < order
                 && *timed.sa.policy() == policy
             {
                 stream.leave();
-                allowed = stream.allowed().or(allowed);
+                legacy = stream.legacy().or(legacy);
             }
         }
         // The path is the same, and need not be tried anew.
-        if let (Some(every), Some(newest)) = (allowed, self.sas.get_mut(&spi_in))
+        if let (Some(legacy), Some(newest)) = (legacy, self.sas.get_mut(&spi_in))
             && let Beat::Stream(stream) = &mut newest.beat
         {
-            stream.inherit(every);
+            stream.inherit(&legacy);
         }
     }
 }

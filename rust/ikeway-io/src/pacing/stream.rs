@@ -4,10 +4,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ikeway_esp::{Backlog, Congestion, CongestionInfo, OutboundSa, Packer, Refusal, Rhythm};
+use ikeway_esp::{
+    Backlog, Congestion, CongestionInfo, Legacy, OutboundSa, Packer, Refusal, Rhythm, StreamState,
+};
 
 use super::Desk;
 use crate::clock;
+use crate::events::StreamNews;
 use crate::path_mtu::headers;
 
 /// How long packets may wait for their place, and the least and most octets of them.
@@ -66,15 +69,15 @@ impl Stream {
         packets.saturating_mul(self.fitted.0).clamp(LEAST_BACKLOG, MOST_BACKLOG)
     }
 
-    /// Returns the time between two packets, if that is what the path allows.
-    pub(super) fn allowed(&self) -> Option<Duration> {
-        self.congestion.as_ref()?.every()
+    /// Returns what it knows of the path.
+    pub(super) fn legacy(&self) -> Option<Legacy> {
+        self.congestion.as_ref().map(Congestion::legacy)
     }
 
-    /// Begins with the rate of another one.
-    pub(super) fn inherit(&mut self, every: Duration) {
+    /// Begins with what another one knew of the path.
+    pub(super) fn inherit(&mut self, legacy: &Legacy) {
         if let Some(congestion) = &mut self.congestion {
-            congestion.inherit(every);
+            congestion.inherit(legacy);
         }
     }
 
@@ -89,7 +92,8 @@ impl Stream {
         if self.is_leaving && backlog.is_empty() && !self.packer.is_within_a_packet() {
             return Ok(());
         }
-        let info = self.listen(backlog);
+        let info = self.listen(sa, backlog, desk);
+        sa.counters().streams(self.state());
         let packed = self.packer.fill_telling(&info, &mut self.payload, || backlog.pop());
         sa.counters().sent.add(packed.packets, packed.octets);
         for _ in 0..packed.dropped {
@@ -105,9 +109,12 @@ impl Stream {
     }
 
     /// Follows what the peer reports, and returns what is to be told it.
-    fn listen(&mut self, backlog: &Backlog) -> CongestionInfo {
+    fn listen(&mut self, sa: &OutboundSa, backlog: &Backlog, desk: &Desk<'_>) -> CongestionInfo {
         let Some(congestion) = &mut self.congestion else { return CongestionInfo::default() };
         let info = congestion.next(self.rhythm.every(), clock::now());
+        if let Some(turn) = congestion.take_turn() {
+            desk.reporter.of_stream(sa.counters().budget.pair(), StreamNews::Turned(turn));
+        }
         if let Some(every) = congestion.every()
             && every != self.rhythm.every()
         {
@@ -115,6 +122,13 @@ impl Stream {
             backlog.bound(self.room());
         }
         info
+    }
+
+    /// Returns what is known of it.
+    fn state(&self) -> StreamState {
+        let every = self.rhythm.every();
+        let constant = StreamState { every, rtt: None, loss_event_rate: None, is_open: None };
+        self.congestion.as_ref().map_or(constant, |congestion| congestion.state(every))
     }
 
     /// Makes packets as long as the path to the peer carries, as far as that is known. Their rate
@@ -133,7 +147,7 @@ impl Stream {
             backlog.limit(self.packer.longest());
         }
         if octets != before {
-            desk.reporter.resized(sa.counters().budget.pair(), octets);
+            desk.reporter.of_stream(sa.counters().budget.pair(), StreamNews::Resized(octets));
         }
     }
 }

@@ -12,7 +12,14 @@ from ikeway.runtime.log import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ikeway.control.status import ChildStatus, IkeStatus, NatStatus, PartyStatus, RetryStatus
+    from ikeway.control.status import (
+        ChildStatus,
+        IkeStatus,
+        NatStatus,
+        PartyStatus,
+        RetryStatus,
+        StreamStatus,
+    )
 
 EXAMPLE: Final = "Example: ikeway status --json | jq '.ike_sas[].peer.id'"
 DISCONNECT_EXAMPLE: Final = "Example: ikeway disconnect office"
@@ -81,10 +88,23 @@ def _child(child: "ChildStatus") -> "Iterator[tuple[str, str]]":
     yield "", f"out {_amount(child.bytes_out)}, {child.packets_out} packets"
     if child.path_mtu:
         yield "", f"the path carries packets of {child.path_mtu} octets"
+    if child.stream:
+        yield "", ", ".join(_stream(child.stream))
     if done := child.compression:
         yield "", f"IPComp in  {_share(done.packets_in, done.plain_bytes_in, done.packed_bytes_in)}"
         out = done.packets_out, done.plain_bytes_out, done.packed_bytes_out
         yield "", f"IPComp out {_share(*out)}"
+
+
+def _stream(stream: "StreamStatus") -> "Iterator[str]":
+    """Yield what is known of a stream of ours."""
+    yield f"stream of {stream.per_second:.4g} packets a second"
+    if stream.rtt is not None:
+        yield f"round trip {1000 * stream.rtt:.3g} ms"
+    if stream.loss_event_rate is not None:
+        yield f"loss event rate {stream.loss_event_rate:.2%}"
+    if stream.breaker:
+        yield f"breaker {stream.breaker}"
 
 
 def _share(packets: int, plain: int, packed: int) -> str:

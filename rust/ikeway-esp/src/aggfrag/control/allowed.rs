@@ -19,6 +19,7 @@ const FIRST_SILENCE: Duration = Duration::from_secs(2);
 const SILENCE: u32 = 4;
 
 /// Packets a second, never more than the operator gives.
+#[derive(Clone)]
 pub(super) struct Allowed {
     most: f64,
     rate: f64,

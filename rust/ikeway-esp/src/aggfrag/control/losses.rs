@@ -94,6 +94,11 @@ impl Losses {
         clamp(without.max(with))
     }
 
+    /// Returns how many packets have come, and of how many.
+    pub(super) const fn arrived(&self) -> (u64, u64) {
+        (self.arrivals, self.highest)
+    }
+
     /// Returns whether marks of congestion were among the losses.
     pub(super) const fn has_marks(&self) -> bool {
         self.has_marks
@@ -143,7 +148,7 @@ impl Losses {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "differences of numbers are far below 2^52")]
-const fn whole(number: u64) -> f64 {
+pub(super) const fn whole(number: u64) -> f64 {
     number as f64
 }
 

@@ -3,6 +3,7 @@
 //! (RFC 9347 §2.4.2, §3).
 
 mod allowed;
+mod breaker;
 mod losses;
 #[cfg(test)]
 mod tests;
@@ -12,9 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use allowed::Allowed;
-use losses::Losses;
+use breaker::{Breaker, part_lost};
+pub use breaker::{Limits as BreakerLimits, Turn};
+use losses::{Losses, whole};
 
 use super::header::CongestionInfo;
+use crate::counters::StreamState;
 
 /// The largest values of fields: what is more is said as that (§6.1.2).
 const MOST_RTT: u32 = 0x3f_ffff;
@@ -62,9 +66,9 @@ impl Dialogue {
         }
     }
 
-    /// Returns what the newest packet said, and what is to be said of those that came: without the
-    /// fields that are the sender's.
-    fn report(&self, now: Duration) -> (Option<CongestionInfo>, CongestionInfo) {
+    /// Returns what the newest packet said, what is to be said of those that came (without the fields
+    /// that are the sender's), and how many came of how many.
+    fn report(&self, now: Duration) -> (Option<CongestionInfo>, CongestionInfo, (u64, u64)) {
         let known = self.known();
         let (echo, echo_delay) = match known.stamp {
             Some((stamp, at)) => (stamp, in_micros(now.saturating_sub(at), MOST_DELAY)),
@@ -77,7 +81,7 @@ impl Dialogue {
             echo_delay,
             ..CongestionInfo::default()
         };
-        (known.said, report)
+        (known.said, report, known.losses.arrived())
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -85,11 +89,25 @@ impl Dialogue {
     }
 }
 
+/// What losses do to a stream.
+#[derive(Clone)]
+enum Brake {
+    /// Nothing.
+    None,
+    /// Its rate is what the path allows (RFC 9347 §2.4.2).
+    Allowed(Allowed),
+    /// Its rate is constant until too much is lost for too long (§2.4.2.1).
+    Breaker(Box<Breaker>),
+}
+
 /// The sender's side: it makes reports, and is slowed down by those of the peer.
 pub struct Congestion {
     dialogue: Arc<Dialogue>,
-    /// None is that losses do not slow it down.
-    allowed: Option<Allowed>,
+    brake: Brake,
+    turn: Option<Turn>,
+    /// What the peer has reported, and how much of what it sends had come, when that was looked at.
+    reported: Option<u32>,
+    arrived: (u64, u64),
     /// The smoothed round trip of packets.
     path: Option<Duration>,
     rtt: Duration,
@@ -97,39 +115,89 @@ pub struct Congestion {
 }
 
 impl Congestion {
-    /// Returns that of a new pair; `most` packets a second are allowed if it is controlled.
+    /// Returns that of a new pair, of whose losses is only told.
     #[must_use]
-    pub fn new(dialogue: Arc<Dialogue>, most: Option<f64>, now: Duration) -> Self {
-        let allowed = most.map(|most| Allowed::new(most, now));
-        Self { dialogue, allowed, path: None, rtt: Duration::ZERO, echoed: 0 }
+    pub const fn new(dialogue: Arc<Dialogue>) -> Self {
+        Self {
+            dialogue,
+            brake: Brake::None,
+            turn: None,
+            reported: None,
+            arrived: (0, 0),
+            path: None,
+            rtt: Duration::ZERO,
+            echoed: 0,
+        }
     }
 
-    /// Returns the time between two packets from now on, if that is not constant.
+    /// Returns the same, with the rate that the path allows, and `most` packets a second.
+    #[must_use]
+    pub fn controlled(self, most: f64, now: Duration) -> Self {
+        Self { brake: Brake::Allowed(Allowed::new(most, now)), ..self }
+    }
+
+    /// Returns the same, with a breaker; its stream sends one `every` so often.
+    #[must_use]
+    pub fn guarded(self, limits: BreakerLimits, every: Duration, now: Duration) -> Self {
+        Self { brake: Brake::Breaker(Box::new(Breaker::new(limits, every, now))), ..self }
+    }
+
+    /// Returns the time between two packets from now on, if that is not always the same.
     #[must_use]
     pub fn every(&self) -> Option<Duration> {
-        self.allowed.as_ref().map(Allowed::every)
+        match &self.brake {
+            Brake::None => None,
+            Brake::Allowed(allowed) => Some(allowed.every()),
+            Brake::Breaker(breaker) => Some(breaker.every()),
+        }
     }
 
-    /// Begins with the rate that another stream of the same traffic has come to.
-    pub fn inherit(&mut self, every: Duration) {
-        if let Some(allowed) = &mut self.allowed {
-            allowed.inherit(every);
+    /// Returns what another stream of the same traffic is to begin with.
+    #[must_use]
+    pub fn legacy(&self) -> Legacy {
+        Legacy(self.brake.clone())
+    }
+
+    /// Begins with what another stream of the same traffic has come to: the path is the same.
+    pub fn inherit(&mut self, Legacy(brake): &Legacy) {
+        match (&mut self.brake, brake) {
+            (Brake::Allowed(allowed), Brake::Allowed(before)) => allowed.inherit(before.every()),
+            (Brake::Breaker(breaker), Brake::Breaker(before)) => breaker.inherit(before),
+            _ => (),
         }
+    }
+
+    /// Returns that the breaker has opened or closed, once.
+    pub const fn take_turn(&mut self) -> Option<Turn> {
+        self.turn.take()
+    }
+
+    /// Returns what is known of the stream, which sends one `every` so often.
+    #[must_use]
+    pub fn state(&self, every: Duration) -> StreamState {
+        let rate = |inverse| if inverse == 0 { 0.0 } else { f64::from(inverse).recip() };
+        let is_open = match &self.brake {
+            Brake::Breaker(breaker) => Some(breaker.is_open()),
+            Brake::None | Brake::Allowed(_) => None,
+        };
+        let rtt = Some(self.rtt).filter(|rtt| !rtt.is_zero());
+        StreamState { every, rtt, loss_event_rate: self.reported.map(rate), is_open }
     }
 
     /// Takes what was heard since the last time, and returns what the next packet says; its stream
     /// sends one `every` so often.
     pub fn next(&mut self, every: Duration, now: Duration) -> CongestionInfo {
-        let (said, report) = self.dialogue.report(now);
+        let (said, report, arrived) = self.dialogue.report(now);
         // An echo that is not new says that no packet of ours came since.
         match said.filter(|said| said.echo != 0 && said.echo != self.echoed) {
             Some(said) => self.learn(said, every, now),
             None => {
-                if let Some(allowed) = &mut self.allowed {
+                if let Brake::Allowed(allowed) = &mut self.brake {
                     allowed.check(now);
                 }
             }
         }
+        self.watch(said.is_some(), arrived, now);
         CongestionInfo {
             rtt: in_micros(self.rtt, MOST_RTT),
             transmit_delay: in_micros(every, MOST_DELAY),
@@ -152,11 +220,32 @@ impl Congestion {
         }
         let between = every + micros(said.transmit_delay);
         self.rtt = self.path.map_or(between, |path| path.max(between));
-        if let Some(allowed) = &mut self.allowed {
-            allowed.hear(self.rtt, said.loss_event_rate, now);
+        let inverse = said.loss_event_rate;
+        self.reported = Some(inverse);
+        match &mut self.brake {
+            Brake::None => (),
+            Brake::Allowed(allowed) => allowed.hear(self.rtt, inverse, now),
+            Brake::Breaker(breaker) => breaker.hear(part_lost(inverse, self.rtt, every), 1.0),
         }
     }
+
+    /// Has the breaker judge. What a peer that `reports` nothing loses of ours nobody knows: what we lose
+    /// of what it sends stands for that.
+    fn watch(&mut self, reports: bool, arrived: (u64, u64), now: Duration) {
+        let Brake::Breaker(breaker) = &mut self.brake else { return };
+        let (came, sent) = arrived;
+        let before = std::mem::replace(&mut self.arrived, arrived);
+        if !reports && before.1 > 0 {
+            let sent = whole(sent.saturating_sub(before.1));
+            breaker.hear(sent - whole(came.saturating_sub(before.0)), sent);
+        }
+        self.turn = breaker.check(self.rtt, reports, now).or(self.turn);
+    }
 }
+
+/// What a stream leaves to that which comes after it.
+#[derive(Clone)]
+pub struct Legacy(Brake);
 
 /// The stamp of a moment: microseconds, which come round in 71 minutes; 0 is none.
 #[allow(clippy::cast_possible_truncation, reason = "it comes round")]

@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Congestion, CongestionInfo, Dialogue};
+use super::{BreakerLimits, Congestion, CongestionInfo, Dialogue, Turn};
 
 const MS: Duration = Duration::from_millis(1);
 const TICK: Duration = Duration::from_micros(100);
 const DELAY: Duration = Duration::from_millis(20);
 const QUEUE: usize = 40;
 const MOST: f64 = 2000.0;
+const LIMITS: BreakerLimits = BreakerLimits { lost: 0.2, interval: Duration::from_secs(10) };
 
 /// One end: what it sends, and what it hears of the other.
 struct End {
@@ -23,9 +24,9 @@ struct End {
 }
 
 impl End {
-    fn new(most: Option<f64>, every: Duration) -> Self {
+    fn new(every: Duration, brake: impl FnOnce(Congestion) -> Congestion) -> Self {
         let dialogue = Arc::new(Dialogue::default());
-        let congestion = Congestion::new(Arc::clone(&dialogue), most, Duration::ZERO);
+        let congestion = brake(Congestion::new(Arc::clone(&dialogue)));
         Self { dialogue, congestion, every, due: Duration::ZERO, number: 0 }
     }
 
@@ -50,19 +51,44 @@ struct Road {
     there: VecDeque<(Duration, u64, CongestionInfo)>,
     back: VecDeque<(Duration, u64, CongestionInfo)>,
     now: Duration,
+    /// How many of a thousand are lost at random on the way there, and back.
+    losing: [u64; 2],
+    random: u64,
+    /// Whether the receiver says anything.
+    reports: bool,
+    turns: Vec<Turn>,
 }
 
 impl Road {
     fn new() -> Self {
+        Self::of(End::new(100 * MS, |congestion| congestion.controlled(MOST, Duration::ZERO)))
+    }
+
+    /// Returns one with a stream of constant rate, and a breaker.
+    fn guarded() -> Self {
+        let every = MS / 2;
+        Self::of(End::new(every, |congestion| congestion.guarded(LIMITS, every, Duration::ZERO)))
+    }
+
+    fn of(sender: End) -> Self {
         Self {
-            sender: End::new(Some(MOST), 100 * MS),
-            receiver: End::new(None, 5 * MS),
+            sender,
+            receiver: End::new(5 * MS, |congestion| congestion),
             waiting: VecDeque::new(),
             free: Duration::ZERO,
             there: VecDeque::new(),
             back: VecDeque::new(),
             now: Duration::ZERO,
+            losing: [0, 0],
+            random: 1,
+            reports: true,
+            turns: Vec::new(),
         }
+    }
+
+    fn loses(&mut self, way: usize) -> bool {
+        self.random = self.random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (self.random >> 33) % 1000 < self.losing[way]
     }
 
     /// Lets seconds pass with a link of so many packets a second, 0 being none at all. Returns how
@@ -85,6 +111,7 @@ impl Road {
         if let Some(packet) = self.sender.send(now)
             && self.waiting.len() < QUEUE
             && capacity > 0.0
+            && !self.loses(0)
         {
             self.waiting.push_back(packet);
         }
@@ -95,15 +122,20 @@ impl Road {
             self.free = now + Duration::from_secs_f64(1.0 / capacity);
             self.there.push_back((now + DELAY, number, info));
         }
-        if let Some((number, info)) = self.receiver.send(now) {
+        self.turns.extend(self.sender.congestion.take_turn());
+        if let Some((number, info)) = self.receiver.send(now)
+            && !self.loses(1)
+        {
             self.back.push_back((now + DELAY, number, info));
         }
-        for (way, end) in [(&mut self.there, &self.receiver), (&mut self.back, &self.sender)] {
+        let ways =
+            [(&mut self.there, &self.receiver, true), (&mut self.back, &self.sender, self.reports)];
+        for (way, end, reports) in ways {
             while let Some((at, number, info)) = way.front().copied()
                 && at <= now
             {
                 way.pop_front();
-                end.dialogue.hear(number, Some(info), false, now);
+                end.dialogue.hear(number, reports.then_some(info), false, now);
             }
         }
     }
@@ -154,4 +186,106 @@ fn the_round_trip_is_measured() {
     let info = road.sender.congestion.next(road.sender.every, road.now);
     assert!((40_000..46_000).contains(&info.rtt), "{info:?}");
     assert_eq!((info.loss_event_rate, info.transmit_delay), (0, 500));
+}
+
+/// §2.4.2.1: a link that is too narrow is too much for a stream of constant rate.
+#[test]
+fn a_breaker_opens_where_a_link_carries_half_and_closes_when_it_carries_all() {
+    let mut road = Road::guarded();
+    let sent = road.run(30, 1000.0);
+    assert!(sent[..9].iter().all(|packets| (1999..=2001).contains(packets)), "{sent:?}");
+    assert!(sent[15..].iter().all(|packets| (199..=201).contains(packets)), "{sent:?}");
+    let [turn] = road.turns[..] else { panic!("{:?}", road.turns) };
+    assert!(turn.is_open && (0.3..=0.7).contains(&turn.lost), "{turn:?}");
+    let sent = road.run(60, 5000.0);
+    assert!((1999..=2001).contains(&sent[59]), "{sent:?}");
+    assert!(road.turns.len() == 2 && !road.turns[1].is_open, "{:?}", road.turns);
+}
+
+/// RFC 8084 §4, 6, and what the intervals say is what is lost, within a factor of 2.
+#[test]
+fn a_breaker_tells_much_loss_from_some() {
+    for (losing, is_tripped) in [(1, false), (10, false), (50, false), (400, true), (800, true)] {
+        let mut road = Road { losing: [losing, 0], ..Road::guarded() };
+        road.run(30, 5000.0);
+        assert_eq!(!road.turns.is_empty(), is_tripped, "{losing} {:?}", road.turns);
+        if let Some(turn) = road.turns.first() {
+            let ratio = turn.lost * 1000.0 / f64::from(u32::try_from(losing).unwrap());
+            assert!((0.5..=2.0).contains(&ratio), "{losing} {turn:?}");
+        }
+    }
+}
+
+/// RFC 8084 §4, 15: a path that is gone both ways loses the reports, too; it goes on at the least rate.
+#[test]
+fn a_breaker_opens_where_nothing_comes_back() {
+    let mut road = Road::guarded();
+    road.run(5, 5000.0);
+    road.losing = [1000, 1000];
+    let sent = road.run(60, 5000.0);
+    assert!(sent[59] <= 2, "{sent:?}");
+    road.losing = [0, 0];
+    let sent = road.run(120, 5000.0);
+    assert!((1999..=2001).contains(&sent[119]), "{:?}", road.turns);
+}
+
+/// A peer that reports nothing is heard losing packets itself.
+#[test]
+fn without_reports_what_we_lose_counts() {
+    let mut road = Road { reports: false, losing: [500, 100], ..Road::guarded() };
+    road.run(30, 5000.0);
+    assert_eq!(road.turns, [], "it says nothing, and what it sends arrives");
+    road.losing = [0, 500];
+    road.run(15, 5000.0);
+    let [turn] = road.turns[..] else { panic!("{:?}", road.turns) };
+    assert!(turn.is_open && (0.4..=0.6).contains(&turn.lost), "{turn:?}");
+}
+
+/// The worst that a peer can say: a loss in each packet, and a round trip of any length. It gets a
+/// packet a second in any case, and what it said before and is sent again counts for nothing.
+#[test]
+fn a_peer_that_lies_does_not_stop_a_stream() {
+    let dialogue = Arc::new(Dialogue::default());
+    let every = MS / 2;
+    let congestion = Congestion::new(Arc::clone(&dialogue));
+    let mut congestion = congestion.guarded(LIMITS, every, Duration::ZERO);
+    let (mut now, mut number) = (Duration::ZERO, 1);
+    let mut talk = |congestion: &mut Congestion, seconds: u64, inverse| {
+        let (end, before) = (now + Duration::from_secs(seconds), number);
+        while now < end {
+            let every = congestion.every().unwrap();
+            let told = congestion.next(every, now);
+            (now, number) = (now + every, number + 1);
+            let said = CongestionInfo {
+                loss_event_rate: inverse,
+                transmit_delay: 0x1f_ffff,
+                echo: told.stamp,
+                ..told
+            };
+            dialogue.hear(number, Some(said), false, now);
+            dialogue.hear(1, Some(CongestionInfo { loss_event_rate: 1, ..said }), false, now);
+        }
+        number - before
+    };
+    assert!(talk(&mut congestion, 300, 1) >= 280);
+    assert_eq!(congestion.every(), Some(Duration::from_secs(1)));
+    talk(&mut congestion, 4000, 0);
+    assert_eq!(congestion.every(), Some(every));
+    let state = congestion.state(every);
+    assert_eq!((state.loss_event_rate, state.is_open), (Some(0.0), Some(false)));
+}
+
+/// A rekey of a stream whose breaker is open closes nothing, and one without takes over nothing.
+#[test]
+fn the_next_stream_has_the_breaker_as_it_was() {
+    let mut road = Road { losing: [500, 0], ..Road::guarded() };
+    road.run(15, 5000.0);
+    let legacy = road.sender.congestion.legacy();
+    let fresh = || Congestion::new(Arc::default());
+    let mut next = fresh().guarded(LIMITS, MS / 2, road.now);
+    next.inherit(&legacy);
+    assert_eq!(next.every(), Some(5 * MS));
+    let mut other = fresh();
+    other.inherit(&legacy);
+    assert_eq!(other.every(), None);
 }
