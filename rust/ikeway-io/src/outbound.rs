@@ -96,7 +96,7 @@ impl Outbound {
         }
         self.lane.sender.flush();
         self.lane.sender.look_around(&self.lane.paths, &self.lane.reporter);
-        if self.lane.table.sorts() {
+        if self.lane.table.tracks() {
             self.lane.forget_fragments();
         }
         octets > 0
@@ -129,7 +129,7 @@ impl Lane {
         let mut handed = Handed::read(octets)?;
         handed.clamp(self.mtu);
         let flow = Flow::read(handed.packet())?;
-        if self.table.sorts() {
+        if self.table.sorts(handed.packet()) {
             return self.sort(flow, octets);
         }
         if self.carry(&flow, handed)? { Ok(()) } else { self.spring(&flow, octets) }

@@ -22,31 +22,44 @@ pub enum Leaving {
 }
 
 impl OutboundTable {
-    /// Whether an SA wants later fragments behind their first ones, and so packets are to be given to
-    /// [`OutboundTable::sort`].
+    /// Whether an SA wants later fragments behind their first ones.
     #[must_use]
     #[inline]
-    pub const fn sorts(&self) -> bool {
+    pub const fn tracks(&self) -> bool {
         self.fragments.is_some()
     }
 
+    /// Whether one does, and a packet is to be given to [`OutboundTable::sort`]: others are no fragments.
+    #[must_use]
+    #[inline]
+    pub fn sorts(&self, packet: &[u8]) -> bool {
+        self.tracks() && !Piece::is_none_of(packet)
+    }
+
     /// Returns what becomes of a packet whose own selectors are `flow`. `now` is since any fixed
-    /// moment.
+    /// moment, and asked for only where there are fragments.
     ///
     /// # Errors
     /// [`Refusal`] if it goes no further.
-    pub fn sort(&mut self, flow: Flow, packet: &[u8], now: Duration) -> Result<Leaving, Refusal> {
+    pub fn sort(
+        &mut self,
+        flow: Flow,
+        packet: &[u8],
+        now: impl FnOnce() -> Duration,
+    ) -> Result<Leaving, Refusal> {
         match Piece::read(packet)? {
             None => Ok(Leaving::With(flow, Vec::new())),
-            Some(piece) if piece.is_first() => self.lead(&piece, flow, now),
-            Some(piece) => self.follow(&piece, (flow, packet), now),
+            Some(piece) if piece.is_first() => self.lead(&piece, flow, now()),
+            Some(piece) => self.follow(&piece, (flow, packet), now()),
         }
     }
 
     /// Gives up fragments that have waited long enough. Returns how many went, since the last time.
-    pub fn give_up(&mut self, now: Duration) -> u64 {
+    pub fn give_up(&mut self, now: impl FnOnce() -> Duration) -> u64 {
         let Some(tracker) = &mut self.fragments else { return 0 };
-        tracker.forget(now);
+        if !tracker.is_idle() {
+            tracker.forget(now());
+        }
         tracker.take_lost()
     }
 

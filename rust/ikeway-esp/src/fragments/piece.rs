@@ -50,6 +50,15 @@ impl Piece {
         if is_possible { Ok(Some(piece)) } else { Err(Refusal::BadFragment) }
     }
 
+    /// Whether a packet is no fragment for sure, as nearly all are: its first header says so.
+    #[inline]
+    pub(crate) fn is_none_of(packet: &[u8]) -> bool {
+        match packet.first().map(|first| first >> 4) {
+            Some(4) => word(packet, 6).is_some_and(is_whole),
+            _ => packet.get(6).is_some_and(|next| !matches!(next, 0 | 43 | 60 | &FRAGMENT)),
+        }
+    }
+
     /// Whether it is the one that has the ports.
     #[must_use]
     pub const fn is_first(&self) -> bool {
@@ -103,9 +112,14 @@ const fn header_octets(protocol: u8) -> usize {
 
 type Found<'packet> = Option<(Piece, &'packet [u8])>;
 
+/// Whether flags and offset of IPv4 are those of a whole packet, also of one that must stay so.
+const fn is_whole(place: u16) -> bool {
+    place << 2 == 0
+}
+
 fn of_ipv4(packet: &[u8]) -> Option<Found<'_>> {
     let place = word(packet, 6)?;
-    if place << 2 == 0 {
+    if is_whole(place) {
         return Some(None);
     }
     let protocol = *packet.get(9)?;

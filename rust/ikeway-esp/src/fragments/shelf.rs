@@ -54,6 +54,10 @@ impl<T> Shelf<T> {
         self.remove(&datagram)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Returns since when the oldest is there.
     pub(super) fn oldest(&self) -> Option<Duration> {
         self.order.first_key_value().map(|(_, (since, _))| *since)

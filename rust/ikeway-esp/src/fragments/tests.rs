@@ -12,7 +12,9 @@ use crate::outbound::OutboundSa;
 use crate::selector::Selector;
 use crate::spd::{Spd, Verdict};
 use crate::table::OutboundTable;
-use crate::testing::{SPI, aes_gcm, everything, keys, outbound, seal, selector, shared};
+use crate::testing::{
+    SPI, aes_gcm, everything, ipv4_packet, ipv6_packet, keys, outbound, seal, selector, shared,
+};
 
 const ANY: (u16, u16) = (0, 65_535);
 const OPAQUE: (u16, u16) = (65_535, 0);
@@ -332,10 +334,10 @@ mod leaving {
 
     /// Returns the SPI of the SA that a packet goes on, and how many go behind it.
     fn leave(table: &mut OutboundTable, packet: &[u8]) -> Result<Option<(u32, usize)>, Refusal> {
-        if !table.sorts() {
+        if !table.sorts(packet) {
             return Ok(table.find(&flow(packet)).map(|sa| (sa.spi(), 0)));
         }
-        match table.sort(flow(packet), packet, START)? {
+        match table.sort(flow(packet), packet, || START)? {
             Leaving::With(flow, waited) => Ok(table.find(&flow).map(|sa| (sa.spi(), waited.len()))),
             Leaving::Waits => Ok(None),
         }
@@ -354,7 +356,25 @@ mod leaving {
         assert_eq!(leave(&mut table, &first), Ok(Some((SPI, 0))));
         assert_eq!(leave(&mut table, &later), Ok(Some((SPI, 0))));
         table.remove(SPI);
-        assert!(!table.sorts(), "without such an SA packets are not looked at");
+        assert!(!table.sorts(&first), "without such an SA packets are not looked at");
+    }
+
+    /// What is no fragment at a glance is none when it is read, of either IP version.
+    #[test]
+    fn no_fragment_is_overlooked() {
+        let mut table = OutboundTable::default();
+        table.insert(SPI, sa(SPI, UDP, PORTS).following());
+        let whole = [ipv4(UDP, 1, 0..800, true), ipv4_packet(8), ipv6_packet(8)];
+        assert!(whole.iter().all(|packet| !table.sorts(packet)));
+        for fragment in [ipv4(UDP, 1, 0..800, false), ipv4(UDP, 1, 800..1600, true)] {
+            assert!(table.sorts(&fragment));
+        }
+        for next in 0..=u8::MAX {
+            let mut packet = ipv6_packet(64);
+            packet[6] = next;
+            let is_whole = matches!(Piece::read(&packet), Ok(None));
+            assert!(is_whole || table.sorts(&packet), "{next}");
+        }
     }
 
     #[test]
@@ -379,8 +399,8 @@ mod leaving {
         assert_eq!(leave(&mut table, &ipv4(UDP, 1, 800..1600, true)), Ok(None));
         assert_eq!(leave(&mut table, &ipv4(UDP, 1, 0..800, false)), Ok(Some((SPI, 1))));
         assert_eq!(leave(&mut table, &ipv4(UDP, 2, 800..1600, true)), Ok(None));
-        assert_eq!(table.give_up(START), 0);
-        assert_eq!(table.give_up(START + PATIENCE * 2), 1);
+        assert_eq!(table.give_up(|| START), 0);
+        assert_eq!(table.give_up(|| START + PATIENCE * 2), 1);
     }
 
     /// The attack: what a policy with ports forbids leaves in pieces.

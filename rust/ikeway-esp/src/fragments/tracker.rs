@@ -104,6 +104,11 @@ impl Tracker {
         Ok(())
     }
 
+    /// Whether there is nothing that time could change.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.known.is_empty() && self.waiting.is_empty()
+    }
+
     /// Gives up those that have waited long enough.
     pub fn forget(&mut self, now: Duration) {
         while let Some(gone) = self.waiting.take_before(now.saturating_sub(PATIENCE)) {

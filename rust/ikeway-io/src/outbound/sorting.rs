@@ -12,7 +12,7 @@ impl Lane {
     #[inline(never)]
     pub(super) fn sort(&mut self, flow: Flow, octets: &mut [u8]) -> Result<(), Refusal> {
         let packet = octets.get(HEADER_OCTETS..).unwrap_or_default();
-        let leaving = self.table.sort(flow, packet, self.start.elapsed())?;
+        let leaving = self.table.sort(flow, packet, || self.start.elapsed())?;
         let Leaving::With(flow, waited) = leaving else { return Ok(()) };
         let carried = self.carry(&flow, Handed::read(octets)?);
         for packet in waited {
@@ -24,7 +24,7 @@ impl Lane {
     /// Gives up fragments whose first one did not come.
     #[cold]
     pub(super) fn forget_fragments(&mut self) {
-        for _ in 0..self.table.give_up(self.start.elapsed()) {
+        for _ in 0..self.table.give_up(|| self.start.elapsed()) {
             self.reporter.refuse_own(Refusal::StrayFragment);
         }
     }

@@ -6,6 +6,7 @@
 
 mod claim;
 mod fitting;
+mod glance;
 mod heard;
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,6 +22,7 @@ pub(crate) use claim::Claim;
 pub(crate) use fitting::Narrow;
 pub(crate) use heard::listen;
 
+use self::glance::Glance;
 use crate::events::Reporter;
 use crate::udp::is_bare;
 
@@ -45,6 +47,8 @@ const MOST_ADDED: usize = 73;
 pub(crate) struct Paths {
     /// Whether there are any: what packets look at first.
     has_any: AtomicBool,
+    /// Whose they may be: what packets look at then.
+    glance: Glance,
     narrow: Mutex<HashMap<IpAddr, Learnt>>,
 }
 
@@ -87,8 +91,7 @@ impl Paths {
     /// Returns the longest inner packet that leaves whole on the way back of an SA, whatever the suite;
     /// where it is not known to whom that is, as the operator says alone.
     pub(crate) fn carried_back(&self, sa: &InboundSa, peer: Option<SocketAddr>) -> Option<usize> {
-        let now = Instant::now();
-        let learnt = peer.and_then(|peer| self.learnt(peer.ip(), now));
+        let learnt = peer.and_then(|peer| self.known(peer.ip()));
         let mtu = sa.outer().by_hand().into_iter().chain(learnt).min()?;
         let headers = peer.map_or(MOST_HEADERS, headers);
         Some(usize::from(mtu).saturating_sub(headers + MOST_ADDED))
@@ -102,6 +105,7 @@ impl Paths {
         let mut narrow = self.narrow();
         if narrow.len() == MAX_PATHS {
             narrow.retain(|_, learnt| learnt.until > now);
+            self.glance.set(narrow.keys());
         }
         let is_news = match narrow.get(&peer) {
             Some(learnt) if learnt.until > now => mtu < learnt.mtu,
@@ -112,6 +116,7 @@ impl Paths {
             return None;
         }
         narrow.insert(peer, Learnt { mtu, until: now + AGE });
+        self.glance.add(peer);
         self.has_any.store(true, Ordering::Relaxed);
         Some(mtu)
     }
@@ -123,13 +128,21 @@ impl Paths {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn look_up(&self, sa: &OutboundSa) -> Option<u16> {
         let (_, peer) = sa.path();
-        let learnt = self.learnt(peer.ip(), Instant::now());
+        let learnt = self.known(peer.ip());
         sa.outer().by_hand().into_iter().chain(learnt).min()
     }
 
+    /// Returns the path MTU of a peer, if it was learnt. Neither a lock is taken nor the clock read for
+    /// one of which nothing was.
+    #[inline]
+    fn known(&self, peer: IpAddr) -> Option<u16> {
+        if self.glance.may_know(peer) { self.learnt(peer, Instant::now()) } else { None }
+    }
+
+    #[cold]
     fn learnt(&self, peer: IpAddr, now: Instant) -> Option<u16> {
         let mut narrow = self.narrow();
         let learnt = *narrow.get(&peer)?;
@@ -137,7 +150,10 @@ impl Paths {
             return Some(learnt.mtu);
         }
         narrow.remove(&peer);
-        self.has_any.store(!narrow.is_empty(), Ordering::Relaxed);
+        if narrow.is_empty() {
+            self.glance.set(narrow.keys());
+            self.has_any.store(false, Ordering::Relaxed);
+        }
         None
     }
 
@@ -187,6 +203,20 @@ mod tests {
         assert_eq!(known(&paths, PEER, later), None);
         assert!(!paths.has_any.load(Ordering::Relaxed));
         assert_eq!(paths.learn(PEER, 1400, later), Some(1400));
+    }
+
+    /// The lock is held all the time.
+    #[test]
+    fn packets_to_others_take_no_lock() {
+        let (paths, now) = (Paths::default(), Instant::now());
+        paths.learn(PEER, 1300, now);
+        assert_eq!(paths.known(PEER), Some(1300));
+        let held = paths.narrow();
+        assert_eq!(paths.known(PEER6), None);
+        drop(held);
+        assert_eq!(known(&paths, PEER, now + AGE), None);
+        let _held = paths.narrow();
+        assert_eq!(paths.known(PEER), None);
     }
 
     /// I5: peers without end take a bounded place.
