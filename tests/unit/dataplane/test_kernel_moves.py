@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 from ikeway.dataplane import open_plane
 from ikeway.dataplane.port import DataPlane, PlaneConfig
 from ikeway.dataplane.xfrm import XfrmDataPlane, interface
+from ikeway.dataplane.xfrm.channel import Channel, KernelRefusedError
+from ikeway.dataplane.xfrm.messages import Kind
 from ikeway.model.address import Endpoint
 from ikeway.model.errors import HostError
 from ikeway.model.policies import Action, TrafficPolicy
@@ -28,7 +31,7 @@ pytestmark = [
     pytest.mark.skipif(not HAS_ESP, reason="tests/interop/test_xfrm.py has a kernel for it"),
 ]
 
-ELSEWHERE = "127.0.0.3"
+ELSEWHERE, OURS = "127.0.0.3", "127.0.0.4"
 MOVES = 6
 
 Work = Callable[[DataPlane], Awaitable[None]]
@@ -100,6 +103,57 @@ def test_nothing_that_leaves_is_lost_when_the_peer_moves(namespace: Namespace, w
         assert dropped() == 0
 
     run(namespace, work)
+
+
+def test_a_packet_between_the_steps_of_our_own_move_does_not_stop_it(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that another processor sends: it leaves a larval SA where the new one is to be."""
+    together = Channel.ask_together
+
+    def slowly(channel: Channel, *wanted: tuple[Kind, bytes]) -> list[KernelRefusedError | None]:
+        refusals = []
+        for one in wanted:
+            refusals += together(channel, one)
+            send()
+        return refusals
+
+    async def work(plane: DataPlane) -> None:
+        await plane.install(CHILD)
+        send()
+        with monkeypatch.context() as patch:
+            patch.setattr(Channel, "ask_together", slowly)
+            await plane.migrate(CHILD.spi_in, Endpoint(ip_address(OURS), 4500), CHILD.peer)
+        before = (await plane.usage(CHILD.spi_in)).packets_out
+        send()
+        assert (await plane.usage(CHILD.spi_in)).packets_out == before + 1
+
+    run(namespace, work)
+
+
+def test_an_sa_that_is_gone_does_not_move_to_where_its_numbers_begin_anew(
+    namespace: Namespace,
+) -> None:
+    """I7: what a packet has left in its place has its name, and no numbers."""
+
+    async def work(plane: DataPlane) -> None:
+        await plane.install(CHILD)
+        send()
+        namespace.ip("xfrm", "state", "delete", "dst", THERE, "proto", "esp", "spi", "0x2000")
+        send()
+        for local, peer in ((OURS, THERE), (HERE, ELSEWHERE)):
+            ends = (Endpoint(ip_address(one), 4500) for one in (local, peer))
+            with pytest.raises(HostError, match="at its end, and cannot move"):
+                await plane.migrate(CHILD.spi_in, *ends)
+
+    run(namespace, work)
+
+
+def send() -> None:
+    """Send a packet to the peer's network; the interface takes what no SA does, too."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, suppress(OSError):
+        sender.bind(("10.1.0.1", 0))
+        sender.sendto(b"on the way", ("10.2.0.1", 9))
 
 
 def dropped() -> int:

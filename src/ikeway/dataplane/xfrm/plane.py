@@ -249,28 +249,50 @@ class XfrmDataPlane(DataPlane):
         self._forget(Kind.DELSA, trial.name)
 
     def _find(self, sa: Sa) -> Found:
-        """Return an SA as it is, or as it was when a hard limit ended it."""
+        """Return an SA as it is, or as it was when a hard limit ended it.
+
+        A packet that missed one since then has made a larval one of its name, which has no numbers.
+        """
         with suppress(KernelRefusedError):
-            return Found.read(self._channel.get(Kind.GETSA, sa.name))
+            found = Found.read(self._channel.get(Kind.GETSA, sa.name))
+            if found.sequence is not None or not sa.window:
+                return found
         return self._told.ended.get(sa.name, Found.nothing(sa))
 
-    def _move(self, old: Sa, new: Sa, jump: int = 0, *, is_kept: bool = False) -> None:
-        """Have an SA elsewhere, with its counts; one that is made anew jumps so many numbers.
+    def _living(self, sa: Sa) -> Found:
+        """Return an SA that sends: only from its numbers may another one go on (I7).
 
-        Another port is but a change. Where addresses change, both steps are one call, unless the
-        old one `is_kept` for now.
+        Raises:
+            HostError: it is there no more.
+        """
+        found = self._find(sa)
+        if found.sequence is None:
+            raise HostError(f"SPI {sa.spi:#010x} is at its end, and cannot move")
+        return found
+
+    def _move(self, old: Sa, new: Sa, jump: int = 0, *, is_kept: bool = False) -> None:
+        """Have an SA elsewhere, with its counts; one that sends is made anew so many numbers ahead.
+
+        Another port is but a change. Where addresses change, the steps are one call, unless the old
+        one `is_kept` for now. A packet that another processor sends meanwhile leaves a larval SA in
+        the way of the new one, which the last step replaces.
         """
         if old.is_but_for_ports(new) and self._is_done(Kind.UPDSA, new.pack()):
             return
-        before = self._find(old)
-        steps = (Kind.DELSA, old.name), (Kind.NEWSA, new.pack(before, jump))
-        refusal = self._channel.ask_together(*steps[int(is_kept) :])[-1]
+        before = self._living(old) if jump else self._find(old)
+        made = new.pack(before, jump)
+        steps = [(Kind.NEWSA, made)]
+        if not is_kept:
+            steps.insert(0, (Kind.DELSA, old.name))
+        if jump:
+            steps.append((Kind.UPDSA, made))
+        refusal = self._channel.ask_together(*steps)[-1]
         if refusal is not None:
             raise _refused(refusal, f"SPI {new.spi:#010x}")
 
     def _lead_over(self, pair: Generation, old: Sa, new: Sa) -> None:
         """Have another SA send, and then only end the one that did: no packet meets none."""
-        before = self._find(old)
+        before = self._living(old)
         self._ask(Kind.NEWSA, new.pack(before, _JUMP), f"SPI {new.spi:#010x}")
         self._follow(pair.flows)
         last = self._find(old)
