@@ -22,7 +22,8 @@ fuzz_target!(|data: &[u8]| {
     let dialogue = Arc::new(Dialogue::default());
     let reorder = usize::from(*reorder) % (MAX_REORDER + 1);
     let mut reassembly = Reassembly::new(reorder, PATIENCE).reporting(Some(Arc::clone(&dialogue)));
-    let mut congestion = Congestion::new(Arc::clone(&dialogue)).controlled(MOST, Duration::ZERO);
+    let mut congestion =
+        Congestion::new(Arc::clone(&dialogue)).controlled(MOST, 1000, Duration::ZERO);
     let limits = BreakerLimits { lost: 0.1, interval: PATIENCE };
     let mut guarded = Congestion::new(dialogue).guarded(limits, PATIENCE, Duration::ZERO);
     let (mut number, mut now, mut rest) = (0_u64, Duration::ZERO, rest);

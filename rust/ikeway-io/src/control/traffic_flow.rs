@@ -104,7 +104,10 @@ impl Stream {
         let congestion = dialogue.clone().map(|dialogue| {
             let (congestion, now) = (Congestion::new(dialogue), clock::now());
             match breaker {
-                _ if self.is_controlled => congestion.controlled(self.per_second, now),
+                _ if self.is_controlled => {
+                    let octets = u16::try_from(self.packet_octets).unwrap_or(u16::MAX);
+                    congestion.controlled(self.per_second, octets, now)
+                }
                 Some(limits) => congestion.guarded(limits, every, now),
                 None => congestion,
             }

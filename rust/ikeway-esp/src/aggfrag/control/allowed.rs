@@ -8,9 +8,10 @@ use super::throughput::throughput;
 /// Packets a second before a round trip is known: what TCP sends today in a second without one (RFC
 /// 6928 §2, RFC 6298 §2), where RFC 5348 §4.2 has one.
 const START: f64 = 10.0;
-/// Packets in the first round trip that is known: RFC 5348 §4.2 has four, and 4,380 octets of those that
-/// are longer.
-const FIRST_WINDOW: f64 = 4.0;
+/// Octets in the first round trip that is known, and the least and most packets that they are (RFC 5348
+/// §4.2).
+const FIRST_WINDOW: f64 = 4380.0;
+const FIRST_PACKETS: (f64, f64) = (2.0, 4.0);
 /// The least: fields of reports have no room for slower streams.
 const LEAST: f64 = 1.0;
 /// How long nothing is heard before the first round trip (RFC 5348 §4.2), and how many of them after it
@@ -22,6 +23,8 @@ const SILENCE: u32 = 4;
 #[derive(Clone)]
 pub(super) struct Allowed {
     most: f64,
+    /// Packets in the first round trip.
+    window: f64,
     rate: f64,
     inverse: u32,
     changed: Duration,
@@ -30,9 +33,12 @@ pub(super) struct Allowed {
 }
 
 impl Allowed {
-    pub(super) const fn new(most: f64, now: Duration) -> Self {
+    /// Returns that of a new stream, whose packets have so many octets.
+    pub(super) fn new(most: f64, octets: u16, now: Duration) -> Self {
         let rate = most.min(START);
-        Self { most, rate, inverse: 0, changed: now, heard: now, rtt: None }
+        let (fewest, many) = FIRST_PACKETS;
+        let window = (FIRST_WINDOW / f64::from(octets.max(1))).clamp(fewest, many);
+        Self { most, window, rate, inverse: 0, changed: now, heard: now, rtt: None }
     }
 
     /// Returns the time between two packets.
@@ -58,7 +64,7 @@ impl Allowed {
         let doubled = self.rate * 2.0;
         self.set(match inverse {
             // Slow start (RFC 5348 §4.3, step 4).
-            0 => doubled.max(FIRST_WINDOW / rtt.as_secs_f64().max(1e-6)),
+            0 => doubled.max(self.window / rtt.as_secs_f64().max(1e-6)),
             inverse => throughput(rtt, 1.0 / f64::from(inverse)).min(doubled),
         });
     }
@@ -86,7 +92,7 @@ mod tests {
 
     #[test]
     fn without_loss_it_doubles_each_round_trip_up_to_what_is_given() {
-        let mut allowed = Allowed::new(1000.0, Duration::ZERO);
+        let mut allowed = Allowed::new(1000.0, 1000, Duration::ZERO);
         assert_eq!(allowed.every(), 100 * MS);
         let mut rates = Vec::new();
         for round in 1..7 {
@@ -97,11 +103,21 @@ mod tests {
         assert_eq!(rates, [80.0, 160.0, 320.0, 640.0, 1000.0, 1000.0]);
     }
 
+    /// RFC 5348 §4.2: "initial_rate = W_init/R; W_init = min(4*MSS, max(2*MSS, 4380))".
+    #[test]
+    fn the_first_round_trip_has_as_many_octets_as_that_of_tcp() {
+        for (octets, packets) in [(256, 4.0), (1095, 4.0), (1460, 3.0), (2190, 2.0), (9000, 2.0)] {
+            let mut allowed = Allowed::new(1e6, octets, Duration::ZERO);
+            allowed.hear(MS, 0, MS);
+            assert!((allowed.rate - 1000.0 * packets).abs() < 1e-6, "{octets} {}", allowed.rate);
+        }
+    }
+
     /// RFC 5348 §4.3, step 4: the equation, and at most twice what arrives. Reports do not say that, so
     /// what was sent stands for it.
     #[test]
     fn losses_lower_it_at_once() {
-        let mut allowed = Allowed::new(1000.0, Duration::ZERO);
+        let mut allowed = Allowed::new(1000.0, 1000, Duration::ZERO);
         for round in 1..7 {
             allowed.hear(50 * MS, 0, 50 * MS * round);
         }
@@ -115,7 +131,7 @@ mod tests {
     /// RFC 9347 §2.4.2: "When a 'no feedback timeout' has occurred, the sending rate is halved".
     #[test]
     fn silence_halves_it() {
-        let mut allowed = Allowed::new(1000.0, Duration::ZERO);
+        let mut allowed = Allowed::new(1000.0, 1000, Duration::ZERO);
         allowed.hear(50 * MS, 0, MS);
         allowed.check(200 * MS);
         assert!((allowed.rate - 80.0).abs() < 1e-9);

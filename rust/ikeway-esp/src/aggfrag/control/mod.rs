@@ -130,10 +130,11 @@ impl Congestion {
         }
     }
 
-    /// Returns the same, with the rate that the path allows, and `most` packets a second.
+    /// Returns the same, with the rate that the path allows, and `most` packets a second of so many
+    /// `octets`.
     #[must_use]
-    pub fn controlled(self, most: f64, now: Duration) -> Self {
-        Self { brake: Brake::Allowed(Allowed::new(most, now)), ..self }
+    pub fn controlled(self, most: f64, octets: u16, now: Duration) -> Self {
+        Self { brake: Brake::Allowed(Allowed::new(most, octets, now)), ..self }
     }
 
     /// Returns the same, with a breaker; its stream sends one `every` so often.

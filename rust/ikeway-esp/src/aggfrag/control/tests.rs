@@ -61,7 +61,7 @@ struct Road {
 
 impl Road {
     fn new() -> Self {
-        Self::of(End::new(100 * MS, |congestion| congestion.controlled(MOST, Duration::ZERO)))
+        Self::of(End::new(100 * MS, |congestion| congestion.controlled(MOST, 1000, Duration::ZERO)))
     }
 
     /// Returns one with a stream of constant rate, and a breaker.
