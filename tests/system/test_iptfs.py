@@ -38,6 +38,12 @@ def test_daemons_agree_on_a_stream_and_carry_traffic_in_it(
             idle = two.witness.look()["bare esp"] - before
             # Both sides send, whether there is something to send or not.
             assert 2 * RATE * 0.7 < idle < 2 * RATE * 1.3
+            (child,) = two.children()
+            assert child.stream is not None
+            assert child.stream.per_second == pytest.approx(RATE, 0.1)
+            assert child.stream.loss_event_rate is not None
+            assert child.stream.rtt is not None
+            assert child.stream.breaker == (None if congestion else "closed")
             assert not two.witness.leaks
         finally:
             two.down()
@@ -57,7 +63,11 @@ def test_what_was_learnt_of_a_path_is_in_the_status(tmp_path: Path, workers: int
                 end.namespace.ip("link", "set", OUTER, "mtu", "900")
                 daemon.wait_for_log("the stream's packets have 900 octets now")
                 assert [child.path_mtu for child in daemon.children()] == [900]
-            assert "carries packets of 900 octets" in two.peer.command("status").stdout
+            words = two.peer.command("status").stdout
+            assert "carries packets of 900 octets" in words
+            assert f"stream of {RATE} packets a second, round trip" in words
+            assert "loss event rate" in words
+            assert "breaker closed" in words
             two.carries()
         finally:
             two.down()

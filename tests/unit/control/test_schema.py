@@ -22,8 +22,10 @@ from ikeway.control.schema import (
     parse_reply,
     parse_request,
 )
+from ikeway.control.status import Model
 from ikeway.model.errors import UsageError
 from support.control import OFFICE
+from support.tracked import ROOT
 
 REQUESTS: tuple[Request, ...] = (
     StatusRequest(),
@@ -120,3 +122,13 @@ def test_the_status_has_the_field_names_that_scripts_rely_on() -> None:
     ]
     stream = sa["child_sas"][0]["stream"]
     assert list(stream) == ["per_second", "rtt", "loss_event_rate", "breaker"]
+
+
+def test_the_reference_page_has_every_field_of_the_status() -> None:
+    """Scripts are written by it."""
+    page = (ROOT / "docs/reference/commands.md").read_text()
+    models = [Status, *Model.__subclasses__()]
+    own = {model for model in models if model.__module__ == Status.__module__}
+    fields = {field for model in own for field in model.model_fields}
+    assert {"stream", "per_second", "dropped", "next_attempt_at"} < fields
+    assert [field for field in sorted(fields) if f'"{field}"' not in page] == []
