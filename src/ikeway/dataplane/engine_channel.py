@@ -142,16 +142,24 @@ class EngineChannel:
 
     def _read(self) -> None:
         try:
-            message, descriptors = _receive(self._socket)
-        except (BlockingIOError, ConnectionResetError):
-            # A reset comes before the last words; the end follows those.
+            self._take_next()
+        except BlockingIOError:
             return
         except OSError:
-            message, descriptors = b"", ()
-        if not message:
+            # It died with a request unread. Its last words come after the reset, and are read at
+            # once: uvloop calls no reader any more, not even at the end.
+            with suppress(OSError):
+                while not self.is_gone.is_set():
+                    self._take_next()
             self._end()
-            return
-        self._take(json.loads(message), descriptors)
+
+    def _take_next(self) -> None:
+        """Take a message, or the end."""
+        message, descriptors = _receive(self._socket)
+        if message:
+            self._take(json.loads(message), descriptors)
+        else:
+            self._end()
 
     def _take(self, message: Json, descriptors: tuple[int, ...]) -> None:
         if "event" in message:
