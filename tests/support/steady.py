@@ -57,6 +57,35 @@ class Pinger:
         return self._numbers
 
 
+class Stillness:
+    """The longest time for which this machine ran nothing of ours, while it is looked at."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        last = time.monotonic()
+        while not self._over.wait(INTERVAL):
+            now = time.monotonic()
+            self.longest = max(self.longest, now - last - INTERVAL)
+            last = now
+
+
 @dataclass
 class Stream:
     """A steady stream over TCP, and the longest time for which nothing of it arrived."""
