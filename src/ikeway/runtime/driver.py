@@ -65,6 +65,7 @@ from ikeway.runtime.paths import find
 from ikeway.runtime.pki import Pki
 from ikeway.runtime.radius_relay import METHOD, RadiusRelay
 from ikeway.runtime.references import References
+from ikeway.runtime.replacing import Replacing
 from ikeway.runtime.revocation import StatusDesk
 from ikeway.runtime.sockets import UdpTransport
 from ikeway.runtime.solver import Solver
@@ -124,6 +125,7 @@ class Driver:
         self._installer = Installer(
             ports.plane, ports.network, ports.leaving, self._answered, self.warn
         )
+        self._replacing = Replacing(self._loop, self._replace)
         self._forgotten = asyncio.Event()
 
     # Inputs ---------------------------------------------------------------------------------------
@@ -155,8 +157,10 @@ class Driver:
         self._installer.put(self._replace_lost)
 
     async def _replace_lost(self) -> None:
-        for spi_in in await self._installer.lost():
-            self._perform(self.endpoint.of_child(Rekey(spi_in), self._now()))
+        self._replacing.add(await self._installer.lost())
+
+    def _replace(self, spi_in: int) -> None:
+        self._perform(self.endpoint.of_child(Rekey(spi_in), self._now()))
 
     def unknown_packet(self, spi: int, local: Place, peer: Place) -> None:
         """Tell the endpoint of an ESP packet that no Child SA is for."""
@@ -237,8 +241,11 @@ class Driver:
                 self._ask(ticket, question)
             case InstallChild():
                 self._installer.install(action)
-            case MigrateChild() | ActivateChild() | RemoveChild():
+            case MigrateChild() | ActivateChild():
                 self._installer.change(action)
+            case RemoveChild(_, spi_in):
+                self._installer.change(action)
+                self._replacing.gone(spi_in)
             case RevokeTicket() | FollowRedirect():
                 self._pass_on(action)
             case Forget(sa):
