@@ -80,8 +80,8 @@ def test_what_is_seen_says_nothing_of_what_is_sent(hosts: Hosts) -> None:
     assert set(idle) == set(loaded)
     (size,) = set(idle)
     assert 1300 - 4 < size + UDP_IP <= 1300
-    # The machine of a test may be busy with others.
-    assert all(RATE * 0.8 < rate < RATE * 1.2 for rate in (idle_rate, loaded_rate))
+    # The machine of a test may be busy with others: that makes it late, and never early for long.
+    assert all(RATE * 0.4 < rate < RATE * 1.2 for rate in (idle_rate, loaded_rate))
     eventually(lambda: carried(hosts[0], children[0]) > 1 << 20 or None)
     assert not [event for event in hosts[1].events if isinstance(event, PacketsRefused)]
 

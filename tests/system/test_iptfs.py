@@ -37,10 +37,12 @@ def test_daemons_agree_on_a_stream_and_carry_traffic_in_it(
             time.sleep(1)
             idle = two.witness.look()["bare esp"] - before
             # Both sides send, whether there is something to send or not.
-            assert 2 * RATE * 0.7 < idle < 2 * RATE * 1.3
-            (child,) = two.children()
+            # A machine that is busy with others sends less, and owes no more than a while.
+            assert 2 * RATE * 0.4 < idle < 2 * RATE * 1.3
+            (child,) = two.ours.children()
             assert child.stream is not None
-            assert child.stream.per_second == pytest.approx(RATE, 0.1)
+            least = 0.1 if congestion else 0.99
+            assert RATE * least <= child.stream.per_second <= RATE * 1.01
             assert child.stream.loss_event_rate is not None
             assert child.stream.rtt is not None
             assert child.stream.breaker == (None if congestion else "closed")
