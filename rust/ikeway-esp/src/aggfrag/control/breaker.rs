@@ -12,6 +12,9 @@ const PERIODS: u32 = 10;
 const LEAST_PERIODS: u32 = 3;
 /// A period has so many round trips at least: others slow down in one (RFC 8084 §4, 4).
 const ROUND_TRIPS: u32 = 4;
+/// The longest that a report has room for (RFC 9347 §6.1.2): an echo of what was never sent seems to be
+/// hours old, and would put off every judgement.
+const LONGEST_RTT: Duration = Duration::from_micros(1 << 22);
 /// By how much the rate falls (RFC 8084 §4, 12: "at least an order of magnitude").
 const FALL: u32 = 10;
 /// The slowest: fields of reports have no room for slower streams.
@@ -114,7 +117,7 @@ impl Breaker {
     /// Judges the measurement period if it is over. Nothing heard in one is all lost if the peer
     /// `reports`, as reports are in each of its packets (RFC 8084 §4, 15).
     pub(super) fn check(&mut self, rtt: Duration, reports: bool, now: Duration) -> Option<Turn> {
-        let period = (self.limits.interval / PERIODS).max(ROUND_TRIPS * rtt);
+        let period = (self.limits.interval / PERIODS).max(ROUND_TRIPS * rtt.min(LONGEST_RTT));
         if now < self.began + period {
             return None;
         }
@@ -319,6 +322,17 @@ mod tests {
             breaker.check(rtt, true, *second * SECOND).is_some()
         });
         assert_eq!(tripped, Some(LEAST_PERIODS * ROUND_TRIPS * 2));
+    }
+
+    /// A peer whose echoes make a round trip of an hour gets no hour for it.
+    #[test]
+    fn a_made_up_round_trip_puts_nothing_off() {
+        let mut breaker = Breaker::new(LIMITS, MS, Duration::ZERO);
+        let tripped = (1..100).find(|second| {
+            breaker.hear(1.0, 1.0);
+            breaker.check(3600 * SECOND, true, *second * SECOND).is_some()
+        });
+        assert_eq!(tripped, Some(51), "three periods of four of the longest round trips");
     }
 
     #[test]
