@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The key schedule of AES (FIPS 197 §5.2).
+
+use std::arch::x86_64::{
+    __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aeskeygenassist_si128, _mm_setzero_si128,
+    _mm_shuffle_epi32, _mm_slli_si128, _mm_xor_si128,
+};
+
+use zeroize::Zeroize;
+
+use super::BLOCK;
+use super::memory::{load_block, store_block};
+
+/// Of AES-256; those of AES-128 are fewer, and zeros stand behind.
+pub(super) const MOST_KEYS: usize = 15;
+
+/// How many a block goes through: 10 with 128 bits of key, 14 with 256.
+#[derive(Clone, Copy)]
+pub(super) enum Rounds {
+    Ten,
+    Fourteen,
+}
+
+/// A key for each round, and one before them.
+pub(super) struct RoundKeys {
+    keys: [[u8; BLOCK]; MOST_KEYS],
+    rounds: Rounds,
+}
+
+impl Zeroize for RoundKeys {
+    fn zeroize(&mut self) {
+        self.keys.zeroize();
+    }
+}
+
+impl RoundKeys {
+    #[target_feature(enable = "aes")]
+    pub(super) fn new(key: &[u8]) -> Option<Self> {
+        let (keys, rounds) = match key.as_chunks() {
+            ([key], []) => (short(load_block(key)), Rounds::Ten),
+            ([first, second], []) => {
+                (long(load_block(first), load_block(second)), Rounds::Fourteen)
+            }
+            _ => return None,
+        };
+        Some(Self { keys: keys.map(|key| store_block(key)), rounds })
+    }
+
+    #[inline]
+    pub(super) const fn rounds(&self) -> Rounds {
+        self.rounds
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    pub(super) fn load(&self) -> [__m128i; MOST_KEYS] {
+        self.keys.each_ref().map(|key| load_block(key))
+    }
+
+    /// Returns a block of zeros, encrypted (SP 800-38D §6.4, H).
+    #[target_feature(enable = "aes")]
+    pub(super) fn hash_key(&self) -> __m128i {
+        let (keys, zeros) = (self.load(), _mm_setzero_si128());
+        match self.rounds {
+            Rounds::Ten => encrypted::<10>(&keys, zeros),
+            Rounds::Fourteen => encrypted::<14>(&keys, zeros),
+        }
+    }
+}
+
+/// Encrypts one block.
+#[inline]
+#[target_feature(enable = "aes")]
+pub(super) fn encrypted<const ROUNDS: usize>(
+    keys: &[__m128i; MOST_KEYS],
+    block: __m128i,
+) -> __m128i {
+    let state = _mm_xor_si128(block, keys[0]);
+    let between = keys.iter().take(ROUNDS).skip(1);
+    let state = between.fold(state, |state, key| _mm_aesenc_si128(state, *key));
+    _mm_aesenclast_si128(state, keys[ROUNDS])
+}
+
+#[target_feature(enable = "aes")]
+fn short(key: __m128i) -> [__m128i; MOST_KEYS] {
+    let mut keys = [_mm_setzero_si128(); MOST_KEYS];
+    keys[0] = key;
+    keys[1] = rotated::<0x01>(keys[0], keys[0]);
+    keys[2] = rotated::<0x02>(keys[1], keys[1]);
+    keys[3] = rotated::<0x04>(keys[2], keys[2]);
+    keys[4] = rotated::<0x08>(keys[3], keys[3]);
+    keys[5] = rotated::<0x10>(keys[4], keys[4]);
+    keys[6] = rotated::<0x20>(keys[5], keys[5]);
+    keys[7] = rotated::<0x40>(keys[6], keys[6]);
+    keys[8] = rotated::<0x80>(keys[7], keys[7]);
+    keys[9] = rotated::<0x1b>(keys[8], keys[8]);
+    keys[10] = rotated::<0x36>(keys[9], keys[9]);
+    keys
+}
+
+#[target_feature(enable = "aes")]
+fn long(first: __m128i, second: __m128i) -> [__m128i; MOST_KEYS] {
+    let mut keys = [_mm_setzero_si128(); MOST_KEYS];
+    [keys[0], keys[1]] = [first, second];
+    keys[2] = rotated::<0x01>(keys[0], keys[1]);
+    keys[3] = substituted(keys[1], keys[2]);
+    keys[4] = rotated::<0x02>(keys[2], keys[3]);
+    keys[5] = substituted(keys[3], keys[4]);
+    keys[6] = rotated::<0x04>(keys[4], keys[5]);
+    keys[7] = substituted(keys[5], keys[6]);
+    keys[8] = rotated::<0x08>(keys[6], keys[7]);
+    keys[9] = substituted(keys[7], keys[8]);
+    keys[10] = rotated::<0x10>(keys[8], keys[9]);
+    keys[11] = substituted(keys[9], keys[10]);
+    keys[12] = rotated::<0x20>(keys[10], keys[11]);
+    keys[13] = substituted(keys[11], keys[12]);
+    keys[14] = rotated::<0x40>(keys[12], keys[13]);
+    keys
+}
+
+/// Returns the words that follow, with the last one rotated, substituted and given a constant.
+#[target_feature(enable = "aes")]
+fn rotated<const CONSTANT: i32>(words: __m128i, last: __m128i) -> __m128i {
+    let assist = _mm_aeskeygenassist_si128::<CONSTANT>(last);
+    _mm_xor_si128(summed(words), _mm_shuffle_epi32::<0b11_11_11_11>(assist))
+}
+
+/// Returns the words that follow, with the last one substituted.
+#[target_feature(enable = "aes")]
+fn substituted(words: __m128i, last: __m128i) -> __m128i {
+    let assist = _mm_aeskeygenassist_si128::<0>(last);
+    _mm_xor_si128(summed(words), _mm_shuffle_epi32::<0b10_10_10_10>(assist))
+}
+
+/// Adds to each word all that stand before it.
+#[target_feature(enable = "sse2")]
+fn summed(words: __m128i) -> __m128i {
+    let words = _mm_xor_si128(words, _mm_slli_si128::<4>(words));
+    _mm_xor_si128(words, _mm_slli_si128::<8>(words))
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The work itself, with instructions that not every processor has.
+
+mod expand;
+mod hash;
+mod memory;
+mod stream;
+
+use std::arch::x86_64::{__m512i, _mm512_maskz_mov_epi8, _mm512_xor_si512};
+
+use zeroize::ZeroizeOnDrop;
+
+use crate::message::{Associated, Nonce, TAG_OCTETS};
+use expand::{RoundKeys, Rounds};
+use hash::{Hash, Powers};
+use memory::{load_all, load_some, mask, store_all, store_some};
+use stream::Stream;
+
+/// Octets of a vector, which has four blocks.
+const VECTOR: usize = 64;
+const BLOCK: usize = 16;
+/// Vectors that are on their way at a time.
+const AT_ONCE: usize = 4;
+
+const GROUP: usize = VECTOR * AT_ONCE;
+
+/// Sixteen blocks, in memory and in the processor.
+type Group = [[u8; VECTOR]; AT_ONCE];
+type Vectors = [__m512i; AT_ONCE];
+
+/// Round keys, and powers of the hash key.
+#[derive(ZeroizeOnDrop)]
+pub(crate) struct Expanded {
+    keys: RoundKeys,
+    powers: Powers,
+}
+
+impl Expanded {
+    /// Returns `None` for a length that is none of AES-128 and AES-256, or without the instructions.
+    pub(crate) fn new(key: &[u8]) -> Option<Self> {
+        let is_able = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("vaes")
+            && is_x86_feature_detected!("vpclmulqdq")
+            && is_x86_feature_detected!("aes")
+            && is_x86_feature_detected!("ssse3");
+        // SAFETY: the processor has all that `with` is compiled for.
+        if is_able { unsafe { Self::with(key) } } else { None }
+    }
+
+    /// Seals `body`, which begins with what `inner` has, and returns the tag.
+    #[inline]
+    pub(crate) fn seal(
+        &self,
+        nonce: Nonce,
+        associated: Associated,
+        inner: &[u8],
+        body: &mut [u8],
+    ) -> [u8; TAG_OCTETS] {
+        match self.keys.rounds() {
+            // SAFETY: `new` makes none where the processor lacks what this is compiled for.
+            Rounds::Ten => unsafe { self.sealed::<10>(nonce, associated, inner, body) },
+            // SAFETY: as above.
+            Rounds::Fourteen => unsafe { self.sealed::<14>(nonce, associated, inner, body) },
+        }
+    }
+
+    /// Turns the ciphertext `body` into plaintext, and returns the tag that it should have had.
+    #[inline]
+    pub(crate) fn open(
+        &self,
+        nonce: Nonce,
+        associated: Associated,
+        body: &mut [u8],
+    ) -> [u8; TAG_OCTETS] {
+        match self.keys.rounds() {
+            // SAFETY: `new` makes none where the processor lacks what this is compiled for.
+            Rounds::Ten => unsafe { self.opened::<10>(nonce, associated, body) },
+            // SAFETY: as above.
+            Rounds::Fourteen => unsafe { self.opened::<14>(nonce, associated, body) },
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,ssse3")]
+    fn with(key: &[u8]) -> Option<Self> {
+        let keys = RoundKeys::new(key)?;
+        let powers = Powers::new(keys.hash_key());
+        Some(Self { keys, powers })
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,ssse3")]
+    fn sealed<const ROUNDS: usize>(
+        &self,
+        nonce: Nonce,
+        associated: Associated,
+        inner: &[u8],
+        body: &mut [u8],
+    ) -> [u8; TAG_OCTETS] {
+        let (apart, lengths) = (whole(inner), associated.lengths(body.len()));
+        let mut stream = Stream::<ROUNDS>::new(&self.keys, nonce.block());
+        let mut hash = Hash::new(&self.powers, associated.block());
+        // The hash is a group behind: there is the next one to encrypt while it waits for its sums.
+        let mut before = None;
+        let mut seal = |from: &Group| {
+            let sealed = stream.apply(load_all(from));
+            if let Some(before) = before.replace(sealed) {
+                hash.absorb(before);
+            }
+            sealed
+        };
+        let (read, remains) = inner.split_at(apart);
+        let (written, rest) = body.split_at_mut(apart);
+        for (from, to) in groups(read).iter().zip(groups_mut(written)) {
+            store_all(to, seal(from));
+        }
+        if let Some(place) = rest.get_mut(..remains.len()) {
+            place.copy_from_slice(remains);
+        }
+        let (more, rest) = rest.split_at_mut(whole(rest));
+        for group in groups_mut(more) {
+            store_all(group, seal(group));
+        }
+        if let Some(before) = before {
+            hash.absorb(before);
+        }
+        let mut last = hash.last(rest.len().div_ceil(BLOCK));
+        for part in rest.chunks_mut(VECTOR) {
+            let sealed = _mm512_xor_si512(load_some(part), stream.next());
+            store_some(part, sealed);
+            last.absorb(_mm512_maskz_mov_epi8(mask(part), sealed));
+        }
+        stream.tag(last.finish(lengths))
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,ssse3")]
+    fn opened<const ROUNDS: usize>(
+        &self,
+        nonce: Nonce,
+        associated: Associated,
+        body: &mut [u8],
+    ) -> [u8; TAG_OCTETS] {
+        let lengths = associated.lengths(body.len());
+        let mut stream = Stream::<ROUNDS>::new(&self.keys, nonce.block());
+        let mut hash = Hash::new(&self.powers, associated.block());
+        let (many, rest) = body.split_at_mut(whole(body));
+        for group in groups_mut(many) {
+            let sealed = load_all(group);
+            hash.absorb(sealed);
+            store_all(group, stream.apply(sealed));
+        }
+        let mut last = hash.last(rest.len().div_ceil(BLOCK));
+        for part in rest.chunks_mut(VECTOR) {
+            let sealed = load_some(part);
+            last.absorb(sealed);
+            store_some(part, _mm512_xor_si512(sealed, stream.next()));
+        }
+        stream.tag(last.finish(lengths))
+    }
+}
+
+/// Returns how many octets of these stand in whole groups.
+const fn whole(octets: &[u8]) -> usize {
+    octets.len() / GROUP * GROUP
+}
+
+fn groups(octets: &[u8]) -> &[Group] {
+    octets.as_chunks::<VECTOR>().0.as_chunks().0
+}
+
+fn groups_mut(octets: &mut [u8]) -> &mut [Group] {
+    octets.as_chunks_mut::<VECTOR>().0.as_chunks_mut().0
+}
