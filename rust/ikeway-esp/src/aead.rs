@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! AEAD ciphers with their whole tag: the way that most packets go (RFC 4106, RFC 7634, RFC 8750).
+//! AEAD ciphers with their whole tag, by the library (RFC 4106, RFC 7634, RFC 8750).
 
 use aws_lc_rs::aead::{Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
@@ -8,10 +8,16 @@ use crate::shape::{Iv, Shape};
 use crate::suite::SALT_OCTETS;
 use crate::transform::{BadIcv, ESP_HEADER, Protection, lay_out};
 
-const ICV_OCTETS: usize = 16;
+pub(crate) const ICV_OCTETS: usize = 16;
 /// Shapes of packets with whole tags.
 const EXPLICIT: Shape = Shape::new(Iv::Counter, 16, 4);
 const IMPLICIT: Shape = Shape::new(Iv::Implicit, 16, 4);
+
+/// Returns the shape of packets; `is_implicit` is that they have no IV.
+#[inline]
+pub(crate) const fn shape(is_implicit: bool) -> Shape {
+    if is_implicit { IMPLICIT } else { EXPLICIT }
+}
 
 /// The key of one direction.
 pub(crate) struct Aead {
@@ -51,7 +57,7 @@ impl Aead {
     /// Returns the shape of packets, which is one of two: no SA needs a place for it.
     #[inline]
     pub(crate) const fn shape(&self) -> Shape {
-        if self.is_implicit { IMPLICIT } else { EXPLICIT }
+        shape(self.is_implicit)
     }
 
     /// Seals with `IV` octets of IV in the packet, which the compiler knows.

@@ -20,6 +20,7 @@ mod ends;
 mod error;
 mod form;
 mod fragments;
+mod gcm;
 mod gentle;
 mod gmac;
 mod inbound;

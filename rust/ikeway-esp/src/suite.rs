@@ -29,7 +29,9 @@ pub struct Encryption {
 /// How packets are protected.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    /// An AEAD cipher with its whole tag.
+    /// AES-GCM with its whole tag.
+    Gcm(&'static Algorithm),
+    /// Another AEAD cipher with its whole tag.
     Aead(&'static Algorithm),
     /// AES-GCM with a shorter ICV than its tag.
     ShortGcm(&'static Algorithm),
@@ -65,18 +67,18 @@ const AES_BLOCK: u8 = 16;
 const DES_BLOCK: u8 = 8;
 
 static ENCRYPTION: [Encryption; 33] = [
-    gcm("aes128gcm16", 20, 128, Iv::Counter, 16, Kind::Aead(&AES_128_GCM)),
-    gcm("aes192gcm16", 20, 192, Iv::Counter, 16, Kind::Aead(&AES_192_GCM)),
-    gcm("aes256gcm16", 20, 256, Iv::Counter, 16, Kind::Aead(&AES_256_GCM)),
+    gcm("aes128gcm16", 20, 128, Iv::Counter, 16, Kind::Gcm(&AES_128_GCM)),
+    gcm("aes192gcm16", 20, 192, Iv::Counter, 16, Kind::Gcm(&AES_192_GCM)),
+    gcm("aes256gcm16", 20, 256, Iv::Counter, 16, Kind::Gcm(&AES_256_GCM)),
     gcm("aes128gcm12", 19, 128, Iv::Counter, 12, Kind::ShortGcm(&AES_128_GCM)),
     gcm("aes192gcm12", 19, 192, Iv::Counter, 12, Kind::ShortGcm(&AES_192_GCM)),
     gcm("aes256gcm12", 19, 256, Iv::Counter, 12, Kind::ShortGcm(&AES_256_GCM)),
     gcm("aes128gcm8", 18, 128, Iv::Counter, 8, Kind::ShortGcm(&AES_128_GCM)),
     gcm("aes192gcm8", 18, 192, Iv::Counter, 8, Kind::ShortGcm(&AES_192_GCM)),
     gcm("aes256gcm8", 18, 256, Iv::Counter, 8, Kind::ShortGcm(&AES_256_GCM)),
-    gcm("aes128gcm16iiv", 30, 128, Iv::Implicit, 16, Kind::Aead(&AES_128_GCM)),
-    gcm("aes192gcm16iiv", 30, 192, Iv::Implicit, 16, Kind::Aead(&AES_192_GCM)),
-    gcm("aes256gcm16iiv", 30, 256, Iv::Implicit, 16, Kind::Aead(&AES_256_GCM)),
+    gcm("aes128gcm16iiv", 30, 128, Iv::Implicit, 16, Kind::Gcm(&AES_128_GCM)),
+    gcm("aes192gcm16iiv", 30, 192, Iv::Implicit, 16, Kind::Gcm(&AES_192_GCM)),
+    gcm("aes256gcm16iiv", 30, 256, Iv::Implicit, 16, Kind::Gcm(&AES_256_GCM)),
     gcm("aes128gmac", 21, 128, Iv::Counter, 16, Kind::Gmac(&AES_128_GCM)),
     gcm("aes192gmac", 21, 192, Iv::Counter, 16, Kind::Gmac(&AES_192_GCM)),
     gcm("aes256gmac", 21, 256, Iv::Counter, 16, Kind::Gmac(&AES_256_GCM)),

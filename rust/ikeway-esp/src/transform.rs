@@ -10,6 +10,7 @@ use crate::aead::Aead;
 use crate::cbc::Cbc;
 use crate::ccm;
 use crate::error::InstallError;
+use crate::gcm::Gcm;
 use crate::gmac::Gmac;
 use crate::mac::Mac;
 use crate::selector::Policy;
@@ -84,6 +85,7 @@ pub(crate) enum Direction {
 pub(crate) struct Transform(Keyed);
 
 enum Keyed {
+    Gcm(Gcm),
     Aead(Aead),
     Other(Shape, Box<dyn Protection>),
 }
@@ -109,6 +111,7 @@ impl Transform {
 
     pub(crate) const fn shape(&self) -> Shape {
         match &self.0 {
+            Keyed::Gcm(key) => key.shape(),
             Keyed::Aead(key) => key.shape(),
             Keyed::Other(shape, _) => *shape,
         }
@@ -123,6 +126,7 @@ impl Transform {
         packet: &mut [u8],
     ) -> Option<()> {
         match &self.0 {
+            Keyed::Gcm(key) => key.seal(sequence, inner, trailer, packet),
             Keyed::Aead(key) => key.seal(sequence, inner, trailer, packet),
             Keyed::Other(_, keys) => keys.seal(sequence, inner, trailer, packet),
         }
@@ -130,6 +134,7 @@ impl Transform {
 
     pub(crate) fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
         match &self.0 {
+            Keyed::Gcm(key) => key.open(sequence, packet),
             Keyed::Aead(key) => key.open(sequence, packet),
             Keyed::Other(_, keys) => keys.open(sequence, packet),
         }
@@ -139,6 +144,11 @@ impl Transform {
 fn keyed(direction: &Direction, suite: Suite, keys: &DirectionKeys, esn: bool) -> Option<Keyed> {
     let (shape, encr) = (suite.shape(), keys.encr.as_slice());
     let other: Box<dyn Protection> = match suite.encryption.kind {
+        Kind::Gcm(algorithm) => {
+            let is_implicit = shape.iv() == Iv::Implicit;
+            let fast = Gcm::new(encr, is_implicit, esn).map(Keyed::Gcm);
+            return fast.or_else(|| Aead::new(algorithm, encr, is_implicit, esn).map(Keyed::Aead));
+        }
         Kind::Aead(algorithm) => {
             let is_implicit = shape.iv() == Iv::Implicit;
             return Aead::new(algorithm, encr, is_implicit, esn).map(Keyed::Aead);

@@ -14,7 +14,7 @@ use ikeway_esp::{
 
 /// More and less than fill a table of a power of two: the mean weight is much the same.
 const COUNTS: [u32; 3] = [9_000, 12_000, 15_000];
-/// What aws-lc takes for two keys of AES-GCM, which no allocator of ours sees.
+/// What aws-lc takes for two keys of AES-GCM, where it has them: no allocator of ours sees that.
 const KEYS: usize = 2 * 608;
 
 /// The system's, with a count of what is in use.

@@ -2,9 +2,10 @@
 //! The key schedule of AES (FIPS 197 §5.2).
 
 use std::arch::x86_64::{
-    __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aeskeygenassist_si128, _mm_setzero_si128,
-    _mm_shuffle_epi32, _mm_slli_si128, _mm_xor_si128,
+    __m128i, __m512i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aeskeygenassist_si128,
+    _mm_setzero_si128, _mm_shuffle_epi32, _mm_slli_si128, _mm_xor_si128, _mm512_broadcast_i32x4,
 };
+use std::array;
 
 use zeroize::Zeroize;
 
@@ -43,7 +44,7 @@ impl RoundKeys {
             }
             _ => return None,
         };
-        Some(Self { keys: keys.map(|key| store_block(key)), rounds })
+        Some(Self { keys: array::from_fn(|at| store_block(keys[at])), rounds })
     }
 
     #[inline]
@@ -51,34 +52,32 @@ impl RoundKeys {
         self.rounds
     }
 
+    /// Returns each key four times.
     #[inline]
-    #[target_feature(enable = "sse2")]
-    pub(super) fn load(&self) -> [__m128i; MOST_KEYS] {
-        self.keys.each_ref().map(|key| load_block(key))
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn wide(&self) -> [__m512i; MOST_KEYS] {
+        array::from_fn(|at| _mm512_broadcast_i32x4(load_block(&self.keys[at])))
+    }
+
+    /// Encrypts one block.
+    #[inline]
+    #[target_feature(enable = "aes")]
+    pub(super) fn encrypt<const ROUNDS: usize>(&self, block: __m128i) -> __m128i {
+        let mut state = _mm_xor_si128(block, load_block(&self.keys[0]));
+        for round in 1..ROUNDS {
+            state = _mm_aesenc_si128(state, load_block(&self.keys[round]));
+        }
+        _mm_aesenclast_si128(state, load_block(&self.keys[ROUNDS]))
     }
 
     /// Returns a block of zeros, encrypted (SP 800-38D §6.4, H).
     #[target_feature(enable = "aes")]
     pub(super) fn hash_key(&self) -> __m128i {
-        let (keys, zeros) = (self.load(), _mm_setzero_si128());
         match self.rounds {
-            Rounds::Ten => encrypted::<10>(&keys, zeros),
-            Rounds::Fourteen => encrypted::<14>(&keys, zeros),
+            Rounds::Ten => self.encrypt::<10>(_mm_setzero_si128()),
+            Rounds::Fourteen => self.encrypt::<14>(_mm_setzero_si128()),
         }
     }
-}
-
-/// Encrypts one block.
-#[inline]
-#[target_feature(enable = "aes")]
-pub(super) fn encrypted<const ROUNDS: usize>(
-    keys: &[__m128i; MOST_KEYS],
-    block: __m128i,
-) -> __m128i {
-    let state = _mm_xor_si128(block, keys[0]);
-    let between = keys.iter().take(ROUNDS).skip(1);
-    let state = between.fold(state, |state, key| _mm_aesenc_si128(state, *key));
-    _mm_aesenclast_si128(state, keys[ROUNDS])
 }
 
 #[target_feature(enable = "aes")]

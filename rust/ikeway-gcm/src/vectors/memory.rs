@@ -40,8 +40,8 @@ fn store(to: &mut [u8; VECTOR], vector: __m512i) {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(super) fn load_all(from: &Group) -> Vectors {
-    from.each_ref().map(|vector| load(vector))
+pub(super) fn load_all([first, second, third, fourth]: &Group) -> Vectors {
+    [load(first), load(second), load(third), load(fourth)]
 }
 
 #[inline]

@@ -58,6 +58,11 @@ impl Expanded {
         inner: &[u8],
         body: &mut [u8],
     ) -> [u8; TAG_OCTETS] {
+        // What is not a whole group is sealed where it stands.
+        let apart = whole(inner);
+        if let Some((place, rest)) = body.get_mut(apart..inner.len()).zip(inner.get(apart..)) {
+            place.copy_from_slice(rest);
+        }
         match self.keys.rounds() {
             // SAFETY: `new` makes none where the processor lacks what this is compiled for.
             Rounds::Ten => unsafe { self.sealed::<10>(nonce, associated, inner, body) },
@@ -89,6 +94,7 @@ impl Expanded {
         Some(Self { keys, powers })
     }
 
+    /// Seals `body`, of which whole groups are read from `inner` as long as it has some.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,ssse3")]
     fn sealed<const ROUNDS: usize>(
         &self,
@@ -97,29 +103,20 @@ impl Expanded {
         inner: &[u8],
         body: &mut [u8],
     ) -> [u8; TAG_OCTETS] {
-        let (apart, lengths) = (whole(inner), associated.lengths(body.len()));
+        let lengths = associated.lengths(body.len());
         let mut stream = Stream::<ROUNDS>::new(&self.keys, nonce.block());
         let mut hash = Hash::new(&self.powers, associated.block());
+        let (many, rest) = body.split_at_mut(whole(body));
+        let mut apart = groups(inner).iter();
         // The hash is a group behind: there is the next one to encrypt while it waits for its sums.
         let mut before = None;
-        let mut seal = |from: &Group| {
-            let sealed = stream.apply(load_all(from));
+        for group in groups_mut(many) {
+            let plain = apart.next().unwrap_or(group);
+            let sealed = stream.apply(load_all(plain));
+            store_all(group, sealed);
             if let Some(before) = before.replace(sealed) {
                 hash.absorb(before);
             }
-            sealed
-        };
-        let (read, remains) = inner.split_at(apart);
-        let (written, rest) = body.split_at_mut(apart);
-        for (from, to) in groups(read).iter().zip(groups_mut(written)) {
-            store_all(to, seal(from));
-        }
-        if let Some(place) = rest.get_mut(..remains.len()) {
-            place.copy_from_slice(remains);
-        }
-        let (more, rest) = rest.split_at_mut(whole(rest));
-        for group in groups_mut(more) {
-            store_all(group, seal(group));
         }
         if let Some(before) = before {
             hash.absorb(before);

@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm512_shuffle_epi8, _mm512_xor_si512,
 };
 
-use super::expand::{MOST_KEYS, RoundKeys, encrypted};
+use super::expand::{MOST_KEYS, RoundKeys};
 use super::hash::{number, reversal, reversed};
 use super::memory::store_block;
 use super::{BLOCK, Vectors};
@@ -26,13 +26,13 @@ impl<const ROUNDS: usize> Stream<ROUNDS> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,aes,ssse3")]
     pub(super) fn new(keys: &RoundKeys, block: u128) -> Self {
-        let (keys, block) = (keys.load(), number(block));
+        let block = number(block);
         let first = _mm_add_epi32(block, _mm_set_epi32(0, 0, 0, 1));
         let steps = _mm512_set_epi32(0, 0, 0, 5, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 2);
         Self {
-            mask: encrypted::<ROUNDS>(&keys, reversed(first)),
+            mask: keys.encrypt::<ROUNDS>(reversed(first)),
             counters: _mm512_add_epi32(_mm512_broadcast_i32x4(block), steps),
-            keys: keys.map(|key| _mm512_broadcast_i32x4(key)),
+            keys: keys.wide(),
         }
     }
 
@@ -53,7 +53,9 @@ impl<const ROUNDS: usize> Stream<ROUNDS> {
     pub(super) fn apply(&mut self, mut vectors: Vectors) -> Vectors {
         let mut states = [self.begun(), self.begun(), self.begun(), self.begun()];
         for round in 1..ROUNDS {
-            states = states.map(|state| _mm512_aesenc_epi128(state, self.keys[round]));
+            for state in &mut states {
+                *state = _mm512_aesenc_epi128(*state, self.keys[round]);
+            }
         }
         for (vector, state) in vectors.iter_mut().zip(states) {
             let stream = _mm512_aesenclast_epi128(state, self.keys[ROUNDS]);

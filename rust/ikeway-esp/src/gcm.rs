@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//! AES-GCM with its whole tag on processors that are fast at it: the way that most packets go (RFC
+//! 4106, RFC 8750). Elsewhere, and with keys of 192 bits, [`crate::aead`] has the same packets.
+
+use ikeway_gcm::{Associated, Key, Nonce};
+
+use crate::aead::{ICV_OCTETS, shape};
+use crate::associated::iv;
+use crate::sequence::halves;
+use crate::shape::Shape;
+use crate::transform::{BadIcv, ESP_HEADER, Protection};
+
+/// The key of one direction.
+pub(crate) struct Gcm {
+    key: Box<Key>,
+    salt: u32,
+    esn: bool,
+    /// Whether packets have no IV.
+    is_implicit: bool,
+}
+
+impl Gcm {
+    /// Returns the expanded key, or `None` where this is not the way: see [`Key::new`].
+    pub(crate) fn new(keymat: &[u8], is_implicit: bool, esn: bool) -> Option<Self> {
+        let (key, salt) = keymat.split_last_chunk()?;
+        let key = Box::new(Key::new(key)?);
+        Some(Self { key, salt: u32::from_be_bytes(*salt), esn, is_implicit })
+    }
+
+    /// Returns the shape of packets, which is one of two: no SA needs a place for it.
+    #[inline]
+    pub(crate) const fn shape(&self) -> Shape {
+        shape(self.is_implicit)
+    }
+
+    /// Returns what goes with a packet beside its octets, with `IV` octets of IV in it.
+    #[inline]
+    fn context<const IV: usize>(
+        &self,
+        sequence: u64,
+        packet: &[u8],
+    ) -> Option<(Nonce, Associated)> {
+        let iv = u64::from_be_bytes(iv(sequence, IV == 0, packet)?);
+        let spi = u32::from_be_bytes(*packet.first_chunk()?);
+        let [high, low] = halves(sequence);
+        let associated = if self.esn {
+            Associated::of_three(spi, high, low)
+        } else {
+            Associated::of_two(spi, low)
+        };
+        Some((Nonce { salt: self.salt, iv }, associated))
+    }
+
+    #[inline]
+    fn seal_with<const IV: usize>(
+        &self,
+        sequence: u64,
+        inner: &[u8],
+        trailer: &[u8],
+        packet: &mut [u8],
+    ) -> Option<()> {
+        let (nonce, associated) = self.context::<IV>(sequence, packet)?;
+        let (front, icv) = packet.split_last_chunk_mut::<ICV_OCTETS>()?;
+        let body = front.get_mut(ESP_HEADER + IV..)?;
+        let space = body.get_mut(inner.len()..)?;
+        (space.len() == trailer.len()).then(|| space.copy_from_slice(trailer))?;
+        *icv = self.key.seal(nonce, associated, inner, body)?;
+        Some(())
+    }
+
+    #[inline]
+    fn open_with<const IV: usize>(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
+        let (nonce, associated) = self.context::<IV>(sequence, packet).ok_or(BadIcv)?;
+        let (front, icv) = packet.split_last_chunk_mut::<ICV_OCTETS>().ok_or(BadIcv)?;
+        let body = front.get_mut(ESP_HEADER + IV..).ok_or(BadIcv)?;
+        self.key.open(nonce, associated, body, *icv).map_err(|_| BadIcv)
+    }
+}
+
+impl Protection for Gcm {
+    fn seal(&self, sequence: u64, inner: &[u8], trailer: &[u8], packet: &mut [u8]) -> Option<()> {
+        if self.is_implicit {
+            self.seal_with::<0>(sequence, inner, trailer, packet)
+        } else {
+            self.seal_with::<8>(sequence, inner, trailer, packet)
+        }
+    }
+
+    fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
+        if self.is_implicit {
+            self.open_with::<0>(sequence, packet)
+        } else {
+            self.open_with::<8>(sequence, packet)
+        }
+    }
+}
