@@ -94,3 +94,56 @@ impl Protection for Gcm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::aead::Aead;
+
+    proptest! {
+        /// Peers and later releases may have either way: the packets are the same.
+        #[test]
+        fn both_ways_make_and_take_the_same_packets(
+            is_long: bool,
+            (is_implicit, esn) in any::<(bool, bool)>(),
+            keymat in vec(any::<u8>(), 36),
+            (sequence, iv) in any::<(u64, u64)>(),
+            inner in vec(any::<u8>(), 0..1500),
+            trailer in vec(any::<u8>(), 2..300),
+        ) {
+            let (algorithm, octets) =
+                if is_long { (&AES_256_GCM, 36) } else { (&AES_128_GCM, 20) };
+            let library = Aead::new(algorithm, &keymat[..octets], is_implicit, esn).unwrap();
+            let Some(ours) = Gcm::new(&keymat[..octets], is_implicit, esn) else { return Ok(()) };
+            let mut head = [0x12, 0x34, 0x56, 0x78, 0, 0, 0, 1].to_vec();
+            head.extend(if is_implicit { Vec::new() } else { iv.to_be_bytes().to_vec() });
+            let room = vec![0; inner.len() + trailer.len() + ICV_OCTETS];
+            let packet = [head, room].concat();
+            let (mut one, mut other) = (packet.clone(), packet);
+            library.seal(sequence, &inner, &trailer, &mut one).unwrap();
+            ours.seal(sequence, &inner, &trailer, &mut other).unwrap();
+            prop_assert_eq!(&one, &other);
+            prop_assert!(library.open(sequence, &mut other).is_ok());
+            prop_assert!(ours.open(sequence, &mut one).is_ok());
+            let end = one.len() - ICV_OCTETS;
+            prop_assert_eq!(&one[..end], &other[..end]);
+            prop_assert!(ours.open(sequence, &mut one).is_err(), "it is not sealed any more");
+        }
+    }
+
+    /// Lengths that do not fit are refused, not guessed.
+    #[test]
+    fn what_does_not_fill_its_place_is_not_sealed() {
+        let Some(ours) = Gcm::new(&[1; 20], false, false) else { return };
+        for (inner, trailer) in [(20, 1), (20, 3), (19, 2), (40, 2)] {
+            let mut packet = [0; 16 + 22 + ICV_OCTETS];
+            let sealed = ours.seal(1, &vec![0; inner], &vec![0; trailer], &mut packet);
+            assert!(sealed.is_none(), "{inner} and {trailer}");
+        }
+        assert!(ours.open(1, &mut [0; 16 + 15]).is_err());
+    }
+}

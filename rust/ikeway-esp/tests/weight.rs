@@ -45,6 +45,10 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
+fn are_keys_ours() -> bool {
+    ikeway_gcm::Key::new(&[0; 32]).is_some()
+}
+
 /// Returns the octets that each of many pairs takes, of the counts that one at which it is the most.
 fn weight(path: [&str; 2], host: fn(u32) -> IpAddr) -> usize {
     COUNTS.into_iter().map(|count| weight_of_one(count, path, host)).max().unwrap()
@@ -68,7 +72,8 @@ fn weight_of_one(count: u32, path: [&str; 2], host: fn(u32) -> IpAddr) -> usize 
         inbound.insert(receiver).unwrap();
         outbound.insert(spi, sender);
     }
-    let each = KEYS + (IN_USE.load(Ordering::Relaxed) - before) / count as usize;
+    let unseen = if are_keys_ours() { 0 } else { KEYS };
+    let each = unseen + (IN_USE.load(Ordering::Relaxed) - before) / count as usize;
     println!("{count}: {each}");
     each
 }
@@ -77,12 +82,14 @@ fn weight_of_one(count: u32, path: [&str; 2], host: fn(u32) -> IpAddr) -> usize 
 /// pairs, what it remembers of their keys, and what the allocator loses between them.
 #[test]
 fn a_pair_weighs_less_than_two_thousand_octets() {
+    // The library's keys are larger than ours.
+    let [most, most_of_ipv6] = if are_keys_ours() { [1_930, 1_930] } else { [1_954, 2_070] };
     let ipv4 = weight(["192.0.2.1:4500", "192.0.2.2:4500"], |number| {
         Ipv4Addr::from(0x0a00_0000 + number).into()
     });
-    assert!(ipv4 <= 1_954, "{ipv4}");
+    assert!(ipv4 <= most, "{ipv4}");
     let ipv6 = weight(["[2001:db8::1]:4500", "[2001:db8::2]:4500"], |number| {
         Ipv6Addr::from((0xfd00 << 112) + u128::from(number)).into()
     });
-    assert!(ipv6 <= 2_070, "{ipv6}");
+    assert!(ipv6 <= most_of_ipv6, "{ipv6}");
 }

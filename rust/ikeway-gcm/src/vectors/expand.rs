@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The key schedule of AES (FIPS 197 §5.2).
+//! What is made of a key once: the key schedule of AES (FIPS 197 §5.2), and powers for the hash.
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aeskeygenassist_si128,
     _mm_setzero_si128, _mm_shuffle_epi32, _mm_slli_si128, _mm_xor_si128, _mm512_broadcast_i32x4,
+    _mm512_setzero_si512,
 };
 use std::array;
 
-use zeroize::Zeroize;
+use zeroize::ZeroizeOnDrop;
 
 use super::BLOCK;
-use super::memory::{load_block, store_block};
+use super::hash::{POWERS, fill};
+use super::memory::{load, load_block, store_block};
 
 /// Of AES-256; those of AES-128 are fewer, and zeros stand behind.
 pub(super) const MOST_KEYS: usize = 15;
@@ -22,20 +24,18 @@ pub(super) enum Rounds {
     Fourteen,
 }
 
-/// A key for each round, and one before them.
-pub(super) struct RoundKeys {
-    keys: [[u8; BLOCK]; MOST_KEYS],
+/// All that is made of a key once: powers of the hash key, the highest first, and behind them a key
+/// for each round and one before those. Every SA has one, so it is as small as it can be.
+#[derive(ZeroizeOnDrop)]
+pub(super) struct Schedule {
+    blocks: [[u8; BLOCK]; POWERS + MOST_KEYS],
+    #[zeroize(skip)]
     rounds: Rounds,
 }
 
-impl Zeroize for RoundKeys {
-    fn zeroize(&mut self) {
-        self.keys.zeroize();
-    }
-}
-
-impl RoundKeys {
-    #[target_feature(enable = "aes")]
+impl Schedule {
+    /// Returns `None` for a length that is none of AES-128 and AES-256.
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,aes,ssse3")]
     pub(super) fn new(key: &[u8]) -> Option<Self> {
         let (keys, rounds) = match key.as_chunks() {
             ([key], []) => (short(load_block(key)), Rounds::Ten),
@@ -44,7 +44,14 @@ impl RoundKeys {
             }
             _ => return None,
         };
-        Some(Self { keys: array::from_fn(|at| store_block(keys[at])), rounds })
+        let mut schedule = Self { blocks: [[0; BLOCK]; POWERS + MOST_KEYS], rounds };
+        let (_, places) = schedule.blocks.split_at_mut(POWERS);
+        for (place, key) in places.iter_mut().zip(keys) {
+            *place = store_block(key);
+        }
+        let hash_key = schedule.hash_key();
+        fill(&mut schedule.blocks[..POWERS], hash_key);
+        Some(schedule)
     }
 
     #[inline]
@@ -52,27 +59,38 @@ impl RoundKeys {
         self.rounds
     }
 
+    /// Returns the power for a block with so many behind it, and those for the next three. Whoever
+    /// has fewer than four blocks has zeros in place of the others, and any factor will do for them:
+    /// behind the lowest power it is a key.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn powers(&self, behind: usize) -> __m512i {
+        let blocks = self.blocks.get(POWERS.saturating_sub(1 + behind)..).unwrap_or_default();
+        let octets = blocks.as_flattened().first_chunk();
+        octets.map_or(_mm512_setzero_si512(), |found| load(found))
+    }
+
     /// Returns each key four times.
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn wide(&self) -> [__m512i; MOST_KEYS] {
-        array::from_fn(|at| _mm512_broadcast_i32x4(load_block(&self.keys[at])))
+        array::from_fn(|at| _mm512_broadcast_i32x4(load_block(&self.blocks[POWERS + at])))
     }
 
     /// Encrypts one block.
     #[inline]
     #[target_feature(enable = "aes")]
     pub(super) fn encrypt<const ROUNDS: usize>(&self, block: __m128i) -> __m128i {
-        let mut state = _mm_xor_si128(block, load_block(&self.keys[0]));
+        let mut state = _mm_xor_si128(block, load_block(&self.blocks[POWERS]));
         for round in 1..ROUNDS {
-            state = _mm_aesenc_si128(state, load_block(&self.keys[round]));
+            state = _mm_aesenc_si128(state, load_block(&self.blocks[POWERS + round]));
         }
-        _mm_aesenclast_si128(state, load_block(&self.keys[ROUNDS]))
+        _mm_aesenclast_si128(state, load_block(&self.blocks[POWERS + ROUNDS]))
     }
 
     /// Returns a block of zeros, encrypted (SP 800-38D §6.4, H).
     #[target_feature(enable = "aes")]
-    pub(super) fn hash_key(&self) -> __m128i {
+    fn hash_key(&self) -> __m128i {
         match self.rounds {
             Rounds::Ten => self.encrypt::<10>(_mm_setzero_si128()),
             Rounds::Fourteen => self.encrypt::<14>(_mm_setzero_si128()),

@@ -12,9 +12,8 @@ use std::arch::x86_64::{
     _mm512_xor_si512, _mm512_zextsi128_si512,
 };
 
-use zeroize::Zeroize;
-
-use super::memory::{load, store_block};
+use super::expand::Schedule;
+use super::memory::store_block;
 use super::{AT_ONCE, BLOCK, VECTOR, Vectors};
 
 /// x¹²⁷ + x¹²⁶ + x¹²¹ + 1, of which x¹²⁸ is a multiple away (RFC 8452 §3): its upper half.
@@ -22,44 +21,22 @@ const POLYNOMIAL: i64 = 0xc2 << 56;
 /// The exclusive or of three.
 const XOR: i32 = 0x96;
 /// As many as a group has blocks, and one for what ends a packet.
-const POWERS: usize = AT_ONCE * VECTOR / BLOCK + 1;
-/// Where the first power is, of which whole vectors are read.
-const FIRST: usize = (POWERS - 1) * BLOCK;
+pub(super) const POWERS: usize = AT_ONCE * VECTOR / BLOCK + 1;
 
-/// Powers of the hash key, the highest first, and zeros behind the lowest.
-pub(super) struct Powers([u8; FIRST + VECTOR]);
-
-impl Zeroize for Powers {
-    fn zeroize(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl Powers {
-    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,ssse3")]
-    pub(super) fn new(hash_key: __m128i) -> Self {
-        let mut powers = [0; FIRST + VECTOR];
-        let first = doubled(reversed(hash_key));
-        let mut power = first;
-        for place in powers.as_chunks_mut().0.iter_mut().take(POWERS).rev() {
-            *place = store_block(power);
-            power = product(power, first);
-        }
-        Self(powers)
-    }
-
-    /// Returns the power for a block with so many behind it, and those for the next three.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn load(&self, behind: usize) -> __m512i {
-        let powers = self.0.get(FIRST.saturating_sub(behind * BLOCK)..);
-        powers.and_then(<[u8]>::first_chunk).map_or(_mm512_setzero_si512(), |found| load(found))
+/// Fills in powers of a hash key, the highest first.
+#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,ssse3")]
+pub(super) fn fill(places: &mut [[u8; BLOCK]], hash_key: __m128i) {
+    let first = doubled(reversed(hash_key));
+    let mut power = first;
+    for place in places.iter_mut().rev() {
+        *place = store_block(power);
+        power = product(power, first);
     }
 }
 
 /// The hash of one packet, of whole groups as yet.
 pub(super) struct Hash<'a> {
-    powers: &'a Powers,
+    schedule: &'a Schedule,
     far: Vectors,
     sum: __m128i,
 }
@@ -68,10 +45,11 @@ impl<'a> Hash<'a> {
     /// Begins with a block of associated data.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-    pub(super) fn new(powers: &'a Powers, block: u128) -> Self {
-        let first = Products::new().add(four(number(block)), powers.load(0));
-        let far = [powers.load(15), powers.load(11), powers.load(7), powers.load(3)];
-        Self { powers, far, sum: first.reduced() }
+    pub(super) fn new(schedule: &'a Schedule, block: u128) -> Self {
+        let first = Products::new().add(four(number(block)), schedule.powers(0));
+        let far =
+            [schedule.powers(15), schedule.powers(11), schedule.powers(7), schedule.powers(3)];
+        Self { schedule, far, sum: first.reduced() }
     }
 
     #[inline]
@@ -91,14 +69,14 @@ impl<'a> Hash<'a> {
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn last(self, blocks: usize) -> Last<'a> {
-        let Self { powers, sum, .. } = self;
-        Last { powers, sum: four(sum), behind: blocks, products: Products::new() }
+        let Self { schedule, sum, .. } = self;
+        Last { schedule, sum: four(sum), behind: blocks, products: Products::new() }
     }
 }
 
 /// The hash of one packet, which ends.
 pub(super) struct Last<'a> {
-    powers: &'a Powers,
+    schedule: &'a Schedule,
     /// What is added to the next block.
     sum: __m512i,
     behind: usize,
@@ -128,7 +106,7 @@ impl Last<'_> {
     fn add(&mut self, blocks: __m512i) {
         let blocks = _mm512_xor_si512(blocks, self.sum);
         self.sum = _mm512_setzero_si512();
-        self.products = self.products.add(blocks, self.powers.load(self.behind));
+        self.products = self.products.add(blocks, self.schedule.powers(self.behind));
     }
 }
 

@@ -8,11 +8,9 @@ mod stream;
 
 use std::arch::x86_64::{__m512i, _mm512_maskz_mov_epi8, _mm512_xor_si512};
 
-use zeroize::ZeroizeOnDrop;
-
 use crate::message::{Associated, Nonce, TAG_OCTETS};
-use expand::{RoundKeys, Rounds};
-use hash::{Hash, Powers};
+use expand::{Rounds, Schedule};
+use hash::Hash;
 use memory::{load_all, load_some, mask, store_all, store_some};
 use stream::Stream;
 
@@ -28,12 +26,8 @@ const GROUP: usize = VECTOR * AT_ONCE;
 type Group = [[u8; VECTOR]; AT_ONCE];
 type Vectors = [__m512i; AT_ONCE];
 
-/// Round keys, and powers of the hash key.
-#[derive(ZeroizeOnDrop)]
-pub(crate) struct Expanded {
-    keys: RoundKeys,
-    powers: Powers,
-}
+/// A key on a processor that has the instructions.
+pub(crate) struct Expanded(Schedule);
 
 impl Expanded {
     /// Returns `None` for a length that is none of AES-128 and AES-256, or without the instructions.
@@ -63,7 +57,7 @@ impl Expanded {
         if let Some((place, rest)) = body.get_mut(apart..inner.len()).zip(inner.get(apart..)) {
             place.copy_from_slice(rest);
         }
-        match self.keys.rounds() {
+        match self.0.rounds() {
             // SAFETY: `new` makes none where the processor lacks what this is compiled for.
             Rounds::Ten => unsafe { self.sealed::<10>(nonce, associated, inner, body) },
             // SAFETY: as above.
@@ -79,7 +73,7 @@ impl Expanded {
         associated: Associated,
         body: &mut [u8],
     ) -> [u8; TAG_OCTETS] {
-        match self.keys.rounds() {
+        match self.0.rounds() {
             // SAFETY: `new` makes none where the processor lacks what this is compiled for.
             Rounds::Ten => unsafe { self.opened::<10>(nonce, associated, body) },
             // SAFETY: as above.
@@ -89,9 +83,7 @@ impl Expanded {
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,ssse3")]
     fn with(key: &[u8]) -> Option<Self> {
-        let keys = RoundKeys::new(key)?;
-        let powers = Powers::new(keys.hash_key());
-        Some(Self { keys, powers })
+        Schedule::new(key).map(Self)
     }
 
     /// Seals `body`, of which whole groups are read from `inner` as long as it has some.
@@ -104,8 +96,8 @@ impl Expanded {
         body: &mut [u8],
     ) -> [u8; TAG_OCTETS] {
         let lengths = associated.lengths(body.len());
-        let mut stream = Stream::<ROUNDS>::new(&self.keys, nonce.block());
-        let mut hash = Hash::new(&self.powers, associated.block());
+        let mut stream = Stream::<ROUNDS>::new(&self.0, nonce.block());
+        let mut hash = Hash::new(&self.0, associated.block());
         let (many, rest) = body.split_at_mut(whole(body));
         let mut apart = groups(inner).iter();
         // The hash is a group behind: there is the next one to encrypt while it waits for its sums.
@@ -138,8 +130,8 @@ impl Expanded {
         body: &mut [u8],
     ) -> [u8; TAG_OCTETS] {
         let lengths = associated.lengths(body.len());
-        let mut stream = Stream::<ROUNDS>::new(&self.keys, nonce.block());
-        let mut hash = Hash::new(&self.powers, associated.block());
+        let mut stream = Stream::<ROUNDS>::new(&self.0, nonce.block());
+        let mut hash = Hash::new(&self.0, associated.block());
         let (many, rest) = body.split_at_mut(whole(body));
         for group in groups_mut(many) {
             let sealed = load_all(group);

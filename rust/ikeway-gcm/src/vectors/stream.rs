@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm512_shuffle_epi8, _mm512_xor_si512,
 };
 
-use super::expand::{MOST_KEYS, RoundKeys};
+use super::expand::{MOST_KEYS, Schedule};
 use super::hash::{number, reversal, reversed};
 use super::memory::store_block;
 use super::{BLOCK, Vectors};
@@ -25,14 +25,14 @@ impl<const ROUNDS: usize> Stream<ROUNDS> {
     /// `block` is what the nonce makes of a counter of 0.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,aes,ssse3")]
-    pub(super) fn new(keys: &RoundKeys, block: u128) -> Self {
+    pub(super) fn new(schedule: &Schedule, block: u128) -> Self {
         let block = number(block);
         let first = _mm_add_epi32(block, _mm_set_epi32(0, 0, 0, 1));
         let steps = _mm512_set_epi32(0, 0, 0, 5, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 2);
         Self {
-            mask: keys.encrypt::<ROUNDS>(reversed(first)),
+            mask: schedule.encrypt::<ROUNDS>(reversed(first)),
             counters: _mm512_add_epi32(_mm512_broadcast_i32x4(block), steps),
-            keys: keys.wide(),
+            keys: schedule.wide(),
         }
     }
 
