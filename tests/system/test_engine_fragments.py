@@ -192,3 +192,24 @@ def test_a_flood_without_first_ones_leaves_others_alone(hosts: Hosts) -> None:
     renewed = pair(spi=0x2000)
     install(hosts, renewed)
     assert exchange(hosts, 0, 20_000)
+
+
+def test_a_datagram_that_a_rekey_cuts_in_two_arrives(hosts: Hosts) -> None:
+    """Its later fragments follow the first one on the old Child SA, while that is there."""
+    old, renewed = pair(), pair(spi=0x2000)
+    install(hosts, old)
+    said = bytes(range(200)) * 8
+    datagram = struct.pack(">HHHH", CLIENT, SERVER, 8 + len(said), 0) + said
+    first = piece(700, 0, datagram[:800], more=True)
+    rest = piece(700, 800, datagram[800:], more=False)
+    raw = hosts[0].namespace.inside(
+        lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    )
+    with raw, opened(hosts[1], SERVER, 0) as server:
+        raw.sendto(first, (INNER[1][0], 0))
+        install(hosts, renewed)
+        raw.sendto(rest, (INNER[1][0], 0))
+        assert server.recv(1 << 16) == said
+    for host, child in zip(hosts, old, strict=True):
+        host.call(lambda host=host, child=child: host.plane.remove(child.spi_in))
+    assert exchange(hosts, 0, 3000), "on the new one"

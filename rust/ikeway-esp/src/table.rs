@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::ends::Ends;
 use crate::error::InstallError;
-use crate::fragments::{self, Tracker};
+use crate::fragments::{self, Tracker, Way};
 use crate::gentle::Gentle;
 use crate::inbound::InboundSa;
 use crate::inner::Flow;
@@ -75,7 +75,7 @@ pub struct OutboundTable {
     /// Looked at once for each packet of the host; few have policies.
     spd: Option<Arc<Spd>>,
     /// Made for the first SA that later fragments follow others on; `following` are all of these.
-    pub(crate) fragments: Option<Box<Tracker>>,
+    pub(crate) fragments: Option<Box<Tracker<Way>>>,
     following: usize,
     installed: u64,
 }
@@ -116,6 +116,19 @@ impl OutboundTable {
         let (spi_in, _) = self.standby.find(flow)?;
         self.activate(spi_in);
         self.find(flow)
+    }
+
+    /// Returns the SA that protects a packet, on standby or not, by the SPI of its inbound half.
+    pub(crate) fn bearer(&mut self, flow: &Flow) -> Option<u32> {
+        if self.find(flow).is_none() {
+            self.awaken(flow)?;
+        }
+        self.active.find(flow).map(|(spi_in, _)| spi_in)
+    }
+
+    /// Returns the SA whose inbound half has this SPI.
+    pub(crate) fn held(&self, spi_in: u32) -> Option<&Arc<OutboundSa>> {
+        self.held.get(spi_in)
     }
 
     /// Has the packets of a policy want an SA while none protects them; `number` names it.

@@ -1,22 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which SA a later fragment leaves on: that of its first one, where the peer agreed (RFC 4301 §7.3).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::piece::Piece;
 use super::tracker::Tracker;
 use crate::error::Refusal;
 use crate::inner::{Flow, Port};
+use crate::outbound::OutboundSa;
 use crate::table::OutboundTable;
 
 /// Datagrams of all hosts that are in the middle.
 pub(crate) const MAX_LEAVING: usize = 1024;
 
+/// Where the first fragment went: its selectors, and the SPI of the inbound half of its SA.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    flow: Flow,
+    spi_in: u32,
+}
+
 /// What becomes of a packet that leaves.
-#[derive(Debug)]
 pub enum Leaving {
     /// It goes as a packet with these selectors, and behind it those that waited for it.
     With(Flow, Vec<Vec<u8>>),
+    /// It has these selectors, and its first fragment went on this SA, which has a successor that the
+    /// peer does not know the first fragment by.
+    Behind(Flow, Arc<OutboundSa>),
     /// It waits for the first fragment.
     Waits,
 }
@@ -64,10 +75,9 @@ impl OutboundTable {
     }
 
     fn lead(&mut self, piece: &Piece, flow: Flow, now: Duration) -> Result<Leaving, Refusal> {
-        let passes =
-            self.permits(&flow) && (self.find(&flow).is_some() || self.awaken(&flow).is_some());
-        let waited = match &mut self.fragments {
-            Some(tracker) if passes => tracker.lead(piece, flow, now)?,
+        let spi_in = self.permits(&flow).then(|| self.bearer(&flow)).flatten();
+        let waited = match (&mut self.fragments, spi_in) {
+            (Some(tracker), Some(spi_in)) => tracker.lead(piece, Way { flow, spi_in }, now)?,
             // Refused by who looks for its SA, or kept until there is one.
             _ => Vec::new(),
         };
@@ -82,10 +92,7 @@ impl OutboundTable {
     ) -> Result<Leaving, Refusal> {
         let Some(tracker) = &mut self.fragments else { return Err(Refusal::StrayFragment) };
         match tracker.follow(piece, now) {
-            Ok(first) if self.permits(&first) => {
-                let found = self.find(&first).is_some_and(|sa| sa.takes_later(&first));
-                Ok(Leaving::With(if found { first } else { without_ports(first) }, Vec::new()))
-            }
+            Ok(first) if self.permits(&first.flow) => Ok(self.behind(first)),
             Ok(_) => Err(Refusal::Discarded),
             // On an SA for all ports, or for none that show (§7.1, §7.2).
             Err(Refusal::StrayFragment) if self.find(&flow).is_some() => {
@@ -98,6 +105,19 @@ impl OutboundTable {
             Err(refusal) => Err(refusal),
         }
     }
+
+    /// Returns the way of a later fragment: that of its first one for as long as that is there.
+    fn behind(&self, Way { flow, spi_in }: Way) -> Leaving {
+        match self.held(spi_in).filter(|sa| sa.takes_later(&flow)) {
+            Some(sa) if self.find(&flow).is_some_and(|newest| newest.spi() != sa.spi()) => {
+                Leaving::Behind(flow, Arc::clone(sa))
+            }
+            _ => {
+                let found = self.find(&flow).is_some_and(|sa| sa.takes_later(&flow));
+                Leaving::With(if found { flow } else { without_ports(flow) }, Vec::new())
+            }
+        }
+    }
 }
 
 /// Returns the selectors of a later fragment of a packet that has these.
@@ -106,6 +126,6 @@ pub(crate) const fn without_ports(first: Flow) -> Flow {
 }
 
 /// Returns what sorts the fragments of a table, if `wanted`: what it knows already stays.
-pub(crate) fn tracker(old: Option<Box<Tracker>>, wanted: bool) -> Option<Box<Tracker>> {
+pub(crate) fn tracker(old: Option<Box<Tracker<Way>>>, wanted: bool) -> Option<Box<Tracker<Way>>> {
     wanted.then(|| old.unwrap_or_else(|| Box::new(Tracker::new(MAX_LEAVING))))
 }

@@ -16,7 +16,7 @@ mod tests;
 mod tracker;
 
 pub use leaving::Leaving;
-pub(crate) use leaving::{tracker, without_ports};
+pub(crate) use leaving::{Way, tracker, without_ports};
 pub use piece::Piece;
 pub(crate) use sorter::Sorter;
 pub use tracker::Tracker;

@@ -339,6 +339,7 @@ mod leaving {
         }
         match table.sort(flow(packet), packet, || START)? {
             Leaving::With(flow, waited) => Ok(table.find(&flow).map(|sa| (sa.spi(), waited.len()))),
+            Leaving::Behind(_, sa) => Ok(Some((sa.spi(), 0))),
             Leaving::Waits => Ok(None),
         }
     }
@@ -390,6 +391,25 @@ mod leaving {
         let web = with_ports(ipv4(UDP, 3, 0..800, false), 80);
         assert_eq!(leave(&mut table, &web), Ok(Some((SPI + 2, 0))));
         assert_eq!(leave(&mut table, &later(3)), Ok(Some((SPI + 1, 0))), "not agreed on there");
+    }
+
+    /// The peer knows the first fragment by the SA that it came on; that still receives for a while.
+    #[test]
+    fn a_later_fragment_stays_on_the_sa_of_its_first_one_through_a_rekey() {
+        let mut table = OutboundTable::default();
+        table.insert(SPI, sa(SPI, UDP, PORTS).following());
+        for number in [1, 2] {
+            let first = ipv4(UDP, number, 0..800, false);
+            assert_eq!(leave(&mut table, &first), Ok(Some((SPI, 0))));
+        }
+        table.insert_standby(SPI + 1, sa(SPI + 1, UDP, PORTS).following());
+        table.activate(SPI + 1);
+        assert_eq!(leave(&mut table, &ipv4(UDP, 1, 800..1600, true)), Ok(Some((SPI, 0))));
+        assert_eq!(leave(&mut table, &ipv4(UDP, 3, 0..800, false)), Ok(Some((SPI + 1, 0))));
+        assert_eq!(leave(&mut table, &ipv4(UDP, 3, 800..1600, true)), Ok(Some((SPI + 1, 0))));
+        table.remove(SPI);
+        let late = ipv4(UDP, 2, 800..1600, true);
+        assert_eq!(leave(&mut table, &late), Ok(Some((SPI + 1, 0))), "there is no other way");
     }
 
     #[test]

@@ -21,23 +21,24 @@ pub(super) const MAX_HELD: usize = 1 << 16;
 /// The datagrams that fragments are seen of.
 ///
 /// Those whose first fragment passed and those that wait for one have places of their own: who sends
-/// later fragments without any first hurts nobody whose fragments come in order.
+/// later fragments without any first hurts nobody whose fragments come in order. `T` is what is kept
+/// of a first fragment for those that follow.
 #[derive(Debug)]
-pub struct Tracker {
-    known: Shelf<Course>,
+pub struct Tracker<T = Flow> {
+    known: Shelf<Course<T>>,
     waiting: Shelf<Vec<Vec<u8>>>,
     held: usize,
     lost: u64,
 }
 
-/// What the first fragment said, and what has passed of the datagram.
+/// What is kept of the first fragment, and what has passed of the datagram.
 #[derive(Debug)]
-struct Course {
-    flow: Flow,
+struct Course<T> {
+    first: T,
     extent: Extent,
 }
 
-impl Tracker {
+impl<T: Copy> Tracker<T> {
     /// Returns what remembers so many datagrams whose last fragment has not passed.
     #[must_use]
     pub const fn new(known: usize) -> Self {
@@ -45,16 +46,15 @@ impl Tracker {
         Self { known: Shelf::new(known), waiting, held: 0, lost: 0 }
     }
 
-    /// Takes a first fragment, which may pass with its selectors `flow`, and returns the later ones
-    /// that waited for it: they are to be given to [`Tracker::follow`]. `now` is since any fixed
-    /// moment.
+    /// Takes a first fragment, which may pass, and returns the later ones that waited for it: they
+    /// are to be given to [`Tracker::follow`]. `now` is since any fixed moment.
     ///
     /// # Errors
     /// [`Refusal::BadFragment`] if it is one again.
     pub fn lead(
         &mut self,
         piece: &Piece,
-        flow: Flow,
+        first: T,
         now: Duration,
     ) -> Result<Vec<Vec<u8>>, Refusal> {
         self.forget(now);
@@ -63,26 +63,26 @@ impl Tracker {
         }
         let mut extent = Extent::default();
         extent.take(&piece.span, piece.is_last)?;
-        self.known.put(piece.datagram, Course { flow, extent }, now);
+        self.known.put(piece.datagram, Course { first, extent }, now);
         let waited = self.waiting.remove(&piece.datagram).unwrap_or_default();
         self.held = self.held.saturating_sub(octets_of(&waited));
         Ok(waited)
     }
 
-    /// Takes a later fragment. Returns the selectors that the first one had.
+    /// Takes a later fragment. Returns what was kept of the first one.
     ///
     /// # Errors
     /// [`Refusal::StrayFragment`] if no first one is known: see [`Tracker::hold`].
     /// [`Refusal::BadFragment`] if it overlaps with what has passed.
-    pub fn follow(&mut self, piece: &Piece, now: Duration) -> Result<Flow, Refusal> {
+    pub fn follow(&mut self, piece: &Piece, now: Duration) -> Result<T, Refusal> {
         self.forget(now);
         let course = self.known.get_mut(&piece.datagram).ok_or(Refusal::StrayFragment)?;
         course.extent.take(&piece.span, piece.is_last)?;
-        let flow = course.flow;
+        let first = course.first;
         if course.extent.is_whole() {
             self.known.remove(&piece.datagram);
         }
-        Ok(flow)
+        Ok(first)
     }
 
     /// Has a later fragment wait for the first.
