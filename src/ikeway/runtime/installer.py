@@ -112,6 +112,8 @@ class Installer:
             work = await self._work.get()
             try:
                 await work()
+            except HostError as error:
+                self._warn(str(error))
             except Exception as error:  # noqa: BLE001 - I1: nothing ends the driver
                 self._warn(f"{type(error).__name__}: {error}")
             finally:
