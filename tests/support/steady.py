@@ -18,6 +18,7 @@ PING_OCTETS: Final = 300
 INTERVAL: Final = 0.02
 CHUNK: Final = b"\x5a" * 1000
 CHUNK_INTERVAL: Final = 0.01
+_TCPI_BACKOFF: Final = 4
 
 
 class Pinger:
@@ -88,11 +89,15 @@ class Stillness:
 
 @dataclass
 class Stream:
-    """A steady stream over TCP, and the longest time for which nothing of it arrived."""
+    """A steady stream over TCP, and the longest time for which nothing of it arrived.
+
+    `tries` is how many in a row of TCP's timeouts brought no answer, at most.
+    """
 
     client: tuple[Namespace, str]
     server: tuple[Namespace, str]
     longest: float = 0.0
+    tries: int = 0
     sent: int = 0
     received: int = 0
     _over: threading.Event = field(default_factory=threading.Event)
@@ -127,6 +132,8 @@ class Stream:
         while not self._over.is_set():
             self._sender.sendall(CHUNK)
             self.sent += len(CHUNK)
+            info = self._sender.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
+            self.tries = max(self.tries, info[_TCPI_BACKOFF])
             time.sleep(CHUNK_INTERVAL)
         self._sender.shutdown(socket.SHUT_WR)
 

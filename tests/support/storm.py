@@ -14,7 +14,8 @@ PING_LENGTH: Final = PING_OCTETS + 92
 _RTO_MIN: Final = Path("/proc/sys/net/ipv4/tcp_rto_min_us")
 _RTO_MICROSECONDS: Final = 20_000
 """With the kernel's own 200 ms TCP stalls for up to 1.5 s on such a cable, without any tunnel; so
-it stalls for 0.2 s at most."""
+it stalls for 0.4 s at most, where nobody else wants the processor."""
+RTO_LEAST: Final = _RTO_MICROSECONDS / 1_000_000
 
 _RULES: Final = """
 table inet weather {{
