@@ -24,6 +24,8 @@ from support.netns import Namespace, connect, namespaces
 from support.suites import Suite
 
 T = TypeVar("T")
+Kind = type[EngineDataPlane]
+"""Of data plane: the engine, or what starts alike."""
 
 OUTER = (("192.0.2.1", "2001:db8::1"), ("192.0.2.2", "2001:db8::2"))
 INNER = (("10.1.0.1", "fd01::1"), ("10.2.0.1", "fd02::1"))
@@ -79,6 +81,7 @@ class Host:
         side: int,
         queues: int = 1,
         busy_poll: int = 0,
+        kind: Kind = EngineDataPlane,
     ) -> None:
         self.namespace = namespace
         self.run_dir = run_dir
@@ -90,7 +93,7 @@ class Host:
             target=lambda: namespace.inside(self.loop.run_forever), daemon=True
         )
         self._thread.start()
-        self.plane = self.call(lambda: EngineDataPlane.start(run_dir, self.config))
+        self.plane = self.call(lambda: kind.start(run_dir, self.config))
         self._watch = asyncio.run_coroutine_threadsafe(self._gather(), self.loop)
         self._route()
 
@@ -124,6 +127,7 @@ class Host:
             self.events.append(event)
 
     def _route(self) -> None:
+        self.namespace.ip("link", "set", "ikeway0", "up")
         for address, network in zip(INNER[self.side], PROTECTED[1 - self.side], strict=True):
             self.namespace.add_address("ikeway0", f"{address}/{128 if ':' in address else 32}")
             self.namespace.ip("route", "add", network, "dev", "ikeway0")
@@ -133,8 +137,10 @@ Hosts = tuple[Host, Host]
 
 
 @contextmanager
-def two_hosts(folder: Path, queues: int = 1, busy_poll: int = 0) -> Iterator[Hosts]:
-    """Make two hosts with a cable between them and an idle engine each."""
+def two_hosts(
+    folder: Path, queues: int = 1, busy_poll: int = 0, first: Kind = EngineDataPlane
+) -> Iterator[Hosts]:
+    """Make two hosts with a cable between them and an idle data plane each, mostly an engine."""
     with namespaces(2) as made:
         connect(*made)
         hosts: list[Host] = []
@@ -145,11 +151,46 @@ def two_hosts(folder: Path, queues: int = 1, busy_poll: int = 0) -> Iterator[Hos
                     namespace.add_address("outer0", f"{address}/{length}")
                 run_dir = folder / str(side)
                 run_dir.mkdir()
-                hosts.append(Host(namespace, run_dir, side, queues, busy_poll))
+                kind = EngineDataPlane if side else first
+                hosts.append(Host(namespace, run_dir, side, queues, busy_poll, kind))
             yield hosts[0], hosts[1]
         finally:
             for host in hosts:
                 host.close()
+
+
+def install(hosts: Hosts, children: list[ChildSa]) -> None:
+    """Install either side of a pair at its host."""
+    for host, child in zip(hosts, children, strict=True):
+        host.install(child)
+
+
+@contextmanager
+def into_the_interface(host: Host, outer: int) -> Iterator[None]:
+    """Have what this host sends to the other go through the engine; its own packets are marked."""
+    here, target = OUTER[host.side][outer], OUTER[1 - host.side][outer]
+    family = "-6" if outer else "-4"
+    changes = (
+        ("route", (target, "dev", "ikeway0", "src", here, "table", "77")),
+        ("rule", ("priority", "90", "fwmark", "4500", "lookup", "main")),
+        ("rule", ("priority", "91", "to", target, "lookup", "77")),
+    )
+    for kind, words in changes:
+        host.namespace.ip(family, kind, "add", *words)
+    try:
+        yield
+    finally:
+        for kind, words in changes:
+            host.namespace.ip(family, kind, "del", *words)
+
+
+def exchange(hosts: Hosts, octets: int) -> None:
+    """Ping with short and long packets and send octets by TCP, both ways, in both families."""
+    for family in (0, 1):
+        ping(*hosts, family)
+        ping(*hosts, family, 1300)
+        transfer(hosts[0], hosts[1], octets, family)
+        transfer(hosts[1], hosts[0], octets >> 2, family)
 
 
 def transfer(sender: Host, receiver: Host, octets: int, family: int = 0) -> None:

@@ -29,7 +29,17 @@ from support.attacker import (
     traffic_class,
 )
 from support.suites import BY_NAME
-from support.tunnel import INNER, OUTER, Host, Hosts, child_pair, eventually, ping, transfer
+from support.tunnel import (
+    INNER,
+    OUTER,
+    Host,
+    Hosts,
+    child_pair,
+    eventually,
+    install,
+    ping,
+    transfer,
+)
 
 pytestmark = pytest.mark.system
 
@@ -287,11 +297,6 @@ def test_congestion_on_the_way_reaches_the_inner_packet(hosts: Hosts, outer: int
 
 
 # What the tests above are made of ----------------------------------------------------------------
-
-
-def install(hosts: Hosts, children: list[ChildSa]) -> None:
-    for host, child in zip(hosts, children, strict=True):
-        host.install(child)
 
 
 def remove(hosts: Hosts, children: list[ChildSa]) -> None:

@@ -2,8 +2,6 @@
 """AH between two engines: IP protocol 51 (RFC 4302)."""
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -15,7 +13,17 @@ from ikeway.model.esp import ChildSa, Encapsulation, Mode
 from ikeway.model.selectors import TrafficSelector
 from support.attacker import drain, tap
 from support.suites import AH_SUITES, Suite
-from support.tunnel import INNER, OUTER, Host, Hosts, child_pair, ping, transfer
+from support.tunnel import (
+    INNER,
+    OUTER,
+    Hosts,
+    child_pair,
+    exchange,
+    install,
+    into_the_interface,
+    ping,
+    transfer,
+)
 
 pytestmark = pytest.mark.system
 
@@ -41,11 +49,7 @@ SHA256 = next(suite for suite in AH_SUITES if suite.name == "sha256")
 def test_both_families_pass_over_both(hosts: Hosts, suite: Suite, outer: int) -> None:
     """RFC 4302 §3.1.2: IPv4 and IPv6 go through tunnels over either."""
     install(hosts, pair(suite, outer))
-    for family in (0, 1):
-        ping(*hosts, family)
-        ping(*hosts, family, 1300)
-        transfer(hosts[0], hosts[1], 1 << 18, family)
-        transfer(hosts[1], hosts[0], 1 << 16, family)
+    exchange(hosts, 1 << 18)
 
 
 def test_packets_are_of_protocol_51_and_may_be_read(hosts: Hosts) -> None:
@@ -157,25 +161,6 @@ def at(end: Endpoint, port: int) -> Endpoint:
     return Endpoint(end.address, port)
 
 
-@contextmanager
-def into_the_interface(host: Host, outer: int) -> Iterator[None]:
-    """Have what this host sends to the other go through the engine; its own packets are marked."""
-    here, target = OUTER[host.side][outer], OUTER[1 - host.side][outer]
-    family = "-6" if outer else "-4"
-    changes = (
-        ("route", (target, "dev", "ikeway0", "src", here, "table", "77")),
-        ("rule", ("priority", "90", "fwmark", "4500", "lookup", "main")),
-        ("rule", ("priority", "91", "to", target, "lookup", "77")),
-    )
-    for kind, words in changes:
-        host.namespace.ip(family, kind, "add", *words)
-    try:
-        yield
-    finally:
-        for kind, words in changes:
-            host.namespace.ip(family, kind, "del", *words)
-
-
 def listening() -> socket.socket:
     """Return what hears `PROTOCOL` with the headers before it."""
     heard = socket.socket(socket.AF_INET6, socket.SOCK_RAW, PROTOCOL)
@@ -196,8 +181,3 @@ def send(chain: Chain, payload: bytes) -> None:
     head = b"\x60\0\0\0" + length + bytes([kinds[0], 64]) + b"".join(ends)
     with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as sending:
         sending.sendto(head + body + payload, (OUTER[1][1], 0))
-
-
-def install(hosts: Hosts, children: list[ChildSa]) -> None:
-    for host, child in zip(hosts, children, strict=True):
-        host.install(child)

@@ -9,7 +9,7 @@ from ikeway.dataplane import PeerMoved
 from ikeway.model.esp import ChildSa, Encapsulation
 from support.attacker import drain, tap
 from support.suites import BY_NAME, Suite
-from support.tunnel import INNER, Hosts, child_pair, ping, transfer, without_udp
+from support.tunnel import INNER, Hosts, child_pair, exchange, install, ping, transfer, without_udp
 
 pytestmark = pytest.mark.system
 
@@ -21,11 +21,7 @@ CBC = BY_NAME["aes256-sha256"]
 @pytest.mark.parametrize("outer", [0, 1], ids=["over-ipv4", "over-ipv6"])
 def test_both_families_pass_over_both(hosts: Hosts, suite: Suite, outer: int) -> None:
     install(hosts, bare(suite, outer))
-    for family in (0, 1):
-        ping(*hosts, family)
-        ping(*hosts, family, 1300)
-        transfer(hosts[0], hosts[1], 1 << 20, family)
-        transfer(hosts[1], hosts[0], 1 << 18, family)
+    exchange(hosts, 1 << 20)
 
 
 def test_packets_are_of_protocol_50_and_nothing_is_in_clear(hosts: Hosts) -> None:
@@ -74,8 +70,3 @@ def test_what_others_send_by_the_protocol_draws_no_event(hosts: Hosts) -> None:
 
 def bare(suite: Suite, outer: int) -> list[ChildSa]:
     return [without_udp(child) for child in child_pair(suite, outer=outer)]
-
-
-def install(hosts: Hosts, children: list[ChildSa]) -> None:
-    for host, child in zip(hosts, children, strict=True):
-        host.install(child)

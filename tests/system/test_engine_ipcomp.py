@@ -11,7 +11,7 @@ from ikeway.model.esp import ChildSa, Compression, Ipcomp
 from support.attacker import Attacker, drain, tap
 from support.esp import Peer
 from support.suites import BY_NAME
-from support.tunnel import Hosts, child_pair, ping, transfer
+from support.tunnel import Hosts, child_pair, install, ping, transfer
 
 pytestmark = pytest.mark.system
 
@@ -23,11 +23,6 @@ NONE = Compression()
 def compressed() -> list[ChildSa]:
     """Return both sides of a pair."""
     return [replace(one, ipcomp=each) for one, each in zip(child_pair(GCM), INDICES, strict=True)]
-
-
-def install(hosts: Hosts, children: list[ChildSa]) -> None:
-    for host, child in zip(hosts, children, strict=True):
-        host.install(child)
 
 
 def done(hosts: Hosts, side: int) -> Compression:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from ikeway.dataplane import PacketsRefused, PairSpent, PlaneEvent, Refusal
-from ikeway.model.esp import ChildSa, Limits
+from ikeway.model.esp import Limits
 from support.suites import SUITES
-from support.tunnel import INNER, Host, Hosts, child_pair, eventually, ping
+from support.tunnel import INNER, Host, Hosts, child_pair, eventually, install, ping
 
 pytestmark = pytest.mark.system
 
@@ -56,11 +56,6 @@ def test_another_pair_takes_over_before_the_hard_limit(hosts: Hosts) -> None:
         ping(*hosts)
     eventually(lambda: hosts[0].call(lambda: hosts[0].plane.usage(0x2000)).packets_in > 50 or None)
     assert told(hosts[0], old[0].spi_in) == [PairSpent(old[0].spi_in, is_over=False)]
-
-
-def install(hosts: Hosts, both: list[ChildSa]) -> None:
-    for host, child in zip(hosts, both, strict=True):
-        host.install(child)
 
 
 def flood(hosts: Hosts) -> None:

@@ -10,7 +10,17 @@ from ikeway.dataplane.port import Refusal
 from ikeway.model.esp import ChildSa, Encapsulation
 from support.attacker import Attacker, esp_sa, ipv4
 from support.suites import BY_NAME
-from support.tunnel import INNER, Host, Hosts, child_pair, eventually, ping, transfer, without_udp
+from support.tunnel import (
+    INNER,
+    Host,
+    Hosts,
+    child_pair,
+    eventually,
+    install,
+    ping,
+    transfer,
+    without_udp,
+)
 
 pytestmark = pytest.mark.system
 
@@ -100,11 +110,6 @@ def test_traps_moves_and_counters_are_of_all_threads(hosts: Hosts) -> None:
         host.call(lambda h=host, s=spi, e=ends: h.plane.migrate(s, *e, Encapsulation.UDP))
     ping(*hosts)
     assert near.call(lambda: near.plane.remove(children[0].spi_in)).packets_out >= 9
-
-
-def install(hosts: Hosts, children: list[ChildSa]) -> None:
-    for host, child in zip(hosts, children, strict=True):
-        host.install(child)
 
 
 def received(host: Host, spi: int) -> int:

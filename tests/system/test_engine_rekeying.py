@@ -9,7 +9,7 @@ import pytest
 from ikeway.model.esp import ChildSa
 from support.attacker import Attacker
 from support.suites import SUITES
-from support.tunnel import INNER, Host, Hosts, child_pair, eventually, ping
+from support.tunnel import INNER, Host, Hosts, child_pair, eventually, install, ping
 
 pytestmark = pytest.mark.system
 
@@ -88,11 +88,6 @@ def test_rubbish_with_its_spi_does_not_activate_a_pair_on_standby(hosts: Hosts) 
 
 def children(number: int) -> Pair:
     return child_pair(SUITES[2], spi=0x1000 + 0x10 * number)
-
-
-def install(hosts: Hosts, both: Pair) -> None:
-    for host, child in zip(hosts, both, strict=True):
-        host.install(child)
 
 
 def remove(hosts: Hosts, both: Pair) -> None:
