@@ -19,8 +19,8 @@ from support.two import Table, config, networks
 pytestmark = [pytest.mark.interop, pytest.mark.system, pytest.mark.xdist_group("guest")]
 
 ROOT = Path(__file__).parents[2]
-MODULES = ("xfrm_interface", "ccm", "cmac", "xcbc", "ipcomp", "deflate")
-SUITES = ("planes", "carrying", "kernel_moves")
+MODULES = ("xfrm_interface", "ccm", "cmac", "xcbc", "ipcomp", "ipcomp6", "deflate")
+SUITES = ("planes", "carrying", "kernel_moves", "kernel_compression")
 MOVED, AWAY = "10.77.0.77", "10.77.0.78"
 NOWHERE = 8002
 CONNECT = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"

@@ -14,6 +14,7 @@ from ikeway.config.dataplane_table import Backend
 from ikeway.config.eap import check_eap, check_radius
 from ikeway.config.findings import Findings
 from ikeway.config.null_auth import check_null
+from ikeway.config.of_kernel import check_of_kernel
 from ikeway.config.positions import KeyPath
 from ikeway.config.proposals import legacy_words, unencrypted_words
 from ikeway.config.schema import ConnectionTable, Document
@@ -69,6 +70,8 @@ def build_connection(name: str, table: ConnectionTable, around: Surroundings) ->
     _check_ppk(path, connection, around)
     _check_numbers(path, connection, around.findings)
     check_children(path, connection, around.findings)
+    if around.document.dataplane.backend is Backend.XFRM:
+        check_of_kernel(path, connection, around.findings)
     return connection
 
 

@@ -125,6 +125,23 @@ def test_fragments_are_followed_where_the_data_plane_can(tmp_path: Path) -> None
     assert "connections.staff.later_fragments: the kernel's data plane does not" in found
 
 
+@pytest.mark.parametrize(
+    ("settings", "key", "words"),
+    [
+        ('mode = "transport"\n', "mode", "carries tunnels only"),
+        ('ipcomp = true\nlocal_ts = ["10.1.0.0/16", "fd01::/64"]\n', "ipcomp", "a child for each"),
+    ],
+)
+def test_what_the_kernel_cannot_carry_is_said_before(
+    tmp_path: Path, settings: str, key: str, words: str
+) -> None:
+    plain = CERTIFICATE.replace("local_ts", "# local_ts").replace("pool", "# pool") + settings
+    loaded(tmp_path, plain)
+    found = only(errors(tmp_path, plain + '[dataplane]\nbackend = "xfrm"\n'))
+    assert f"connections.staff.{key}: the kernel" in found
+    assert words in found
+
+
 def test_a_connection_that_encrypts_nothing_is_warned_of(tmp_path: Path) -> None:
     text = CERTIFICATE + 'esp = ["aes256gcm16", "null-sha256", "aes128gmac"]'
     warnings = [str(one) for one in loaded(tmp_path, text).warnings]

@@ -240,6 +240,16 @@ def test_what_the_kernel_has_not_is_said() -> None:
     sas(replace(CHILD, later_fragments=True), 1, IF_ID)
 
 
+def test_only_tunnels_pass_and_are_compressed_for_one_ip_version() -> None:
+    """What transport mode sends would meet the interface again; ESP inside is of one version."""
+    with pytest.raises(HostError, match="tunnels only"):
+        sas(replace(CHILD, mode=Mode.TRANSPORT), 1, IF_ID)
+    both = (*CHILD.peer_ts, TrafficSelector.of("fd02::/64"))
+    sas(replace(CHILD, peer_ts=both), 1, IF_ID)
+    with pytest.raises(HostError, match="only IPv4 in a tunnel over IPv4"):
+        sas(replace(CHILD, peer_ts=both, ipcomp=Ipcomp(256, 257)), 1, IF_ID)
+
+
 def test_compression_is_an_sa_inside_of_that_of_esp() -> None:
     """RFC 3173 §3: in tunnel mode the outer header is the compressed packet's, and ESP goes on."""
     child = replace(CHILD, ipcomp=Ipcomp(256, 257))

@@ -9,7 +9,7 @@ from ikeway.dataplane.xfrm.compression import outer_mode
 from ikeway.dataplane.xfrm.messages import AH, ESP, Sa
 from ikeway.model.address import OUTER_MARK
 from ikeway.model.errors import HostError
-from ikeway.model.esp import ChildSa, Encapsulation
+from ikeway.model.esp import ChildSa, Encapsulation, Mode
 from ikeway.model.outer import DontFragment, OuterHeader
 
 WINDOW_MOST: Final = 4096
@@ -30,6 +30,7 @@ def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
     """
     if child.replay_window > WINDOW_MOST:
         raise HostError(f"the kernel's replay window is {WINDOW_MOST} packets at most")
+    _check_shape(child)
     if child.traffic_flow.stream is not None:
         raise HostError("the kernel's ESP has no IP-TFS; the engine does")
     if child.traffic_flow.dummies is not None:
@@ -67,6 +68,21 @@ def sas(child: ChildSa, reqid: int, if_id: int) -> tuple[Sa, Sa]:
         hides_dscp=child.outer.dscp == 0,
     )
     return inbound, outbound
+
+
+def _check_shape(child: ChildSa) -> None:
+    """What transport mode sends would come back to the interface that it was routed into.
+
+    ESP around what is compressed is in transport mode itself, and such SAs are of one IP version.
+    """
+    if child.mode is Mode.TRANSPORT:
+        raise HostError("the kernel's interface carries tunnels only; the engine does both modes")
+    version = child.peer.address.version
+    selectors = *child.local_ts, *child.peer_ts
+    if child.ipcomp is not None and any(ts.start.version != version for ts in selectors):
+        raise HostError(
+            f"the kernel compresses only IPv{version} in a tunnel over IPv{version}; the engine all"
+        )
 
 
 def _check(outer: OuterHeader) -> None:
