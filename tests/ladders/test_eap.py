@@ -85,7 +85,7 @@ def test_a_password_proves_the_initiator(row: Row, proof: Proof) -> None:
     assert shown.startswith("IKE_AUTH response 1 [IDr CERT AUTH EAP]")
     assert all(one.endswith(" [EAP]") for one in told)
     assert done.startswith(f"IKE_AUTH response {number} [")
-    assert done.endswith(" AUTH CP(CFG_REPLY) SA TSi TSr]")
+    assert done.endswith(" AUTH CP(CFG_REPLY) N(NON_FIRST_FRAGMENTS_ALSO) SA TSi TSr]")
     assert "IDr" not in done
 
 

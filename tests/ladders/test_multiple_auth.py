@@ -73,7 +73,7 @@ def test_a_certificate_and_a_password_open_a_tunnel(row: Row, then: Proof) -> No
     shown, asked, *_, done = [one for one in ladder.right.said if one.startswith("IKE_AUTH")]
     assert shown == "IKE_AUTH response 1 [IDr CERT AUTH]"
     assert asked == "IKE_AUTH response 2 [EAP]"
-    assert done.endswith(" AUTH CP(CFG_REPLY) SA TSi TSr]")
+    assert done.endswith(" AUTH CP(CFG_REPLY) N(NON_FIRST_FRAGMENTS_ALSO) SA TSi TSr]")
     assert "N(MULTIPLE_AUTH_SUPPORTED)" in ladder.right.said[0]
 
 

@@ -79,7 +79,7 @@ def child_sa(child: ChildSa) -> Json:
         "ipcomp": _ipcomp(child.ipcomp),
         "is_of_queue": child.is_of_queue,
         "outer": _outer(child.outer),
-        "later_fragments": child.later_fragments,
+        "later_fragments": child.later_fragments and child.tells_ports_apart,
     }
 
 

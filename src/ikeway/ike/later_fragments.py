@@ -2,13 +2,14 @@
 """Later fragments behind a first one that has the right ports (RFC 7296 §1.3.1, RFC 4301 §7.3).
 
 A Child SA for all ports, or for those that do not show, carries later fragments in any case (§7.1,
-§7.2). We ask where a child is for certain ones, and agree wherever the fragments can be carried.
+§7.2). We ask for every tunnel, as the peer may narrow it to certain ports (RFC 7296 §2.9), and
+agree wherever the fragments can be carried.
 """
 
 from typing import Final
 
 from ikeway.model.esp import Mode
-from ikeway.model.selectors import PORT_MAX, Selectors
+from ikeway.model.selectors import Selectors
 from ikeway.policy.connection import ChildPolicy
 from ikeway.wire.message import Message
 from ikeway.wire.payloads import Notify
@@ -18,7 +19,7 @@ _ALSO: Final = (Notify(NotifyType.NON_FIRST_FRAGMENTS_ALSO),)
 
 
 def offer(policy: ChildPolicy) -> tuple[Notify, ...]:
-    """Return what goes into a request for a Child SA: it may be for certain ports."""
+    """Return what goes into a request for a Child SA: it may end up with certain ports."""
     return _ALSO if _asks(policy) else ()
 
 
@@ -39,9 +40,7 @@ def granted(policy: ChildPolicy, reply: Message) -> bool:
 
 
 def _asks(policy: ChildPolicy) -> bool:
-    templates = *policy.local_ts, *policy.peer_ts
-    has_ports = any(each.ports not in {(0, PORT_MAX), (PORT_MAX, 0)} for each in templates)
-    return policy.mode is Mode.TUNNEL and policy.later_fragments and has_ports
+    return policy.mode is Mode.TUNNEL and policy.later_fragments
 
 
 def _says(message: Message) -> bool:
