@@ -2,7 +2,7 @@
 //! Which of many SAs a packet is sent on: that of the longest prefix, then the newest (RFC 4301
 //! §4.4.1).
 
-use std::hash::Hash;
+use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,13 +21,14 @@ pub(crate) struct Levels {
 /// Those of one family; longer prefixes stand first.
 #[derive(Default)]
 struct Family<N> {
-    levels: Vec<Level<N>>,
+    levels: Vec<Level>,
+    number: PhantomData<N>,
 }
 
-/// The selectors whose addresses share a prefix of so many bits, by the number that it is.
-struct Level<N> {
+/// The selectors whose addresses share a prefix of so many bits, by what stands for it.
+struct Level {
     bits: u32,
-    entries: Gentle<N, Entries>,
+    entries: Gentle<u64, Entries>,
 }
 
 struct Entry {
@@ -87,12 +88,13 @@ impl Entries {
 }
 
 /// An address as a number.
-trait Number: Copy + Eq + Hash {
+trait Number: Copy {
     /// Returns how many bits both begin with.
     fn alike(self, other: Self) -> u32;
 
-    /// Returns the first bits.
-    fn first(self, bits: u32) -> Self;
+    /// Returns what stands for the first bits. Long prefixes of IPv6 may share it: whoever finds an entry
+    /// compares addresses.
+    fn first(self, bits: u32) -> u64;
 }
 
 impl Number for u32 {
@@ -100,8 +102,9 @@ impl Number for u32 {
         (self ^ other).leading_zeros()
     }
 
-    fn first(self, bits: u32) -> Self {
-        self.checked_shr(Self::BITS - bits).unwrap_or(0)
+    #[inline]
+    fn first(self, bits: u32) -> u64 {
+        self.checked_shr(Self::BITS - bits).unwrap_or(0).into()
     }
 }
 
@@ -110,10 +113,16 @@ impl Number for u128 {
         (self ^ other).leading_zeros()
     }
 
-    fn first(self, bits: u32) -> Self {
-        self.checked_shr(Self::BITS - bits).unwrap_or(0)
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "the two halves are what is wanted")]
+    fn first(self, bits: u32) -> u64 {
+        let first = self.checked_shr(Self::BITS - bits).unwrap_or(0);
+        first as u64 ^ ((first >> 64) as u64).wrapping_mul(MIXER)
     }
 }
+
+/// Odd, with its bits well mixed.
+const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Levels {
     /// Adds an SA, known by the SPI of its inbound half; of equals the one with the higher order is

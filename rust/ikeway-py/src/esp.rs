@@ -76,5 +76,6 @@ fn everything() -> Result<Policy, InstallError> {
     let ipv4 = Selector::new(0, any, Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into())?;
     let last = IpAddr::V6(Ipv6Addr::from(u128::MAX));
     let ipv6 = Selector::new(0, any, Ipv6Addr::UNSPECIFIED.into(), last)?;
-    Policy::new(vec![ipv4, ipv6], vec![ipv4, ipv6])
+    let everything = vec![ipv4, ipv6];
+    Policy::new(everything.clone(), everything)
 }

@@ -52,6 +52,25 @@ fn the_longest_prefix_wins_in_both_families() {
     assert_eq!(found(&table, "2001:db8::1", 1), None);
 }
 
+/// A table keeps 64 bits of a prefix, which two may share: chosen here, as a peer might.
+#[test]
+fn prefixes_that_are_kept_alike_are_told_apart() {
+    let mixer = 0x9e37_79b9_7f4a_7c15_u64;
+    let high = |number: u64| 0xfd00 << 48 | number;
+    let pair = [1, 2].map(|number| {
+        let low = high(number).wrapping_mul(mixer);
+        std::net::Ipv6Addr::from_bits(u128::from(high(number)) << 64 | u128::from(low)).to_string()
+    });
+    let mut table = OutboundTable::default();
+    for (spi_in, ip) in (1000..).zip(&pair) {
+        table.insert(spi_in, sa(spi_in - 700, &[(0, ANY, &format!("{ip}-{ip}"))]));
+    }
+    assert_eq!([&pair[0], &pair[1]].map(|ip| found(&table, ip, 1)), [Some(300), Some(301)]);
+    assert_eq!(found(&table, "::", 1), None);
+    table.remove(1000);
+    assert_eq!([&pair[0], &pair[1]].map(|ip| found(&table, ip, 1)), [None, Some(301)]);
+}
+
 #[test]
 fn of_equal_selectors_the_newest_wins_until_it_goes() {
     let mut table = OutboundTable::default();
