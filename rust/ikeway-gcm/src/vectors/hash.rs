@@ -16,7 +16,8 @@ use super::expand::Schedule;
 use super::memory::store_block;
 use super::{AT_ONCE, BLOCK, VECTOR, Vectors};
 
-/// x¹²⁷ + x¹²⁶ + x¹²¹ + 1, of which x¹²⁸ is a multiple away (RFC 8452 §3): its upper half.
+/// x¹²⁸ + x¹²⁷ + x¹²⁶ + x¹²¹ + 1 without its first term (RFC 8452 §3): the upper half, as below it there is
+/// only the 1.
 const POLYNOMIAL: i64 = 0xc2 << 56;
 /// The exclusive or of three.
 const XOR: i32 = 0x96;
