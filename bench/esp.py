@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
 from esp_load import programs  # noqa: E402
 from esp_load.libipsec import libipsec  # noqa: E402
-from esp_load.measure import Plan, build, measure  # noqa: E402
+from esp_load.measure import CONGESTION, Plan, build, measure  # noqa: E402
 from esp_load.openvpn import openvpn  # noqa: E402
 from esp_load.report import AWAKE, CEILING, OURS, Results, markdown  # noqa: E402
 from esp_load.tunnels import Maker, UnavailableError, ikeway, veth  # noqa: E402
@@ -63,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
+    parser.add_argument("--congestion", default=CONGESTION, help="of TCP")
     every = list(TUNNELS | ABLATION)
     parser.add_argument("--only", action="append", choices=every, help="may be repeated")
     parser.add_argument(
@@ -76,7 +77,7 @@ def main() -> None:
     if options.only:
         wanted = {name: (TUNNELS | ABLATION)[name] for name in options.only}
     with tempfile.TemporaryDirectory(prefix="bench-esp-") as folder:
-        plan = Plan(Path(folder), options.seconds)
+        plan = Plan(Path(folder), options.seconds, congestion=options.congestion)
         build(plan.folder)
         for number in range(options.rounds):
             for name, make in wanted.items():

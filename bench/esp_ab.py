@@ -23,7 +23,17 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 
 from esp_load import programs  # noqa: E402
-from esp_load.measure import Figures, Plan, build, idle_delay, loaded_delay, tcp, udp  # noqa: E402
+from esp_load.measure import (  # noqa: E402
+    CONGESTION,
+    Figures,
+    Plan,
+    build,
+    control,
+    idle_delay,
+    loaded_delay,
+    tcp,
+    udp,
+)
 from esp_load.tunnels import Maker, Tunnel, environment, ikeway, veth  # noqa: E402
 from esp_load.wireguard import wireguard  # noqa: E402
 
@@ -48,13 +58,14 @@ def main() -> None:
     parser.add_argument("--bare", action="store_true", help="ESP in no UDP")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=1)
+    parser.add_argument("--congestion", default=CONGESTION, help="of TCP")
     parser.add_argument("--nice", type=int, default=0)
     parser.add_argument("--engines", choices=list(PLACES), help="processors of both ends")
     options = parser.parse_args()
     favour((os.getpid(),), options.nice)
     builds = options.build or [f"this={ROOT / 'src/ikeway' / EXTENSION}"]
     with tempfile.TemporaryDirectory(prefix="bench-esp-") as folder:
-        plan = Plan(Path(folder), options.seconds)
+        plan = Plan(Path(folder), options.seconds, congestion=options.congestion)
         build(plan.folder)
         carried = ikeway(options.suite, bare=options.bare, busy_poll=options.busy_poll)
         makers = {name: OTHERS[name] for name in options.beside}
@@ -106,6 +117,7 @@ def bind(processes: Iterable[int], processors: Iterable[int]) -> None:
 
 def figures(tunnel: Tunnel, plan: Plan, kinds: tuple[str, ...]) -> Figures:
     """Return the figures of these kinds."""
+    control(tunnel, plan)
     seen: Figures = {}
     if "ping" in kinds:
         seen["idle_us"], seen["idle_p99_us"] = idle_delay(tunnel, plan.pings)

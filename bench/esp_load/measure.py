@@ -18,7 +18,10 @@ SIZES: Final = (64, 512, 1400)
 """Octets of an IPv4 packet."""
 HEADERS: Final = 28
 WINDOW: Final = 512
+CONTROL: Final = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 PORT: Final = "7001"
+CONGESTION: Final = "cubic"
+"""Of TCP: what Linux has by default, whatever the machine is set to."""
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 Figures = dict[str, float]
 
@@ -30,10 +33,12 @@ class Plan:
     folder: Path
     seconds: int
     pings: int = 300
+    congestion: str = CONGESTION
 
 
 def measure(tunnel: Tunnel, plan: Plan) -> Figures:
     """Return the figures of one tunnel, by name."""
+    control(tunnel, plan)
     figures = {"mtu": float(_mtu(tunnel))}
     figures["idle_us"], figures["idle_p99_us"] = idle_delay(tunnel, plan.pings)
     for streams in (1, 4):
@@ -42,6 +47,16 @@ def measure(tunnel: Tunnel, plan: Plan) -> Figures:
     for size in SIZES:
         figures |= udp(tunnel, size, plan)
     return figures
+
+
+def control(tunnel: Tunnel, plan: Plan) -> None:
+    """Have TCP of both ends control congestion in one way.
+
+    An option of iperf3 would not do: sockets that began with BBR go on pacing, with a timer for
+    each piece that leaves.
+    """
+    for end in (tunnel.near, tunnel.far):
+        end.inside(lambda: CONTROL.write_text(plan.congestion))
 
 
 def tcp(tunnel: Tunnel, streams: int, seconds: int) -> Figures:
