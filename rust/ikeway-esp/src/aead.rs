@@ -4,20 +4,9 @@
 use aws_lc_rs::aead::{Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
 use crate::associated::{Associated, iv, nonce};
-use crate::shape::{Iv, Shape};
+use crate::numbered::{ICV_OCTETS, Numbered};
 use crate::suite::SALT_OCTETS;
-use crate::transform::{BadIcv, ESP_HEADER, Protection, lay_out};
-
-pub(crate) const ICV_OCTETS: usize = 16;
-/// Shapes of packets with whole tags.
-const EXPLICIT: Shape = Shape::new(Iv::Counter, 16, 4);
-const IMPLICIT: Shape = Shape::new(Iv::Implicit, 16, 4);
-
-/// Returns the shape of packets; `is_implicit` is that they have no IV.
-#[inline]
-pub(crate) const fn shape(is_implicit: bool) -> Shape {
-    if is_implicit { IMPLICIT } else { EXPLICIT }
-}
+use crate::transform::{BadIcv, ESP_HEADER, lay_out};
 
 /// The key of one direction.
 pub(crate) struct Aead {
@@ -54,13 +43,28 @@ impl Aead {
         Some(Self { key, salt, esn, is_implicit, copies })
     }
 
-    /// Returns the shape of packets, which is one of two: no SA needs a place for it.
+    fn seal_copy<const IV: usize>(
+        &self,
+        (nonce, associated): (Nonce, Associated),
+        inner: &[u8],
+        trailer: &[u8],
+        packet: &mut [u8],
+    ) -> Option<()> {
+        let end = lay_out(packet, ESP_HEADER + IV, ICV_OCTETS, inner, trailer)?;
+        let (body, icv) = packet.split_at_mut_checked(end)?;
+        let body = body.get_mut(ESP_HEADER + IV..)?;
+        let tag = self.key.seal_in_place_separate_tag(nonce, associated.aad(), body).ok()?;
+        icv.copy_from_slice(tag.as_ref());
+        Some(())
+    }
+}
+
+impl Numbered for Aead {
     #[inline]
-    pub(crate) const fn shape(&self) -> Shape {
-        shape(self.is_implicit)
+    fn is_implicit(&self) -> bool {
+        self.is_implicit
     }
 
-    /// Seals with `IV` octets of IV in the packet, which the compiler knows.
     #[inline]
     fn seal_with<const IV: usize>(
         &self,
@@ -80,21 +84,6 @@ impl Aead {
         self.key.seal_out_of_place_scatter(nonce, aad, inner, ciphertext, trailer, rest).ok()
     }
 
-    fn seal_copy<const IV: usize>(
-        &self,
-        (nonce, associated): (Nonce, Associated),
-        inner: &[u8],
-        trailer: &[u8],
-        packet: &mut [u8],
-    ) -> Option<()> {
-        let end = lay_out(packet, ESP_HEADER + IV, ICV_OCTETS, inner, trailer)?;
-        let (body, icv) = packet.split_at_mut_checked(end)?;
-        let body = body.get_mut(ESP_HEADER + IV..)?;
-        let tag = self.key.seal_in_place_separate_tag(nonce, associated.aad(), body).ok()?;
-        icv.copy_from_slice(tag.as_ref());
-        Some(())
-    }
-
     #[inline]
     fn open_with<const IV: usize>(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
         let associated = Associated::new(sequence, self.esn, packet).ok_or(BadIcv)?;
@@ -103,23 +92,5 @@ impl Aead {
         let ciphertext = body.get_mut(ESP_HEADER + IV..).ok_or(BadIcv)?;
         let opened = self.key.open_in_place_separate_tag(nonce, associated.aad(), icv, ciphertext);
         opened.map(|_| ()).map_err(|_| BadIcv)
-    }
-}
-
-impl Protection for Aead {
-    fn seal(&self, sequence: u64, inner: &[u8], trailer: &[u8], packet: &mut [u8]) -> Option<()> {
-        if self.is_implicit {
-            self.seal_with::<0>(sequence, inner, trailer, packet)
-        } else {
-            self.seal_with::<8>(sequence, inner, trailer, packet)
-        }
-    }
-
-    fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
-        if self.is_implicit {
-            self.open_with::<0>(sequence, packet)
-        } else {
-            self.open_with::<8>(sequence, packet)
-        }
     }
 }

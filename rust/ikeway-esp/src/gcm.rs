@@ -4,11 +4,10 @@
 
 use ikeway_gcm::{Associated, Key, Nonce};
 
-use crate::aead::{ICV_OCTETS, shape};
 use crate::associated::iv;
+use crate::numbered::{ICV_OCTETS, Numbered};
 use crate::sequence::halves;
-use crate::shape::Shape;
-use crate::transform::{BadIcv, ESP_HEADER, Protection};
+use crate::transform::{BadIcv, ESP_HEADER};
 
 /// The key of one direction.
 pub(crate) struct Gcm {
@@ -27,12 +26,6 @@ impl Gcm {
         Some(Self { key, salt: u32::from_be_bytes(*salt), esn, is_implicit })
     }
 
-    /// Returns the shape of packets, which is one of two: no SA needs a place for it.
-    #[inline]
-    pub(crate) const fn shape(&self) -> Shape {
-        shape(self.is_implicit)
-    }
-
     /// Returns what goes with a packet beside its octets, with `IV` octets of IV in it.
     #[inline]
     fn context<const IV: usize>(
@@ -49,6 +42,13 @@ impl Gcm {
             Associated::of_two(spi, low)
         };
         Some((Nonce { salt: self.salt, iv }, associated))
+    }
+}
+
+impl Numbered for Gcm {
+    #[inline]
+    fn is_implicit(&self) -> bool {
+        self.is_implicit
     }
 
     #[inline]
@@ -77,24 +77,6 @@ impl Gcm {
     }
 }
 
-impl Protection for Gcm {
-    fn seal(&self, sequence: u64, inner: &[u8], trailer: &[u8], packet: &mut [u8]) -> Option<()> {
-        if self.is_implicit {
-            self.seal_with::<0>(sequence, inner, trailer, packet)
-        } else {
-            self.seal_with::<8>(sequence, inner, trailer, packet)
-        }
-    }
-
-    fn open(&self, sequence: u64, packet: &mut [u8]) -> Result<(), BadIcv> {
-        if self.is_implicit {
-            self.open_with::<0>(sequence, packet)
-        } else {
-            self.open_with::<8>(sequence, packet)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM};
@@ -103,6 +85,7 @@ mod tests {
 
     use super::*;
     use crate::aead::Aead;
+    use crate::transform::Protection;
 
     proptest! {
         /// Peers and later releases may have either way: the packets are the same.

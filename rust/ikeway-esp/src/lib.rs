@@ -29,6 +29,7 @@ mod ipcomp;
 mod levels;
 mod mac;
 mod nearness;
+mod numbered;
 mod order;
 mod outbound;
 mod outer;

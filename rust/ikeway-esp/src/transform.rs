@@ -13,6 +13,7 @@ use crate::error::InstallError;
 use crate::gcm::Gcm;
 use crate::gmac::Gmac;
 use crate::mac::Mac;
+use crate::numbered::Numbered;
 use crate::selector::Policy;
 use crate::separate::Separate;
 use crate::shape::{Iv, Shape};
@@ -109,7 +110,7 @@ impl Transform {
         Ok(Self(keyed))
     }
 
-    pub(crate) const fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> Shape {
         match &self.0 {
             Keyed::Gcm(key) => key.shape(),
             Keyed::Aead(key) => key.shape(),
