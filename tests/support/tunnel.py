@@ -165,6 +165,13 @@ def install(hosts: Hosts, children: list[ChildSa]) -> None:
         host.install(child)
 
 
+def empty(hosts: Hosts) -> None:
+    """Take back what a test has installed, and forget what it heard."""
+    for host in hosts:
+        host.call(host.plane.reset)
+        host.events.clear()
+
+
 @contextmanager
 def into_the_interface(host: Host, outer: int) -> Iterator[None]:
     """Have what this host sends to the other go through the engine; its own packets are marked."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.tunnel import Hosts, two_hosts
+from support.tunnel import Hosts, empty, two_hosts
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,4 @@ def pair(
 def hosts(pair: Hosts) -> Iterator[Hosts]:
     """The same hosts; what a test has installed is gone after it."""
     yield pair
-    for host in pair:
-        host.call(host.plane.reset)
-        host.events.clear()
+    empty(pair)

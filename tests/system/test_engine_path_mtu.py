@@ -16,7 +16,7 @@ from support.attacker import checksum, drain, is_ip, tap
 from support.narrow import MTU, narrow_hosts
 from support.netns import Namespace
 from support.suites import BY_NAME
-from support.tunnel import INNER, OUTER, Hosts, child_pair, eventually, transfer
+from support.tunnel import INNER, OUTER, Hosts, child_pair, empty, eventually, transfer
 
 pytestmark = pytest.mark.system
 
@@ -33,9 +33,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hosts, Na
 @pytest.fixture
 def hosts(narrow: tuple[Hosts, Namespace]) -> Iterator[Hosts]:
     yield narrow[0]
-    for host in narrow[0]:
-        host.call(host.plane.reset)
-        host.events.clear()
+    empty(narrow[0])
 
 
 @pytest.mark.conformance("CF-U16")

@@ -13,7 +13,7 @@ from ikeway.dataplane.xfrm import XfrmDataPlane
 from ikeway.model.esp import ChildSa, Ipcomp
 from support.own_kernel import HAS_ESP
 from support.suites import BY_NAME
-from support.tunnel import INNER, Hosts, child_pair, install, two_hosts
+from support.tunnel import INNER, Hosts, child_pair, empty, install, two_hosts
 
 GCM = BY_NAME["aes256gcm16"]
 pytestmark = [
@@ -44,8 +44,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
 @pytest.fixture
 def hosts(pair: Hosts) -> Iterator[Hosts]:
     yield pair
-    for host in pair:
-        host.call(host.plane.reset)
+    empty(pair)
 
 
 @pytest.mark.conformance("CF-J16")
